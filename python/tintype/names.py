@@ -1,0 +1,56 @@
+"""Names that cross the package's borders: components, their inputs and outputs, backends, files.
+
+A leaf module: `emit`, `models`, `run`, `pipeline` and `cli` may import it; it imports nothing. The Swift package
+holds the same names in `Tintype/BundleNames.swift`; docs/bundle_format.md explains them.
+"""
+
+from typing import Final
+
+BUNDLE_FORMAT: Final = "tintype-bundle"
+BUNDLE_FORMAT_VERSION: Final = 1
+BUNDLE_FILE: Final = "bundle.json"
+
+TEXT_ENCODER: Final = "text_encoder"
+TEXT_ENCODER_2: Final = "text_encoder_2"
+TEXT_ENCODER_3: Final = "text_encoder_3"
+MODULATION: Final = "modulation"
+DENOISER: Final = "denoiser"
+VAE_DECODER: Final = "vae_decoder"
+VAE_ENCODER: Final = "vae_encoder"
+
+#: Every component, in the order in which a bundle lists them.
+COMPONENTS: Final = (
+    TEXT_ENCODER,
+    TEXT_ENCODER_2,
+    TEXT_ENCODER_3,
+    MODULATION,
+    DENOISER,
+    VAE_DECODER,
+    VAE_ENCODER,
+)
+
+#: What `--components` accepts; the modulation always comes with the denoiser.
+SELECTABLE_COMPONENTS: Final = tuple(c for c in COMPONENTS if c != MODULATION)
+
+INPUT_IDS: Final = "input_ids"
+HIDDEN_STATES: Final = "hidden_states"
+POOLED: Final = "pooled"
+TIMESTEP: Final = "timestep"
+MODULATION_ROWS: Final = "modulation"
+LATENT: Final = "latent"
+CONTEXT: Final = "context"
+VELOCITY: Final = "velocity"
+IMAGE: Final = "image"
+MOMENTS: Final = "moments"
+
+TOKENIZER: Final = "tokenizer"
+TOKENIZER_2: Final = "tokenizer_2"
+TOKENIZER_3: Final = "tokenizer_3"
+
+AUTO: Final = "auto"
+COREML: Final = "coreml"
+MLX: Final = "mlx"
+BACKENDS: Final = (AUTO, COREML, MLX)
+
+#: Core ML compute units by their short name, with the value of `tt_compute_units`.
+COMPUTE_UNITS: Final = {"all": 0, "cpu": 1, "gpu": 2, "ane": 3}
