@@ -1,0 +1,449 @@
+"""`bundle.json` as frozen dataclasses: what a converted model is, apart from what one run wants of it.
+
+The format is docs/bundle_format.md. `emit` writes it, `pipeline` and `run` read it; this module imports neither
+numpy nor coremltools, so that describing a bundle costs nothing.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from . import names
+from .errors import BundleError
+
+__all__ = [
+    "Bundle",
+    "Component",
+    "Context",
+    "Defaults",
+    "Latent",
+    "Pooled",
+    "Schedule",
+    "Size",
+    "TensorSpec",
+    "Tokenizer",
+]
+
+Json = Mapping[str, Any]
+
+FAMILIES = ("sd3",)
+PRECISIONS = ("float16", "float32")
+DTYPES = ("float16", "float32", "int32")
+SCHEDULES = ("flow_match_euler",)
+TOKENIZER_KINDS = ("clip_bpe", "t5_unigram")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a component."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Component:
+    """One `.mlpackage` of a bundle. `path` is relative to the bundle's folder."""
+
+    path: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    parameters: int = 0
+    weight_bytes: int = 0
+    sha256: str = ""
+
+    def input(self, name: str) -> TensorSpec:
+        """The input called `name`; KeyError when there is none."""
+        return _by_name(self.inputs, name)
+
+    def output(self, name: str) -> TensorSpec:
+        """The output called `name`; KeyError when there is none."""
+        return _by_name(self.outputs, name)
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """One tokenizer folder. `bos_token_id` is None where the kind has no start token (T5)."""
+
+    kind: str
+    path: str
+    max_length: int
+    eos_token_id: int
+    pad_token_id: int
+    bos_token_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Size:
+    """Image size in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Latent:
+    """The VAE's latent: its shape, and model space = (VAE space - shift) * scale."""
+
+    channels: int
+    height: int
+    width: int
+    downscale: int
+    scale: float
+    shift: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The noise schedule; `shift` is the static shift s of the flow-matching schedule."""
+
+    kind: str
+    shift: float
+    num_train_timesteps: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """The text sequence that the denoiser attends to: tokens of either half, and its width."""
+
+    clip_tokens: int
+    t5_tokens: int
+    dim: int
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The pooled text embedding: its width."""
+
+    dim: int
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a run uses when the caller does not say."""
+
+    steps: int
+    guidance_scale: float
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle's description, and the folder that it was read from (None until it is on disk)."""
+
+    name: str
+    family: str
+    target: str
+    precision: str
+    size: Size
+    latent: Latent
+    schedule: Schedule
+    context: Context
+    pooled: Pooled
+    defaults: Defaults
+    components: Mapping[str, Component]
+    tokenizers: Mapping[str, Tokenizer]
+    config: Json = field(default_factory=dict)
+    source: Json = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    accuracy: Json = field(default_factory=dict)
+    root: Path | None = None
+
+    @classmethod
+    def read(cls, path: "str | Path") -> "Bundle":
+        """Read and check the bundle in the folder `path`.
+
+        Raises BundleError, naming file, key, value and remedy, when the folder or `bundle.json` is missing, is not
+        JSON, has a format version that this release does not know, lacks a key, holds a value of the wrong type,
+        a path that leaves the folder, or names a component or tokenizer that is not there.
+        """
+        root = Path(path)
+        file = root / names.BUNDLE_FILE
+        if not root.is_dir():
+            raise BundleError(
+                f"there is no bundle at {root}: convert a model with `tintype convert SOURCE -o {root}`"
+            )
+        if not file.is_file():
+            raise BundleError(
+                f"{root} is not a bundle: it has no {names.BUNDLE_FILE}; convert a model with `tintype convert`"
+            )
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{file} cannot be read as JSON ({error}): convert the model again") from error
+        bundle = cls.from_json(data, file=file, root=root)
+        bundle._check_folders(file)
+        return bundle
+
+    @classmethod
+    def from_json(
+        cls, data: Any, *, file: "str | Path" = names.BUNDLE_FILE, root: Path | None = None
+    ) -> "Bundle":
+        """Check the decoded `bundle.json` and make a Bundle of it; `file` is only named in errors."""
+        reader = _Reader(data, str(file), "")
+        reader.constant("format", names.BUNDLE_FORMAT, "this is not a Tintype bundle")
+        reader.constant(
+            "format_version",
+            names.BUNDLE_FORMAT_VERSION,
+            "update tintype, or convert the model again with this release",
+        )
+        components = {
+            name: _component(reader.child("components").child(name))
+            for name in reader.child("components").data
+        }
+        tokenizers = {
+            name: _tokenizer(reader.child("tokenizers").child(name))
+            for name in reader.child("tokenizers").data
+        }
+        size, latent, schedule = reader.child("size"), reader.child("latent"), reader.child("schedule")
+        context, defaults = reader.child("context"), reader.child("defaults")
+        return cls(
+            name=reader.text("name"),
+            family=reader.choice("family", FAMILIES),
+            target=reader.text("target"),
+            precision=reader.choice("precision", PRECISIONS),
+            size=Size(size.count("width"), size.count("height")),
+            latent=Latent(
+                channels=latent.count("channels"),
+                height=latent.count("height"),
+                width=latent.count("width"),
+                downscale=latent.count("downscale"),
+                scale=latent.number("scale", nonzero=True),
+                shift=latent.number("shift"),
+            ),
+            schedule=Schedule(
+                kind=schedule.choice("kind", SCHEDULES),
+                shift=schedule.number("shift", nonzero=True),
+                num_train_timesteps=schedule.count("num_train_timesteps"),
+            ),
+            context=Context(context.count("clip_tokens"), context.count("t5_tokens"), context.count("dim")),
+            pooled=Pooled(reader.child("pooled").count("dim")),
+            defaults=Defaults(defaults.count("steps"), defaults.number("guidance_scale")),
+            components={n: components[n] for n in sorted(components, key=_component_order)},
+            tokenizers=tokenizers,
+            config=reader.mapping("config"),
+            source=reader.mapping("source"),
+            tools=reader.mapping("tools"),
+            accuracy=reader.mapping("accuracy"),
+            root=root,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The contents of `bundle.json` (keys in the documented order; no folder, no date)."""
+        return {
+            "format": names.BUNDLE_FORMAT,
+            "format_version": names.BUNDLE_FORMAT_VERSION,
+            "name": self.name,
+            "family": self.family,
+            "target": self.target,
+            "precision": self.precision,
+            "size": vars(self.size).copy(),
+            "latent": vars(self.latent).copy(),
+            "schedule": vars(self.schedule).copy(),
+            "context": vars(self.context).copy(),
+            "pooled": vars(self.pooled).copy(),
+            "defaults": vars(self.defaults).copy(),
+            "config": dict(self.config),
+            "components": {name: _component_json(c) for name, c in self.components.items()},
+            "tokenizers": {name: _tokenizer_json(t) for name, t in self.tokenizers.items()},
+            "source": dict(self.source),
+            "tools": dict(self.tools),
+            "accuracy": dict(self.accuracy),
+        }
+
+    def to_text(self) -> str:
+        """`to_json` as the text of `bundle.json`, the same for the same bundle."""
+        return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+    def component(self, name: str) -> Component:
+        """The component called `name`; BundleError, saying how to get it, when the bundle has none."""
+        if name not in self.components:
+            raise BundleError(
+                f"the bundle {self.name} has no component {name!r}, only {', '.join(self.components) or 'none'}: "
+                f"convert the model again without --components, or with {name} among them"
+            )
+        return self.components[name]
+
+    def package_path(self, name: str) -> Path:
+        """Where the component's `.mlpackage` lies."""
+        return self._root() / self.component(name).path
+
+    def tokenizer_path(self, name: str) -> Path:
+        """The tokenizer's folder."""
+        if name not in self.tokenizers:
+            raise BundleError(
+                f"the bundle {self.name} has no {name!r}, only {', '.join(self.tokenizers) or 'none'}"
+            )
+        return self._root() / self.tokenizers[name].path
+
+    def _root(self) -> Path:
+        if self.root is None:
+            raise BundleError(f"the bundle {self.name} is not on disk yet")
+        return self.root
+
+    def _check_folders(self, file: Path) -> None:
+        for section, rows in (("components", self.components), ("tokenizers", self.tokenizers)):
+            for name, row in rows.items():
+                if not (self._root() / row.path).is_dir():
+                    raise BundleError(
+                        f"{file}: {section}.{name}.path is {row.path!r}, but that folder is missing: "
+                        f"the bundle is incomplete, convert the model again"
+                    )
+
+
+def _by_name(specs: tuple[TensorSpec, ...], name: str) -> TensorSpec:
+    for spec in specs:
+        if spec.name == name:
+            return spec
+    raise KeyError(f"{name!r} is not among {', '.join(s.name for s in specs)}")
+
+
+def _component_order(name: str) -> tuple[int, str]:
+    known = names.COMPONENTS.index(name) if name in names.COMPONENTS else len(names.COMPONENTS)
+    return known, name
+
+
+def _spec_json(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)}
+
+
+def _component_json(component: Component) -> dict[str, Any]:
+    return {
+        "path": component.path,
+        "inputs": [_spec_json(s) for s in component.inputs],
+        "outputs": [_spec_json(s) for s in component.outputs],
+        "parameters": component.parameters,
+        "weight_bytes": component.weight_bytes,
+        "sha256": component.sha256,
+    }
+
+
+def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "kind": tokenizer.kind,
+        "path": tokenizer.path,
+        "max_length": tokenizer.max_length,
+    }
+    if tokenizer.bos_token_id is not None:
+        row["bos_token_id"] = tokenizer.bos_token_id
+    return row | {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+
+
+def _component(reader: "_Reader") -> Component:
+    return Component(
+        path=reader.path("path"),
+        inputs=reader.specs("inputs"),
+        outputs=reader.specs("outputs"),
+        parameters=reader.count("parameters", minimum=0, default=0),
+        weight_bytes=reader.count("weight_bytes", minimum=0, default=0),
+        sha256=reader.text("sha256", default=""),
+    )
+
+
+def _tokenizer(reader: "_Reader") -> Tokenizer:
+    return Tokenizer(
+        kind=reader.choice("kind", TOKENIZER_KINDS),
+        path=reader.path("path"),
+        max_length=reader.count("max_length"),
+        eos_token_id=reader.count("eos_token_id", minimum=0),
+        pad_token_id=reader.count("pad_token_id", minimum=0),
+        bos_token_id=reader.count("bos_token_id", minimum=0) if "bos_token_id" in reader.data else None,
+    )
+
+
+class _Reader:
+    """Typed access to one JSON object; every failure names file, key, value and remedy."""
+
+    def __init__(self, data: Any, file: str, prefix: str) -> None:
+        self._file, self._prefix = file, prefix
+        if not isinstance(data, dict):
+            where = f"{prefix.rstrip('.')} is" if prefix else "holds"
+            raise BundleError(f"{file}: {where} {_short(data)}, expected an object: convert the model again")
+        self.data: dict[str, Any] = data
+
+    def child(self, key: str) -> "_Reader":
+        return _Reader(self._get(key), self._file, f"{self._prefix}{key}.")
+
+    def constant(self, key: str, expected: Any, remedy: str) -> None:
+        value = self._get(key, remedy)
+        if value != expected or isinstance(value, bool):
+            self._fail(key, value, repr(expected), remedy)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        return str(self._typed(key, lambda v: isinstance(v, str), "a string", default))
+
+    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
+        expected = f"one of {', '.join(allowed)}"
+        return str(self._typed(key, lambda v: v in allowed, expected, None))
+
+    def count(self, key: str, minimum: int = 1, default: int | None = None) -> int:
+        def valid(value: Any) -> bool:
+            return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+
+        return int(self._typed(key, valid, f"an integer of at least {minimum}", default))
+
+    def number(self, key: str, nonzero: bool = False) -> float:
+        def valid(value: Any) -> bool:
+            real = (
+                isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+            )
+            return real and (value != 0 or not nonzero)
+
+        return float(self._typed(key, valid, "a finite number" + (" other than 0" if nonzero else ""), None))
+
+    def mapping(self, key: str) -> Json:
+        return dict(self._typed(key, lambda v: isinstance(v, dict), "an object", {}))
+
+    def path(self, key: str) -> str:
+        value = self.text(key)
+        pure = PurePosixPath(value)
+        windows = "\\" in value or ":" in value
+        if not pure.parts or pure.is_absolute() or ".." in pure.parts or windows or "\0" in value:
+            self._fail(
+                key, value, "a relative path inside the bundle, without '..'", "convert the model again"
+            )
+        return value
+
+    def specs(self, key: str) -> tuple[TensorSpec, ...]:
+        rows = self._typed(key, lambda v: isinstance(v, list) and v, "a non-empty list", None)
+        specs = []
+        for index, row in enumerate(rows):
+            reader = _Reader(row, self._file, f"{self._prefix}{key}[{index}].")
+            shape = reader._typed("shape", _is_shape, "a list of positive integers", None)
+            specs.append(TensorSpec(reader.text("name"), reader.choice("dtype", DTYPES), tuple(shape)))
+        return tuple(specs)
+
+    def _get(self, key: str, remedy: str = "convert the model again") -> Any:
+        if key not in self.data:
+            raise BundleError(f"{self._file}: {self._prefix}{key} is missing: {remedy}")
+        return self.data[key]
+
+    def _typed(self, key: str, valid: Callable[[Any], Any], expected: str, default: Any) -> Any:
+        if default is not None and key not in self.data:
+            return default
+        value = self._get(key)
+        try:
+            good = bool(valid(value))
+        except TypeError:
+            good = False
+        if not good:
+            self._fail(key, value, expected, "convert the model again")
+        return value
+
+    def _fail(self, key: str, value: Any, expected: str, remedy: str) -> None:
+        raise BundleError(
+            f"{self._file}: {self._prefix}{key} is {_short(value)}, expected {expected}: {remedy}"
+        )
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(n, int) and not isinstance(n, bool) and 0 < n < 2**31 for n in value
+    )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
