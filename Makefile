@@ -1,0 +1,92 @@
+# One verb a need. `make demo` and `make test` set everything up themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.tintype-installed
+BUNDLES := build/test-bundles
+SWIFT := $(shell command -v swift 2>/dev/null)
+OUT ?= out
+
+# What the installed package is made of: any change reinstalls it (Python files are copied, C++ and Swift are
+# rebuilt by Ninja and SwiftPM where they are out of date).
+SOURCES := $(shell find python bridge swift/Sources cmake -type f -not -name '*.pyc' 2>/dev/null) \
+           CMakeLists.txt Package.swift pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo check format test test-fast test-python test-engine test-swift bundles bench clean
+
+help: ## What can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+env: $(STAMP) ## Virtual environment with the package, built from this tree
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 10) and f"Python {v.major}.{v.minor} is too old: tintype needs 3.10 or newer (make PYTHON=python3.12 …)")'
+	$(PYTHON) -m venv $(VENV)
+
+# Build requirements first and without isolation: one copy of mlx instead of two.
+$(VENV)/.tintype-tools: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python tests/tools/requirements.py build dependencies test lint > $(VENV)/requirements.txt
+	$(BIN)/python -m pip install --quiet -r $(VENV)/requirements.txt cmake ninja
+	@touch $@
+
+$(STAMP): $(VENV)/.tintype-tools $(SOURCES)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps \
+	    -C cmake.define.TINTYPE_BUILD_TESTS=ON .
+	@mkdir -p build
+	@ln -sfn "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/tintype/lib" build/engine
+	@touch $@
+ifeq ($(SWIFT),)
+	@echo 'No Swift on this machine: the package works with the MLX backend alone (swift.org/install adds the native runtime).'
+endif
+
+demo: env ## Generate an image with the embedded model
+	@mkdir -p $(OUT)
+	$(BIN)/tintype generate "a red circle above a blue square on a white background" --seed 7 --output $(OUT)/demo.png
+
+check: $(VENV)/.tintype-tools ## Lint and type-check all three languages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	find bridge tests -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror --style=file
+ifneq ($(SWIFT),)
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift swift
+endif
+
+format: $(VENV)/.tintype-tools ## Rewrite the sources in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	find bridge tests -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format -i --style=file
+ifneq ($(SWIFT),)
+	$(SWIFT) format --in-place --recursive --parallel Package.swift swift
+endif
+
+test: test-engine test-swift test-python ## Set up and run every test
+
+test-fast: env ## Python tests that need no converted bundle
+	$(BIN)/python -m pytest -q tests/python -m "not bundle"
+
+test-engine: env ## C++ tests
+	$(BIN)/ctest --test-dir "$$(ls -td build/cp*-* | head -1)" --output-on-failure
+
+bundles: env ## The bundles that the Swift tests read
+	$(BIN)/python tests/tools/make_bundles.py $(BUNDLES)
+
+ifeq ($(SWIFT),)
+test-swift:
+	@echo 'No Swift on this machine: the Swift tests cannot run here.'
+else
+test-swift: bundles ## Swift tests
+	TINTYPE_TEST_BUNDLES="$(CURDIR)/$(BUNDLES)" $(SWIFT) build --build-tests
+	TINTYPE_TEST_BUNDLES="$(CURDIR)/$(BUNDLES)" $(SWIFT) test --skip-build
+endif
+
+test-python: bundles ## Python and parity tests
+	$(BIN)/python -m pytest
+
+bench: env ## Benchmarks, each a ratio against a peer or a limit measured in the same run
+	$(BIN)/python benchmarks/run.py
+
+clean: ## Remove everything that was built
+	rm -rf $(VENV) build .build $(OUT)

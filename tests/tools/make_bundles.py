@@ -1,0 +1,47 @@
+"""Converts the bundles that the Swift tests read (once; again when the converter or a source changed).
+
+Usage: python make_bundles.py FOLDER
+Writes FOLDER/sd3-medium-tiny-float32, FOLDER/sd3-medium-tiny-float16 and FOLDER/demo.
+"""
+
+import hashlib
+import pathlib
+import sys
+
+import tintype
+from tintype.emit import convert
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACKAGE = pathlib.Path(tintype.__file__).parent
+SD3 = ROOT / "tests/data/sd3-medium-tiny"
+BUNDLES = {
+    "sd3-medium-tiny-float32": (SD3, "float32"),
+    "sd3-medium-tiny-float16": (SD3, "float16"),
+    "demo": (PACKAGE / "_demo_model", "float16"),
+}
+
+
+def fingerprint(source: pathlib.Path) -> str:
+    """Hash of the source checkpoint and of the converter's own files."""
+    digest = hashlib.sha256()
+    files = [f for f in source.rglob("*") if f.is_file() and "golden" not in f.parts]
+    files += [f for part in ("emit", "layers", "models", "weights") for f in (PACKAGE / part).rglob("*.py")]
+    files += [PACKAGE / "bundle.py", PACKAGE / "names.py"]
+    for file in sorted(files):
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def main(folder: pathlib.Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (source, precision) in BUNDLES.items():
+        stamp, key = folder / f"{name}.sha256", fingerprint(source)
+        if stamp.exists() and stamp.read_text() == key and (folder / name).exists():
+            continue
+        convert(source, folder / name, precision=precision, overwrite=True)
+        stamp.write_text(key)
+        print(f"converted {folder / name}")
+
+
+main(pathlib.Path(sys.argv[1]))
