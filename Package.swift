@@ -1,0 +1,57 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+// One package for the whole repository: SwiftPM resolves only root manifests. The engine is no link-time
+// dependency: TintypeMLX opens libtintype_engine at run time (bridge/c/tintype.h), so nothing here needs unsafe flags.
+
+#if os(Linux)
+  // Core ML exists only on Apple's systems. Elsewhere this target carries the part of its API that the runtime
+  // uses, run by the engine on the CPU, so that `import CoreML` resolves and predictions really happen.
+  let coreML: [Target.Dependency] = ["CoreML"]
+  let coreMLTargets: [Target] = [
+    .target(name: "CoreML", dependencies: ["CTintype", "TintypeMLX"], path: "swift/Sources/CoreML"),
+    .testTarget(name: "CoreMLTests", dependencies: ["CoreML", "TintypeMLX"], path: "swift/Tests/CoreMLTests"),
+  ]
+  let coreMLProducts: [Product] = [.library(name: "CoreML", targets: ["CoreML"])]
+#else
+  let coreML: [Target.Dependency] = []
+  let coreMLTargets: [Target] = []
+  let coreMLProducts: [Product] = []
+#endif
+
+let package = Package(
+  name: "Tintype",
+  platforms: [.macOS(.v13), .iOS(.v16)],
+  products: [
+    .library(name: "Tintype", targets: ["Tintype"]),
+    .library(name: "TintypeMLX", targets: ["TintypeMLX"]),
+    .library(name: "TintypeRuntime", type: .dynamic, targets: ["TintypeRuntime"]),
+    .executable(name: "tintype", targets: ["TintypeCLI"]),
+  ] + coreMLProducts,
+  targets: [
+    .systemLibrary(name: "CTintype", path: "bridge/c"),
+    .target(name: "TintypeMLX", dependencies: ["CTintype"], path: "swift/Sources/TintypeMLX"),
+    .target(
+      name: "TintypeBackends", dependencies: ["TintypeMLX"] + coreML, path: "swift/Sources/TintypeBackends"),
+    .target(
+      name: "TintypeRuntime", dependencies: ["CTintype", "TintypeBackends"], path: "swift/Sources/TintypeRuntime"),
+    .target(name: "TintypeTokenizers", path: "swift/Sources/TintypeTokenizers"),
+    .target(
+      name: "Tintype", dependencies: ["CTintype", "TintypeBackends", "TintypeTokenizers"],
+      path: "swift/Sources/Tintype"),
+    .executableTarget(name: "TintypeCLI", dependencies: ["Tintype"], path: "swift/Sources/TintypeCLI"),
+
+    .testTarget(name: "TintypeMLXTests", dependencies: ["TintypeMLX"], path: "swift/Tests/TintypeMLXTests"),
+    .testTarget(
+      name: "TintypeBackendsTests", dependencies: ["TintypeBackends"] + coreML,
+      path: "swift/Tests/TintypeBackendsTests"),
+    .testTarget(
+      name: "TintypeRuntimeTests", dependencies: ["TintypeRuntime", "CTintype"],
+      path: "swift/Tests/TintypeRuntimeTests"),
+    .testTarget(
+      name: "TintypeTokenizersTests", dependencies: ["TintypeTokenizers"],
+      path: "swift/Tests/TintypeTokenizersTests"),
+    .testTarget(name: "TintypeTests", dependencies: ["Tintype"], path: "swift/Tests/TintypeTests"),
+    .testTarget(name: "TintypeCLITests", dependencies: ["TintypeCLI"], path: "swift/Tests/TintypeCLITests"),
+  ] + coreMLTargets
+)

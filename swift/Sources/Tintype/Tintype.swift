@@ -1,0 +1,5 @@
+import CTintype
+@_exported import TintypeBackends
+
+/// The package's version.
+public let tintypeVersion = TT_VERSION

@@ -1,0 +1,49 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+@_exported import TintypeMLX
+
+/// The two engines that run a package.
+public enum BackendKind: String, Sendable, Codable, CaseIterable {
+  case coreml, mlx
+}
+
+/// What a caller asks for: an engine by name (it runs or throws), or whichever suits this machine.
+public enum BackendChoice: String, Sendable, Codable, CaseIterable {
+  case auto, coreml, mlx
+}
+
+/// What Core ML may use. The MLX engine accepts and ignores it.
+public enum ComputeUnits: String, Sendable, Codable, CaseIterable {
+  case all, cpu, gpu, ane
+}
+
+/// An engine that opens packages.
+public protocol Backend: Sendable {
+  var kind: BackendKind { get }
+
+  /// Throws `BackendError.unavailable` with the reason and the remedy when models cannot run here.
+  func checkAvailability() throws
+
+  /// Opens an `.mlpackage` and checks it.
+  func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel
+}
+
+/// An opened package. Safe to use from several threads at once.
+public protocol LoadedModel: Sendable {
+  /// The engine that runs it.
+  var backend: BackendKind { get }
+  var description: ModelDescription { get }
+
+  /// Runs one function (nil: the default one). Inputs are matched by name and must have the described shapes and
+  /// element types; the result holds every output of the description.
+  func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor]
+}
+
+extension LoadedModel {
+  public func predict(_ inputs: [String: Tensor]) throws -> [String: Tensor] {
+    try predict(inputs, function: nil)
+  }
+}

@@ -1,0 +1,8 @@
+import Tintype
+
+@main
+struct Main {
+  static func main() {
+    print("tintype \(tintypeVersion)")
+  }
+}

@@ -1,0 +1,62 @@
+/// What a model says of one input, output or state.
+public struct FeatureDescription: Sendable, Equatable {
+  public let name: String
+  public let elementType: ElementType
+  /// -1 stands for a flexible extent; nil for any shape.
+  public let shape: [Int]?
+  /// May be left out of a prediction.
+  public let isOptional: Bool
+
+  public init(name: String, elementType: ElementType, shape: [Int]?, isOptional: Bool = false) {
+    self.name = name
+    self.elementType = elementType
+    self.shape = shape
+    self.isOptional = isOptional
+  }
+
+  /// Whether a tensor of this shape fits.
+  public func accepts(shape actual: [Int]) -> Bool {
+    guard let shape else { return true }
+    return shape.count == actual.count && zip(shape, actual).allSatisfy { $0 == -1 || $0 == $1 }
+  }
+}
+
+/// One function of a package: what it takes and gives, in the package's order.
+public struct FunctionDescription: Sendable, Equatable {
+  public let name: String
+  public let inputs: [FeatureDescription]
+  public let outputs: [FeatureDescription]
+  public let states: [FeatureDescription]
+
+  public init(
+    name: String, inputs: [FeatureDescription], outputs: [FeatureDescription], states: [FeatureDescription] = []
+  ) {
+    self.name = name
+    self.inputs = inputs
+    self.outputs = outputs
+    self.states = states
+  }
+
+  public func input(named name: String) -> FeatureDescription? { inputs.first { $0.name == name } }
+  public func output(named name: String) -> FeatureDescription? { outputs.first { $0.name == name } }
+}
+
+/// What a package offers: its functions, the default one first.
+public struct ModelDescription: Sendable, Equatable {
+  public let functions: [FunctionDescription]
+
+  public init(functions: [FunctionDescription]) {
+    self.functions = functions
+  }
+
+  /// The function of that name; nil asks for the default one.
+  public func function(named name: String?) -> FunctionDescription? {
+    guard let name else { return functions.first }
+    return functions.first { $0.name == name }
+  }
+
+  /// Inputs of the default function.
+  public var inputs: [FeatureDescription] { functions.first?.inputs ?? [] }
+  /// Outputs of the default function.
+  public var outputs: [FeatureDescription] { functions.first?.outputs ?? [] }
+}

@@ -1,0 +1,94 @@
+/// An n-dimensional array of one element type, contiguous in row-major order and immutable once made.
+///
+/// Copies share the storage, so passing tensors about costs nothing; the storage may also belong to a backend
+/// (a prediction's output), which is released with the last tensor that uses it.
+public struct Tensor: Sendable {
+  public let shape: [Int]
+  public let elementType: ElementType
+  let storage: TensorStorage
+
+  /// Number of elements.
+  public var count: Int { storage.byteCount / elementType.size }
+  public var byteCount: Int { storage.byteCount }
+
+  /// Makes a tensor whose bytes `fill` writes; they are zero before.
+  public init(
+    shape: [Int], elementType: ElementType, fill: (UnsafeMutableRawBufferPointer) throws -> Void
+  ) throws {
+    let count = try Tensor.elementCount(of: shape, elementType: elementType)
+    let storage = TensorStorage(byteCount: count * elementType.size)
+    try fill(UnsafeMutableRawBufferPointer(start: storage.base, count: storage.byteCount))
+    self.init(shape: shape, elementType: elementType, storage: storage)
+  }
+
+  /// Takes over memory that somebody else allocated: `release` runs when the last tensor is gone.
+  public init(
+    shape: [Int], elementType: ElementType, taking base: UnsafeMutableRawPointer,
+    release: @escaping @Sendable () -> Void
+  ) throws {
+    let count = try Tensor.elementCount(of: shape, elementType: elementType)
+    let storage = TensorStorage(base: base, byteCount: count * elementType.size, release: release)
+    self.init(shape: shape, elementType: elementType, storage: storage)
+  }
+
+  init(shape: [Int], elementType: ElementType, storage: TensorStorage) {
+    self.shape = shape
+    self.elementType = elementType
+    self.storage = storage
+  }
+
+  /// The contiguous bytes, row-major, in the machine's byte order.
+  public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    try withExtendedLifetime(storage) {
+      try body(UnsafeRawBufferPointer(start: storage.base, count: storage.byteCount))
+    }
+  }
+
+  /// The same elements under another shape.
+  public func reshaped(to shape: [Int]) throws -> Tensor {
+    let count = try Tensor.elementCount(of: shape, elementType: elementType)
+    guard count == self.count else {
+      throw TensorError.elementCount(shape: shape, expected: count, actual: self.count)
+    }
+    return Tensor(shape: shape, elementType: elementType, storage: storage)
+  }
+
+  /// Elements of a shape; refuses negative extents and sizes that overflow.
+  public static func elementCount(of shape: [Int], elementType: ElementType) throws -> Int {
+    var count = 1
+    for extent in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard extent >= 0, !overflow else { throw TensorError.invalidShape(shape) }
+      count = product
+    }
+    guard !count.multipliedReportingOverflow(by: elementType.size).overflow else {
+      throw TensorError.invalidShape(shape)
+    }
+    return count
+  }
+}
+
+/// Memory of a tensor. Written only before the first tensor shares it, hence safe to share between threads.
+final class TensorStorage: @unchecked Sendable {
+  let base: UnsafeMutableRawPointer
+  let byteCount: Int
+  private let release: @Sendable () -> Void
+
+  /// Zeroed memory of its own, aligned for vector loads.
+  init(byteCount: Int) {
+    let base = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+    self.base = base
+    self.byteCount = byteCount
+    nonisolated(unsafe) let owned = base
+    release = { owned.deallocate() }
+  }
+
+  init(base: UnsafeMutableRawPointer, byteCount: Int, release: @escaping @Sendable () -> Void) {
+    self.base = base
+    self.byteCount = byteCount
+    self.release = release
+  }
+
+  deinit { release() }
+}

@@ -1,0 +1,22 @@
+/// Why a tensor could not be made.
+public enum TensorError: Error, Equatable, Sendable {
+  /// The values do not fill the shape.
+  case elementCount(shape: [Int], expected: Int, actual: Int)
+  /// The bytes do not fill the shape.
+  case byteCount(shape: [Int], elementType: ElementType, expected: Int, actual: Int)
+  /// A negative extent, or more bytes than an address can count.
+  case invalidShape([Int])
+}
+
+extension TensorError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .elementCount(let shape, let expected, let actual):
+      "a tensor of shape \(shape) holds \(expected) elements, got \(actual)"
+    case .byteCount(let shape, let elementType, let expected, let actual):
+      "a \(elementType.rawValue) tensor of shape \(shape) takes \(expected) bytes, got \(actual)"
+    case .invalidShape(let shape):
+      "\(shape) is no shape: extents must not be negative and their product must fit the address space"
+    }
+  }
+}

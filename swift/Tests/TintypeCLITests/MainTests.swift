@@ -1,0 +1,7 @@
+import Testing
+
+@testable import TintypeCLI
+
+@Test func mainIsTheEntryPoint() {
+  #expect(String(describing: Main.self) == "Main")
+}

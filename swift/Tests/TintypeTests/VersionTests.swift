@@ -1,0 +1,6 @@
+import Testing
+import Tintype
+
+@Test func versionHasThreeParts() {
+  #expect(tintypeVersion.split(separator: ".").count == 3)
+}
