@@ -1,0 +1,16 @@
+/** The bindings' parts; every `init_` function adds one domain to the module. */
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include "tintype.h"
+
+namespace tintype {
+
+/** The class `Runtime`: an opened library and its function table. */
+void init_runtime(pybind11::module_& m);
+
+/** The classes `Model` and `Feature`. */
+void init_model(pybind11::module_& m);
+
+}  // namespace tintype

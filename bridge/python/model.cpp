@@ -1,0 +1,228 @@
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "errors.h"
+#include "runtime.h"
+#include "tensor.h"
+
+namespace py = pybind11;
+
+namespace tintype {
+namespace {
+
+/** What a model says of one input, output or state. */
+struct Feature {
+  std::string name;
+  std::string dtype;
+  std::optional<std::vector<int64_t>> shape;  // none: any rank
+  bool optional = false;
+};
+
+/** A loaded model of a runtime; freed when the last user is gone. */
+struct LoadedModel {
+  LoadedModel(std::shared_ptr<Runtime> owner, tt_model* loaded) : runtime(std::move(owner)), model(loaded) {}
+  ~LoadedModel() { runtime->api().model_free(model); }
+  LoadedModel(const LoadedModel&) = delete;
+  LoadedModel& operator=(const LoadedModel&) = delete;
+
+  const tt_api& api() const { return runtime->api(); }
+
+  std::shared_ptr<Runtime> runtime;
+  tt_model* model;
+};
+
+/** Drops the model without the GIL: freeing one may wait for worker threads. */
+void drop(std::shared_ptr<LoadedModel>& model) {
+  std::shared_ptr<LoadedModel> last = std::move(model);
+  py::gil_scoped_release released;
+  last.reset();
+}
+
+using Function = std::optional<std::string>;
+
+const char* pointer(const Function& function) { return function ? function->c_str() : nullptr; }
+
+class Model {
+ public:
+  explicit Model(std::shared_ptr<LoadedModel> loaded) : loaded_(std::move(loaded)) {}
+
+  bool closed() const { return loaded_ == nullptr; }
+
+  void close() { drop(loaded_); }
+
+  /** Its own reference, so that `close` in another thread cannot free a model that is in use. */
+  std::shared_ptr<LoadedModel> use() const {
+    if (loaded_ == nullptr) raise_invalid("the model is closed: load it again");
+    return loaded_;
+  }
+
+ private:
+  std::shared_ptr<LoadedModel> loaded_;
+};
+
+std::unique_ptr<Model> load(const std::shared_ptr<Runtime>& runtime, const py::object& path,
+                            tt_compute_units units, const std::optional<py::object>& cache_folder) {
+  const std::string file = file_system_path(path);
+  const std::string cache = cache_folder && !cache_folder->is_none() ? file_system_path(*cache_folder) : "";
+  tt_load_options options = {};
+  options.size = sizeof(options);
+  options.units = units;
+  options.cache_folder = cache.empty() ? nullptr : cache.c_str();
+  tt_model* model = nullptr;
+  char* error = nullptr;
+  tt_status status = TT_OK;
+  {
+    py::gil_scoped_release released;
+    status = runtime->api().model_load(file.c_str(), &options, &model, &error);
+  }
+  if (status != TT_OK) raise_call(runtime->api(), status, error);
+  if (model == nullptr) raise_status(TT_ERROR_RUNTIME, "the runtime loaded no model from " + file);
+  return std::make_unique<Model>(std::make_shared<LoadedModel>(runtime, model));
+}
+
+std::vector<std::string> functions(const Model& model) {
+  const auto used = model.use();
+  std::vector<std::string> names;
+  for (size_t i = 0; i < used->api().function_count(used->model); ++i) {
+    const char* name = used->api().function_name(used->model, i);
+    if (name != nullptr) names.emplace_back(name);
+  }
+  return names;
+}
+
+void check_function(const Model& model, const Function& function) {
+  if (!function) return;
+  std::string known;
+  for (const std::string& name : functions(model)) {
+    if (name == *function) return;
+    known += (known.empty() ? "" : ", ") + name;
+  }
+  raise_invalid("the model has no function \"" + *function + "\", expected one of " + known);
+}
+
+std::vector<Feature> features(const Model& model, tt_feature_kind kind, const Function& function) {
+  const auto used = model.use();
+  check_function(model, function);
+  std::vector<Feature> rows;
+  for (size_t i = 0; i < used->api().feature_count(used->model, pointer(function), kind); ++i) {
+    tt_feature feature = {};
+    char* error = nullptr;
+    const tt_status status = used->api().feature(used->model, pointer(function), kind, i, &feature, &error);
+    if (status != TT_OK) raise_call(used->api(), status, error);
+    Feature row{
+        feature.name != nullptr ? feature.name : "", dtype_name(feature.dtype), {}, feature.optional != 0};
+    if (feature.rank >= 0 && feature.rank <= TT_MAX_RANK) {
+      row.shape = std::vector<int64_t>(feature.shape, feature.shape + feature.rank);
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+py::str metadata(const Model& model) {
+  const auto used = model.use();
+  char* value = nullptr;
+  {
+    py::gil_scoped_release released;
+    value = used->api().model_metadata(used->model);
+  }
+  const std::string copy = value != nullptr ? value : "{}";
+  if (value != nullptr) used->api().string_free(value);
+  return text(copy);
+}
+
+/** The inputs of one call: views, and what they point to. */
+struct Inputs {
+  std::vector<std::string> names;
+  std::vector<py::array> arrays;
+  std::vector<tt_tensor> tensors;
+};
+
+Inputs take_inputs(const py::dict& values) {
+  Inputs inputs;
+  // Views point to the names: no reallocation after the first.
+  inputs.names.reserve(values.size());
+  inputs.arrays.reserve(values.size());
+  for (const auto& [key, value] : values) {
+    if (!py::isinstance<py::str>(key)) {
+      raise_invalid("input names are strings, got " + std::string(py::repr(key)));
+    }
+    inputs.names.push_back(key.cast<std::string>());
+    if (inputs.names.back().find('\0') != std::string::npos)
+      raise_invalid("an input's name holds a NUL character");
+    if (!py::isinstance<py::array>(value)) {
+      raise_invalid("input \"" + inputs.names.back() + "\" is a " +
+                    std::string(py::str(py::type::handle_of(value).attr("__name__"))) +
+                    ", expected a numpy array");
+    }
+    inputs.arrays.push_back(py::reinterpret_borrow<py::array>(value));
+    inputs.tensors.push_back(view(inputs.names.back(), inputs.arrays.back()));
+  }
+  return inputs;
+}
+
+py::dict predict(const Model& model, const py::dict& values, const Function& function) {
+  const auto used = model.use();
+  check_function(model, function);
+  const Inputs inputs = take_inputs(values);
+  tt_predict_options options = {};
+  options.size = sizeof(options);
+  options.function = pointer(function);
+  tt_result* raw = nullptr;
+  char* error = nullptr;
+  tt_status status = TT_OK;
+  {
+    py::gil_scoped_release released;
+    status = used->api().predict(used->model, &options, inputs.tensors.data(), inputs.tensors.size(), &raw,
+                                 &error);
+  }
+  if (status != TT_OK) raise_call(used->api(), status, error);
+  if (raw == nullptr) raise_status(TT_ERROR_RUNTIME, "the runtime returned no result");
+  const auto result = std::make_shared<Result>(used->runtime, raw);
+  py::dict outputs;
+  for (size_t i = 0; i < used->api().result_count(raw); ++i) {
+    auto [name, array] = output(result, i);
+    outputs[name] = array;
+  }
+  return outputs;
+}
+
+}  // namespace
+
+void init_model(py::module_& m) {
+  py::class_<Feature>(m, "Feature", "What a model says of one input, output or state.")
+      .def_property_readonly("name", [](const Feature& self) { return text(self.name); })
+      .def_readonly("dtype", &Feature::dtype)
+      .def_property_readonly("shape",
+                             [](const Feature& self) -> py::object {
+                               return self.shape ? py::object(py::tuple(py::cast(*self.shape))) : py::none();
+                             })
+      .def_readonly("optional", &Feature::optional);
+
+  py::class_<Model>(m, "Model", "A loaded model. It may be used from several threads at once.")
+      .def_static("load", &load, py::arg("runtime"), py::arg("path"), py::arg("units") = 0,
+                  py::arg("cache_folder") = py::none(), "Load a package; the GIL is released meanwhile.")
+      .def("functions", &functions, "Names of the functions, the default one first.")
+      .def(
+          "inputs", [](const Model& self, const Function& f) { return features(self, TT_INPUT, f); },
+          py::arg("function") = py::none())
+      .def(
+          "outputs", [](const Model& self, const Function& f) { return features(self, TT_OUTPUT, f); },
+          py::arg("function") = py::none())
+      .def(
+          "states", [](const Model& self, const Function& f) { return features(self, TT_STATE, f); },
+          py::arg("function") = py::none())
+      .def("metadata", &metadata, "JSON about the model.")
+      .def("predict", &predict, py::arg("inputs"), py::arg("function") = py::none(),
+           "Run one function on a dict of numpy arrays; the GIL is released meanwhile.\n\n"
+           "The returned arrays own the runtime's memory: nothing is copied.")
+      .def("close", &Model::close, "Free the model. Calls in progress finish first; later ones raise.")
+      .def_property_readonly("closed", &Model::closed);
+}
+
+}  // namespace tintype

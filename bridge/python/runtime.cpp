@@ -1,0 +1,96 @@
+#include "runtime.h"
+
+#include <dlfcn.h>
+
+#include "errors.h"
+
+namespace py = pybind11;
+
+namespace tintype {
+namespace {
+
+std::string last_loader_error() {
+  const char* error = dlerror();
+  return error != nullptr ? error : "the loader gave no reason";
+}
+
+/** JSON text that a table returned as its own allocation. */
+py::str take_text(const tt_api& api, char* value) {
+  std::string copy = value != nullptr ? value : "{}";
+  if (value != nullptr) api.string_free(value);
+  return text(copy);
+}
+
+py::str describe(const Runtime& runtime) {
+  char* value = nullptr;
+  {
+    py::gil_scoped_release released;
+    value = runtime.api().describe_runtime();
+  }
+  return take_text(runtime.api(), value);
+}
+
+void check_available(const Runtime& runtime) {
+  char* error = nullptr;
+  tt_status status = TT_OK;
+  {
+    py::gil_scoped_release released;
+    status = runtime.api().available(&error);
+  }
+  if (status != TT_OK) raise_call(runtime.api(), status, error);
+}
+
+}  // namespace
+
+std::string file_system_path(const py::object& path) {
+  PyObject* bytes = nullptr;
+  if (PyUnicode_FSConverter(path.ptr(), &bytes) == 0) throw py::error_already_set();
+  return py::reinterpret_steal<py::bytes>(bytes);
+}
+
+std::shared_ptr<Runtime> Runtime::open(const std::string& path, const std::string& symbol) {
+  using Entry = const tt_api* (*)(uint32_t);
+  void* library = nullptr;
+  void* entry = nullptr;
+  std::string problem;
+  const tt_api* api = nullptr;
+  {
+    py::gil_scoped_release released;
+    library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) {
+      problem = last_loader_error();
+    } else if ((entry = dlsym(library, symbol.c_str())) == nullptr) {
+      problem = last_loader_error();
+    } else {
+      api = reinterpret_cast<Entry>(entry)(TT_ABI_VERSION);
+    }
+  }
+  if (!problem.empty())
+    raise_unavailable("the runtime library cannot be loaded (" + problem + "): reinstall tintype");
+  if (api == nullptr || api->abi_version != TT_ABI_VERSION || api->size < sizeof(tt_api)) {
+    raise_unavailable("the runtime library " + path + " does not speak ABI version " +
+                      std::to_string(TT_ABI_VERSION) +
+                      ", which this tintype was built with: reinstall tintype");
+  }
+  return std::shared_ptr<Runtime>(new Runtime(path, api));
+}
+
+void init_runtime(py::module_& m) {
+  py::class_<Runtime, std::shared_ptr<Runtime>>(m, "Runtime", "A runtime library and its function table.")
+      .def_static(
+          "open",
+          [](const py::object& path, const std::string& symbol) {
+            return Runtime::open(file_system_path(path), symbol);
+          },
+          py::arg("path"), py::arg("symbol"),
+          "Load the library at `path` and take the table that `symbol` returns; BackendUnavailable if that "
+          "fails.")
+      .def_property_readonly("name", [](const Runtime& self) { return text(self.api().name); })
+      .def_property_readonly("path", [](const Runtime& self) { return text(self.path()); })
+      .def("describe", &describe,
+           "JSON about the runtime: name, version, implementation, device, compute_units.")
+      .def("check_available", &check_available,
+           "Raise BackendUnavailable, with the reason, if no model can run here.");
+}
+
+}  // namespace tintype
