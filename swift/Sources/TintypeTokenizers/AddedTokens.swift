@@ -36,7 +36,8 @@ struct AddedTokens: Sendable {
     var textStart = 0
     var at = 0
     while at < bytes.count {
-      guard firstBytes.contains(bytes[at]), let (match, token) = tokens.first(where: { bytes[at...].starts(with: $0.bytes) })
+      guard firstBytes.contains(bytes[at]),
+        let (match, token) = tokens.first(where: { bytes[at...].starts(with: $0.bytes) })
       else {
         at += 1
         continue

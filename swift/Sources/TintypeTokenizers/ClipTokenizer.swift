@@ -25,7 +25,8 @@ public struct ClipTokenizer: Tokenizer {
   ///   - merges: the text of `merges.txt`, pairs in order of rank.
   ///   - file: names the folder in errors.
   public init(
-    vocabulary: [String: Int], merges: String, bosTokenID: Int, eosTokenID: Int, padTokenID: Int, file: String = "tokenizer"
+    vocabulary: [String: Int], merges: String, bosTokenID: Int, eosTokenID: Int, padTokenID: Int,
+    file: String = "tokenizer"
   ) throws {
     let ids = try vocabulary.mapValues { id in
       guard let id = Int32(exactly: id), id >= 0 else {
