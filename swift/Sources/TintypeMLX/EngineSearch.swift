@@ -1,0 +1,102 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Where the engine library may lie. The first place that has it wins:
+///
+/// 1. the path that the caller names: it is the only place then;
+/// 2. the path in the environment variable `TINTYPE_ENGINE_LIBRARY`: likewise;
+/// 3. beside the image that holds this code (in Python's wheel: `tintype/lib/`) and in `../lib` of it;
+/// 4. `build/engine/` in every folder above the image and above the executable (`make env` puts it there).
+public enum EngineSearch {
+  public static let environmentVariable = "TINTYPE_ENGINE_LIBRARY"
+
+  #if os(Linux)
+    public static let libraryName = "libtintype_engine.so"
+  #else
+    public static let libraryName = "libtintype_engine.dylib"
+  #endif
+
+  /// All places, in the order in which they are tried.
+  static func candidates(
+    explicit: String?, environment: String?, image: String?, executable: String?
+  ) -> [String] {
+    if let explicit { return [explicit] }
+    if let environment, !environment.isEmpty { return [environment] }
+    let folders = [image, executable].compactMap { $0.map(folder(of:)) }
+    let beside = folders.prefix(1).flatMap { ["\($0)/\(libraryName)", "\(folder(of: $0))/lib/\(libraryName)"] }
+    let above = folders.flatMap(ancestors).map { "\($0)/build/engine/\(libraryName)" }
+    var seen = Set<String>()
+    return (beside + above).filter { seen.insert($0).inserted }
+  }
+
+  /// The library's real path (its own run path is relative to itself), or nil and the places looked at.
+  static func find(explicit: String?) -> (found: String?, searched: [String]) {
+    let places = candidates(
+      explicit: explicit, environment: getenv(environmentVariable).map { String(cString: $0) },
+      image: imagePath(), executable: executablePath())
+    for place in places {
+      if let real = realPath(place) { return (real, places) }
+    }
+    return (nil, places)
+  }
+
+  /// Where an error says it looked: the folders above are one place to a reader.
+  static func summary(of places: [String]) -> [String] {
+    let above = places.filter { $0.hasSuffix("/build/engine/\(libraryName)") }
+    guard let nearest = above.first, above.count > 1 else { return places }
+    return places.filter { !above.contains($0) } + ["\(nearest) and the same in the folders above"]
+  }
+
+  static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  private static func ancestors(of folder: String) -> [String] {
+    var result: [String] = []
+    var current = folder
+    while current != "/", current != ".", result.count < 32 {
+      result.append(current)
+      current = self.folder(of: current)
+    }
+    return result
+  }
+
+  /// The file of the image (executable or shared library) that this code was linked into.
+  private static func imagePath() -> String? {
+    #if os(Linux)
+      // glibc declares dladdr only for _GNU_SOURCE, which Swift's importer does not set; it is always there.
+      typealias Dladdr = @convention(c) (UnsafeRawPointer, UnsafeMutableRawPointer) -> Int32
+      guard let symbol = dlsym(nil, "dladdr") else { return nil }
+      let dladdr = unsafeBitCast(symbol, to: Dladdr.self)
+      var info: (file: UnsafePointer<CChar>?, base: UInt, symbol: UInt, address: UInt) = (nil, 0, 0, 0)
+      let status = withUnsafeMutableBytes(of: &info) { bytes in
+        bytes.baseAddress.map { dladdr(#dsohandle, $0) } ?? 0
+      }
+      guard status != 0, let name = info.file else { return nil }
+    #else
+      var info = Dl_info()
+      guard dladdr(#dsohandle, &info) != 0, let name = info.dli_fname else { return nil }
+    #endif
+    return realPath(String(cString: name))
+  }
+
+  private static func executablePath() -> String? {
+    #if os(Linux)
+      return realPath("/proc/self/exe")
+    #else
+      return CommandLine.arguments.first.flatMap(realPath)
+    #endif
+  }
+
+  private static func realPath(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+}

@@ -1,0 +1,79 @@
+/// Elements that somebody else owns, under any strides. Valid only as long as its owner says.
+public struct TensorView {
+  public let base: UnsafeRawPointer
+  public let elementType: ElementType
+  public let shape: [Int]
+  /// In elements; may be padded, zero or negative.
+  public let strides: [Int]
+
+  public init(base: UnsafeRawPointer, elementType: ElementType, shape: [Int], strides: [Int]) {
+    self.base = base
+    self.elementType = elementType
+    self.shape = shape
+    self.strides = strides
+  }
+
+  /// Whether the elements lie one after the other in row-major order.
+  public var isContiguous: Bool {
+    var expected = 1
+    for (extent, stride) in zip(shape, strides).reversed() where extent != 1 {
+      if extent == 0 { return true }
+      if stride != expected { return false }
+      expected *= extent
+    }
+    return true
+  }
+
+  /// Copies the elements, in row-major order, to `target`, which must have room for all of them.
+  public func copyElements(to target: UnsafeMutableRawPointer) {
+    if shape.contains(0) { return }
+    // The trailing axes that are contiguous are copied as one run.
+    var axis = shape.count
+    var run = 1
+    while axis > 0, shape[axis - 1] == 1 || strides[axis - 1] == run {
+      run *= shape[axis - 1]
+      axis -= 1
+    }
+    let runBytes = run * elementType.size
+    let outer = Array(zip(shape, strides).prefix(axis))
+    var index = [Int](repeating: 0, count: axis)
+    var source = base
+    var output = target
+    while true {
+      output.copyMemory(from: source, byteCount: runBytes)
+      output += runBytes
+      // Advance like an odometer.
+      var position = axis - 1
+      while position >= 0 {
+        let (extent, stride) = outer[position]
+        index[position] += 1
+        source += stride * elementType.size
+        if index[position] < extent { break }
+        source -= extent * stride * elementType.size
+        index[position] = 0
+        position -= 1
+      }
+      if position < 0 { return }
+    }
+  }
+
+  /// Row-major strides of a shape.
+  public static func contiguousStrides(of shape: [Int]) -> [Int] {
+    var strides = [Int](repeating: 1, count: shape.count)
+    var stride = 1
+    for axis in shape.indices.reversed() {
+      strides[axis] = stride
+      stride *= max(shape[axis], 1)
+    }
+    return strides
+  }
+}
+
+extension Tensor {
+  /// A contiguous copy of a view.
+  public init(copying view: TensorView) throws {
+    try self.init(shape: view.shape, elementType: view.elementType) { target in
+      if let base = target.baseAddress { view.copyElements(to: base) }
+    }
+  }
+}
