@@ -57,8 +57,14 @@ struct AddedTokens: Sendable {
   private func touchesWord(_ bytes: [UInt8], _ start: Int, _ end: Int) -> Bool {
     let before = String(decoding: bytes[..<start], as: UTF8.self).unicodeScalars.last
     let after = String(decoding: bytes[end...], as: UTF8.self).unicodeScalars.first
-    return [before, after].compactMap { $0 }.contains { scalar in
-      scalar == "_" || scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+    return [before, after].compactMap { $0 }.contains(where: isWordCharacter)
+  }
+
+  /// `\w` of Rust's regex crate (UTS #18): letters, marks, decimal digits, connectors, joiners.
+  private func isWordCharacter(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: true
+    default: scalar.properties.isAlphabetic || scalar.properties.isJoinControl
     }
   }
 
