@@ -1,0 +1,84 @@
+"""Diffusion transformers on Apple hardware: Core ML or MLX, chosen per call.
+
+    import tintype
+    image = tintype.Pipeline.load().generate("a red circle above a blue square").image
+    outputs = tintype.load_model("any.mlpackage", backend="mlx").predict({"x": array})
+
+Everything here is loaded on first use, so that `import tintype` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    BackendUnavailable,
+    BundleError,
+    CheckpointError,
+    ConversionError,
+    EngineError,
+    InvalidInputError,
+    ModelFileError,
+    ModelFormatError,
+    OutOfMemoryError,
+    TintypeError,
+    UnsupportedModelError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
+    from .emit import convert
+    from .pipeline import GenerationResult, GenerationSettings, Pipeline
+    from .run import BackendInfo, Model, backends, load_model
+
+__all__ = [
+    "BackendInfo",
+    "BackendUnavailable",
+    "Bundle",
+    "BundleError",
+    "CheckpointError",
+    "ConversionError",
+    "EngineError",
+    "GenerationResult",
+    "GenerationSettings",
+    "InvalidInputError",
+    "Model",
+    "ModelFileError",
+    "ModelFormatError",
+    "OutOfMemoryError",
+    "Pipeline",
+    "TintypeError",
+    "UnsupportedModelError",
+    "UsageError",
+    "backends",
+    "convert",
+    "load_model",
+]
+
+_LAZY = {
+    "BackendInfo": ".run",
+    "Bundle": ".bundle",
+    "GenerationResult": ".pipeline",
+    "GenerationSettings": ".pipeline",
+    "Model": ".run",
+    "Pipeline": ".pipeline",
+    "backends": ".run",
+    "convert": ".emit",
+    "load_model": ".run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tintype")
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -1,0 +1,23 @@
+"""Text to image with a bundle: tokenizers, schedule, noise, guidance, Euler steps, decoding.
+
+Uses `run` for the models and `bundle` for what they are; never imports `emit`.
+"""
+
+from .conditioning import PromptCutWarning, TextConditioning
+from .image import read_parameters
+from .settings import GenerationSettings
+from .stages import StageRun
+from .text_to_image import Conditioned, GenerationResult, Pipeline, Step, Timings
+
+__all__ = [
+    "Conditioned",
+    "GenerationResult",
+    "GenerationSettings",
+    "Pipeline",
+    "PromptCutWarning",
+    "StageRun",
+    "Step",
+    "TextConditioning",
+    "Timings",
+    "read_parameters",
+]

@@ -1,0 +1,81 @@
+"""The denoiser with its modulation: velocities of a latent under one or two prompts.
+
+Shape key: B = batch of the packages (1 or 2), rows = prompts of a run ([negative, positive] under guidance,
+else [positive]), R x W = modulation rows, C, h, w = the latent.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import names
+from ..bundle import Bundle
+from .conditioning import TextConditioning
+from .schedule import SigmaSchedule, guide
+from .settings import DENOISER_STAGE, Plan
+from .stages import StageModels
+
+__all__ = ["Denoiser", "batches"]
+
+Array = np.ndarray[Any, Any]
+
+
+def batches(rows: int, size: int) -> list[list[int]]:
+    """Row numbers in groups of `size`; the last row fills up an incomplete group."""
+    numbers = list(range(rows))
+    groups = [numbers[i : i + size] for i in range(0, rows, size)]
+    return [group + [group[-1]] * (size - len(group)) for group in groups]
+
+
+class Denoiser:
+    """One run's denoiser: the modulation of every step is computed when it is made, before the loop."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        models: StageModels,
+        plan: Plan,
+        schedule: SigmaSchedule,
+        rows: Sequence[TextConditioning],
+    ) -> None:
+        self._models = models
+        self._backend = plan.backends[DENOISER_STAGE]
+        self._guidance = plan.settings.guidance_scale
+        self._rows = rows
+        batch = bundle.component(names.DENOISER).input(names.LATENT).shape[0]
+        self._batches = batches(len(rows), batch)
+        self._contexts = [np.concatenate([rows[r].context for r in group]) for group in self._batches]
+        # [step][group] → [B, R, W]
+        self._modulation = [self._modulate(timestep) for timestep in schedule.timesteps]
+
+    def velocity(self, latents: Array, step: int) -> Array:
+        """The guided velocity [1, C, h, w] of `latents` [1, C, h, w] at a step of the schedule."""
+        found: dict[int, Array] = {}
+        for group, context, modulation in zip(
+            self._batches, self._contexts, self._modulation[step], strict=True
+        ):
+            outputs = self._models.run(
+                names.DENOISER,
+                self._backend,
+                {
+                    names.LATENT: np.repeat(latents, len(group), axis=0),  # [B, C, h, w]
+                    names.CONTEXT: context,
+                    names.MODULATION_ROWS: modulation,
+                },
+            )
+            for place, row in enumerate(group):
+                found.setdefault(row, outputs[names.VELOCITY][place : place + 1])
+        if len(self._rows) == 1:
+            return found[0]
+        return guide(found[0], found[1], self._guidance)
+
+    def _modulate(self, timestep: float) -> list[Array]:
+        results = []
+        for group in self._batches:
+            inputs = {
+                names.TIMESTEP: np.full(len(group), timestep, dtype=np.float32),  # [B]
+                names.POOLED: np.concatenate([self._rows[r].pooled for r in group]),  # [B, P]
+            }
+            results.append(self._models.run(names.MODULATION, self._backend, inputs)[names.MODULATION_ROWS])
+        return results

@@ -1,0 +1,71 @@
+"""Decoded pixels as a PIL image, and pictures with their settings inside as files."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ..errors import UsageError
+
+__all__ = ["PNG_KEY", "read_parameters", "save_image", "to_image"]
+
+#: The PNG text chunk that holds the settings as JSON.
+PNG_KEY = "parameters"
+
+
+def to_image(decoded: np.ndarray[Any, Any]) -> Image.Image:
+    """[1, 3, H, W] in [-1, 1] as an RGB image: clipped, scaled to 0…255 and rounded (not truncated)."""
+    unit = np.clip(decoded[0] / 2 + 0.5, 0, 1)  # [3, H, W]
+    pixels = np.rint(unit * 255).astype(np.uint8).transpose(1, 2, 0)  # [H, W, 3]
+    return Image.fromarray(np.ascontiguousarray(pixels), mode="RGB")
+
+
+def save_image(image: Image.Image, path: str | os.PathLike[str], parameters: Mapping[str, Any]) -> Path:
+    """Writes `image` to `path`, by the suffix's format; PNG files carry `parameters` as a text chunk.
+
+    The file appears complete or not at all. UsageError for an unknown suffix or a folder that does not exist.
+    """
+    target = Path(path)
+    kind = Image.registered_extensions().get(target.suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise UsageError(f"{target} has no suffix of an image format: name it with .png")
+    if not target.parent.is_dir():
+        raise UsageError(f"the folder {target.parent} does not exist: make it, or name another file")
+    options: dict[str, Any] = {}
+    if kind == "PNG":
+        info = PngInfo()
+        info.add_text(PNG_KEY, json.dumps(dict(parameters), ensure_ascii=False))
+        options["pnginfo"] = info
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            image.save(file, format=kind, **options)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return target
+
+
+def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings inside a PNG that Tintype wrote; {} if there are none."""
+    with Image.open(path) as image:
+        text = getattr(image, "text", {}).get(PNG_KEY, "{}")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,203 @@
+"""What one run wants, checked before anything is loaded; and the record of it that goes into the picture."""
+
+import math
+import numbers
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import names
+from ..bundle import Bundle
+from ..errors import UsageError
+from ..run import check_backend
+from .noise import MAX_SEED, numpy_noise, random_seed
+
+__all__ = ["DENOISER_STAGE", "STAGES", "TEXT_STAGE", "VAE_STAGE", "GenerationSettings", "Plan", "make_plan"]
+
+Array = np.ndarray[Any, Any]
+BackendChoice = str | Mapping[str, str] | None
+
+TEXT_STAGE, DENOISER_STAGE, VAE_STAGE = "text_encoder", "denoiser", "vae"
+
+#: Stage of a run → its components. A backend is chosen per stage.
+STAGES: Mapping[str, tuple[str, ...]] = {
+    TEXT_STAGE: (names.TEXT_ENCODER, names.TEXT_ENCODER_2, names.TEXT_ENCODER_3),
+    DENOISER_STAGE: (names.MODULATION, names.DENOISER),
+    VAE_STAGE: (names.VAE_DECODER,),
+}
+
+#: Sides of an image that the VAE (8) and the patches (2) divide.
+SIDE_MULTIPLE = 16
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """Everything that is needed to make a picture again; saved in PNG files as JSON under "parameters".
+
+    `seed` is the one that was used, None if the caller gave the noise. `use_t5` says whether T5 was run.
+    `backends` names the backend that ran each stage.
+    """
+
+    prompt: str
+    negative_prompt: str
+    steps: int
+    guidance_scale: float
+    seed: int | None
+    width: int
+    height: int
+    use_t5: bool
+    model: str
+    precision: str
+    backends: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked request: the settings, initial noise (float32 NCHW), and the backend of each stage."""
+
+    settings: GenerationSettings
+    latents: Array
+    backends: Mapping[str, str]
+
+    @property
+    def guided(self) -> bool:
+        """Whether the negative prompt is run: at guidance 1 or less it has no influence."""
+        return self.settings.guidance_scale > 1
+
+
+def make_plan(
+    bundle: Bundle,
+    prompt: str,
+    *,
+    negative_prompt: str = "",
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    seed: int | None = None,
+    size: tuple[int, int] | None = None,
+    latents: Any = None,
+    use_t5: bool = True,
+    backend: BackendChoice = None,
+    default_backends: Mapping[str, str],
+) -> Plan:
+    """Checks every value; UsageError names the value and the remedy."""
+    width, height = _checked_size(bundle, size)
+    shape = (1, bundle.latent.channels, bundle.latent.height, bundle.latent.width)
+    if latents is not None:
+        noise, used_seed = _checked_latents(latents, shape), None
+    else:
+        used_seed = _checked_seed(seed)
+        noise = numpy_noise(used_seed, shape)
+    settings = GenerationSettings(
+        prompt=_checked_text("prompt", prompt),
+        negative_prompt=_checked_text("negative_prompt", negative_prompt),
+        steps=_checked_steps(bundle.defaults.steps if steps is None else steps, bundle),
+        guidance_scale=_checked_guidance(
+            bundle.defaults.guidance_scale if guidance_scale is None else guidance_scale
+        ),
+        seed=used_seed,
+        width=width,
+        height=height,
+        use_t5=bool(use_t5) and names.TEXT_ENCODER_3 in bundle.components,
+        model=bundle.name,
+        precision=bundle.precision,
+    )
+    return Plan(settings, noise, stage_backends(backend, default_backends))
+
+
+def stage_backends(backend: BackendChoice, defaults: Mapping[str, str]) -> dict[str, str]:
+    """Stage → backend: one name for all stages, a mapping for some, None for the defaults."""
+    if backend is None:
+        return dict(defaults)
+    if not isinstance(backend, Mapping):
+        return dict.fromkeys(STAGES, check_backend(backend))
+    unknown = [stage for stage in backend if stage not in STAGES]
+    if unknown:
+        raise UsageError(
+            f"backend names the stage {unknown[0]!r}, expected stages among {', '.join(map(repr, STAGES))}"
+        )
+    return {**defaults, **{stage: check_backend(name) for stage, name in backend.items()}}
+
+
+def _checked_text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{name} is a {type(value).__name__}, expected a string")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name} is not valid Unicode ({error.reason}): remove lone surrogates") from error
+    return value
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_)
+
+
+def _checked_steps(value: Any, bundle: Bundle) -> int:
+    most = bundle.schedule.num_train_timesteps
+    if not _is_integer(value) or not 1 <= value <= most:
+        raise UsageError(
+            f"steps is {value!r}, expected an integer from 1 to {most}; "
+            f"{bundle.defaults.steps} is this model's default"
+        )
+    return int(value)
+
+
+def _checked_guidance(value: Any) -> float:
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+    if not real or not math.isfinite(float(value)) or float(value) < 0:
+        raise UsageError(
+            f"guidance_scale is {value!r}, expected a number of at least 0 (1 or less: no guidance)"
+        )
+    return float(value)
+
+
+def _checked_seed(value: Any) -> int:
+    if value is None:
+        return random_seed()
+    if not _is_integer(value) or not 0 <= value <= MAX_SEED:
+        raise UsageError(
+            f"seed is {value!r}, expected an integer from 0 to {MAX_SEED}; leave it out for a random one"
+        )
+    return int(value)
+
+
+def _checked_size(bundle: Bundle, size: Any) -> tuple[int, int]:
+    own = (bundle.size.width, bundle.size.height)
+    if size is None:
+        return own
+    values = tuple(size) if isinstance(size, tuple | list) else ()
+    if len(values) != 2 or not all(_is_integer(side) and side > 0 for side in values):
+        raise UsageError(f"size is {size!r}, expected (width, height) in pixels, as in {own}")
+    width, height = int(values[0]), int(values[1])
+    for name, side in (("width", width), ("height", height)):
+        if side % SIDE_MULTIPLE:
+            nearest = max(SIDE_MULTIPLE, round(side / SIDE_MULTIPLE) * SIDE_MULTIPLE)
+            raise UsageError(f"{name} is {side}, expected a multiple of {SIDE_MULTIPLE}, such as {nearest}")
+    if (width, height) != own:
+        raise UsageError(
+            f"size is {width}x{height}, but the model {bundle.name} was converted for {own[0]}x{own[1]}: "
+            f"leave size out, or convert the model again with --size {width}x{height}"
+        )
+    return own
+
+
+def _checked_latents(value: Any, shape: tuple[int, ...]) -> Array:
+    remedy = f"expected a float array of shape {shape}"
+    try:
+        latents = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"latents cannot be made an array ({error}), {remedy}") from error
+    if latents.dtype.kind != "f":
+        raise UsageError(f"latents have dtype {latents.dtype}, {remedy}")
+    if latents.shape != shape:
+        raise UsageError(f"latents have shape {latents.shape}, {remedy}")
+    # The loop works in float32, whatever was given.
+    copy = latents.astype(np.float32, copy=True)
+    if not np.isfinite(copy).all():
+        raise UsageError(f"latents hold NaN or infinite values, {remedy} of finite values")
+    return copy

@@ -1,0 +1,114 @@
+"""The bundle's models behind the stages of a run: loaded on first use, kept per component and backend."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import names
+from ..bundle import Bundle, Component
+from ..errors import BundleError, EngineError
+from ..run import Model, check_units, load_model
+from .settings import STAGES
+
+__all__ = ["StageModels", "StageRun"]
+
+Array = np.ndarray[Any, Any]
+
+STAGE_OF = {component: stage for stage, components in STAGES.items() for component in components}
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """Which backend ran a stage, and why that one."""
+
+    backend: str
+    reason: str
+
+
+class StageModels:
+    """Runs components by name. Inputs are converted to the described dtypes; outputs come back as float32."""
+
+    def __init__(self, bundle: Bundle, units: str) -> None:
+        check_units(units)
+        self._bundle = bundle
+        self._units = units
+        self._models: dict[tuple[str, str], Model] = {}
+        #: Seconds spent loading models since the last `take_load_seconds`.
+        self._load_seconds = 0.0
+
+    def model(self, component: str, backend: str) -> Model:
+        """The component's model on `backend`."""
+        key = (component, backend)
+        if key not in self._models:
+            started = time.perf_counter()
+            description = self._bundle.component(component)
+            model = load_model(self._bundle.package_path(component), backend, self._units)
+            self._check(component, description, model)
+            self._models[key] = model
+            self._load_seconds += time.perf_counter() - started
+        return self._models[key]
+
+    def run(self, component: str, backend: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """One prediction; EngineError naming component and backend if a number is NaN or infinite."""
+        model = self.model(component, backend)
+        dtypes = {spec.name: spec.dtype for spec in self._bundle.component(component).inputs}
+        arrays = {name: _converted(component, name, value, dtypes[name]) for name, value in inputs.items()}
+        outputs = {n: v.astype(np.float32, copy=False) for n, v in model.predict(arrays).items()}
+        for name, value in outputs.items():
+            if not np.isfinite(value).all():
+                raise EngineError(
+                    f"{component} on backend {model.backend!r} gave NaN or infinite values in {name!r}: "
+                    f"try another backend, or convert the model again with --precision float32"
+                )
+        return outputs
+
+    def stage_run(self, stage: str, backend: str) -> StageRun | None:
+        """What ran `stage` when `backend` was asked for; None if nothing did yet.
+
+        Under "auto" components of a stage may end on different backends; then each is named.
+        """
+        used = {c: self._models[c, backend] for c in STAGES[stage] if (c, backend) in self._models}
+        if not used:
+            return None
+        backends = list(dict.fromkeys(model.backend for model in used.values()))
+        reasons = list(dict.fromkeys(model.reason for model in used.values()))
+        return StageRun("+".join(backends), "; ".join(reasons))
+
+    def take_load_seconds(self) -> float:
+        """Seconds spent loading since the last call."""
+        seconds, self._load_seconds = self._load_seconds, 0.0
+        return seconds
+
+    def close(self) -> None:
+        """Free every model."""
+        for model in self._models.values():
+            model.close()
+        self._models.clear()
+
+    def _check(self, component: str, description: Component, model: Model) -> None:
+        """The package must offer the names that bundle.json lists."""
+        for kind, listed, found in (
+            ("inputs", description.inputs, model.inputs),
+            ("outputs", description.outputs, model.outputs),
+        ):
+            want, have = sorted(spec.name for spec in listed), sorted(info.name for info in found)
+            if want != have:
+                raise BundleError(
+                    f"{model.path} has the {kind} {', '.join(have)}, but {names.BUNDLE_FILE} lists "
+                    f"{', '.join(want)} for {component}: convert the model again"
+                )
+
+
+def _converted(component: str, name: str, value: Array, dtype: str) -> Array:
+    with np.errstate(over="ignore"):
+        array = value.astype(dtype, copy=False)
+    if array.dtype == np.float16 and not np.isfinite(array).all():
+        largest = float(np.abs(value[np.isfinite(value)]).max(initial=0))
+        raise EngineError(
+            f"{component}: input {name!r} reaches {largest:g}, more than float16 holds (65504): "
+            f"convert the model again with --precision float32"
+        )
+    return array

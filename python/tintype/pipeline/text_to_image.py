@@ -1,0 +1,282 @@
+"""Text to image: tokens → text encoders → modulation → Euler steps of the denoiser → VAE → picture.
+
+pipeline = Pipeline.load("sd3.bundle")
+pipeline.generate("a red circle", seed=7).save("circle.png")
+
+for event in pipeline.steps("a red circle"):      # the caller owns progress and cancelling
+    if isinstance(event, Step): print(event.number, event.steps)
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .. import names
+from ..bundle import Bundle
+from .conditioning import TextConditioning, TextEncoders
+from .denoising import Denoiser
+from .image import save_image, to_image
+from .schedule import SigmaSchedule, euler_step, flow_match_schedule
+from .settings import STAGES, VAE_STAGE, BackendChoice, GenerationSettings, Plan, make_plan, stage_backends
+from .stages import StageModels, StageRun
+
+__all__ = ["Conditioned", "GenerationResult", "Pipeline", "Step", "Timings"]
+
+Array = np.ndarray[Any, Any]
+
+#: Components without which no picture can be made; T5 and the VAE's encoder are optional.
+REQUIRED = (
+    names.TEXT_ENCODER,
+    names.TEXT_ENCODER_2,
+    names.MODULATION,
+    names.DENOISER,
+    names.VAE_DECODER,
+)
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """The first event of a run: the text is encoded, the loop is about to start.
+
+    `latents` is the initial noise, float32 [1, C, h, w]; `negative` is None without guidance.
+    """
+
+    settings: GenerationSettings
+    schedule: SigmaSchedule
+    latents: Array
+    positive: TextConditioning
+    negative: TextConditioning | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """Step `number` (from 1) of `steps` is done; `latents`, float32 [1, C, h, w], are those after it."""
+
+    number: int
+    steps: int
+    sigma: float
+    timestep: float
+    latents: Array
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds: loading models, encoding text, modulation of all steps, the steps, decoding; their sum."""
+
+    load: float
+    text_encoder: float
+    modulation: float
+    denoiser: float
+    vae: float
+    total: float
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """A picture and where it comes from.
+
+    image      PIL, RGB
+    latents    final latents, float32 [1, C, h, w]
+    decoded    the VAE's output before clipping and rounding, float32 [1, 3, H, W]
+    settings   what was asked, with the seed that was used and the backend that ran each stage
+    stages     stage → backend and why that one
+    """
+
+    image: Image.Image
+    latents: Array
+    decoded: Array
+    settings: GenerationSettings
+    stages: Mapping[str, StageRun]
+    timings: Timings
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture; a PNG carries the settings (`parameters`). UsageError for a bad path."""
+        return save_image(self.image, path, self.settings.to_json())
+
+
+class Pipeline:
+    """Draws pictures with a bundle. Models are loaded on first use and kept; `close` frees them."""
+
+    def __init__(self, bundle: Bundle, backend: BackendChoice = names.AUTO, units: str = "all") -> None:
+        for component in REQUIRED:
+            bundle.component(component)
+        self.bundle = bundle
+        self._backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
+        self._models = StageModels(bundle, units)
+        self._text = TextEncoders(bundle, self._models)
+
+    @classmethod
+    def load(
+        cls,
+        bundle: "str | os.PathLike[str] | Bundle | None" = None,
+        backend: BackendChoice = names.AUTO,
+        units: str = "all",
+    ) -> "Pipeline":
+        """Open a bundle folder; without one, the embedded default model (converted on first use).
+
+        backend   for every stage, or {"text_encoder": …, "denoiser": …, "vae": …}; `generate` may say
+        otherwise units     what Core ML may use: "all", "ane", "gpu", "cpu"
+
+        Raises BundleError, naming file and remedy, for anything that is not a complete bundle.
+        """
+        if bundle is None:
+            from ..embedded import embedded_bundle
+
+            bundle = embedded_bundle()
+        opened = bundle if isinstance(bundle, Bundle) else Bundle.read(Path(bundle))
+        return cls(opened, backend, units)
+
+    def generate(
+        self,
+        prompt: str,
+        negative_prompt: str = "",
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        seed: int | None = None,
+        size: tuple[int, int] | None = None,
+        latents: Any = None,
+        backend: BackendChoice = None,
+        use_t5: bool = True,
+        on_step: Callable[[Step], object] | None = None,
+    ) -> GenerationResult:
+        """Draw one picture.
+
+        steps            Euler steps; the bundle's default if None
+        guidance_scale   how strongly the prompt is followed; 1 or less leaves the negative prompt out
+        seed             0 … 2³²-1; None draws one, which the result's settings report
+        size             (width, height); a bundle has one size, so this only checks
+        latents          initial noise, float [1, C, h, w], instead of a seed
+        backend          "auto", "coreml", "mlx", or a mapping from stages; None: what the pipeline was loaded
+        with use_t5           False runs as if the bundle had no T5
+        on_step          called after every step; what it raises ends the run
+
+        Raises UsageError for unusable values, BackendUnavailable, EngineError if a stage fails or gives NaN.
+        Warns with PromptCutWarning if the prompt is longer than an encoder reads.
+        """
+        events = self.steps(
+            prompt, negative_prompt, steps, guidance_scale, seed, size, latents, backend, use_t5
+        )
+        for event in events:
+            if isinstance(event, Step) and on_step is not None:
+                on_step(event)
+            if isinstance(event, GenerationResult):
+                return event
+        raise AssertionError("a run ends with its result")
+
+    def steps(
+        self,
+        prompt: str,
+        negative_prompt: str = "",
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        seed: int | None = None,
+        size: tuple[int, int] | None = None,
+        latents: Any = None,
+        backend: BackendChoice = None,
+        use_t5: bool = True,
+    ) -> Iterator[Conditioned | Step | GenerationResult]:
+        """`generate` as a generator: yields Conditioned, every Step, and the GenerationResult.
+
+        Values are checked at once; the work happens as the caller iterates, who cancels by stopping.
+        """
+        plan = make_plan(
+            self.bundle,
+            prompt,
+            negative_prompt=negative_prompt,
+            steps=steps,
+            guidance_scale=guidance_scale,
+            seed=seed,
+            size=size,
+            latents=latents,
+            use_t5=use_t5,
+            backend=backend,
+            default_backends=self._backends,
+        )
+        return self._run(plan)
+
+    def close(self) -> None:
+        """Free all models; the next run loads them again."""
+        self._models.close()
+
+    def __enter__(self) -> "Pipeline":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, plan: Plan) -> Iterator[Conditioned | Step | GenerationResult]:
+        clock = _Clock(self._models)
+        schedule = flow_match_schedule(
+            plan.settings.steps, self.bundle.schedule.shift, self.bundle.schedule.num_train_timesteps
+        )
+        positive = self._text.encode(plan.settings.prompt, plan)
+        negative = self._text.encode(plan.settings.negative_prompt, plan) if plan.guided else None
+        clock.lap("text_encoder")
+        rows = [positive] if negative is None else [negative, positive]
+        denoiser = Denoiser(self.bundle, self._models, plan, schedule, rows)
+        clock.lap("modulation")
+        latents = plan.latents
+        yield Conditioned(self._settings(plan), schedule, latents, positive, negative)
+        clock.restart()
+        for index in range(schedule.steps):
+            sigma, next_sigma = schedule.sigmas[index], schedule.sigmas[index + 1]
+            latents = euler_step(latents, denoiser.velocity(latents, index), sigma, next_sigma)
+            seconds = clock.lap("denoiser")
+            yield Step(
+                index + 1, schedule.steps, float(sigma), float(schedule.timesteps[index]), latents, seconds
+            )
+            clock.restart()
+        decoded = self._decode(latents, plan)
+        clock.lap("vae")
+        yield GenerationResult(
+            to_image(decoded), latents, decoded, self._settings(plan), self._stages(plan), clock.timings()
+        )
+
+    def _decode(self, latents: Array, plan: Plan) -> Array:
+        """Model space → VAE space → pixels in [-1, 1], float32 [1, 3, H, W]."""
+        scaled = latents / np.float32(self.bundle.latent.scale) + np.float32(self.bundle.latent.shift)
+        outputs = self._models.run(names.VAE_DECODER, plan.backends[VAE_STAGE], {names.LATENT: scaled})
+        return outputs[names.IMAGE]
+
+    def _stages(self, plan: Plan) -> dict[str, StageRun]:
+        runs = {stage: self._models.stage_run(stage, plan.backends[stage]) for stage in STAGES}
+        return {stage: run for stage, run in runs.items() if run is not None}
+
+    def _settings(self, plan: Plan) -> GenerationSettings:
+        return replace(plan.settings, backends={s: run.backend for s, run in self._stages(plan).items()})
+
+
+class _Clock:
+    """Seconds per part of a run; loading is counted apart, what the caller does between events not at all."""
+
+    def __init__(self, models: StageModels) -> None:
+        self._models = models
+        self._models.take_load_seconds()
+        self._last = time.perf_counter()
+        self._seconds: dict[str, float] = {}
+
+    def restart(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self, part: str) -> float:
+        """Adds the time since the last lap to `part`, less the loading in between; returns it."""
+        now = time.perf_counter()
+        load = self._models.take_load_seconds()
+        seconds = now - self._last - load
+        self._last = now
+        self._seconds[part] = self._seconds.get(part, 0.0) + seconds
+        self._seconds["load"] = self._seconds.get("load", 0.0) + load
+        return seconds
+
+    def timings(self) -> Timings:
+        return Timings(**self._seconds, total=sum(self._seconds.values()))
