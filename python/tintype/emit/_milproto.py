@@ -1,0 +1,57 @@
+"""A pymil program as the protobuf of an `.mlmodel`, with weights placed instead of copied.
+
+The only module that touches coremltools' private exporter classes (pinned: coremltools 9.0). The file formats are
+the stable layer; if the classes change, this module is what to rewrite.
+"""
+
+from typing import Any
+
+import numpy as np
+from coremltools.converters.mil.backend.mil import helper
+from coremltools.converters.mil.backend.mil.load import CoreMLProtoExporter, MILProtoExporter
+from coremltools.converters.mil.mil import types
+
+from ..layers import MILProgram
+from ..weight import ComputedWeight
+from .weight_file import WeightLayout
+
+__all__ = ["SPECIFICATION_VERSION", "model_bytes"]
+
+#: iOS 18 / macOS 15: the first with scaled_dot_product_attention.
+SPECIFICATION_VERSION = 9
+
+WEIGHT_PATH = "@model_path/weights/weight.bin"
+
+
+class _PlacingExporter(MILProtoExporter):  # type: ignore[misc]
+    """Gives every constant of the program a place in `layout`; writes nothing."""
+
+    def __init__(self, program: MILProgram, layout: WeightLayout) -> None:
+        super().__init__(program.program, weights_dir="", specification_version=SPECIFICATION_VERSION)
+        self._weights, self._layout = program.weights, layout
+
+    def create_file_value(self, var: Any) -> Any:
+        """The reference to the constant `var`; called once for each."""
+        value = var.val
+        weight = self._weights.get(var.name)
+        if weight is None:
+            weight = ComputedWeight(var.name, value.shape, lambda: value)
+        offset = self._layout.add(weight, np.dtype(value.dtype))
+        primitive = helper.types_to_proto_primitive(types.numpy_type_to_builtin_type(value.dtype))
+        return helper.create_file_value_tensor(WEIGHT_PATH, offset, value.shape, primitive)
+
+
+def model_bytes(program: MILProgram, layout: WeightLayout) -> bytes:
+    """`model.mlmodel` of the program, the same bytes for the same program; fills `layout`."""
+    proto = _PlacingExporter(program, layout).export()
+    model = CoreMLProtoExporter(
+        program.program,
+        proto,
+        predicted_feature_name=None,
+        predicted_probabilities_name=None,
+        classifier_config=None,
+        convert_to="mlprogram",
+        convert_from="milinternal",
+        specification_version=SPECIFICATION_VERSION,
+    ).export(SPECIFICATION_VERSION)
+    return bytes(model.SerializeToString(deterministic=True))

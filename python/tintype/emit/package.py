@@ -1,0 +1,77 @@
+"""Writing an `.mlpackage`:
+
+    NAME.mlpackage/Manifest.json
+    NAME.mlpackage/Data/com.apple.CoreML/model.mlmodel
+    NAME.mlpackage/Data/com.apple.CoreML/weights/weight.bin
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..layers import MILProgram
+from ._milproto import model_bytes
+from .weight_file import WeightLayout
+
+__all__ = ["Package", "write_package"]
+
+AUTHOR = "com.apple.CoreML"
+
+
+@dataclass(frozen=True)
+class Package:
+    """What was written: the size of weight.bin in bytes, and its SHA-256."""
+
+    weight_bytes: int
+    sha256: str
+
+
+def write_package(
+    program: MILProgram, path: Path, progress: Callable[[int, int], None] | None = None
+) -> Package:
+    """Write `program` as the package `path` (which must not exist); the same program gives the same bytes.
+
+    `progress` hears the bytes of weights written and to be written.
+    """
+    data = path / "Data" / AUTHOR
+    (data / "weights").mkdir(parents=True)
+    layout = WeightLayout()
+    model = model_bytes(program, layout)
+    (data / "model.mlmodel").write_bytes(model)
+
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(done, layout.size)
+
+    written = layout.write(data / "weights" / "weight.bin", report)
+    (path / "Manifest.json").write_text(manifest(model, written.sha256), encoding="utf-8")
+    return Package(written.size, written.sha256)
+
+
+def manifest(model: bytes, weights_sha256: str) -> str:
+    """Manifest.json; its identifiers, random in coremltools' packages, derive from the contents."""
+    model_id = str(uuid.uuid5(uuid.NAMESPACE_OID, hashlib.sha256(model).hexdigest())).upper()
+    weights_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{model_id} {weights_sha256}")).upper()
+    entries = {
+        model_id: {
+            "author": AUTHOR,
+            "description": "CoreML Model Specification",
+            "name": "model.mlmodel",
+            "path": f"{AUTHOR}/model.mlmodel",
+        },
+        weights_id: {
+            "author": AUTHOR,
+            "description": "CoreML Model Weights",
+            "name": "weights",
+            "path": f"{AUTHOR}/weights",
+        },
+    }
+    content = {
+        "fileFormatVersion": "1.0.0",
+        "itemInfoEntries": entries,
+        "rootModelIdentifier": model_id,
+    }
+    return json.dumps(content, indent=4) + "\n"

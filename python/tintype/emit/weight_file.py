@@ -1,0 +1,172 @@
+"""Writing `weight.bin`, byte for byte as coremltools does, but straight from the source's files.
+
+File layout (little-endian), every block 64-byte aligned:
+
+    0    u32 blobs, u32 version 2, 56 zero bytes
+    64   blob: u32 0xDEADBEEF, u32 dtype, u64 bytes, u64 offset of the data, u64 padding bits 0, 32 zero bytes
+         data, then zeros up to the next blob; nothing after the last one
+
+A program refers to a blob by the offset of its metadata. Offsets are known before a byte is written, so placing the
+weights (`WeightLayout`) and streaming them (`write`) are two steps.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..weight import Array, FileSpan, Weight
+
+__all__ = ["Placement", "WeightLayout", "WrittenWeights"]
+
+ALIGNMENT = 64
+SENTINEL = 0xDEADBEEF
+VERSION = 2
+HEADER = struct.Struct("<II7Q")
+METADATA = struct.Struct("<IIQQQ4Q")
+DTYPES = {np.dtype(np.float16): 1, np.dtype(np.float32): 2, np.dtype(np.int32): 14}
+
+#: Pieces that may wait for the hash; bounds memory.
+MAX_PENDING = 4
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A weight as `dtype`, its metadata at `offset`."""
+
+    weight: Weight
+    dtype: np.dtype[Any]
+    offset: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of data."""
+        return int(np.prod(self.weight.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class WrittenWeights:
+    """What was written: bytes in the file, and their SHA-256."""
+
+    size: int
+    sha256: str
+
+
+class WeightLayout:
+    """The places of all weights in one weight.bin."""
+
+    def __init__(self) -> None:
+        self.placements: list[Placement] = []
+        self._end = HEADER.size
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self._end
+
+    def add(self, weight: Weight, dtype: np.dtype[Any]) -> int:
+        """Place `weight` after the others; returns the offset that a program refers to it by."""
+        placement = Placement(weight, dtype, _aligned(self._end))
+        self.placements.append(placement)
+        self._end = placement.offset + METADATA.size + placement.size
+        return placement.offset
+
+    def write(self, path: Path, progress: Callable[[int], None] | None = None) -> WrittenWeights:
+        """Write the file; `progress` hears the bytes written so far after every piece.
+
+        Memory stays at a few pieces: sources are mapped, and where their bytes are right already the kernel copies
+        them. ConversionError when a value does not fit its dtype.
+        """
+        with path.open("wb", buffering=0) as file, _Hasher() as hasher:
+            self._put(file, hasher, HEADER.pack(len(self.placements), VERSION, *[0] * 7))
+            position = HEADER.size
+            for placement in self.placements:
+                self._put(file, hasher, bytes(placement.offset - position) + _metadata(placement))
+                position = placement.offset + METADATA.size
+                for done in self._stream(file, hasher, placement):
+                    if progress is not None:
+                        progress(position + done)
+                position += placement.size
+            return WrittenWeights(position, hasher.hexdigest())
+
+    @staticmethod
+    def _put(file: BinaryIO, hasher: "_Hasher", data: bytes) -> None:
+        _write_all(file, memoryview(data))
+        hasher.update(data)
+
+    @staticmethod
+    def _stream(file: BinaryIO, hasher: "_Hasher", placement: Placement) -> Iterator[int]:
+        span, done = placement.weight.span(placement.dtype), 0
+        copied = span is not None and span.size == placement.size and _copy_span(file, span)
+        for piece in placement.weight.chunks(placement.dtype):
+            data = memoryview(np.ascontiguousarray(piece)).cast("B")
+            if not copied:
+                _write_all(file, data)
+            hasher.update(data)
+            done += data.nbytes
+            yield done
+        if done != placement.size:
+            raise ValueError(f"{placement.weight.name} gave {done} bytes, expected {placement.size}")
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
+def _metadata(placement: Placement) -> bytes:
+    data = placement.offset + METADATA.size
+    return METADATA.pack(SENTINEL, DTYPES[placement.dtype], placement.size, data, 0, 0, 0, 0, 0)
+
+
+def _write_all(file: BinaryIO, data: memoryview) -> None:
+    while data.nbytes:
+        data = data[os.write(file.fileno(), data) :]
+
+
+def _copy_span(file: BinaryIO, span: FileSpan) -> bool:
+    """Let the kernel copy the bytes of `span` to the end of `file`; False, with nothing written, where it cannot."""
+    if not hasattr(os, "copy_file_range"):
+        return False
+    with span.path.open("rb", buffering=0) as source:
+        offset, left, start = span.offset, span.size, os.lseek(file.fileno(), 0, os.SEEK_CUR)
+        while left:
+            try:
+                count = os.copy_file_range(source.fileno(), file.fileno(), left, offset_src=offset)
+            except OSError:
+                count = 0
+            if count == 0:  # another file system or an old kernel: start again by plain writes
+                os.lseek(file.fileno(), start, os.SEEK_SET)
+                return False
+            offset, left = offset + count, left - count
+    return True
+
+
+class _Hasher:
+    """SHA-256 in a thread of its own, so that hashing and copying overlap."""
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+        self._pool = ThreadPoolExecutor(1)
+        self._pending: list[Future[None]] = []
+
+    def __enter__(self) -> "_Hasher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def update(self, data: "bytes | memoryview | Array") -> None:
+        self._pending.append(self._pool.submit(self._sha.update, data))
+        if len(self._pending) > MAX_PENDING:
+            self._pending.pop(0).result()
+
+    def hexdigest(self) -> str:
+        while self._pending:
+            self._pending.pop(0).result()
+        return self._sha.hexdigest()

@@ -1,0 +1,221 @@
+"""A graph under construction: names, constants and ops of one ML Program function.
+
+This module and its neighbours in `layers` are the only ones that call coremltools' builder. A constant's value is a
+placeholder without memory (a broadcast zero) as long as the program lives; its bytes are read from the `Weight`
+behind it when `emit` writes the package.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+# The logger is silenced before the import: coremltools logs what it does not find (torch, its own native library).
+logging.getLogger("coremltools").setLevel(logging.ERROR)
+
+import coremltools as ct  # noqa: E402
+from coremltools.converters.mil.mil import Builder as mb  # noqa: E402
+from coremltools.converters.mil.mil import Function, Program, types  # noqa: E402
+
+from ..weight import Array, ComputedWeight, Weight, WeightProvider  # noqa: E402
+
+__all__ = ["Graph", "IOSpec", "MILProgram", "Precision", "Var", "build_program"]
+
+Precision = Literal["float16", "float32"]
+
+#: A value in the graph (coremltools' Var): `.shape` is a tuple, the dtype is asked with `Graph.dtype`.
+Var = Any
+
+#: Constants smaller than this are written into model.mlmodel, as coremltools does.
+MIN_FILE_ELEMENTS = 10
+
+_DTYPES: Mapping[str, tuple[Any, Any]] = {
+    "float16": (np.float16, types.fp16),
+    "float32": (np.float32, types.fp32),
+    "int32": (np.int32, types.int32),
+}
+
+
+@dataclass(frozen=True)
+class IOSpec:
+    """An input or output: name, dtype (float16, float32, int32), shape."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MILProgram:
+    """A finished program with one function `main`, and the weights behind its constants.
+
+    `weights` maps a constant's name in the program to the weight whose bytes belong there. `parameters` counts the
+    elements of all tensors among the constants.
+    """
+
+    program: Program
+    weights: Mapping[str, Weight]
+    inputs: tuple[IOSpec, ...]
+    outputs: tuple[IOSpec, ...]
+    parameters: int
+
+
+class Graph:
+    """Adds ops to the current function. `scope` prefixes weight keys and op names alike."""
+
+    def __init__(self, weights: WeightProvider, precision: Precision) -> None:
+        self.provider = weights
+        self.float = np.dtype(precision)
+        self.weights: dict[str, Weight] = {}
+        self.parameters = 0
+        self._scopes: list[str] = []
+        self._constants: dict[tuple[str, str, tuple[int, ...], bytes], Var] = {}
+        self._loaded: dict[tuple[str, np.dtype[Any], tuple[int, ...]], Var] = {}
+        self._names: dict[str, int] = {}
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Everything inside is named below `name` (dots as in checkpoint keys)."""
+        self._scopes.append(name)
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+
+    def key(self, name: str) -> str:
+        """The checkpoint key of `name` in the current scope."""
+        return ".".join([*self._scopes, name])
+
+    def has(self, name: str) -> bool:
+        """Whether the checkpoint holds the key `name` of the current scope."""
+        return self.key(name) in self.provider
+
+    def dtype(self, x: Var) -> np.dtype[Any]:
+        """The NumPy dtype of a value."""
+        return np.dtype(types.nptype_from_builtin(x.dtype))
+
+    def op(self, kind: str, *, name: str | None = None, output: str | None = None, **inputs: Any) -> Var:
+        """Add the op `kind`; its name is `output` as it is, else `name` (or the kind) in the current scope."""
+        full = output or self._unique(self.key(name or kind))
+        return getattr(mb, kind)(name=full, **inputs)
+
+    def const(self, value: npt.ArrayLike, role: str, dtype: npt.DTypeLike | None = None) -> Var:
+        """A constant parameter (perm, axes, epsilon, a scalar); equal ones are shared. `role` names it."""
+        array = np.asarray(value, dtype=dtype)
+        if array.dtype == np.int64:
+            array = array.astype(np.int32)
+        if array.dtype == np.float64:
+            raise TypeError(f"{role}: give float constants a dtype, double is not a Core ML type")
+        key = (role, array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = mb.const(val=array if array.shape else array[()], name=self._unique(role))
+        return self._constants[key]
+
+    def text(self, value: str, role: str) -> Var:
+        """A shared string constant (a mode, a padding type)."""
+        key = (role, "str", (), value.encode())
+        if key not in self._constants:
+            self._constants[key] = mb.const(val=value, name=self._unique(role))
+        return self._constants[key]
+
+    def flag(self, value: bool, role: str) -> Var:
+        """A shared boolean constant."""
+        return self.const(np.bool_(value), role, np.bool_)
+
+    def weight(
+        self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike, view: tuple[int, ...] | None = None
+    ) -> Var:
+        """The checkpoint's tensor `name` (of the current scope), which must have `shape`, as a constant.
+
+        `view` is the constant's shape if it differs: the same elements in the same order.
+        """
+        key = self.key(name)
+        return self.constant(self.provider.get(key, shape), dtype, view, shared=key)
+
+    def source(self, name: str, shape: tuple[int, ...]) -> Weight:
+        """The checkpoint's tensor `name` (of the current scope) itself, for `computed` to work from."""
+        return self.provider.get(self.key(name), shape)
+
+    def rows(self, name: str, shape: tuple[int, int], count: int, dtype: npt.DTypeLike) -> Var:
+        """The first `count` rows of the checkpoint's table `name` (rows, width) as a constant."""
+        if count == shape[0]:
+            return self.weight(name, shape, dtype)
+        table = self.source(name, shape)
+        return self.computed(name, (count, shape[1]), dtype, lambda: table.array(np.float32)[:count])
+
+    def computed(
+        self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike, make: Callable[[], Array]
+    ) -> Var:
+        """A constant that `make` computes when the package is written (float32, int32)."""
+        return self.constant(ComputedWeight(self.key(name), shape, make), dtype)
+
+    def zeros(self, features: int, dtype: npt.DTypeLike) -> Var:
+        """A vector of zeros, one for each width: the bias of a linear layer that has none."""
+        weight = ComputedWeight(f"zeros_{features}", (features,), lambda: np.zeros(features, np.float32))
+        return self.constant(weight, dtype, shared=weight.name)
+
+    def constant(
+        self,
+        weight: Weight,
+        dtype: npt.DTypeLike,
+        view: tuple[int, ...] | None = None,
+        shared: str | None = None,
+    ) -> Var:
+        """`weight` as a constant; with the key `shared`, asking again gives the same constant."""
+        dtype, shape = np.dtype(dtype), view or weight.shape
+        cached = (shared or "", dtype, shape)
+        if shared is not None and cached in self._loaded:
+            return self._loaded[cached]
+        self.parameters += int(np.prod(shape))
+        name = self._unique(weight.name)
+        if int(np.prod(shape)) < MIN_FILE_ELEMENTS:
+            var = mb.const(val=weight.array(dtype).reshape(shape), name=name)
+        else:
+            var = mb.const(val=np.broadcast_to(np.zeros((), dtype), shape), name=name)
+            self.weights[name] = weight
+        if shared is not None:
+            self._loaded[cached] = var
+        return var
+
+    def _unique(self, name: str) -> str:
+        clean = re.sub(r"[^A-Za-z0-9_]", "_", name)
+        if not clean[:1].isalpha():
+            clean = f"_{clean}"
+        count = self._names.get(clean, 0)
+        self._names[clean] = count + 1
+        return self._unique(f"{clean}_{count}") if count else clean
+
+
+Body = Callable[..., Mapping[str, Var]]
+
+
+def build_program(
+    inputs: Sequence[IOSpec], weights: WeightProvider, precision: Precision, body: Body
+) -> MILProgram:
+    """Run `body(graph, **inputs)` and make a program of the outputs that it returns by name.
+
+    `body` names the op of each output with `output=`; that is checked here, as is the dtype that Core ML's
+    interface can carry.
+    """
+    mb.name_count.clear()
+    placeholders = {
+        spec.name: mb.placeholder(shape=spec.shape, dtype=_DTYPES[spec.dtype][1]) for spec in inputs
+    }
+    graph = Graph(weights, precision)
+    for spec in inputs:
+        graph._unique(spec.name)
+    with Function(placeholders, opset_version=ct.target.iOS18) as function:
+        outputs = dict(body(graph, **function.inputs))
+        for name, var in outputs.items():
+            if var.name != name:
+                raise ValueError(f"the output {name!r} comes from an op called {var.name!r}")
+        function.set_outputs(list(outputs.values()))
+    program = Program()
+    program.add_function("main", function)
+    specs = tuple(IOSpec(n, graph.dtype(v).name, tuple(v.shape)) for n, v in outputs.items())
+    return MILProgram(program, graph.weights, tuple(inputs), specs, graph.parameters)

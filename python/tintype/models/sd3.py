@@ -1,0 +1,380 @@
+"""The MMDiT of Stable Diffusion 3 and 3.5, as two models: the modulation and the denoiser.
+
+The maths is diffusers' `SD3Transformer2DModel` (Esser et al. 2024): image and text tokens keep their own weights and
+meet in joint attention; every norm is shifted, scaled and gated by vectors computed from (timestep, pooled text).
+Those vectors depend on nothing else, so they are a model of their own, run once per schedule entry and prompt.
+
+Modulation rows
+    The modulation's output (B, R, W) stacks R vectors of width W, in this order:
+
+    for block 0 … N−1
+        image, 6 rows:  shift, 1 + scale, gate of the attention; shift, 1 + scale, gate of the MLP
+               (9 rows in blocks with dual attention: then shift, 1 + scale, gate of the second attention)
+        text,  6 rows:  the same; 2 rows in block N−1, whose text output nobody reads: 1 + scale, shift
+    output norm, 2 rows: 1 + scale, shift
+
+    So R = 12·N − 2, plus 3 for every block with dual attention. Scale rows hold 1 + scale: the 1 is added to the
+    bias when the package is written, and the per-step graph needs no constant.
+
+Shape key: B batch, C latent channels, h × w latent, p patch, N blocks, W width, H heads, d width of a head, S image
+tokens, T text tokens, J width of the text, P width of the pooled text.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import layers as nn
+from .. import names
+from ..errors import ConversionError
+from ..layers import Array, Graph, IOSpec, MILProgram, Precision, Var, WeightProvider
+from .config import ConfigReader
+
+__all__ = ["SD3Config", "build_denoiser", "build_modulation", "modulation_layout"]
+
+#: Epsilon of every norm in the model.
+EPSILON = 1e-6
+
+#: Which rows of a modulated norm are scales, by the number of its rows.
+SCALE_ROWS = {2: (0,), 6: (1, 4), 9: (1, 4, 7)}
+
+
+@dataclass(frozen=True)
+class SD3Config:
+    """Dimensions of an MMDiT. `qk_norm` is None or "rms_norm"; `dual_attention` lists blocks (SD 3.5 medium)."""
+
+    layers: int
+    heads: int
+    head_width: int
+    in_channels: int
+    out_channels: int
+    patch: int
+    context_width: int
+    pooled_width: int
+    pos_embed_max_size: int
+    qk_norm: str | None
+    dual_attention: tuple[int, ...]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], component: str) -> "SD3Config":
+        """From diffusers' config.json. CheckpointError names the key that is missing or unsupported."""
+        read = ConfigReader(data, component)
+        read.choice("_class_name", ("SD3Transformer2DModel",))
+        layers, heads = read.count("num_layers"), read.count("num_attention_heads")
+        head_width, channels = read.count("attention_head_dim"), read.count("in_channels")
+        width = read.count("caption_projection_dim")
+        if width != heads * head_width:
+            read.fail("caption_projection_dim", width, f"num_attention_heads * attention_head_dim {heads * head_width}")
+        dual = read.counts("dual_attention_layers", default=(), minimum=0)
+        if any(index >= layers for index in dual):
+            read.fail("dual_attention_layers", dual, f"indices below num_layers {layers}")
+        return cls(
+            layers=layers,
+            heads=heads,
+            head_width=head_width,
+            in_channels=channels,
+            out_channels=channels if data.get("out_channels") is None else read.count("out_channels"),
+            patch=read.count("patch_size"),
+            context_width=read.count("joint_attention_dim"),
+            pooled_width=read.count("pooled_projection_dim"),
+            pos_embed_max_size=read.count("pos_embed_max_size"),
+            qk_norm=read.choice("qk_norm", (None, "rms_norm"), None),
+            dual_attention=tuple(sorted(set(dual))),
+        )
+
+    @property
+    def width(self) -> int:
+        """W: the width of either stream."""
+        return self.heads * self.head_width
+
+
+class ModulatedNorm(NamedTuple):
+    """The rows [begin, begin + rows) of the modulation that belong to the norm `name`."""
+
+    name: str
+    begin: int
+    rows: int
+
+
+def modulation_layout(config: SD3Config) -> Mapping[str, ModulatedNorm]:
+    """Every modulated norm by its checkpoint name, in the order of the rows (see the module's text)."""
+    layout, begin = {}, 0
+    for name, rows in _norms(config):
+        layout[name] = ModulatedNorm(name, begin, rows)
+        begin += rows
+    return layout
+
+
+def _norms(config: SD3Config) -> Iterator[tuple[str, int]]:
+    for index in range(config.layers):
+        block = f"transformer_blocks.{index}"
+        yield f"{block}.norm1", 9 if index in config.dual_attention else 6
+        yield f"{block}.norm1_context", 2 if index == config.layers - 1 else 6
+    yield "norm_out", 2
+
+
+def modulation_rows(config: SD3Config) -> int:
+    """R: the number of modulation vectors."""
+    return sum(rows for _, rows in _norms(config))
+
+
+def build_modulation(
+    config: SD3Config, weights: WeightProvider, *, precision: Precision, batch: int = 1, target: str = "gpu"
+) -> MILProgram:
+    """timestep float32 (B,), pooled (B, P) → modulation (B, R, W) in `precision`."""
+    del target  # the same graph serves every target
+
+    def body(g: Graph, timestep: Var, pooled: Var) -> Mapping[str, Var]:
+        with g.scope("time_text_embed"):
+            wave = nn.cast(g, nn.timestep_embedding(g, timestep), g.float, name="wave")  # (B, 256)
+            time = embedder(g, wave, "timestep_embedder", config.width)
+            text = embedder(g, pooled, "text_embedder", config.width)
+            x = nn.activation(g, nn.add(g, time, text, name="sum"), "silu")  # (B, W)
+        parts = [modulate(g, x, norm) for norm in modulation_layout(config).values()]
+        rows = nn.concat(g, parts, 1, name="rows")  # (B, R·W)
+        shape = (batch, modulation_rows(config), config.width)
+        return {names.MODULATION_ROWS: nn.reshape(g, rows, shape, output=names.MODULATION_ROWS)}  # (B, R, W)
+
+    inputs = (
+        IOSpec(names.TIMESTEP, "float32", (batch,)),
+        IOSpec(names.POOLED, precision, (batch, config.pooled_width)),
+    )
+    return nn.build_program(inputs, weights, precision, body)
+
+
+def embedder(g: Graph, x: Var, name: str, width: int) -> Var:
+    """linear, SiLU, linear: (B, in) → (B, W)."""
+    with g.scope(name):
+        x = nn.activation(g, nn.linear(g, x, "linear_1", width), "silu")
+        return nn.linear(g, x, "linear_2", width)
+
+
+def modulate(g: Graph, x: Var, norm: ModulatedNorm) -> Var:
+    """The norm's rows side by side: (B, W) → (B, rows·W), with 1 added to the scales through the bias."""
+    width = int(x.shape[-1])
+    features = norm.rows * width
+    bias = g.source(f"{norm.name}.linear.bias", (features,))
+
+    def make() -> Array:
+        rows = bias.array(np.float32).reshape(norm.rows, width).copy()  # (rows·W,) → (rows, W)
+        rows[list(SCALE_ROWS[norm.rows])] += 1
+        return rows.reshape(features)  # (rows·W,)
+
+    return g.op(
+        "linear",
+        x=x,
+        weight=g.weight(f"{norm.name}.linear.weight", (features, width), g.dtype(x)),
+        bias=g.computed(f"{norm.name}.linear.bias", (features,), g.dtype(x), make),
+        name=f"{norm.name}.linear",
+    )
+
+
+def build_denoiser(
+    config: SD3Config,
+    weights: WeightProvider,
+    *,
+    precision: Precision,
+    latent: tuple[int, int],
+    tokens: int,
+    batch: int = 1,
+    target: str = "gpu",
+) -> MILProgram:
+    """latent (B, C, h, w), context (B, T, J), modulation (B, R, W) → velocity (B, C, h, w), all in `precision`.
+
+    `latent` is (h, w). ConversionError when it is not a multiple of the patch or larger than the position table.
+    """
+    del target  # one layout so far; the caller checks the name
+    height, width = latent
+    check_size(config, latent)
+    layout = modulation_layout(config)
+
+    def body(g: Graph, latent: Var, context: Var, modulation: Var) -> Mapping[str, Var]:
+        rows = Modulation(g, modulation, layout)
+        img = patchify(g, config, latent)  # (B, S, W)
+        txt = nn.linear(g, context, "context_embedder", config.width)  # (B, T, W)
+        for index in range(config.layers):
+            with g.scope(f"transformer_blocks.{index}"):
+                img, txt = joint_block(g, config, rows, index, img, txt)
+        scale, shift = rows["norm_out"]
+        with g.scope("norm_out"):
+            img = shifted_norm(g, img, "norm", shift, scale)
+        img = nn.linear(g, img, "proj_out", config.patch**2 * config.out_channels)  # (B, S, p·p·C)
+        return {names.VELOCITY: unpatchify(g, config, img, (height, width))}
+
+    inputs = (
+        IOSpec(names.LATENT, precision, (batch, config.in_channels, height, width)),
+        IOSpec(names.CONTEXT, precision, (batch, tokens, config.context_width)),
+        IOSpec(names.MODULATION_ROWS, precision, (batch, modulation_rows(config), config.width)),
+    )
+    return nn.build_program(inputs, weights, precision, body)
+
+
+def check_size(config: SD3Config, latent: tuple[int, int]) -> None:
+    """ConversionError unless the latent (h, w) is a multiple of the patch and within the position table."""
+    largest = config.pos_embed_max_size * config.patch
+    for side, value in zip(("height", "width"), latent, strict=True):
+        if value <= 0 or value % config.patch:
+            raise ConversionError(
+                f"the latent's {side} is {value}, expected a positive multiple of the patch {config.patch}: "
+                "choose an image size that is a multiple of 16"
+            )
+        if value > largest:
+            raise ConversionError(
+                f"the latent's {side} is {value}, but the checkpoint's position table ends at {largest} "
+                f"(pos_embed_max_size {config.pos_embed_max_size}): choose a smaller size"
+            )
+
+
+class Modulation:
+    """Hands out a norm's rows of the modulation (B, R, W), each as (B, 1, W)."""
+
+    def __init__(self, g: Graph, rows: Var, layout: Mapping[str, ModulatedNorm]) -> None:
+        self._g, self._rows, self._layout = g, rows, layout
+
+    def __getitem__(self, name: str) -> tuple[Var, ...]:
+        norm = self._layout[name]
+        with self._g.scope(name):
+            part = nn.slice_axis(self._g, self._rows, 1, norm.begin, norm.begin + norm.rows, name="rows")
+            return nn.split(self._g, part, norm.rows, 1, name="row")
+
+
+def patchify(g: Graph, config: SD3Config, latent: Var) -> Var:
+    """Patches of the latent plus their position: (B, C, h, w) → (B, S, W)."""
+    with g.scope("pos_embed"):
+        x = nn.conv2d(g, latent, "proj", config.width, config.patch, stride=config.patch)
+        batch, width, rows, columns = (int(n) for n in x.shape)
+        x = nn.reshape(g, x, (batch, width, rows * columns), name="flat")  # (B, W, S)
+        x = nn.transpose(g, x, (0, 2, 1), name="tokens")  # (B, S, W)
+        return nn.add(g, x, position_table(g, config, rows, columns), name="sum")
+
+
+def position_table(g: Graph, config: SD3Config, rows: int, columns: int) -> Var:
+    """The centre rows × columns of the square position table, (1, S, W) (`PatchEmbed.cropped_pos_embed`)."""
+    side, width = config.pos_embed_max_size, config.width
+    table = g.source("pos_embed", (1, side * side, width))
+    top, left = (side - rows) // 2, (side - columns) // 2
+
+    def make() -> Array:
+        grid = table.array(np.float32).reshape(side, side, width)  # (1, side·side, W) → (side, side, W)
+        crop = grid[top : top + rows, left : left + columns]
+        return crop.reshape(1, rows * columns, width)  # (1, S, W)
+
+    return g.computed("pos_embed", (1, rows * columns, width), g.float, make)
+
+
+def unpatchify(g: Graph, config: SD3Config, x: Var, latent: tuple[int, int]) -> Var:
+    """Tokens back to a latent: (B, S, p·p·C) → (B, C, h, w), within rank 4."""
+    batch, patch, channels = int(x.shape[0]), config.patch, config.out_channels
+    rows, columns = latent[0] // patch, latent[1] // patch
+    shape = (batch * rows, columns, patch, patch * channels)
+    x = nn.reshape(g, x, shape, name="patches")  # (B·h/p, w/p, p, p·C)
+    x = nn.transpose(g, x, (0, 2, 1, 3), name="lines")  # (B·h/p, p, w/p, p·C)
+    x = nn.reshape(g, x, (batch, *latent, channels), name="pixels")  # (B, h, w, C)
+    return nn.transpose(g, x, (0, 3, 1, 2), output=names.VELOCITY)  # (B, C, h, w)
+
+
+def shifted_norm(g: Graph, x: Var, name: str, shift: Var, scale: Var) -> Var:
+    """norm(x)·scale + shift, where scale is 1 + scale already: (B, S, W), rows (B, 1, W)."""
+    return modulated(g, nn.layer_norm(g, x, name, EPSILON, affine=False), name, shift, scale)
+
+
+def modulated(g: Graph, x: Var, name: str, shift: Var, scale: Var) -> Var:
+    """x·scale + shift."""
+    return nn.add(g, nn.mul(g, x, scale, name=f"{name}.scaled"), shift, name=f"{name}.shifted")
+
+
+def gated(g: Graph, x: Var, y: Var, gate: Var, name: str) -> Var:
+    """x + gate·y."""
+    return nn.add(g, x, nn.mul(g, y, gate, name=f"{name}.gated"), name=f"{name}.residual")
+
+
+class QKV(NamedTuple):
+    """Queries, keys and values of one stream: each (B, S, H, d)."""
+
+    q: Var
+    k: Var
+    v: Var
+
+
+def joint_block(
+    g: Graph, config: SD3Config, rows: Modulation, index: int, img: Var, txt: Var
+) -> tuple[Var, Var]:
+    """One MMDiT block: image (B, S, W) and text (B, T, W) → the same; in the last block the text is left as it is."""
+    last, dual = index == config.layers - 1, index in config.dual_attention
+    img_mod, txt_mod = rows_of(g, rows, "norm1"), rows_of(g, rows, "norm1_context")
+    img_norm = nn.layer_norm(g, img, "norm1", EPSILON, affine=False)
+    img_in = modulated(g, img_norm, "norm1", img_mod[0], img_mod[1])
+    txt_shift, txt_scale = (txt_mod[1], txt_mod[0]) if last else txt_mod[:2]
+    txt_in = shifted_norm(g, txt, "norm1_context", txt_shift, txt_scale)
+
+    with g.scope("attn"):
+        img_out, txt_out = joint_attention(g, config, img_in, txt_in, last=last)
+    img = gated(g, img, img_out, img_mod[2], "attn")
+    if dual:
+        second = modulated(g, img_norm, "norm1.second", img_mod[6], img_mod[7])
+        with g.scope("attn2"):
+            second = self_attention(g, config, second)
+        img = gated(g, img, second, img_mod[8], "attn2")
+
+    img_in = shifted_norm(g, img, "norm2", img_mod[3], img_mod[4])
+    img = gated(g, img, feed_forward(g, img_in, "ff"), img_mod[5], "ff")
+    if last:
+        return img, txt
+    txt = gated(g, txt, txt_out, txt_mod[2], "attn_context")
+    txt_in = shifted_norm(g, txt, "norm2_context", txt_mod[3], txt_mod[4])
+    return img, gated(g, txt, feed_forward(g, txt_in, "ff_context"), txt_mod[5], "ff_context")
+
+
+def rows_of(g: Graph, rows: Modulation, norm: str) -> tuple[Var, ...]:
+    """The rows of the norm `norm` of the current block."""
+    return rows[g.key(norm)]
+
+
+def joint_attention(g: Graph, config: SD3Config, img: Var, txt: Var, *, last: bool) -> tuple[Var, Var | None]:
+    """Attention over image and text tokens together: (B, S, W), (B, T, W) → the same; no text in the last block."""
+    img_qkv = projections(g, config, img, ("to_q", "to_k", "to_v"), ("norm_q", "norm_k"))
+    txt_qkv = projections(
+        g, config, txt, ("add_q_proj", "add_k_proj", "add_v_proj"), ("norm_added_q", "norm_added_k")
+    )
+    q, k, v = (
+        nn.concat(g, pair, 1, name=f"joint_{n}")  # (B, S + T, H, d)
+        for pair, n in zip(zip(img_qkv, txt_qkv, strict=True), "qkv", strict=True)
+    )
+    out = nn.attention(g, q, k, v, name="joint")  # (B, S + T, W)
+    image_tokens, tokens = int(img.shape[1]), int(out.shape[1])
+    img_out = nn.slice_axis(g, out, 1, 0, image_tokens, name="image")  # (B, S, W)
+    img_out = nn.linear(g, img_out, "to_out.0", config.width)
+    if last:
+        return img_out, None
+    txt_out = nn.slice_axis(g, out, 1, image_tokens, tokens, name="text")  # (B, T, W)
+    return img_out, nn.linear(g, txt_out, "to_add_out", config.width)
+
+
+def self_attention(g: Graph, config: SD3Config, img: Var) -> Var:
+    """The image's second attention, without the text (SD 3.5 medium): (B, S, W) → (B, S, W)."""
+    q, k, v = projections(g, config, img, ("to_q", "to_k", "to_v"), ("norm_q", "norm_k"))
+    return nn.linear(g, nn.attention(g, q, k, v, name="self"), "to_out.0", config.width)
+
+
+def projections(
+    g: Graph, config: SD3Config, x: Var, linears: tuple[str, str, str], norms: tuple[str, str]
+) -> QKV:
+    """Queries, keys and values of one stream, queries and keys normalised where the model does so."""
+    q, k, v = (
+        nn.split_heads(g, nn.linear(g, x, name, config.width), config.heads, name=f"{name}.heads")
+        for name in linears
+    )
+    if config.qk_norm is not None:
+        q, k = nn.rms_norm(g, q, norms[0], EPSILON), nn.rms_norm(g, k, norms[1], EPSILON)
+    return QKV(q, k, v)
+
+
+def feed_forward(g: Graph, x: Var, name: str) -> Var:
+    """linear, GELU (tanh), linear: (B, S, W) → (B, S, W)."""
+    width = int(x.shape[-1])
+    with g.scope(name):
+        x = nn.linear(g, x, "net.0.proj", 4 * width)
+        x = nn.activation(g, x, "gelu_pytorch_tanh", name="net.0.act")
+        return nn.linear(g, x, "net.2", width)

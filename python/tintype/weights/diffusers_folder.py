@@ -1,0 +1,120 @@
+"""The Hugging Face (diffusers) folder layout: model_index.json and a folder a component.
+
+    model_index.json                    component → [library, class], or nulls where the pipeline has none
+    text_encoder/    config.json  model.safetensors
+    transformer/     config.json  diffusion_pytorch_model.safetensors        or shards:
+                     diffusion_pytorch_model.safetensors.index.json  diffusion_pytorch_model-00001-of-00002.safetensors
+    tokenizer/       vocab.json  merges.txt  tokenizer_config.json
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import CheckpointError
+from .checkpoint import Checkpoint, Rename
+from .safetensors import SafetensorsFile, StoredWeight
+
+__all__ = ["DiffusersFolder"]
+
+MODEL_INDEX = "model_index.json"
+STEMS = ("diffusion_pytorch_model", "model")
+
+
+class DiffusersFolder:
+    """A checkpoint folder. `files` collects what was read, relative to the folder, for the bundle's source list."""
+
+    def __init__(self, path: "str | Path", pipelines: Sequence[str]) -> None:
+        """Open the folder, which must hold one of the `pipelines` (class names)."""
+        self.path = Path(path)
+        self.files: dict[str, Path] = {}
+        if not self.path.is_dir():
+            what = "is a file" if self.path.exists() else "does not exist"
+            raise CheckpointError(f"{self.path} {what}: name a folder with a {MODEL_INDEX} in it")
+        if not (self.path / MODEL_INDEX).is_file():
+            raise CheckpointError(
+                f"{self.path} has no {MODEL_INDEX}: name the folder of a Hugging Face (diffusers) pipeline"
+            )
+        self.index = self.json(MODEL_INDEX)
+        kind = self.index.get("_class_name")
+        if kind not in pipelines:
+            raise CheckpointError(
+                f"{self.path / MODEL_INDEX}: _class_name is {kind!r}, expected {' or '.join(pipelines)}: "
+                "Tintype converts no other pipelines yet"
+            )
+
+    def has(self, component: str) -> bool:
+        """Whether the pipeline has this component, by its index."""
+        entry = self.index.get(component)
+        return isinstance(entry, list) and len(entry) == 2 and entry[1] is not None
+
+    def folder(self, component: str) -> Path:
+        """The component's folder. CheckpointError when it is not there."""
+        if not self.has(component):
+            raise CheckpointError(
+                f"{self.path / MODEL_INDEX} names no {component}: leave it out, or use a checkpoint that has it"
+            )
+        path = self.path / component
+        if not path.is_dir():
+            raise CheckpointError(f"{path} is missing, but {MODEL_INDEX} names it: download the whole checkpoint")
+        return path
+
+    def json(self, relative: str) -> dict[str, Any]:
+        """A JSON object in the folder."""
+        path = self.path / relative
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing: download the whole checkpoint")
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} cannot be read as JSON ({error}): download it again") from error
+        if not isinstance(data, dict):
+            raise CheckpointError(f"{path} holds no JSON object: download it again")
+        self.files[relative] = path
+        return data
+
+    def config(self, component: str) -> dict[str, Any]:
+        """The component's config.json."""
+        self.folder(component)
+        return self.json(f"{component}/config.json")
+
+    def weights(self, component: str, renames: Sequence[Rename] = ()) -> Checkpoint:
+        """The component's tensors, from one file or from the shards of an index."""
+        folder = self.folder(component)
+        for stem in STEMS:
+            if (folder / f"{stem}.safetensors.index.json").is_file():
+                return Checkpoint(component, self._shards(component, stem), renames)
+            if (folder / f"{stem}.safetensors").is_file():
+                return Checkpoint(component, self._open(f"{component}/{stem}.safetensors").tensors, renames)
+        found = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
+        raise CheckpointError(
+            f"{folder} has no {' or '.join(f'{s}.safetensors' for s in STEMS)}, only {found}: "
+            "download the safetensors files of the checkpoint"
+        )
+
+    def _shards(self, component: str, stem: str) -> Mapping[str, StoredWeight]:
+        relative = f"{component}/{stem}.safetensors.index.json"
+        table = self.json(relative).get("weight_map")
+        if not isinstance(table, dict) or not all(_is_file_name(v) for v in table.values()):
+            raise CheckpointError(f"{self.path / relative} has no usable weight_map: download it again")
+        shards = {name: self._open(f"{component}/{name}") for name in sorted(set(table.values()))}
+        tensors = {}
+        for key, name in table.items():
+            if key not in shards[name].tensors:
+                raise CheckpointError(
+                    f"{self.path / relative} places {key} in {name}, which does not hold it: download both again"
+                )
+            tensors[key] = shards[name].tensors[key]
+        return tensors
+
+    def _open(self, relative: str) -> SafetensorsFile:
+        path = self.path / relative
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing: download the whole checkpoint")
+        self.files[relative] = path
+        return SafetensorsFile(path)
+
+
+def _is_file_name(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).name == value and value not in ("", ".", "..")

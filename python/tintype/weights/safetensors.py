@@ -1,0 +1,203 @@
+"""Reading safetensors files lazily: a checked header, and tensors as views of a memory map.
+
+File layout: u64 little-endian header length n; n bytes of JSON, name → {dtype, shape, data_offsets [begin, end)}
+relative to byte 8 + n; then the data. Everything is checked against the file's size before it is used.
+"""
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import CheckpointError, ConversionError
+from ..weight import Array, FileSpan
+
+__all__ = ["SafetensorsFile", "StoredWeight", "write_safetensors"]
+
+#: Bytes of one element by the format's dtype name.
+ITEM_SIZES: Mapping[str, int] = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1,
+    "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
+    "U32": 4, "I32": 4, "F32": 4,
+    "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+
+#: The dtypes that weights may have; BF16 is read as its 16 bits.
+NUMPY_DTYPES: Mapping[str, np.dtype[Any]] = {
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
+    "F32": np.dtype("<f4"),
+}
+
+MAX_HEADER_BYTES = 100_000_000
+CHUNK_ELEMENTS = 4 * 1024 * 1024
+REMEDY = "download the file again"
+
+
+@dataclass(frozen=True)
+class StoredWeight:
+    """A tensor in a memory-mapped file; implements `tintype.layers.Weight`."""
+
+    name: str
+    shape: tuple[int, ...]
+    stored: str
+    offset: int
+    file: "SafetensorsFile"
+
+    @property
+    def elements(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return self.elements * ITEM_SIZES[self.stored]
+
+    def array(self, dtype: npt.DTypeLike) -> Array:
+        """The whole tensor as `dtype`."""
+        return np.concatenate([*self.chunks(dtype), np.empty(0, dtype)]).reshape(self.shape)
+
+    def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
+        """The elements as `dtype` in order, in flat pieces; views of the file where the bytes are right already.
+
+        ConversionError when a value is too large for float16.
+        """
+        raw = self._raw()
+        for begin in range(0, raw.size, CHUNK_ELEMENTS):
+            yield self._convert(raw[begin : begin + CHUNK_ELEMENTS], np.dtype(dtype))
+
+    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
+        """Where the bytes lie, if the file holds them as `dtype`."""
+        if self.stored == "BF16" or NUMPY_DTYPES.get(self.stored) != np.dtype(dtype):
+            return None
+        return FileSpan(self.file.path, self.offset, self.size)
+
+    def _raw(self) -> Array:
+        if self.stored not in NUMPY_DTYPES:
+            raise CheckpointError(
+                f"{self.file.path}: {self.name} has dtype {self.stored}, expected one of "
+                f"{', '.join(NUMPY_DTYPES)}: use a checkpoint in float32, float16 or bfloat16"
+            )
+        data = self.file.data[self.offset : self.offset + self.size]
+        return data.view(NUMPY_DTYPES[self.stored])
+
+    def _convert(self, piece: Array, dtype: np.dtype[Any]) -> Array:
+        if self.stored == "BF16":
+            if dtype == np.float16:
+                if int((piece & np.uint16(0x7FFF)).max(initial=0)) >= BFLOAT16_TOO_LARGE:
+                    self._too_large()
+                return _bfloat16_table()[piece]
+            return (piece.astype(np.uint32) << 16).view(np.float32).astype(dtype, copy=False)
+        if piece.dtype == dtype:
+            return piece
+        try:
+            with np.errstate(over="raise"):
+                return piece.astype(dtype)
+        except FloatingPointError:
+            self._too_large()
+            raise
+
+    def _too_large(self) -> None:
+        raise ConversionError(
+            f"{self.file.path}: {self.name} holds a value beyond 65504, the largest float16: "
+            "convert with precision float32"
+        )
+
+
+#: The bits (without sign) of 65536 in bfloat16: the first value that float16 cannot hold, infinities and NaN above.
+BFLOAT16_TOO_LARGE = 0x4780
+
+
+@cache
+def _bfloat16_table() -> Array:
+    """float16 of every bfloat16 bit pattern; looking up is bit-exact and ten times as fast as converting."""
+    bits = np.arange(1 << 16, dtype=np.uint32) << 16
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bits.view(np.float32).astype(np.float16)
+
+
+class SafetensorsFile:
+    """One safetensors file: `tensors` by key, in the file's order. CheckpointError for a file that is not right."""
+
+    def __init__(self, path: "str | Path") -> None:
+        self.path = Path(path)
+        try:
+            size = self.path.stat().st_size
+            if size < 8:
+                raise CheckpointError(f"{self.path} holds {size} bytes, too few for a safetensors file: {REMEDY}")
+            self.data = np.memmap(self.path, np.uint8, "r")
+        except OSError as error:
+            raise CheckpointError(f"{self.path} cannot be read ({error.strerror}): check the path") from error
+        header, self._begin = self._header(size)
+        self.tensors: dict[str, StoredWeight] = {}
+        for name, entry in header.items():
+            if name != "__metadata__":
+                self.tensors[name] = self._tensor(name, entry, size)
+
+    def _header(self, size: int) -> tuple[dict[str, Any], int]:
+        if bytes(self.data[:7]) == b"version":
+            self._fail("is a Git LFS pointer, not the weights", "run `git lfs pull`, or download the file")
+        (length,) = struct.unpack("<Q", bytes(self.data[:8]))
+        if length > min(size - 8, MAX_HEADER_BYTES):
+            self._fail(f"announces a header of {length} bytes, but holds {size} bytes in all", REMEDY)
+        try:
+            header = json.loads(bytes(self.data[8 : 8 + length]))
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"{self.path}: the header is not JSON ({error}): {REMEDY}") from error
+        if not isinstance(header, dict):
+            self._fail("has a header that is not a JSON object", REMEDY)
+        return header, 8 + length
+
+    def _tensor(self, name: str, entry: Any, size: int) -> StoredWeight:
+        fields = entry if isinstance(entry, dict) else {}
+        dtype, shape, offsets = fields.get("dtype"), fields.get("shape"), fields.get("data_offsets")
+        if dtype not in ITEM_SIZES:
+            self._fail(f"gives {name} the unknown dtype {dtype!r}", REMEDY)
+        if not _counts(shape):
+            self._fail(f"gives {name} the shape {shape!r}", REMEDY)
+        if not _counts(offsets) or len(offsets) != 2:
+            self._fail(f"gives {name} the offsets {offsets!r}", REMEDY)
+        begin, end = offsets
+        elements = 1
+        for n in shape:  # Python integers: no overflow, whatever the header says
+            elements *= n
+        if end - begin != elements * ITEM_SIZES[dtype]:
+            self._fail(f"gives {name} {end - begin} bytes, but {dtype} {shape} needs {elements * ITEM_SIZES[dtype]}", REMEDY)
+        if self._begin + end > size:
+            self._fail(
+                f"is truncated: {name} ends at byte {self._begin + end}, but the file holds {size} bytes", REMEDY
+            )
+        return StoredWeight(name, tuple(shape), dtype, self._begin + begin, self)
+
+    def _fail(self, problem: str, remedy: str) -> None:
+        raise CheckpointError(f"{self.path} {problem}: {remedy}")
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value)
+
+
+def write_safetensors(path: "str | Path", tensors: Mapping[str, Array]) -> None:
+    """Write float16, float32 or int32 arrays as a safetensors file, in the mapping's order."""
+    kinds = {np.dtype("<f2"): "F16", np.dtype("<f4"): "F32", np.dtype("<i4"): "I32"}
+    header, offset = {}, 0
+    for name, value in tensors.items():
+        header[name] = {
+            "dtype": kinds[value.dtype],
+            "shape": list(value.shape),
+            "data_offsets": [offset, offset + value.nbytes],
+        }
+        offset += value.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with Path(path).open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for value in tensors.values():
+            file.write(np.ascontiguousarray(value).tobytes())
