@@ -1,0 +1,182 @@
+"""From a checkpoint to a bundle: plan, build, write, publish."""
+
+import hashlib
+import importlib.metadata
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, get_args
+
+from .. import names
+from ..bundle import Bundle, Component, TensorSpec, Tokenizer
+from ..errors import ConversionError, UsageError
+from ..layers import IOSpec, MILProgram, Precision
+from ..weights import DiffusersFolder
+from .package import Package, write_package
+from .plan import PIPELINES, SD3Plan
+from .staging import staged_folder
+from .tokenizers import CLIP_TOKENIZERS, copy_clip_tokenizer, copy_t5_tokenizer
+
+__all__ = ["Progress", "convert"]
+
+#: Called with (component, bytes of weights written, bytes of weights in all).
+Progress = Callable[[str, int, int], None]
+
+TARGETS = ("gpu",)
+MAX_BATCH = 2
+READ_BYTES = 4 * 1024 * 1024
+
+
+def convert(
+    source: "str | Path",
+    output: "str | Path",
+    *,
+    precision: Precision = "float16",
+    size: tuple[int, int] | None = None,
+    components: Sequence[str] | None = None,
+    max_sequence_length: int | None = None,
+    batch: int = 1,
+    target: str = "gpu",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Convert the Hugging Face folder `source` into the bundle `output`, and return its description.
+
+    `size` is (width, height) in pixels, by default the model's own; `components` are names of
+    `names.SELECTABLE_COMPONENTS`, by default all that the source has; `max_sequence_length` is T5's number of tokens,
+    by default its tokenizer's, at most 256; `batch` 2 makes a denoiser that takes both rows of guidance at once.
+
+    The same input gives the same bytes. `output` is complete or not there: on any error, Ctrl-C included, what was
+    written is removed. Raises UsageError (a choice that cannot be), CheckpointError (the source), ConversionError (the
+    output, or values that do not fit).
+    """
+    _check_choices(precision, batch, target)
+    folder = DiffusersFolder(source, PIPELINES)
+    plan = SD3Plan.make(
+        folder,
+        precision=precision,
+        target=target,
+        batch=batch,
+        size=size,
+        components=components,
+        max_sequence_length=max_sequence_length,
+    )
+    output = Path(output)
+    with staged_folder(output, overwrite=overwrite) as stage, ThreadPoolExecutor(1) as pool:
+        rows = {name: _component(program, name, stage, progress) for name, program in plan.programs()}
+        tokenizers = _tokenizers(plan, stage)
+        hashes = pool.map(_sha256, folder.files.values())
+        files = dict(sorted(zip(folder.files, hashes, strict=True)))
+        bundle = _bundle(plan, rows, tokenizers, files)
+        (stage / names.BUNDLE_FILE).write_text(bundle.to_text(), encoding="utf-8")
+    return Bundle.read(output)
+
+
+def _check_choices(precision: str, batch: int, target: str) -> None:
+    if precision not in get_args(Precision):
+        raise UsageError(f"precision is {precision!r}, expected one of {', '.join(get_args(Precision))}")
+    if target not in TARGETS:
+        raise UsageError(f"target is {target!r}, expected one of {', '.join(TARGETS)}")
+    if isinstance(batch, bool) or batch not in range(1, MAX_BATCH + 1):
+        raise UsageError(f"batch is {batch!r}, expected 1 (guidance in two calls) or 2 (in one)")
+
+
+def _component(program: MILProgram, name: str, stage: Path, progress: Progress | None) -> Component:
+    path = f"{name}.mlpackage"
+    needed = sum(_bytes(program, constant) for constant in program.weights)
+    free = shutil.disk_usage(stage).free
+    if needed > free:
+        raise ConversionError(
+            f"{name} needs {needed / 1e9:.2f} GB, but {stage.parent} has {free / 1e9:.2f} GB left: "
+            "free some space, or choose another output"
+        )
+
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress(name, done, total)
+
+    package: Package = write_package(program, stage / path, report)
+    return Component(
+        path=path,
+        inputs=_specs(program.inputs),
+        outputs=_specs(program.outputs),
+        parameters=program.parameters,
+        weight_bytes=package.weight_bytes,
+        sha256=package.sha256,
+    )
+
+
+def _bytes(program: MILProgram, constant: str) -> int:
+    elements = 1
+    for n in program.weights[constant].shape:
+        elements *= n
+    return elements * 4
+
+
+def _specs(specs: Sequence[IOSpec]) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(s.name, s.dtype, s.shape) for s in specs)
+
+
+def _tokenizers(plan: SD3Plan, stage: Path) -> dict[str, Tokenizer]:
+    """Copy the tokenizers of the selected text encoders."""
+    tokenizers = {
+        name: copy_clip_tokenizer(plan.source, name, stage, plan.context.clip_tokens)
+        for encoder, name in CLIP_TOKENIZERS.items()
+        if encoder in plan.components
+    }
+    if names.TEXT_ENCODER_3 in plan.components:
+        name = names.TOKENIZER_3
+        tokenizers[name] = copy_t5_tokenizer(plan.source, name, stage, plan.context.t5_tokens)
+    return tokenizers
+
+
+def _bundle(
+    plan: SD3Plan,
+    components: Mapping[str, Component],
+    tokenizers: Mapping[str, Tokenizer],
+    files: Mapping[str, str],
+) -> Bundle:
+    return Bundle(
+        name=_name(plan.source),
+        family="sd3",
+        target=plan.target,
+        precision=plan.precision,
+        size=plan.size,
+        latent=plan.latent,
+        schedule=plan.schedule,
+        context=plan.context,
+        pooled=plan.pooled,
+        defaults=plan.defaults,
+        components=components,
+        tokenizers=tokenizers,
+        config=plan.config(),
+        source={"layout": "diffusers", "files": files},
+        tools=_tools(),
+    )
+
+
+def _name(source: DiffusersFolder) -> str:
+    """The source folder's name, or the one in model_index.json's `tintype` object."""
+    wishes: Any = source.index.get("tintype")
+    if isinstance(wishes, dict) and isinstance(wishes.get("name"), str):
+        return str(wishes["name"])
+    return source.path.resolve().name.strip("._") or "model"
+
+
+def _tools() -> dict[str, str]:
+    tools = {}
+    for package in ("tintype", "coremltools"):
+        try:
+            tools[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # run from the source tree
+            tools[package] = "uninstalled"
+    return tools
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(READ_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
