@@ -1,0 +1,30 @@
+import Foundation
+
+/// Files that are either complete or not there.
+public enum AtomicFile {
+  /// Writes beside the destination, then renames. Throws `OutputError.cannotWrite` with the reason.
+  public static func write(_ data: Data, to url: URL) throws {
+    do {
+      try data.write(to: url, options: .atomic)
+    } catch {
+      let folder = url.deletingLastPathComponent().path
+      let reason =
+        FileManager.default.fileExists(atPath: folder)
+        ? error.localizedDescription : "the folder \(folder) does not exist"
+      throw OutputError.cannotWrite(path: url.path, reason: reason)
+    }
+  }
+}
+
+public enum OutputError: Error, Equatable, Sendable {
+  case cannotWrite(path: String, reason: String)
+}
+
+extension OutputError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .cannotWrite(let path, let reason):
+      "\(path) cannot be written (\(reason)): name a folder that exists and that you may write to"
+    }
+  }
+}

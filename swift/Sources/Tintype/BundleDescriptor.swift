@@ -1,0 +1,150 @@
+/// `bundle.json`: what a converted model is, apart from what one run wants of it (docs/bundle_format.md).
+public struct BundleDescriptor: Codable, Sendable, Equatable {
+  public let format: String
+  public let formatVersion: Int
+  public let name: String
+  public let family: String
+  public let target: String
+  public let precision: String
+  public let size: ImageSize
+  public let latent: Latent
+  public let schedule: Schedule
+  public let context: Context
+  public let pooled: Pooled
+  public let defaults: Defaults
+  /// The denoiser's and the other components' dimensions, for `inspect`.
+  public let config: [String: JSONValue]?
+  public let components: [String: Component]
+  public let tokenizers: [String: TokenizerRow]
+  public let source: [String: JSONValue]?
+  public let tools: [String: String]?
+  public let accuracy: [String: JSONValue]?
+
+  enum CodingKeys: String, CodingKey {
+    case format, name, family, target, precision, size, latent, schedule, context, pooled, defaults, config
+    case components, tokenizers, source, tools, accuracy
+    case formatVersion = "format_version"
+  }
+
+  /// The VAE's latent: its shape, and model space = (VAE space − shift)·scale.
+  public struct Latent: Codable, Sendable, Equatable {
+    public let channels: Int
+    public let height: Int
+    public let width: Int
+    /// Pixels of the image along one edge of a latent pixel.
+    public let downscale: Int
+    public let scale: Double
+    public let shift: Double
+
+    /// [1, channels, height, width]
+    public var shape: [Int] { [1, channels, height, width] }
+  }
+
+  /// The noise schedule; `shift` is the static shift s of flow matching.
+  public struct Schedule: Codable, Sendable, Equatable {
+    public let kind: String
+    public let shift: Double
+    public let trainTimesteps: Int
+
+    enum CodingKeys: String, CodingKey {
+      case kind, shift
+      case trainTimesteps = "num_train_timesteps"
+    }
+  }
+
+  /// The text sequence that the denoiser attends to: tokens of either half, and its width.
+  public struct Context: Codable, Sendable, Equatable {
+    public let clipTokens: Int
+    public let t5Tokens: Int
+    public let dim: Int
+
+    enum CodingKeys: String, CodingKey {
+      case dim
+      case clipTokens = "clip_tokens"
+      case t5Tokens = "t5_tokens"
+    }
+  }
+
+  /// The pooled text embedding's width.
+  public struct Pooled: Codable, Sendable, Equatable {
+    public let dim: Int
+  }
+
+  /// What a run uses when the caller does not say.
+  public struct Defaults: Codable, Sendable, Equatable {
+    public let steps: Int
+    public let guidanceScale: Double
+
+    enum CodingKeys: String, CodingKey {
+      case steps
+      case guidanceScale = "guidance_scale"
+    }
+  }
+
+  /// One input or output of a component.
+  public struct TensorSpec: Codable, Sendable, Equatable {
+    public let name: String
+    public let dtype: String
+    public let shape: [Int]
+  }
+
+  /// One `.mlpackage`; `path` is relative to the bundle's folder.
+  public struct Component: Codable, Sendable, Equatable {
+    public let path: String
+    public let inputs: [TensorSpec]
+    public let outputs: [TensorSpec]
+    public let parameters: Int?
+    public let weightBytes: Int?
+    public let sha256: String?
+
+    enum CodingKeys: String, CodingKey {
+      case path, inputs, outputs, parameters, sha256
+      case weightBytes = "weight_bytes"
+    }
+
+    public func input(_ name: String) -> TensorSpec? { inputs.first { $0.name == name } }
+    public func output(_ name: String) -> TensorSpec? { outputs.first { $0.name == name } }
+  }
+
+  /// One tokenizer folder; `bosTokenID` is nil where the kind has no start token (T5).
+  public struct TokenizerRow: Codable, Sendable, Equatable {
+    public let kind: String
+    public let path: String
+    public let maxLength: Int
+    public let bosTokenID: Int?
+    public let eosTokenID: Int
+    public let padTokenID: Int
+
+    enum CodingKeys: String, CodingKey {
+      case kind, path
+      case maxLength = "max_length"
+      case bosTokenID = "bos_token_id"
+      case eosTokenID = "eos_token_id"
+      case padTokenID = "pad_token_id"
+    }
+  }
+
+  /// The components that a pipeline knows and the bundle has, in the bundle's order.
+  public var stages: [Stage] { Stage.allCases.filter { components[$0.rawValue] != nil } }
+
+  /// The component; throws `BundleError.missingComponent`, saying how to get it, where the bundle has none.
+  public func component(_ stage: Stage) throws -> Component {
+    guard let component = components[stage.rawValue] else {
+      throw BundleError.missingComponent(name: stage.rawValue, bundle: name, known: stages.map(\.rawValue))
+    }
+    return component
+  }
+}
+
+/// Width and height of an image in pixels.
+public struct ImageSize: Codable, Sendable, Hashable, CustomStringConvertible {
+  public let width: Int
+  public let height: Int
+
+  public init(width: Int, height: Int) {
+    self.width = width
+    self.height = height
+  }
+
+  public var description: String { "\(width)x\(height)" }
+}

@@ -1,0 +1,103 @@
+import Foundation
+
+/// A bundle on disk: its checked description and where it lies.
+///
+/// bundle.json ─► format and version known? ─► `BundleDescriptor` ─► values and paths checked ─► folders there?
+public struct ModelBundle: Sendable {
+  public let descriptor: BundleDescriptor
+  public let folder: URL
+
+  /// Reads and checks the bundle in a folder. Throws `BundleError`.
+  public init(at folder: URL) throws {
+    let file = folder.appendingPathComponent(BundleNames.file)
+    var isFolder = false
+    if let kind = try? folder.resourceValues(forKeys: [.isDirectoryKey]).isDirectory { isFolder = kind }
+    guard isFolder else { throw BundleError.noFolder(path: folder.path) }
+    guard FileManager.default.fileExists(atPath: file.path) else { throw BundleError.notABundle(path: folder.path) }
+    let data: Data
+    do {
+      data = try Data(contentsOf: file)
+    } catch {
+      throw BundleError.malformed(file: file.path, key: "", reason: "it cannot be read (\(error.localizedDescription))")
+    }
+    let descriptor = try Self.decode(data, file: file.path)
+    for (key, path) in Self.paths(descriptor) {
+      let entry = folder.appendingPathComponent(path)
+      guard (try? entry.resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true else {
+        throw BundleError.missingFolder(file: file.path, key: key, path: path)
+      }
+    }
+    self.descriptor = descriptor
+    self.folder = folder
+  }
+
+  /// Where a component's package lies.
+  public func package(_ stage: Stage) throws -> URL {
+    folder.appendingPathComponent(try descriptor.component(stage).path)
+  }
+
+  /// Checks the contents of `bundle.json`; `file` is only named in errors.
+  static func decode(_ data: Data, file: String) throws -> BundleDescriptor {
+    do {
+      let header = try JSONDecoder().decode(Header.self, from: data)
+      guard header.format == BundleNames.format else {
+        throw BundleError.wrongFormat(file: file, found: header.format)
+      }
+      guard header.formatVersion == BundleNames.formatVersion else {
+        throw BundleError.unknownVersion(
+          file: file, found: header.formatVersion, supported: BundleNames.formatVersion)
+      }
+      let descriptor = try JSONDecoder().decode(BundleDescriptor.self, from: data)
+      try BundleChecks(descriptor: descriptor, file: file).run()
+      return descriptor
+    } catch let error as DecodingError {
+      let (key, reason) = place(of: error)
+      throw BundleError.malformed(file: file, key: key, reason: reason)
+    }
+  }
+
+  /// Every path of a description, with its key.
+  static func paths(_ descriptor: BundleDescriptor) -> [(key: String, path: String)] {
+    let components = descriptor.components.map { ("components.\($0).path", $1.path) }
+    let tokenizers = descriptor.tokenizers.map { ("tokenizers.\($0).path", $1.path) }
+    return (components + tokenizers).sorted { $0.0 < $1.0 }
+  }
+
+  /// Read first: another version may have other keys.
+  private struct Header: Decodable {
+    let format: String
+    let formatVersion: Int
+
+    private enum CodingKeys: String, CodingKey {
+      case format
+      case formatVersion = "format_version"
+    }
+  }
+
+  private static func place(of error: DecodingError) -> (key: String, reason: String) {
+    func path(_ keys: [any CodingKey]) -> String {
+      keys.reduce("") { text, key in
+        if let index = key.intValue { return "\(text)[\(index)]" }
+        return text.isEmpty ? key.stringValue : "\(text).\(key.stringValue)"
+      }
+    }
+    switch error {
+    case .keyNotFound(let key, let context): return (path(context.codingPath + [key]), "it is missing")
+    case .typeMismatch(let type, let context): return (path(context.codingPath), "expected \(name(of: type))")
+    case .valueNotFound(let type, let context):
+      return (path(context.codingPath), "it is null, expected \(name(of: type))")
+    case .dataCorrupted(let context): return (path(context.codingPath), "it is damaged: \(context.debugDescription)")
+    @unknown default: return ("", "\(error)")
+    }
+  }
+
+  private static func name(of type: any Any.Type) -> String {
+    switch type {
+    case is Int.Type: "an integer"
+    case is Double.Type: "a number"
+    case is String.Type: "a string"
+    case is [String: Any].Type: "an object"
+    default: "\(type)".hasPrefix("Array") ? "a list" : "an object"
+    }
+  }
+}

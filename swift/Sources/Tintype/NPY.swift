@@ -1,0 +1,32 @@
+import Foundation
+
+/// Writes NumPy's `.npy` files, version 1.0: magic, header length, header, values in row-major order.
+public enum NPY {
+  public static func encode(_ tensor: Tensor) -> Data {
+    let shape = tensor.shape.map(String.init).joined(separator: ", ") + (tensor.shape.count == 1 ? "," : "")
+    var header = "{'descr': '\(descriptor(tensor.elementType))', 'fortran_order': False, 'shape': (\(shape)), }"
+    // The values begin at a multiple of 64, after the magic, the version and the length (10 bytes) and the newline.
+    header += String(repeating: " ", count: 63 - (header.utf8.count + 10) % 64) + "\n"
+    let length = UInt16(clamping: header.utf8.count)
+    var data = Data([0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(length & 0xFF), UInt8(length >> 8)])
+    data.append(contentsOf: header.utf8)
+    tensor.withUnsafeBytes { data.append(contentsOf: $0) }
+    return data
+  }
+
+  private static func descriptor(_ type: ElementType) -> String {
+    switch type {
+    case .bool: "|b1"
+    case .int8: "|i1"
+    case .uint8: "|u1"
+    case .int16: "<i2"
+    case .uint16: "<u2"
+    case .int32: "<i4"
+    case .uint32: "<u4"
+    case .int64: "<i8"
+    case .float16: "<f2"
+    case .float32: "<f4"
+    case .float64: "<f8"
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/// An image of 8 bits a channel: rows from the top, pixels from the left, red, green, blue.
+public struct RGBImage: Sendable, Equatable {
+  public let width: Int
+  public let height: Int
+  /// `width`·`height`·3 bytes.
+  public let bytes: [UInt8]
+
+  /// Nil where the bytes do not fill the size.
+  public init?(width: Int, height: Int, bytes: [UInt8]) {
+    guard width > 0, height > 0, width.multipliedReportingOverflow(by: height).overflow == false,
+      bytes.count == width * height * 3
+    else { return nil }
+    self.width = width
+    self.height = height
+    self.bytes = bytes
+  }
+
+  /// A decoder's output, float [1, 3, height, width] in −1…1, as diffusers' image processor turns it into pixels:
+  /// x/2 + 0.5, clamped to 0…1, times 255, rounded half to even. All in float32.
+  ///
+  /// Nil where the shape is another one.
+  public init?(decoded: Tensor) {
+    guard decoded.shape.count == 4, decoded.shape[0] == 1, decoded.shape[1] == 3 else { return nil }
+    let plane = decoded.shape[2] * decoded.shape[3]
+    let values = decoded.floats()
+    var bytes = [UInt8](repeating: 0, count: 3 * plane)
+    for channel in 0..<3 {
+      for pixel in 0..<plane {
+        let level = min(max(values[channel * plane + pixel] / 2 + 0.5, 0), 1) * 255
+        bytes[3 * pixel + channel] = level.isNaN ? 0 : UInt8(level.rounded(.toNearestOrEven))
+      }
+    }
+    self.init(width: decoded.shape[3], height: decoded.shape[2], bytes: bytes)
+  }
+}
