@@ -27,7 +27,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .bundle import Bundle
-    from .emit import convert
+    from .emit.convert import convert
     from .pipeline import GenerationResult, GenerationSettings, Pipeline
     from .run import BackendInfo, Model, backends, load_model
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import UsageError
+from ..run.files import atomic_write
 
-__all__ = ["PNG_KEY", "read_parameters", "save_image", "to_image"]
+__all__ = ["PNG_KEY", "check_target", "read_parameters", "save_image", "to_image"]
 
 #: The PNG text chunk that holds the settings as JSON.
 PNG_KEY = "parameters"
@@ -32,26 +32,28 @@ def save_image(image: Image.Image, path: str | os.PathLike[str], parameters: Map
     The file appears complete or not at all. UsageError for an unknown suffix or a folder that does not exist.
     """
     target = Path(path)
-    kind = Image.registered_extensions().get(target.suffix.lower())
-    if kind is None or kind not in Image.SAVE:
-        raise UsageError(f"{target} has no suffix of an image format: name it with .png")
-    if not target.parent.is_dir():
-        raise UsageError(f"the folder {target.parent} does not exist: make it, or name another file")
+    kind = check_target(target)
     options: dict[str, Any] = {}
     if kind == "PNG":
         info = PngInfo()
         info.add_text(PNG_KEY, json.dumps(dict(parameters), ensure_ascii=False))
         options["pnginfo"] = info
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            image.save(file, format=kind, **options)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with atomic_write(target) as file:
+        image.save(file, format=kind, **options)
     return target
+
+
+def check_target(path: str | os.PathLike[str]) -> str:
+    """The image format that `path` names by its suffix; UsageError if it cannot be written there."""
+    target = Path(path)
+    kind = Image.registered_extensions().get(target.suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise UsageError(f"{target} has no suffix of an image format: name it with .png")
+    if not target.parent.is_dir():
+        raise UsageError(f"the folder {target.parent} does not exist: make it, or name another file")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder: name a file")
+    return kind
 
 
 def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -63,9 +65,3 @@ def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

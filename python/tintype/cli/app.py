@@ -1,0 +1,93 @@
+"""The command group, and what happens to errors: one line on stderr and an exit code, never a traceback."""
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..errors import BackendUnavailable, TintypeError, UsageError
+from .backends import backends
+from .convert import convert
+from .generate import generate
+from .inspect import inspect
+from .run import run
+
+__all__ = ["EXIT_FAILURE", "EXIT_INTERRUPTED", "EXIT_UNAVAILABLE", "EXIT_USAGE", "cli", "main"]
+
+EXIT_FAILURE, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+EPILOG = """\b
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the backend is not available on this machine, 130 interrupted.
+Environment: TINTYPE_CACHE names the folder for converted models, TINTYPE_DEBUG=1 shows tracebacks."""
+
+
+@click.group(
+    epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.option("--debug", is_flag=True, envvar="TINTYPE_DEBUG", help="Show tracebacks of errors.")
+@click.version_option(package_name="tintype", prog_name="tintype", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Draw pictures with diffusion transformers on Core ML or MLX, and convert models for both."""
+    context.obj = debug
+
+
+for command in (generate, convert, inspect, backends, run):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `tintype` command."""
+    sys.exit(run_command(arguments))
+
+
+def run_command(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("always", UserWarning)
+    try:
+        result: Any = cli.main(given, prog_name="tintype", standalone_mode=False)
+        sys.stdout.flush()
+    except click.Abort:
+        return _fail("interrupted", EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        # click's usage lines would hide the reason: one line, as for every other error.
+        context = getattr(error, "ctx", None)
+        hint = f" (see `{context.command_path} --help`)" if context is not None else ""
+        return _fail(error.format_message() + hint, EXIT_USAGE)
+    except BrokenPipeError:
+        # The reader of our output went away; nothing is left to say, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    except Exception as error:
+        return _report(error, "--debug" in given or bool(os.environ.get("TINTYPE_DEBUG")))
+    return result if isinstance(result, int) else 0
+
+
+def _report(error: Exception, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    if isinstance(error, UsageError):
+        return _fail(str(error), EXIT_USAGE)
+    if isinstance(error, BackendUnavailable):
+        return _fail(str(error), EXIT_UNAVAILABLE)
+    if isinstance(error, TintypeError | OSError):
+        return _fail(str(error), EXIT_FAILURE)
+    if isinstance(error, MemoryError):
+        return _fail("there is not enough memory for this", EXIT_FAILURE)
+    return _fail(f"internal error ({type(error).__name__}: {error}); --debug shows where", EXIT_FAILURE)
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"tintype: error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    if issubclass(category, UserWarning):
+        click.echo(f"tintype: warning: {' '.join(str(message).split())}", err=True)

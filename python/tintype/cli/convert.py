@@ -1,0 +1,75 @@
+"""`tintype convert`: a checkpoint in, a bundle out."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from ..names import SELECTABLE_COMPONENTS
+from .output import SIZE, bytes_text, progress_bar
+
+__all__ = ["convert"]
+
+
+@click.command(short_help="Convert a checkpoint to a bundle.")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="BUNDLE",
+    help="Folder to make. It appears complete or not at all.",
+)
+@click.option("--precision", type=click.Choice(["float16", "float32"]), default="float16", show_default=True)
+@click.option("--size", type=SIZE, help="Picture size in pixels. [default: the checkpoint's]")
+@click.option(
+    "--components",
+    metavar="A,B",
+    help=f"Only these of: {', '.join(SELECTABLE_COMPONENTS)}. [default: all that the checkpoint has]",
+)
+@click.option("--max-sequence-length", type=int, help="Tokens that T5 reads. [default: the tokenizer's]")
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="2 makes a denoiser that takes both rows of guidance in one call.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+def convert(
+    source: Path,
+    output: Path,
+    precision: Literal["float16", "float32"],
+    size: tuple[int, int] | None,
+    components: str | None,
+    max_sequence_length: int | None,
+    batch: int,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Convert the checkpoint folder SOURCE (Hugging Face layout) to a bundle that Core ML and MLX run."""
+    from ..emit import convert as convert_checkpoint
+
+    chosen = None
+    if components is not None:
+        chosen = [name.strip() for name in components.split(",") if name.strip()]
+    with progress_bar(quiet) as progress:
+        bundle = convert_checkpoint(
+            source,
+            output,
+            precision=precision,
+            size=size,
+            components=chosen,
+            max_sequence_length=max_sequence_length,
+            batch=batch,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if not quiet:
+        weights = sum(component.weight_bytes for component in bundle.components.values())
+        click.echo(
+            f"{output}: {bundle.family}, {bundle.precision}, {bundle.size.width}x{bundle.size.height}, "
+            f"{len(bundle.components)} components, {bytes_text(weights)}"
+        )

@@ -1,0 +1,149 @@
+"""`tintype inspect`: what a bundle or an .mlpackage holds."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import bytes_text, count_text, echo_json, table
+
+if TYPE_CHECKING:
+    from ..run.package import PackageSummary
+
+__all__ = ["inspect"]
+
+#: Ops that a table names; the rest is counted together.
+SHOWN_OPS = 8
+
+
+@click.command(short_help="Show what a bundle or an .mlpackage holds.")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def inspect(path: Path, as_json: bool) -> None:
+    """Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops."""
+    from ..errors import ModelFileError
+    from ..names import BUNDLE_FILE
+
+    if not path.exists():
+        raise ModelFileError(f"there is nothing at {path}: name a bundle or an .mlpackage")
+    is_bundle = path.name == BUNDLE_FILE or (path / BUNDLE_FILE).is_file()
+    value = _bundle(path.parent if path.name == BUNDLE_FILE else path) if is_bundle else _package(path)
+    if as_json:
+        echo_json(value)
+    elif is_bundle:
+        _print_bundle(value)
+    else:
+        _print_package(value)
+
+
+def _tensors(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    return [
+        {"name": r.name, "dtype": r.dtype, "shape": list(r.shape) if r.shape is not None else None}
+        for r in rows
+    ]
+
+
+def _package_json(summary: "PackageSummary") -> dict[str, Any]:
+    return {
+        "specification_version": summary.specification_version,
+        "functions": {
+            name: {
+                "inputs": _tensors(function.inputs),
+                "outputs": _tensors(function.outputs),
+                "states": _tensors(function.states),
+                "op_count": sum(function.ops.values()),
+                "ops": dict(function.ops),
+            }
+            for name, function in summary.functions.items()
+        },
+        "parameters": summary.parameters,
+        "weight_bytes": summary.weight_bytes,
+        "metadata": dict(summary.metadata),
+    }
+
+
+def _package(path: Path) -> dict[str, Any]:
+    from ..run.package import read_package
+
+    return {"kind": "package", "path": str(path), **_package_json(read_package(path))}
+
+
+def _bundle(path: Path) -> dict[str, Any]:
+    from ..bundle import Bundle
+    from ..run.package import read_package
+
+    bundle: Bundle = Bundle.read(path)
+    described = bundle.to_json()
+    components = {}
+    for name in bundle.components:
+        package = read_package(bundle.package_path(name))
+        main = next(iter(package.functions.values()))
+        components[name] = {
+            **described["components"][name],
+            "specification_version": package.specification_version,
+            "op_count": sum(main.ops.values()),
+            "ops": dict(main.ops),
+        }
+    return {"kind": "bundle", "path": str(path), **described, "components": components}
+
+
+def _shape(rows: list[dict[str, Any]]) -> str:
+    def one(row: dict[str, Any]) -> str:
+        sizes = "any" if row["shape"] is None else ", ".join("?" if n < 0 else str(n) for n in row["shape"])
+        return f"{row['name']} {row['dtype']} [{sizes}]"
+
+    return "; ".join(one(row) for row in rows) or "-"
+
+
+def _ops(ops: Mapping[str, int]) -> str:
+    shown = [f"{count} {name}" for name, count in list(ops.items())[:SHOWN_OPS]]
+    rest = sum(list(ops.values())[SHOWN_OPS:])
+    return ", ".join(shown) + (f", {rest} others" if rest else "")
+
+
+def _print_bundle(value: dict[str, Any]) -> None:
+    size, schedule, defaults = value["size"], value["schedule"], value["defaults"]
+    click.echo(
+        f"{value['name']}: {value['family']}, {value['precision']}, {size['width']}x{size['height']}, "
+        f"target {value['target']}"
+    )
+    click.echo(
+        f"schedule {schedule['kind']}, shift {schedule['shift']:g}; "
+        f"default {defaults['steps']} steps, guidance {defaults['guidance_scale']:g}"
+    )
+    click.echo()
+    head = ("component", "parameters", "weights", "ops", "inputs", "outputs")
+    rows = [
+        (
+            name,
+            count_text(c["parameters"]),
+            bytes_text(c["weight_bytes"]),
+            str(c["op_count"]),
+            _shape(c["inputs"]),
+            _shape(c["outputs"]),
+        )
+        for name, c in value["components"].items()
+    ]
+    total = sum(c["parameters"] for c in value["components"].values())
+    weights = sum(c["weight_bytes"] for c in value["components"].values())
+    ops = sum(c["op_count"] for c in value["components"].values())
+    rows.append(("all", count_text(total), bytes_text(weights), str(ops), "", ""))
+    click.echo(table(head, rows, right=("parameters", "weights", "ops")))
+    click.echo()
+    for name, row in value["tokenizers"].items():
+        click.echo(f"{name}: {row['kind']}, {row['max_length']} tokens")
+
+
+def _print_package(value: dict[str, Any]) -> None:
+    click.echo(
+        f"{value['path']}: specification {value['specification_version']}, "
+        f"{count_text(value['parameters'])} parameters, {bytes_text(value['weight_bytes'])} of weights"
+    )
+    for name, function in value["functions"].items():
+        click.echo(f"\n{name}: {function['op_count']} ops ({_ops(function['ops'])})")
+        for kind in ("inputs", "outputs", "states"):
+            for row in function[kind]:
+                click.echo(f"  {kind[:-1]:7}{_shape([row])}")
+    for key, text in value["metadata"].items():
+        click.echo(f"\n{key}: {text}" if key == next(iter(value["metadata"])) else f"{key}: {text}")

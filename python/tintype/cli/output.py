@@ -1,0 +1,110 @@
+"""What the commands share: progress bars, sizes, JSON, tables."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from ..names import BACKENDS, COMPUTE_UNITS
+
+__all__ = [
+    "SIZE",
+    "backend_option",
+    "bytes_text",
+    "count_text",
+    "echo_json",
+    "progress_bar",
+    "table",
+    "units_option",
+]
+
+#: Called with (what is being done, how much of it is done, how much there is).
+Progress = Callable[[str, float, float], None]
+
+
+class _Size(click.ParamType[tuple[int, int]]):
+    """WIDTHxHEIGHT in pixels."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[int, int]:
+        parts = str(value).lower().split("x")
+        if len(parts) != 2 or not all(part.isdecimal() and part.isascii() for part in parts):
+            self.fail(f"{value!r} is not WIDTHxHEIGHT in pixels, such as 1024x768", parameter, context)
+        return int(parts[0]), int(parts[1])
+
+
+SIZE = _Size()
+
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="auto",
+    show_default=True,
+    help="coreml and mlx are strict; auto takes Core ML where it works, else MLX, and says why.",
+)
+
+units_option = click.option(
+    "--units",
+    type=click.Choice(list(COMPUTE_UNITS)),
+    default="all",
+    show_default=True,
+    help="What Core ML may use (ane: Neural Engine). MLX ignores it.",
+)
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Progress]:
+    """A progress bar on stderr; nothing if `quiet` or if stderr is not a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    with Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=1)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+def echo_json(value: Any) -> None:
+    """Indented JSON on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
+    """Columns as wide as their widest cell; those named in `right` are set flush right."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = []
+    for row in (head, *rows):
+        cells = [
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(head, row, widths, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def bytes_text(count: int) -> str:
+    """12.3 MB"""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("the loop ends with GB")
+
+
+def count_text(count: int) -> str:
+    """1.23 M"""
+    for limit, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= limit:
+            return f"{count / limit:.2f} {unit}"
+    return str(count)

@@ -1,0 +1,60 @@
+"""`tintype run`: any .mlpackage on numpy files."""
+
+from pathlib import Path
+
+import click
+
+from .output import backend_option, units_option
+
+__all__ = ["run"]
+
+
+@click.command(short_help="Run any .mlpackage on numpy files.")
+@click.argument("package", type=click.Path(path_type=Path))
+@click.option("--input", "inputs", multiple=True, metavar="NAME=FILE.npy", help="An input; once for each.")
+@click.option("--function", help="Function of a package with several. [default: its default one]")
+@backend_option
+@units_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The .npz file for the outputs.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+def run(
+    package: Path,
+    inputs: tuple[str, ...],
+    function: str | None,
+    backend: str,
+    units: str,
+    output: Path,
+    quiet: bool,
+) -> None:
+    """Run PACKAGE (.mlpackage) once on arrays from .npy files and write its outputs to an .npz file."""
+    import numpy as np
+
+    from ..errors import UsageError
+    from ..run import load_model
+    from ..run.files import atomic_write
+
+    arrays = {}
+    for text in inputs:
+        name, separator, file = text.partition("=")
+        if not separator or not name:
+            raise UsageError(f"--input is {text!r}, expected NAME=FILE.npy")
+        try:
+            arrays[name] = np.load(file, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--input {name}: {file} cannot be read as an .npy file ({error})") from error
+    with load_model(package, backend, units) as model:
+        outputs = model.predict(arrays, function)
+        with atomic_write(output) as archive:
+            np.savez(archive, **outputs)  # type: ignore[arg-type]
+        if quiet:
+            return
+        click.echo(f"{package} on {model.backend} ({model.reason})")
+    for name, value in outputs.items():
+        click.echo(f"{name}: {value.dtype} [{', '.join(map(str, value.shape))}]")
+    click.echo(str(output))

@@ -1,0 +1,110 @@
+"""The embedded default model: a tiny trained pipeline, converted into the cache folder on first use.
+
+The checkpoint (`_demo_model`, Stable Diffusion 3 layout) travels with the package; its bundle is made once
+per content and release. Two processes may do so at the same time: each writes a folder of its own, and the
+first rename wins. `TINTYPE_CACHE` names another cache folder than the system's.
+"""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from .bundle import Bundle, Defaults
+from .errors import BundleError, ConversionError
+from .names import BUNDLE_FILE
+
+__all__ = ["EMBEDDED_NAME", "cache_folder", "embedded_bundle", "embedded_checkpoint"]
+
+EMBEDDED_NAME = "tintype-demo"
+
+#: Ten million parameters: float32 costs nothing here, and the pictures are the reference's.
+PRECISION: Final = "float32"
+
+#: What this model was trained and judged with; a checkpoint does not say.
+DEFAULTS = Defaults(steps=16, guidance_scale=4.0)
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept: `TINTYPE_CACHE`, or the system's cache folder for "tintype"."""
+    named = os.environ.get("TINTYPE_CACHE")
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_cache_path
+
+    return Path(user_cache_path("tintype", appauthor=False))
+
+
+def embedded_checkpoint() -> Path:
+    """The checkpoint's folder inside the package; BundleError if the installation lacks it."""
+    folder = Path(__file__).parent / "_demo_model"
+    if not (folder / "model_index.json").is_file():
+        raise BundleError(f"the embedded model is missing from {folder}: reinstall tintype")
+    return folder
+
+
+def embedded_bundle(
+    cache: str | os.PathLike[str] | None = None, progress: Callable[..., Any] | None = None
+) -> Bundle:
+    """The embedded model's bundle, converted if the cache lacks it or holds a damaged one.
+
+    cache      folder to keep it in; None: `cache_folder()`
+    progress   handed to `tintype.convert`
+
+    Raises ConversionError, naming the folder and the remedy, if the cache cannot be written.
+    """
+    source = embedded_checkpoint()
+    folder = Path(cache) if cache is not None else cache_folder()
+    target = folder / f"{EMBEDDED_NAME}-{_key(source)}"
+    if target.is_dir():
+        try:
+            return Bundle.read(target)
+        except BundleError:
+            shutil.rmtree(target, ignore_errors=True)  # damaged from outside: made again below
+    private = folder / f".{target.name}.{uuid.uuid4().hex[:8]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Imported here: the pipeline reaches this module, and must not drag the converter in.
+        from .emit import convert
+
+        made = private / EMBEDDED_NAME
+        bundle = convert(source, made, precision=PRECISION, progress=progress)
+        (made / BUNDLE_FILE).write_text(
+            replace(bundle, name=EMBEDDED_NAME, defaults=DEFAULTS).to_text(), encoding="utf-8"
+        )
+        _publish(made, target)
+    except OSError as error:
+        raise ConversionError(
+            f"the embedded model cannot be converted into {folder} ({error.strerror or error}): "
+            f"make that folder writable, or name another one with TINTYPE_CACHE"
+        ) from error
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+    return Bundle.read(target)
+
+
+def _publish(made: Path, target: Path) -> None:
+    """Renames `made` to `target`, unless another process was faster."""
+    try:
+        made.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+
+
+def _key(source: Path) -> str:
+    """Hash of the checkpoint's files and of the release that converts them."""
+    digest = hashlib.sha256()
+    try:
+        digest.update(version("tintype").encode())
+    except PackageNotFoundError:  # run from the sources
+        digest.update(b"sources")
+    for file in sorted(p for p in source.rglob("*") if p.is_file()):
+        digest.update(file.relative_to(source).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
