@@ -36,6 +36,8 @@ public protocol LoadedModel: Sendable {
   /// The engine that runs it.
   var backend: BackendKind { get }
   var description: ModelDescription { get }
+  /// JSON about the package: specification version, ops, metadata. nil: the backend cannot know.
+  var metadataJSON: String? { get }
 
   /// Runs one function (nil: the default one). Inputs are matched by name and must have the described shapes and
   /// element types; the result holds every output of the description.
@@ -43,6 +45,8 @@ public protocol LoadedModel: Sendable {
 }
 
 extension LoadedModel {
+  public var metadataJSON: String? { nil }
+
   public func predict(_ inputs: [String: Tensor]) throws -> [String: Tensor] {
     try predict(inputs, function: nil)
   }

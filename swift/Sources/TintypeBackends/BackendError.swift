@@ -15,6 +15,43 @@ public enum BackendError: Error, Sendable, Equatable {
   /// What went wrong, as the C ABI tells it apart.
   public enum FailureKind: String, Sendable, CaseIterable {
     case invalidArgument, io, format, unsupported, runtime, outOfMemory, unavailable, cancelled
+
+    public init(_ status: EngineStatus) {
+      self =
+        switch status {
+        case .invalidArgument: .invalidArgument
+        case .io: .io
+        case .format: .format
+        case .unsupported: .unsupported
+        case .runtime: .runtime
+        case .outOfMemory: .outOfMemory
+        case .unavailable: .unavailable
+        case .cancelled: .cancelled
+        }
+    }
+
+    /// The code in the C ABI.
+    public var status: EngineStatus {
+      switch self {
+      case .invalidArgument: .invalidArgument
+      case .io: .io
+      case .format: .format
+      case .unsupported: .unsupported
+      case .runtime: .runtime
+      case .outOfMemory: .outOfMemory
+      case .unavailable: .unavailable
+      case .cancelled: .cancelled
+      }
+    }
+  }
+
+  /// What went wrong, for every case.
+  public var kind: FailureKind {
+    switch self {
+    case .unavailable: .unavailable
+    case .missingInput, .unknownInput, .unknownFunction, .shapeMismatch, .elementTypeMismatch: .invalidArgument
+    case .failed(_, let kind, _): kind
+    }
   }
 }
 

@@ -70,6 +70,12 @@ public struct TensorView {
 }
 
 extension Tensor {
+  /// The elements where they lie. Valid as long as this tensor, or a copy of it, is.
+  public var view: TensorView {
+    TensorView(
+      base: storage.base, elementType: elementType, shape: shape, strides: TensorView.contiguousStrides(of: shape))
+  }
+
   /// A contiguous copy of a view.
   public init(copying view: TensorView) throws {
     try self.init(shape: view.shape, elementType: view.elementType) { target in

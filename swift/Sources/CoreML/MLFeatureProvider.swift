@@ -1,0 +1,42 @@
+import TintypeMLX
+
+/// The collection of feature values that a model takes or gives.
+public protocol MLFeatureProvider {
+  var featureNames: Set<String> { get }
+  func featureValue(for featureName: String) -> MLFeatureValue?
+}
+
+/// A feature provider over a dictionary.
+open class MLDictionaryFeatureProvider: MLFeatureProvider {
+  public let dictionary: [String: MLFeatureValue]
+
+  /// Values may be feature values, multi-arrays, strings or numbers; anything else throws.
+  public init(dictionary: [String: Any]) throws {
+    self.dictionary = try dictionary.reduce(into: [:]) { features, entry in
+      features[entry.key] = try MLDictionaryFeatureProvider.featureValue(of: entry.value, named: entry.key)
+    }
+  }
+
+  public var featureNames: Set<String> { Set(dictionary.keys) }
+
+  open func featureValue(for featureName: String) -> MLFeatureValue? { dictionary[featureName] }
+
+  public subscript(featureName: String) -> MLFeatureValue? { dictionary[featureName] }
+
+  private static func featureValue(of value: Any, named name: String) throws -> MLFeatureValue {
+    switch value {
+    case let value as MLFeatureValue: return value
+    case let value as MLMultiArray: return MLFeatureValue(multiArray: value)
+    case let value as String: return MLFeatureValue(string: value)
+    case let value as Int: return MLFeatureValue(int64: Int64(value))
+    case let value as Int64: return MLFeatureValue(int64: value)
+    case let value as Double: return MLFeatureValue(double: value)
+    case let value as Float: return MLFeatureValue(double: Double(value))
+    case let value as NSNumber: return MLFeatureValue(double: value.doubleValue)
+    default:
+      throw MLModelError(
+        .featureType, status: .invalidArgument,
+        "feature '\(name)' has a value of type \(Swift.type(of: value)), which is no feature value")
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import TintypeMLX
+
+extension MLModel {
+  /// Runs the model.
+  public func prediction(from input: any MLFeatureProvider) throws -> any MLFeatureProvider {
+    try prediction(from: input, options: MLPredictionOptions())
+  }
+
+  /// Runs the model with options.
+  public func prediction(
+    from input: any MLFeatureProvider, options: MLPredictionOptions
+  ) throws -> any MLFeatureProvider {
+    // Converted inputs must live until the engine has read them.
+    var owners: [Any] = []
+    var inputs: [(name: String, view: TensorView)] = []
+    for feature in function.inputs {
+      guard let value = input.featureValue(for: feature.name), !value.isUndefined else {
+        if feature.isOptional { continue }
+        throw invalid("Feature \(feature.name) is required but not specified.")
+      }
+      guard let array = value.multiArrayValue else {
+        throw invalid("Feature \(feature.name) must be a multi-array, got a value of type \(value.type).")
+      }
+      try check(array, against: feature)
+      owners.append(array)
+      if array.dataType.elementType == feature.elementType {
+        inputs.append((feature.name, array.view))
+      } else {
+        // As Apple's does, numbers of another type are converted.
+        let converted = try Tensor(copying: array.view).converted(to: feature.elementType)
+        let base = converted.withUnsafeBytes { $0.baseAddress } ?? UnsafeRawPointer(array.dataPointer)
+        owners.append(converted)
+        inputs.append(
+          (
+            feature.name,
+            TensorView(
+              base: base, elementType: feature.elementType, shape: converted.shape,
+              strides: TensorView.contiguousStrides(of: converted.shape))
+          ))
+      }
+    }
+    let outputs = try withExtendedLifetime(owners) {
+      try asCoreMLErrors { try engineModel.predict(inputs, function: function.name) }
+    }
+    var features: [String: Any] = [:]
+    for (name, tensor) in outputs {
+      features[name] = try MLFeatureValue(multiArray: array(of: tensor, backing: options.outputBackings[name]))
+    }
+    return try MLDictionaryFeatureProvider(dictionary: features)
+  }
+
+  private func check(_ array: MLMultiArray, against feature: FeatureDescription) throws {
+    if feature.accepts(shape: array.extents) { return }
+    let expected = feature.shape ?? []
+    if expected.count != array.extents.count {
+      throw invalid(
+        "According to model description, feature '\(feature.name)' must be of rank \(expected.count), "
+          + "instead got a multi-array value of rank \(array.extents.count).")
+    }
+    func text(_ shape: [Int]) -> String { shape.map { $0 < 0 ? "?" : "\($0)" }.joined(separator: " × ") }
+    throw invalid(
+      "For input feature '\(feature.name)', the provided shape (\(text(array.extents))) is not compatible with the "
+        + "model's feature description (\(text(expected))).")
+  }
+
+  private func array(of tensor: Tensor, backing: Any?) throws -> MLMultiArray {
+    guard let dataType = MLMultiArrayDataType(tensor.elementType) else {
+      throw MLModelError(
+        .generic, status: .unsupported, "an output is \(tensor.elementType.rawValue), which no MLMultiArray can hold")
+    }
+    guard let backing = backing as? MLMultiArray, backing.extents == tensor.shape, backing.dataType == dataType,
+      backing.view.isContiguous
+    else { return MLMultiArray(tensor, dataType: dataType) }
+    tensor.withUnsafeBytes { source in
+      if let base = source.baseAddress { backing.dataPointer.copyMemory(from: base, byteCount: source.count) }
+    }
+    return backing
+  }
+
+  private func invalid(_ text: String) -> MLModelError {
+    MLModelError(.featureType, status: .invalidArgument, text)
+  }
+}

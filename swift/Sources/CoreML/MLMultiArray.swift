@@ -1,0 +1,120 @@
+import TintypeMLX
+
+/// A machine-learning collection type that stores numeric values in an array with several dimensions.
+open class MLMultiArray {
+  public let dataType: MLMultiArrayDataType
+  public let shape: [NSNumber]
+  /// In elements. May be padded: never assume that the elements are contiguous.
+  public let strides: [NSNumber]
+  public let dataPointer: UnsafeMutableRawPointer
+  /// Number of elements.
+  public let count: Int
+
+  let extents: [Int]
+  let steps: [Int]
+  private let release: () -> Void
+
+  private init(
+    base: UnsafeMutableRawPointer, extents: [Int], steps: [Int], dataType: MLMultiArrayDataType,
+    release: @escaping () -> Void
+  ) {
+    self.dataPointer = base
+    self.extents = extents
+    self.steps = steps
+    self.dataType = dataType
+    self.release = release
+    shape = extents.map { NSNumber(value: $0) }
+    strides = steps.map { NSNumber(value: $0) }
+    count = extents.reduce(1, *)
+  }
+
+  deinit { release() }
+
+  /// A new array; its elements are zero.
+  public convenience init(shape: [NSNumber], dataType: MLMultiArrayDataType) throws {
+    let extents = shape.map(\.intValue)
+    let count = try MLMultiArray.checkedCount(of: extents, dataType)
+    let bytes = count * dataType.elementType.size
+    let base = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 1), alignment: 64)
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    self.init(
+      base: base, extents: extents, steps: TensorView.contiguousStrides(of: extents), dataType: dataType,
+      release: { base.deallocate() })
+  }
+
+  /// An array over memory that the caller owns; `deallocator` runs when the array is gone.
+  public convenience init(
+    dataPointer: UnsafeMutableRawPointer, shape: [NSNumber], dataType: MLMultiArrayDataType, strides: [NSNumber],
+    deallocator: ((UnsafeMutableRawPointer) -> Void)? = nil
+  ) throws {
+    let extents = shape.map(\.intValue)
+    _ = try MLMultiArray.checkedCount(of: extents, dataType)
+    guard strides.count == extents.count else {
+      throw MLModelError(
+        .generic, status: .invalidArgument,
+        "a multi-array of shape \(extents) needs \(extents.count) strides, got \(strides.count)")
+    }
+    self.init(
+      base: dataPointer, extents: extents, steps: strides.map(\.intValue), dataType: dataType,
+      release: { deallocator?(dataPointer) })
+  }
+
+  /// Joins arrays along an axis. They must agree in all other extents.
+  public convenience init(concatenating multiArrays: [MLMultiArray], axis: Int, dataType: MLMultiArrayDataType) {
+    precondition(!multiArrays.isEmpty, "nothing to concatenate")
+    let first = multiArrays[0].extents
+    let axis = axis < 0 ? axis + first.count : axis
+    precondition(first.indices.contains(axis), "axis \(axis) is outside of shape \(first)")
+    var extents = first
+    extents[axis] = 0
+    for array in multiArrays {
+      var others = array.extents
+      precondition(others.count == first.count, "shapes \(first) and \(others) have different ranks")
+      extents[axis] += others[axis]
+      others[axis] = first[axis]
+      precondition(others == first, "shapes \(first) and \(array.extents) differ outside of axis \(axis)")
+    }
+    let steps = TensorView.contiguousStrides(of: extents)
+    let size = dataType.elementType.size
+    let base = UnsafeMutableRawPointer.allocate(byteCount: max(extents.reduce(1, *) * size, 1), alignment: 64)
+    self.init(base: base, extents: extents, steps: steps, dataType: dataType, release: { base.deallocate() })
+    var offset = 0
+    for array in multiArrays {
+      for index in array.indices {
+        var target = index
+        target[axis] += offset
+        set(array.double(at: array.offset(of: index)), at: self.offset(of: target))
+      }
+      offset += array.extents[axis]
+    }
+  }
+
+  /// An array over an engine's output, without a copy.
+  convenience init(_ tensor: Tensor, dataType: MLMultiArrayDataType) {
+    let base = tensor.withUnsafeBytes { UnsafeMutableRawPointer(mutating: $0.baseAddress) }
+    self.init(
+      base: base ?? UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1), extents: tensor.shape,
+      steps: TensorView.contiguousStrides(of: tensor.shape), dataType: dataType,
+      release: { withExtendedLifetime(tensor) {} })
+  }
+
+  private static func checkedCount(of extents: [Int], _ dataType: MLMultiArrayDataType) throws -> Int {
+    do {
+      return try Tensor.elementCount(of: extents, elementType: dataType.elementType)
+    } catch {
+      throw MLModelError(.generic, status: .invalidArgument, "no multi-array can be made: \(error)")
+    }
+  }
+
+  /// The elements, wherever they lie.
+  var view: TensorView {
+    TensorView(base: dataPointer, elementType: dataType.elementType, shape: extents, strides: steps)
+  }
+
+  /// Bytes from the first element to the end of the last one.
+  var spannedBytes: Int {
+    if count == 0 { return 0 }
+    let last = zip(extents, steps).reduce(0) { $0 + ($1.0 - 1) * $1.1 }
+    return (last + 1) * dataType.elementType.size
+  }
+}

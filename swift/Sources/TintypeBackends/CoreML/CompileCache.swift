@@ -1,0 +1,88 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Compiled models, each made once and found by its content.
+///
+/// An entry's name says what it was made from: NAME-PATH-CONTENT.mlmodelc, where PATH is a digest of the package's
+/// path and CONTENT one of its specification, its weight files' sizes and times, and the system's build. (Weights of
+/// gigabytes are not read for their digest.) Compute units are left out: Core ML compiles the same files for all of
+/// them and specialises at load. An entry appears by one rename, so other processes see all of it or nothing.
+struct CompileCache {
+  let folder: URL
+
+  /// The system's cache folder for this user.
+  static var standardFolder: URL {
+    let manager = FileManager.default
+    let caches = manager.urls(for: .cachesDirectory, in: .userDomainMask).first ?? manager.temporaryDirectory
+    return caches.appendingPathComponent("tintype").appendingPathComponent("coreml")
+  }
+
+  /// The compiled model of a package; `compile` makes it when there is none, in a folder of its own choice.
+  func model(for package: URL, compile: (URL) throws -> URL) throws -> URL {
+    let manager = FileManager.default
+    let prefix = entryPrefix(of: package)
+    let entry = folder.appendingPathComponent("\(prefix)\(try contentDigest(of: package)).mlmodelc")
+    if manager.fileExists(atPath: entry.path) { return entry }
+    let compiled = try compile(package)
+    try manager.createDirectory(at: folder, withIntermediateDirectories: true)
+    // The temporary folder may be on another volume, where a rename is not possible.
+    let staged = folder.appendingPathComponent(".\(UUID().uuidString).mlmodelc")
+    defer { try? manager.removeItem(at: compiled.deletingLastPathComponent()) }
+    try manager.moveItem(at: compiled, to: staged)
+    if rename(staged.path, entry.path) != 0 {
+      try? manager.removeItem(at: staged)
+      // Somebody else was faster; anything but that is an error.
+      guard manager.fileExists(atPath: entry.path) else {
+        throw CocoaError(.fileWriteUnknown)
+      }
+    }
+    removeEntries(withPrefix: prefix, except: entry.lastPathComponent)
+    return entry
+  }
+
+  /// Forgets an entry that turned out to be damaged.
+  func remove(_ entry: URL) {
+    guard entry.deletingLastPathComponent().standardizedFileURL == folder.standardizedFileURL else { return }
+    try? FileManager.default.removeItem(at: entry)
+  }
+
+  /// What the same package was before it changed.
+  private func removeEntries(withPrefix prefix: String, except current: String) {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    for name in names where name.hasPrefix(prefix) && name != current {
+      try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+    }
+  }
+
+  private func entryPrefix(of package: URL) -> String {
+    var digest = SHA256()
+    digest.update(package.standardizedFileURL.path)
+    return "\(package.deletingPathExtension().lastPathComponent)-\(digest.hexDigest().prefix(8))-"
+  }
+
+  private func contentDigest(of package: URL) throws -> String {
+    var digest = SHA256()
+    digest.update("1 \(CoreMLPlatform.implementation) \(ProcessInfo.processInfo.operatingSystemVersionString)\n")
+    for file in PackageFiles(package: package).all() {
+      digest.update("\(file.path) \(file.size)")
+      if file.path.hasSuffix(".mlmodel") || file.path.hasSuffix(".json") {
+        digest.update([UInt8](try Data(contentsOf: package.appendingPathComponent(file.path))))
+      } else {
+        digest.update(" \(file.modified)")
+      }
+      digest.update("\n")
+    }
+    return String(digest.hexDigest().prefix(32))
+  }
+}

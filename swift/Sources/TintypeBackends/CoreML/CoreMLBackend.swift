@@ -1,0 +1,74 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+import CoreML
+import Dispatch
+import TintypeMLX
+
+/// Runs packages on Core ML: Apple's where it exists, else the portable one (`CoreMLPlatform.implementation`).
+///
+/// package ──compile once──► cache ──load──► MLModel ──prediction──► tensors
+public struct CoreMLBackend: Backend {
+  public let kind = BackendKind.coreml
+  private let cache: CompileCache
+
+  /// - Parameter cacheFolder: where compiled models are kept; nil: the system's cache folder.
+  public init(cacheFolder: URL? = nil) {
+    cache = CompileCache(folder: cacheFolder ?? CompileCache.standardFolder)
+  }
+
+  public func checkAvailability() throws {
+    try CoreMLPlatform.checkAvailability()
+  }
+
+  /// Opens an `.mlpackage` or a compiled `.mlmodelc`.
+  public func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
+    guard FileManager.default.fileExists(atPath: package.path) else {
+      throw BackendError.failed(
+        backend: .coreml, kind: .io,
+        message: "the model package \(package.path) does not exist; check the path, or convert the model again")
+    }
+    if package.pathExtension == "mlmodelc" {
+      return try CoreMLModel(compiled: package, specification: nil, weightBytes: nil, units: units)
+    }
+    let compiled = try cachedModel(of: package)
+    // Core ML has accepted the package; where its specification cannot be read, MLModel's own description serves.
+    let files = PackageFiles(package: package)
+    let specification = try? files.specification()
+    do {
+      return try CoreMLModel(
+        compiled: compiled, specification: specification, weightBytes: files.weightBytes(), units: units)
+    } catch {
+      // A cache entry may be damaged (a full disk, a cleaner): make it anew once.
+      cache.remove(compiled)
+      return try CoreMLModel(
+        compiled: cachedModel(of: package), specification: specification, weightBytes: files.weightBytes(),
+        units: units)
+    }
+  }
+
+  private func cachedModel(of package: URL) throws -> URL {
+    do {
+      return try cache.model(for: package, compile: CoreMLBackend.compile)
+    } catch {
+      throw CoreMLPlatform.backendError(error, .format)
+    }
+  }
+
+  /// Core ML deprecates the blocking call; its callback comes on a thread of its own, so waiting is safe.
+  private static func compile(_ package: URL) throws -> URL {
+    let result = Locked<Result<URL, any Error>?>(nil)
+    let done = DispatchSemaphore(value: 0)
+    MLModel.compileModel(at: package) { outcome in
+      result.withLock { $0 = outcome }
+      done.signal()
+    }
+    done.wait()
+    guard let outcome = result.withLock({ $0 }) else {
+      throw BackendError.failed(backend: .coreml, kind: .runtime, message: "compiling \(package.path) gave no result")
+    }
+    return try outcome.get()
+  }
+}

@@ -1,0 +1,168 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+import CoreML
+import TintypeMLX
+
+/// A compiled model with one `MLModel` a function, each opened when it is first used.
+final class CoreMLModel: LoadedModel {
+  let backend = BackendKind.coreml
+  let description: ModelDescription
+  let metadataJSON: String?
+  private let compiled: URL
+  private let units: ComputeUnits
+  private let models: Locked<[String: FunctionModel]>
+
+  init(compiled: URL, specification: PackageSpecification?, weightBytes: Int?, units: ComputeUnits) throws {
+    self.compiled = compiled
+    self.units = units
+    let model = try FunctionModel(compiled: compiled, function: nil, units: units)
+    description = specification?.description ?? ModelDescription(functions: [model.describe()])
+    metadataJSON = specification.flatMap { ModelMetadata($0, weightBytes: weightBytes).json }
+    models = Locked(description.functions.first.map { [$0.name: model] } ?? [:])
+  }
+
+  func predict(_ inputs: [String: Tensor], function name: String?) throws -> [String: Tensor] {
+    guard let function = description.function(named: name) else {
+      throw BackendError.unknownFunction(name: name ?? "", known: description.functions.map(\.name))
+    }
+    try function.check(inputs)
+    return try model(of: function).predict(inputs, function)
+  }
+
+  private func model(of function: FunctionDescription) throws -> FunctionModel {
+    if let model = models.withLock({ $0[function.name] }) { return model }
+    // Loading may take minutes; other functions must not wait for it. Two loads of one function waste only time.
+    let model = try FunctionModel(compiled: compiled, function: function.name, units: units)
+    return models.withLock { models in
+      if let earlier = models[function.name] { return earlier }
+      models[function.name] = model
+      return model
+    }
+  }
+}
+
+extension FunctionDescription {
+  /// Refuses what Core ML would refuse later with fewer words, or convert silently.
+  func check(_ tensors: [String: Tensor]) throws {
+    let known = inputs.map(\.name)
+    for name in tensors.keys.sorted() where !known.contains(name) {
+      throw BackendError.unknownInput(name: name, known: known)
+    }
+    for feature in inputs {
+      guard let tensor = tensors[feature.name] else {
+        if feature.isOptional { continue }
+        throw BackendError.missingInput(name: feature.name, known: known)
+      }
+      guard feature.accepts(shape: tensor.shape) else {
+        throw BackendError.shapeMismatch(name: feature.name, expected: feature.shape ?? [], actual: tensor.shape)
+      }
+      guard tensor.elementType == feature.elementType else {
+        throw BackendError.elementTypeMismatch(
+          name: feature.name, expected: feature.elementType, actual: tensor.elementType)
+      }
+    }
+  }
+}
+
+/// One `MLModel`. Core ML asks that an instance predicts on one thread at a time, so a lock guards it.
+private final class FunctionModel: @unchecked Sendable {
+  private let model: MLModel
+  private let lock = Locked(())
+
+  init(compiled: URL, function: String?, units: ComputeUnits) throws {
+    let configuration = MLModelConfiguration()
+    configuration.computeUnits =
+      switch units {
+      case .all: .all
+      case .cpu: .cpuOnly
+      case .gpu: .cpuAndGPU
+      case .ane: .cpuAndNeuralEngine
+      }
+    if let function {
+      guard #available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *) else {
+        throw BackendError.failed(
+          backend: .coreml, kind: .unsupported,
+          message: "function \"\(function)\" cannot be chosen: packages with several functions need macOS 15 or "
+            + "iOS 18; use backend \"mlx\" or a package with one function")
+      }
+      configuration.functionName = function
+    }
+    do {
+      model = try MLModel(contentsOf: compiled, configuration: configuration)
+    } catch {
+      throw CoreMLPlatform.backendError(error, .runtime)
+    }
+  }
+
+  /// Core ML keeps no order of features; names give one.
+  func describe() -> FunctionDescription {
+    func features(_ descriptions: [String: MLFeatureDescription]) -> [FeatureDescription] {
+      descriptions.values.sorted { $0.name < $1.name }.compactMap { description in
+        guard let constraint = description.multiArrayConstraint,
+          let type = ElementType(coreMLRawValue: constraint.dataType.rawValue)
+        else { return nil }
+        let shape = constraint.shape.map(\.intValue)
+        let isFixed = constraint.shapeConstraint.type != .range && constraint.shapeConstraint.enumeratedShapes.count < 2
+        return FeatureDescription(
+          name: description.name, elementType: type, shape: isFixed ? shape : shape.map { _ in -1 },
+          isOptional: description.isOptional)
+      }
+    }
+    return FunctionDescription(
+      name: "main", inputs: features(model.modelDescription.inputDescriptionsByName),
+      outputs: features(model.modelDescription.outputDescriptionsByName))
+  }
+
+  func predict(_ inputs: [String: Tensor], _ function: FunctionDescription) throws -> [String: Tensor] {
+    do {
+      let features = try MLDictionaryFeatureProvider(
+        dictionary: inputs.mapValues { MLFeatureValue(multiArray: try MLMultiArray(sharing: $0)) })
+      let result = try lock.withLock { _ in try model.prediction(from: features) }
+      return try function.outputs.reduce(into: [:]) { tensors, feature in
+        guard let array = result.featureValue(for: feature.name)?.multiArrayValue else {
+          throw BackendError.failed(
+            backend: .coreml, kind: .runtime, message: "the prediction has no output \"\(feature.name)\"")
+        }
+        tensors[feature.name] = try Tensor(copying: array)
+      }
+    } catch {
+      throw CoreMLPlatform.backendError(error, .runtime)
+    }
+  }
+}
+
+extension MLMultiArray {
+  /// An array over a tensor's memory, which lives as long as the array. Core ML only reads it.
+  fileprivate convenience init(sharing tensor: Tensor) throws {
+    guard let type = tensor.elementType.coreMLRawValue.flatMap(MLMultiArrayDataType.init(rawValue:)) else {
+      throw BackendError.failed(
+        backend: .coreml, kind: .unsupported,
+        message: "Core ML has no multi-arrays of \(tensor.elementType.rawValue); convert the tensor to int32 or floats")
+    }
+    let view = tensor.view
+    try self.init(
+      dataPointer: UnsafeMutableRawPointer(mutating: view.base), shape: view.shape.map { NSNumber(value: $0) },
+      dataType: type, strides: view.strides.map { NSNumber(value: $0) },
+      deallocator: { _ in withExtendedLifetime(tensor) {} })
+  }
+}
+
+extension Tensor {
+  /// A contiguous copy of an output, whose rows Core ML may have padded.
+  fileprivate init(copying array: MLMultiArray) throws {
+    let shape = array.shape.map(\.intValue)
+    guard let type = ElementType(coreMLRawValue: array.dataType.rawValue) else {
+      throw BackendError.failed(
+        backend: .coreml, kind: .unsupported,
+        message: "an output has the multi-array data type \(array.dataType.rawValue), which is unknown")
+    }
+    self = try array.withUnsafeMutableBytes { bytes, strides in
+      guard let base = bytes.baseAddress else { return try Tensor.zeros(shape: shape, elementType: type) }
+      return try Tensor(
+        copying: TensorView(base: UnsafeRawPointer(base), elementType: type, shape: shape, strides: strides))
+    }
+  }
+}

@@ -1,0 +1,45 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+import CoreML
+import TintypeMLX
+
+/// What differs between Apple's Core ML and the portable one: the only file here that knows which it is.
+public enum CoreMLPlatform {
+  #if canImport(Darwin)
+    public static let implementation = "apple"
+    public static let computeUnits: [ComputeUnits] = [.all, .cpu, .gpu, .ane]
+    public static let isApples = true
+  #else
+    /// The MLX engine on the CPU behind Core ML's API; never the Neural Engine.
+    public static let implementation = "portable"
+    public static let computeUnits: [ComputeUnits] = [.cpu]
+    public static let isApples = false
+  #endif
+
+  static func checkAvailability() throws {
+    #if !canImport(Darwin)
+      do {
+        try PortableCoreML.checkAvailability()
+      } catch let error as MLModelError {
+        throw BackendError.failed(backend: .coreml, kind: .unavailable, message: error.message)
+      }
+    #endif
+  }
+
+  /// Core ML's error with its own text, and with the engine's kind where the engine is behind it.
+  static func backendError(_ error: any Error, _ kind: BackendError.FailureKind) -> BackendError {
+    if let error = error as? BackendError { return error }
+    if let error = error as? any StatusCarryingError {
+      return .failed(backend: .coreml, kind: .init(error.status), message: error.message)
+    }
+    #if canImport(Darwin)
+      let text = error.localizedDescription
+    #else
+      let text = (error as? any LocalizedError)?.errorDescription ?? "\(error)"
+    #endif
+    return .failed(backend: .coreml, kind: kind, message: text)
+  }
+}

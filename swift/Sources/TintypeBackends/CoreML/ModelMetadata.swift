@@ -1,0 +1,34 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// The JSON of `model_metadata` in the C ABI, as far as the package's files tell it.
+struct ModelMetadata: Encodable {
+  private struct Function: Encodable { let ops: [String: Int] }
+
+  private enum CodingKeys: String, CodingKey {
+    case specificationVersion = "specification_version"
+    case functions, metadata
+    case weightBytes = "weight_bytes"
+  }
+
+  private let specificationVersion: Int
+  private let functions: [String: Function]
+  private let weightBytes: Int?
+  private let metadata: [String: String]
+
+  init(_ specification: PackageSpecification, weightBytes: Int?) {
+    specificationVersion = specification.version
+    functions = specification.operations.mapValues(Function.init)
+    self.weightBytes = weightBytes
+    metadata = specification.metadata
+  }
+
+  var json: String? {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) }
+  }
+}
