@@ -1,7 +1,7 @@
 """`bundle.json` as frozen dataclasses: what a converted model is, apart from what one run wants of it.
 
-The format is docs/bundle_format.md. `emit` writes it, `pipeline` and `run` read it; this module imports neither
-numpy nor coremltools, so that describing a bundle costs nothing.
+The format is docs/bundle_format.md. `emit` writes it, `pipeline` and `run` read it; this module imports
+neither numpy nor coremltools, so that describing a bundle costs nothing.
 """
 
 import json
@@ -155,9 +155,9 @@ class Bundle:
     def read(cls, path: "str | Path") -> "Bundle":
         """Read and check the bundle in the folder `path`.
 
-        Raises BundleError, naming file, key, value and remedy, when the folder or `bundle.json` is missing, is not
-        JSON, has a format version that this release does not know, lacks a key, holds a value of the wrong type,
-        a path that leaves the folder, or names a component or tokenizer that is not there.
+        Raises BundleError, naming file, key, value and remedy, when the folder or `bundle.json` is missing,
+        is not JSON, has a format version that this release does not know, lacks a key, holds a value of the
+        wrong type, a path that leaves the folder, or names a component or tokenizer that is not there.
         """
         root = Path(path)
         file = root / names.BUNDLE_FILE
@@ -167,7 +167,7 @@ class Bundle:
             )
         if not file.is_file():
             raise BundleError(
-                f"{root} is not a bundle: it has no {names.BUNDLE_FILE}; convert a model with `tintype convert`"
+                f"{root} has no {names.BUNDLE_FILE}, it is no bundle: convert a model with `tintype convert`"
             )
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
@@ -261,7 +261,7 @@ class Bundle:
         """The component called `name`; BundleError, saying how to get it, when the bundle has none."""
         if name not in self.components:
             raise BundleError(
-                f"the bundle {self.name} has no component {name!r}, only {', '.join(self.components) or 'none'}: "
+                f"the bundle {self.name} has no {name!r}, only {', '.join(self.components) or 'none'}: "
                 f"convert the model again without --components, or with {name} among them"
             )
         return self.components[name]

@@ -1,7 +1,7 @@
 """What a layer needs to know of a weight: shape and bytes on demand, never the file that it comes from.
 
-A leaf module between `weights`, which implements these protocols over memory-mapped files, and `layers` and `models`,
-which work from any source. It imports NumPy only.
+A leaf module between `weights`, which implements these protocols over memory-mapped files, and `layers` and
+`models`, which work from any source. It imports NumPy only.
 """
 
 from collections.abc import Callable, Iterator
@@ -53,8 +53,8 @@ class WeightProvider(Protocol):
     def get(self, key: str, shape: tuple[int, ...]) -> Weight:
         """The weight called `key`.
 
-        A missing key or another shape is not raised here: the provider notes it, hands out a placeholder of the
-        expected shape and reports everything at once when the model is complete.
+        A missing key or another shape is not raised here: the provider notes it, hands out a placeholder of
+        the expected shape and reports everything at once when the model is complete.
         """
 
     def __contains__(self, key: object) -> bool:

@@ -1,7 +1,7 @@
 """A pymil program as the protobuf of an `.mlmodel`, with weights placed instead of copied.
 
-The only module that touches coremltools' private exporter classes (pinned: coremltools 9.0). The file formats are
-the stable layer; if the classes change, this module is what to rewrite.
+The only module that touches coremltools' private exporter classes (pinned: coremltools 9.0). The file formats
+are the stable layer; if the classes change, this module is what to rewrite.
 """
 
 from typing import Any

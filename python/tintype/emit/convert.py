@@ -44,12 +44,13 @@ def convert(
     """Convert the Hugging Face folder `source` into the bundle `output`, and return its description.
 
     `size` is (width, height) in pixels, by default the model's own; `components` are names of
-    `names.SELECTABLE_COMPONENTS`, by default all that the source has; `max_sequence_length` is T5's number of tokens,
-    by default its tokenizer's, at most 256; `batch` 2 makes a denoiser that takes both rows of guidance at once.
+    `names.SELECTABLE_COMPONENTS`, by default all that the source has; `max_sequence_length` is T5's number of
+    tokens, by default its tokenizer's, at most 256; `batch` 2 makes a denoiser that takes both rows of
+    guidance at once.
 
-    The same input gives the same bytes. `output` is complete or not there: on any error, Ctrl-C included, what was
-    written is removed. Raises UsageError (a choice that cannot be), CheckpointError (the source), ConversionError (the
-    output, or values that do not fit).
+    The same input gives the same bytes. `output` is complete or not there: on any error, Ctrl-C included,
+    what was written is removed. Raises UsageError (a choice that cannot be), CheckpointError (the source),
+    ConversionError (the output, or values that do not fit).
     """
     _check_choices(precision, batch, target)
     folder = DiffusersFolder(source, PIPELINES)

@@ -1,8 +1,8 @@
 """Writing an `.mlpackage`:
 
-    NAME.mlpackage/Manifest.json
-    NAME.mlpackage/Data/com.apple.CoreML/model.mlmodel
-    NAME.mlpackage/Data/com.apple.CoreML/weights/weight.bin
+NAME.mlpackage/Manifest.json
+NAME.mlpackage/Data/com.apple.CoreML/model.mlmodel
+NAME.mlpackage/Data/com.apple.CoreML/weights/weight.bin
 """
 
 import hashlib
@@ -71,7 +71,7 @@ def manifest(model: bytes, weights_sha256: str) -> str:
     }
     content = {
         "fileFormatVersion": "1.0.0",
-        "itemInfoEntries": entries,
+        "itemInfoEntries": dict(sorted(entries.items())),
         "rootModelIdentifier": model_id,
     }
     return json.dumps(content, indent=4) + "\n"

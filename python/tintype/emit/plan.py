@@ -68,14 +68,16 @@ class SD3Plan:
         components: Sequence[str] | None,
         max_sequence_length: int | None,
     ) -> "SD3Plan":
-        """Read the configs and decide. CheckpointError, ConversionError or UsageError when they do not fit."""
+        """Read the configs and decide; CheckpointError, ConversionError or UsageError if they do not fit."""
         chosen = _components(source, components)
         transformer_json = source.config(TRANSFORMER)
         transformer = SD3Config.from_json(transformer_json, TRANSFORMER)
         autoencoder = VAEConfig.from_json(source.config(VAE), VAE)
         clips = {n: CLIPConfig.from_json(source.config(n), n) for n in CLIP_TOKENIZERS}
         with_t5 = names.TEXT_ENCODER_3 in chosen
-        t5_config = T5Config.from_json(source.config(names.TEXT_ENCODER_3), names.TEXT_ENCODER_3) if with_t5 else None
+        t5_config = (
+            T5Config.from_json(source.config(names.TEXT_ENCODER_3), names.TEXT_ENCODER_3) if with_t5 else None
+        )
         _check_widths(transformer, autoencoder, clips, t5_config)
         tokens = min(clip_tokens(source, CLIP_TOKENIZERS[n], c.max_positions) for n, c in clips.items())
         plan = cls(
@@ -210,7 +212,10 @@ def _components(source: DiffusersFolder, wanted: Sequence[str] | None) -> tuple[
 
 
 def _check_widths(
-    transformer: SD3Config, autoencoder: VAEConfig, clips: Mapping[str, CLIPConfig], t5_config: T5Config | None
+    transformer: SD3Config,
+    autoencoder: VAEConfig,
+    clips: Mapping[str, CLIPConfig],
+    t5_config: T5Config | None,
 ) -> None:
     """CheckpointError unless what one component gives is what the next one takes."""
     hidden = sum(c.hidden_size for c in clips.values())
@@ -230,8 +235,8 @@ def _check_widths(
             )
     if hidden > transformer.context_width:
         raise CheckpointError(
-            f"{TRANSFORMER}/config.json: joint_attention_dim is {transformer.context_width}, but the text encoders' "
-            f"hidden sizes give {hidden}: the components do not belong together"
+            f"{TRANSFORMER}/config.json: joint_attention_dim is {transformer.context_width}, "
+            f"but the text encoders' hidden sizes give {hidden}: the components do not belong together"
         )
 
 
@@ -243,13 +248,13 @@ def _size(
         side = (sample_size if isinstance(sample_size, int) else 128) * autoencoder.downscale
         size = (side, side)
     multiple = autoencoder.downscale * transformer.patch
-    for side, value in zip(("width", "height"), size, strict=True):
+    for name, value in zip(("width", "height"), size, strict=True):
         if not isinstance(value, int) or value <= 0 or value % multiple:
-            raise UsageError(f"size: the {side} is {value}, expected a positive multiple of {multiple}")
+            raise UsageError(f"size: the {name} is {value}, expected a positive multiple of {multiple}")
     largest = transformer.pos_embed_max_size * multiple
     if max(size) > largest:
         raise UsageError(
-            f"size: {size[0]}x{size[1]} is beyond {largest}x{largest}, where the checkpoint's position table ends "
+            f"size: {size[0]}x{size[1]} is beyond {largest}x{largest}, where the position table ends "
             f"(pos_embed_max_size {transformer.pos_embed_max_size}): choose a smaller size"
         )
     return Size(*size)
@@ -266,9 +271,10 @@ def _t5_tokens(source: DiffusersFolder, wanted: int | None) -> int:
 def _schedule(data: Mapping[str, Any]) -> Schedule:
     file = f"{SCHEDULER}/scheduler_config.json"
     kind, shift = data.get("_class_name"), data.get("shift", 1.0)
-    if kind != "FlowMatchEulerDiscreteScheduler" or data.get("use_dynamic_shifting"):
+    dynamic = bool(data.get("use_dynamic_shifting"))
+    if kind != "FlowMatchEulerDiscreteScheduler" or dynamic:
         raise CheckpointError(
-            f"{file}: _class_name {kind!r} with use_dynamic_shifting {bool(data.get('use_dynamic_shifting'))}, "
+            f"{file}: _class_name {kind!r} with use_dynamic_shifting {dynamic}, "
             "expected FlowMatchEulerDiscreteScheduler with a static shift: Tintype has no other schedule yet"
         )
     if not isinstance(shift, (int, float)) or shift <= 0:
@@ -279,7 +285,10 @@ def _schedule(data: Mapping[str, Any]) -> Schedule:
 def _defaults(wishes: Any) -> Defaults:
     """The run's defaults: a checkpoint may give its own in model_index.json's `tintype` object."""
     wishes = wishes if isinstance(wishes, dict) else {}
-    steps, guidance = wishes.get("steps", DEFAULTS.steps), wishes.get("guidance_scale", DEFAULTS.guidance_scale)
+    steps, guidance = (
+        wishes.get("steps", DEFAULTS.steps),
+        wishes.get("guidance_scale", DEFAULTS.guidance_scale),
+    )
     if not isinstance(steps, int) or steps < 1 or not isinstance(guidance, (int, float)):
         raise CheckpointError(
             f"model_index.json: tintype is {wishes!r}, expected steps of at least 1 and a guidance_scale"

@@ -1,7 +1,7 @@
 """A folder that appears complete or not at all.
 
-The work happens in a hidden folder beside the destination, `.NAME.tintype-XXXX`, whose writer holds a lock on it; the
-last step renames it. A folder without a lock is a killed run's and is removed by the next run.
+The work happens in a hidden folder beside the destination, `.NAME.tintype-XXXX`, whose writer holds a lock on
+it; the last step renames it. A folder without a lock is a killed run's and is removed by the next run.
 """
 
 import fcntl
@@ -23,10 +23,11 @@ REPLACED = ".tintype-replaced"
 
 @contextmanager
 def staged_folder(output: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a folder to fill; when the block ends without an exception it becomes `output`, else it is removed.
+    """Yield a folder to fill; when the block ends without an exception it becomes `output`, else it is
+    removed.
 
-    ConversionError when `output` exists and `overwrite` is false, or when it is not a bundle (only a bundle or an
-    empty folder is ever replaced), or when its parent cannot be written.
+    ConversionError when `output` exists and `overwrite` is false, or when it is not a bundle (only a bundle
+    or an empty folder is ever replaced), or when its parent cannot be written.
     """
     output = output.absolute()
     try:
@@ -55,9 +56,13 @@ def _check(output: Path, overwrite: bool) -> None:
         return
     empty = output.is_dir() and not any(output.iterdir())
     if not overwrite and not empty:
-        raise ConversionError(f"{output} exists: choose another output, or allow it to be overwritten (--overwrite)")
+        raise ConversionError(
+            f"{output} exists: choose another output, or allow it to be overwritten (--overwrite)"
+        )
     if not empty and not (output / names.BUNDLE_FILE).is_file():
-        raise ConversionError(f"{output} is not a Tintype bundle, so it is not overwritten: choose another output")
+        raise ConversionError(
+            f"{output} is not a Tintype bundle, so it is not overwritten: choose another output"
+        )
 
 
 def _publish(stage: Path, output: Path, overwrite: bool) -> None:

@@ -1,4 +1,4 @@
-"""Copying a checkpoint's tokenizers into a bundle: the files both runtimes read, and the ids that they need."""
+"""Copying a checkpoint's tokenizers into a bundle: the files that both runtimes read, and the ids."""
 
 import json
 import shutil
@@ -83,11 +83,15 @@ def _tokenizer_json(source: DiffusersFolder, name: str, kind: str, expected: str
     folder = source.folder(name)
     if not (folder / "tokenizer.json").is_file():
         found = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
-        raise CheckpointError(f"{folder} has no {expected} and no tokenizer.json, only {found}: download the tokenizer again")
+        raise CheckpointError(
+            f"{folder} has no {expected} and no tokenizer.json, only {found}: download the tokenizer again"
+        )
     data = source.json(f"{name}/tokenizer.json")
     model = data.get("model")
     if not isinstance(model, dict) or model.get("type", "BPE") != kind or "vocab" not in model:
-        raise CheckpointError(f"{folder / 'tokenizer.json'} holds no {kind} model: this tokenizer is of another kind")
+        raise CheckpointError(
+            f"{folder / 'tokenizer.json'} holds no {kind} model: this tokenizer is of another kind"
+        )
     return data
 
 

@@ -6,8 +6,8 @@ File layout (little-endian), every block 64-byte aligned:
     64   blob: u32 0xDEADBEEF, u32 dtype, u64 bytes, u64 offset of the data, u64 padding bits 0, 32 zero bytes
          data, then zeros up to the next blob; nothing after the last one
 
-A program refers to a blob by the offset of its metadata. Offsets are known before a byte is written, so placing the
-weights (`WeightLayout`) and streaming them (`write`) are two steps.
+A program refers to a blob by the offset of its metadata. Offsets are known before a byte is written, so
+placing the weights (`WeightLayout`) and streaming them (`write`) are two steps.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..weight import Array, FileSpan, Weight
+from ..weight import FileSpan, Weight
 
 __all__ = ["Placement", "WeightLayout", "WrittenWeights"]
 
@@ -80,8 +80,8 @@ class WeightLayout:
     def write(self, path: Path, progress: Callable[[int], None] | None = None) -> WrittenWeights:
         """Write the file; `progress` hears the bytes written so far after every piece.
 
-        Memory stays at a few pieces: sources are mapped, and where their bytes are right already the kernel copies
-        them. ConversionError when a value does not fit its dtype.
+        Memory stays at a few pieces: sources are mapped, and where their bytes are right already the kernel
+        copies them. ConversionError when a value does not fit its dtype.
         """
         with path.open("wb", buffering=0) as file, _Hasher() as hasher:
             self._put(file, hasher, HEADER.pack(len(self.placements), VERSION, *[0] * 7))
@@ -105,7 +105,7 @@ class WeightLayout:
         span, done = placement.weight.span(placement.dtype), 0
         copied = span is not None and span.size == placement.size and _copy_span(file, span)
         for piece in placement.weight.chunks(placement.dtype):
-            data = memoryview(np.ascontiguousarray(piece)).cast("B")
+            data = np.ascontiguousarray(piece).view(np.uint8).data
             if not copied:
                 _write_all(file, data)
             hasher.update(data)
@@ -130,7 +130,7 @@ def _write_all(file: BinaryIO, data: memoryview) -> None:
 
 
 def _copy_span(file: BinaryIO, span: FileSpan) -> bool:
-    """Let the kernel copy the bytes of `span` to the end of `file`; False, with nothing written, where it cannot."""
+    """Let the kernel copy `span` to the end of `file`; False, with nothing written, where it cannot."""
     if not hasattr(os, "copy_file_range"):
         return False
     with span.path.open("rb", buffering=0) as source:
@@ -161,7 +161,7 @@ class _Hasher:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def update(self, data: "bytes | memoryview | Array") -> None:
+    def update(self, data: "bytes | memoryview") -> None:
         self._pending.append(self._pool.submit(self._sha.update, data))
         if len(self._pending) > MAX_PENDING:
             self._pending.pop(0).result()

@@ -1,8 +1,8 @@
 """A graph under construction: names, constants and ops of one ML Program function.
 
-This module and its neighbours in `layers` are the only ones that call coremltools' builder. A constant's value is a
-placeholder without memory (a broadcast zero) as long as the program lives; its bytes are read from the `Weight`
-behind it when `emit` writes the package.
+This module and its neighbours in `layers` are the only ones that call coremltools' builder. A constant's
+value is a placeholder without memory (a broadcast zero) as long as the program lives; its bytes are read from
+the `Weight` behind it when `emit` writes the package.
 """
 
 import logging
@@ -15,11 +15,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-# The logger is silenced before the import: coremltools logs what it does not find (torch, its own native library).
+# The logger is silenced before the import: coremltools logs what it does not find (torch, its own native
+# library).
 logging.getLogger("coremltools").setLevel(logging.ERROR)
 
 import coremltools as ct  # noqa: E402
-from coremltools.converters.mil.mil import Builder as mb  # noqa: E402
+from coremltools.converters.mil.mil import Builder as mb  # noqa: E402, N813
 from coremltools.converters.mil.mil import Function, Program, types  # noqa: E402
 
 from ..weight import Array, ComputedWeight, Weight, WeightProvider  # noqa: E402
@@ -54,8 +55,8 @@ class IOSpec:
 class MILProgram:
     """A finished program with one function `main`, and the weights behind its constants.
 
-    `weights` maps a constant's name in the program to the weight whose bytes belong there. `parameters` counts the
-    elements of all tensors among the constants.
+    `weights` maps a constant's name in the program to the weight whose bytes belong there. `parameters`
+    counts the elements of all tensors among the constants.
     """
 
     program: Program
@@ -97,10 +98,11 @@ class Graph:
 
     def dtype(self, x: Var) -> np.dtype[Any]:
         """The NumPy dtype of a value."""
-        return np.dtype(types.nptype_from_builtin(x.dtype))
+        dtype: np.dtype[Any] = np.dtype(types.nptype_from_builtin(x.dtype))
+        return dtype
 
     def op(self, kind: str, *, name: str | None = None, output: str | None = None, **inputs: Any) -> Var:
-        """Add the op `kind`; its name is `output` as it is, else `name` (or the kind) in the current scope."""
+        """Add the op `kind`, named `output` as it is, else `name` (or the kind) in the current scope."""
         full = output or self._unique(self.key(name or kind))
         return getattr(mb, kind)(name=full, **inputs)
 

@@ -12,7 +12,7 @@ __all__ = ["conv2d", "embedding", "gather", "linear"]
 def linear(
     g: Graph, x: Var, name: str, features: int, *, bias: bool = True, output: str | None = None
 ) -> Var:
-    """x·Wᵀ + b: (…, in) → (…, features), with the checkpoint's `name`.weight (features, in) and `name`.bias."""
+    """x·Wᵀ + b: (…, in) → (…, features), with `name`.weight (features, in) and `name`.bias."""
     dtype = g.dtype(x)
     weight = g.weight(f"{name}.weight", (features, int(x.shape[-1])), dtype)
     offset = g.weight(f"{name}.bias", (features,), dtype) if bias else g.zeros(features, dtype)
@@ -30,7 +30,7 @@ def conv2d(
     padding: int = 0,
     output: str | None = None,
 ) -> Var:
-    """Convolution (B, in, H, W) → (B, channels, H', W') with `name`.weight (channels, in, k, k) and `name`.bias."""
+    """Convolution: (B, in, H, W) → (B, channels, H', W'), `name`.weight (channels, in, k, k), `name`.bias."""
     dtype = g.dtype(x)
     return g.op(
         "conv",
@@ -47,7 +47,9 @@ def conv2d(
     )
 
 
-def embedding(g: Graph, ids: Var, name: str, rows: int, width: int, dtype: np.dtype[Any] | None = None) -> Var:
+def embedding(
+    g: Graph, ids: Var, name: str, rows: int, width: int, dtype: np.dtype[Any] | None = None
+) -> Var:
     """Rows of the table `name`.weight (rows, width): int32 ids (…) → (…, width)."""
     table = g.weight(f"{name}.weight", (rows, width), dtype or g.float)
     return gather(g, table, ids, name=name)
@@ -64,4 +66,3 @@ def gather(g: Graph, x: Var, indices: Var, *, name: str | None = None) -> Var:
         validate_indices=g.flag(False, "validate_indices"),
         name=name,
     )
-

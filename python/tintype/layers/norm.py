@@ -41,8 +41,8 @@ def rms_norm(
 ) -> Var:
     """x / √(mean(x²) + ε) over the last axis, times `name`.weight (Zhang and Sennrich 2019).
 
-    Squares are summed in float32 whatever x is, since float16 overflows at 256²; the normalised value, of the order
-    of 1, is rounded to `dtype` (x's if None) before the weight.
+    Squares are summed in float32 whatever x is, since float16 overflows at 256²; the normalised value, of the
+    order of 1, is rounded to `dtype` (x's if None) before the weight.
     """
     wide = cast(g, x, np.float32, name=f"{name}.wide")
     mean = g.op(

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from ..weight import Array
 from .basic import concat, expand_dims, mul
 from .graph import Graph, Var
-from ..weight import Array
 
 __all__ = ["timestep_embedding", "timestep_frequencies"]
 
@@ -14,7 +14,8 @@ __all__ = ["timestep_embedding", "timestep_frequencies"]
 def timestep_frequencies(half: int, max_period: float = 10000.0) -> Array:
     """max_period^(−i / half) for i < half, float32, rounded step by step as diffusers does it."""
     exponent = np.float32(-math.log(max_period)) * np.arange(half, dtype=np.float32) / np.float32(half)
-    return np.exp(exponent, dtype=np.float32)
+    frequencies: Array = np.exp(exponent, dtype=np.float32)
+    return frequencies
 
 
 def timestep_embedding(g: Graph, timestep: Var, channels: int = 256) -> Var:

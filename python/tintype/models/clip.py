@@ -1,8 +1,8 @@
 """CLIP text encoders (CLIP-L and OpenCLIP bigG as Stable Diffusion 3 uses them).
 
-The maths is transformers' `CLIPTextModelWithProjection`: token and position embeddings, pre-norm causal transformer.
-Two outputs: the last but one hidden state before the final norm, and the projected final-norm state at the first end
-token.
+The maths is transformers' `CLIPTextModelWithProjection`: token and position embeddings, pre-norm causal
+transformer. Two outputs: the last but one hidden state before the final norm, and the projected final-norm
+state at the first end token.
 
 Shape key: L tokens, D width, P projection.
 """
@@ -123,9 +123,7 @@ def encoder_layer(g: Graph, config: CLIPConfig, x: Var, mask: Var, output: str |
     width = config.hidden_size
     y = nn.layer_norm(g, x, "layer_norm1", config.epsilon)
     q, k, v = (
-        nn.split_heads(
-            g, nn.linear(g, y, f"self_attn.{n}_proj", width), config.heads, name=f"self_attn.{n}"
-        )
+        nn.split_heads(g, nn.linear(g, y, f"self_attn.{n}_proj", width), config.heads, name=f"self_attn.{n}")
         for n in "qkv"
     )
     y = nn.attention(g, q, k, v, mask=mask, name="self_attn")
@@ -139,13 +137,11 @@ def encoder_layer(g: Graph, config: CLIPConfig, x: Var, mask: Var, output: str |
 def end_row(g: Graph, config: CLIPConfig, x: Var, ids: Var) -> Var:
     """The state at the first end token: (1, L, D) → (1, D).
 
-    Multiplying the hits by a falling ramp leaves one largest element, the first: arg-max never meets a tie, whose
-    result Core ML does not define.
+    Multiplying the hits by a falling ramp leaves one largest element, the first: arg-max never meets a tie,
+    whose result Core ML does not define.
     """
     tokens, width = int(x.shape[1]), int(x.shape[2])
-    ramp = g.computed(
-        "ramp", (1, tokens), g.float, lambda: np.arange(tokens, 0, -1, dtype=np.float32)[None]
-    )
+    ramp = g.computed("ramp", (1, tokens), g.float, lambda: np.arange(tokens, 0, -1, dtype=np.float32)[None])
     hits = nn.equal(g, ids, config.eos_token_id, name="is_end")
     score = nn.mul(g, nn.cast(g, hits, g.float, name="hits"), ramp, name="score")
     index = nn.argmax(g, score, 1, name="first_end")  # (1,)

@@ -1,8 +1,9 @@
 """The MMDiT of Stable Diffusion 3 and 3.5, as two models: the modulation and the denoiser.
 
-The maths is diffusers' `SD3Transformer2DModel` (Esser et al. 2024): image and text tokens keep their own weights and
-meet in joint attention; every norm is shifted, scaled and gated by vectors computed from (timestep, pooled text).
-Those vectors depend on nothing else, so they are a model of their own, run once per schedule entry and prompt.
+The maths is diffusers' `SD3Transformer2DModel` (Esser et al. 2024): image and text tokens keep their own
+weights and meet in joint attention; every norm is shifted, scaled and gated by vectors computed from
+(timestep, pooled text). Those vectors depend on nothing else, so they are a model of their own, run once per
+schedule entry and prompt.
 
 Modulation rows
     The modulation's output (B, R, W) stacks R vectors of width W, in this order:
@@ -13,11 +14,11 @@ Modulation rows
         text,  6 rows:  the same; 2 rows in block N−1, whose text output nobody reads: 1 + scale, shift
     output norm, 2 rows: 1 + scale, shift
 
-    So R = 12·N − 2, plus 3 for every block with dual attention. Scale rows hold 1 + scale: the 1 is added to the
-    bias when the package is written, and the per-step graph needs no constant.
+    So R = 12·N − 2, plus 3 for every block with dual attention. Scale rows hold 1 + scale: the 1 is added to
+    the bias when the package is written, and the per-step graph needs no constant.
 
-Shape key: B batch, C latent channels, h × w latent, p patch, N blocks, W width, H heads, d width of a head, S image
-tokens, T text tokens, J width of the text, P width of the pooled text.
+Shape key: B batch, C latent channels, h × w latent, p patch, N blocks, W width, H heads, d width of a head, S
+image tokens, T text tokens, J width of the text, P width of the pooled text.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,7 +44,7 @@ SCALE_ROWS = {2: (0,), 6: (1, 4), 9: (1, 4, 7)}
 
 @dataclass(frozen=True)
 class SD3Config:
-    """Dimensions of an MMDiT. `qk_norm` is None or "rms_norm"; `dual_attention` lists blocks (SD 3.5 medium)."""
+    """Dimensions of an MMDiT; `qk_norm` is None or "rms_norm", `dual_attention` lists blocks (3.5 medium)."""
 
     layers: int
     heads: int
@@ -66,7 +67,11 @@ class SD3Config:
         head_width, channels = read.count("attention_head_dim"), read.count("in_channels")
         width = read.count("caption_projection_dim")
         if width != heads * head_width:
-            read.fail("caption_projection_dim", width, f"num_attention_heads * attention_head_dim {heads * head_width}")
+            read.fail(
+                "caption_projection_dim",
+                width,
+                f"num_attention_heads * attention_head_dim {heads * head_width}",
+            )
         dual = read.counts("dual_attention_layers", default=(), minimum=0)
         if any(index >= layers for index in dual):
             read.fail("dual_attention_layers", dual, f"indices below num_layers {layers}")
@@ -160,7 +165,8 @@ def modulate(g: Graph, x: Var, norm: ModulatedNorm) -> Var:
     def make() -> Array:
         rows = bias.array(np.float32).reshape(norm.rows, width).copy()  # (rows·W,) → (rows, W)
         rows[list(SCALE_ROWS[norm.rows])] += 1
-        return rows.reshape(features)  # (rows·W,)
+        flat: Array = rows.reshape(features)  # (rows·W,)
+        return flat
 
     return g.op(
         "linear",
@@ -181,9 +187,11 @@ def build_denoiser(
     batch: int = 1,
     target: str = "gpu",
 ) -> MILProgram:
-    """latent (B, C, h, w), context (B, T, J), modulation (B, R, W) → velocity (B, C, h, w), all in `precision`.
+    """latent (B, C, h, w), context (B, T, J), modulation (B, R, W) → velocity (B, C, h, w), all in
+    `precision`.
 
-    `latent` is (h, w). ConversionError when it is not a multiple of the patch or larger than the position table.
+    `latent` is (h, w). ConversionError when it is not a multiple of the patch or larger than the position
+    table.
     """
     del target  # one layout so far; the caller checks the name
     height, width = latent
@@ -301,7 +309,7 @@ class QKV(NamedTuple):
 def joint_block(
     g: Graph, config: SD3Config, rows: Modulation, index: int, img: Var, txt: Var
 ) -> tuple[Var, Var]:
-    """One MMDiT block: image (B, S, W) and text (B, T, W) → the same; in the last block the text is left as it is."""
+    """One MMDiT block: image (B, S, W), text (B, T, W) → the same; the last leaves the text as it is."""
     last, dual = index == config.layers - 1, index in config.dual_attention
     img_mod, txt_mod = rows_of(g, rows, "norm1"), rows_of(g, rows, "norm1_context")
     img_norm = nn.layer_norm(g, img, "norm1", EPSILON, affine=False)
@@ -333,7 +341,7 @@ def rows_of(g: Graph, rows: Modulation, norm: str) -> tuple[Var, ...]:
 
 
 def joint_attention(g: Graph, config: SD3Config, img: Var, txt: Var, *, last: bool) -> tuple[Var, Var | None]:
-    """Attention over image and text tokens together: (B, S, W), (B, T, W) → the same; no text in the last block."""
+    """Attention over both streams: (B, S, W), (B, T, W) → the same; no text in the last block."""
     img_qkv = projections(g, config, img, ("to_q", "to_k", "to_v"), ("norm_q", "norm_k"))
     txt_qkv = projections(
         g, config, txt, ("add_q_proj", "add_k_proj", "add_v_proj"), ("norm_added_q", "norm_added_k")

@@ -1,8 +1,8 @@
 """The T5 v1.1 encoder (T5-XXL as Stable Diffusion 3 and FLUX use it, or any size).
 
-The maths is transformers' `T5EncoderModel`: RMS norm before each half-block, attention without scaling and with a
-learned bias by relative position, gated GELU. There is no attention mask: the diffusion pipelines pass none, padding
-tokens attend and are attended to.
+The maths is transformers' `T5EncoderModel`: RMS norm before each half-block, attention without scaling and
+with a learned bias by relative position, gated GELU. There is no attention mask: the diffusion pipelines pass
+none, padding tokens attend and are attended to.
 
 float16 safety: the residual stream of T5-XXL passes 65504, so it stays in float32, as do the norms; the last
 projection of the MLP, which overflows first, runs on inputs scaled by a power of two, which is exact.
@@ -83,8 +83,8 @@ def build(
 def position_buckets(tokens: int, buckets: int, max_distance: int) -> Array:
     """The bucket of every (query, key) pair: int32 (T, T).
 
-    Half of the buckets for either direction; in each half one for every short distance, then logarithmically wider
-    ones up to `max_distance` (transformers' `_relative_position_bucket`, in float32 as there).
+    Half of the buckets for either direction; in each half one for every short distance, then logarithmically
+    wider ones up to `max_distance` (transformers' `_relative_position_bucket`, in float32 as there).
     """
     position = np.arange(tokens)
     relative = position[None, :] - position[:, None]
@@ -94,7 +94,9 @@ def position_buckets(tokens: int, buckets: int, max_distance: int) -> Array:
     ratio = np.maximum(distance, 1).astype(np.float32) / np.float32(exact)
     spread = np.log(ratio) / np.float32(np.log(max_distance / exact)) * np.float32(half - exact)
     far = np.minimum(exact + spread.astype(np.int32), half - 1)
-    return (np.where(distance < exact, distance, far) + np.where(relative > 0, half, 0)).astype(np.int32)
+    buckets_of = np.where(distance < exact, distance, far) + np.where(relative > 0, half, 0)
+    result: Array = buckets_of.astype(np.int32)
+    return result
 
 
 def position_bias(g: Graph, config: T5Config, tokens: int) -> Var:
@@ -106,7 +108,8 @@ def position_bias(g: Graph, config: T5Config, tokens: int) -> Var:
 
     def make() -> Array:
         rows = table.array(np.float32)[position_buckets(tokens, config.buckets, config.max_distance)]
-        return rows.transpose(2, 0, 1)[None]  # (T, T, H) → (1, H, T, T)
+        bias: Array = rows.transpose(2, 0, 1)[None]  # (T, T, H) → (1, H, T, T)
+        return bias
 
     return g.computed("position_bias", (1, config.heads, tokens, tokens), g.float, make)
 
@@ -120,8 +123,7 @@ def self_attention(g: Graph, config: T5Config, x: Var, bias: Var) -> Var:
         # The fused op divides the scores by √d, T5 does not: undone on q.
         q = nn.mul(g, q, config.head_width**0.5, name="unscaled_q")
         q, k, v = (
-            nn.split_heads(g, t, config.heads, name=f"{n}_heads")
-            for t, n in ((q, "q"), (k, "k"), (v, "v"))
+            nn.split_heads(g, t, config.heads, name=f"{n}_heads") for t, n in ((q, "q"), (k, "k"), (v, "v"))
         )
         y = nn.attention(g, q, k, v, mask=bias, name="attention")
         y = nn.linear(g, y, "o", config.width, bias=False)

@@ -1,7 +1,7 @@
 """The convolutional autoencoder of Stable Diffusion 3 and FLUX: decoder and encoder.
 
-The maths is diffusers' `AutoencoderKL` with plain down and up blocks, with or without attention in the middle, with or
-without the 1×1 convolutions at the latent (`quant_conv`, `post_quant_conv`).
+The maths is diffusers' `AutoencoderKL` with plain down and up blocks, with or without attention in the
+middle, with or without the 1×1 convolutions at the latent (`quant_conv`, `post_quant_conv`).
 
 Shape key: C latent channels, h × w latent, H × W = 8h × 8w image, K channels of a stage.
 """
@@ -51,7 +51,9 @@ class VAEConfig:
             if list(data.get(key, expected)) != expected:
                 read.fail(key, data[key], f"{len(channels)} times {kind}")
         if read.count("in_channels", default=3) != 3 or read.count("out_channels", default=3) != 3:
-            read.fail("in_channels, out_channels", (data.get("in_channels"), data.get("out_channels")), "3, 3")
+            read.fail(
+                "in_channels, out_channels", (data.get("in_channels"), data.get("out_channels")), "3, 3"
+            )
         return cls(
             image_channels=3,
             latent_channels=read.count("latent_channels"),
@@ -148,7 +150,7 @@ def norm_silu(g: Graph, config: VAEConfig, x: Var, name: str) -> Var:
 
 
 def residual_block(g: Graph, config: VAEConfig, x: Var, name: str, channels: int) -> Var:
-    """Two (norm, SiLU, 3×3 convolution), plus x or its 1×1 convolution: (1, K, ·, ·) → (1, channels, ·, ·)."""
+    """Two (norm, SiLU, 3×3 convolution), plus x or its 1×1 convolution: K → `channels` channels."""
     with g.scope(name):
         y = nn.conv2d(g, norm_silu(g, config, x, "norm1"), "conv1", channels, 3, padding=1)
         y = nn.conv2d(g, norm_silu(g, config, y, "norm2"), "conv2", channels, 3, padding=1)
@@ -174,9 +176,7 @@ def pixel_attention(g: Graph, config: VAEConfig, x: Var) -> Var:
     y = nn.group_norm(g, x, "group_norm", config.groups, EPSILON)
     y = nn.reshape(g, y, (batch, channels, height * width), name="flat")  # (1, K, h·w)
     y = nn.transpose(g, y, (0, 2, 1), name="pixels")  # (1, h·w, K)
-    q, k, v = (
-        nn.split_heads(g, nn.linear(g, y, f"to_{n}", channels), 1, name=f"{n}_heads") for n in "qkv"
-    )
+    q, k, v = (nn.split_heads(g, nn.linear(g, y, f"to_{n}", channels), 1, name=f"{n}_heads") for n in "qkv")
     y = nn.linear(g, nn.attention(g, q, k, v, name="attention"), "to_out.0", channels)
     y = nn.transpose(g, y, (0, 2, 1), name="channels")  # (1, K, h·w)
     y = nn.reshape(g, y, (batch, channels, height, width), name="image")  # (1, K, h, w)

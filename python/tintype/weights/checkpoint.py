@@ -1,8 +1,8 @@
 """One component's tensors under the names that `models` use, with an account of what was asked for.
 
-A model asks for every tensor that it needs, with the shape that its config implies. What is missing, has another
-shape or was never asked for is collected, and `check` reports all of it in one error: the config and the tensors
-must describe the same network.
+A model asks for every tensor that it needs, with the shape that its config implies. What is missing, has
+another shape or was never asked for is collected, and `check` reports all of it in one error: the config and
+the tensors must describe the same network.
 """
 
 import re
@@ -23,7 +23,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Rename:
-    """A row of a rename table: keys that match `pattern` in full become `key` (with its groups), or are left out."""
+    """A row of a rename table: keys that match `pattern` in full become `key`, or are left out (None)."""
 
     pattern: str
     key: str | None

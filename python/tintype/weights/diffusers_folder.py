@@ -1,10 +1,11 @@
 """The Hugging Face (diffusers) folder layout: model_index.json and a folder a component.
 
-    model_index.json                    component → [library, class], or nulls where the pipeline has none
-    text_encoder/    config.json  model.safetensors
-    transformer/     config.json  diffusion_pytorch_model.safetensors        or shards:
-                     diffusion_pytorch_model.safetensors.index.json  diffusion_pytorch_model-00001-of-00002.safetensors
-    tokenizer/       vocab.json  merges.txt  tokenizer_config.json
+model_index.json                    component → [library, class], or nulls where the pipeline has none
+text_encoder/    config.json  model.safetensors
+transformer/     config.json  diffusion_pytorch_model.safetensors, or shards:
+                 diffusion_pytorch_model.safetensors.index.json
+                 diffusion_pytorch_model-00001-of-00002.safetensors …
+tokenizer/       vocab.json  merges.txt  tokenizer_config.json
 """
 
 import json
@@ -23,7 +24,7 @@ STEMS = ("diffusion_pytorch_model", "model")
 
 
 class DiffusersFolder:
-    """A checkpoint folder. `files` collects what was read, relative to the folder, for the bundle's source list."""
+    """A checkpoint folder; `files` collects what was read, by its path in the folder."""
 
     def __init__(self, path: "str | Path", pipelines: Sequence[str]) -> None:
         """Open the folder, which must hold one of the `pipelines` (class names)."""
@@ -53,11 +54,13 @@ class DiffusersFolder:
         """The component's folder. CheckpointError when it is not there."""
         if not self.has(component):
             raise CheckpointError(
-                f"{self.path / MODEL_INDEX} names no {component}: leave it out, or use a checkpoint that has it"
+                f"{self.path / MODEL_INDEX} names no {component}: leave it out, or use another checkpoint"
             )
         path = self.path / component
         if not path.is_dir():
-            raise CheckpointError(f"{path} is missing, but {MODEL_INDEX} names it: download the whole checkpoint")
+            raise CheckpointError(
+                f"{path} is missing, but {MODEL_INDEX} names it: download the whole checkpoint"
+            )
         return path
 
     def json(self, relative: str) -> dict[str, Any]:
@@ -103,7 +106,7 @@ class DiffusersFolder:
         for key, name in table.items():
             if key not in shards[name].tensors:
                 raise CheckpointError(
-                    f"{self.path / relative} places {key} in {name}, which does not hold it: download both again"
+                    f"{self.path / relative} places {key} in {name}, where it is not: download both again"
                 )
             tensors[key] = shards[name].tensors[key]
         return tensors

@@ -1,7 +1,7 @@
 """Reading safetensors files lazily: a checked header, and tensors as views of a memory map.
 
-File layout: u64 little-endian header length n; n bytes of JSON, name → {dtype, shape, data_offsets [begin, end)}
-relative to byte 8 + n; then the data. Everything is checked against the file's size before it is used.
+File layout: u64 little-endian header length n; n bytes of JSON, name → {dtype, shape, data_offsets [begin,
+end)} relative to byte 8 + n; then the data. Everything is checked against the file's size before it is used.
 """
 
 import json
@@ -65,7 +65,8 @@ class StoredWeight:
         return np.concatenate([*self.chunks(dtype), np.empty(0, dtype)]).reshape(self.shape)
 
     def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
-        """The elements as `dtype` in order, in flat pieces; views of the file where the bytes are right already.
+        """The elements as `dtype` in order, in flat pieces; views of the file where the bytes are right
+        already.
 
         ConversionError when a value is too large for float16.
         """
@@ -111,7 +112,8 @@ class StoredWeight:
         )
 
 
-#: The bits (without sign) of 65536 in bfloat16: the first value that float16 cannot hold, infinities and NaN above.
+#: The bits (without sign) of 65536 in bfloat16: the first value that float16 cannot hold, infinities and NaN
+#: above.
 BFLOAT16_TOO_LARGE = 0x4780
 
 
@@ -124,14 +126,16 @@ def _bfloat16_table() -> Array:
 
 
 class SafetensorsFile:
-    """One safetensors file: `tensors` by key, in the file's order. CheckpointError for a file that is not right."""
+    """One safetensors file: `tensors` by key, in the file's order; CheckpointError if it is damaged."""
 
     def __init__(self, path: "str | Path") -> None:
         self.path = Path(path)
         try:
             size = self.path.stat().st_size
             if size < 8:
-                raise CheckpointError(f"{self.path} holds {size} bytes, too few for a safetensors file: {REMEDY}")
+                raise CheckpointError(
+                    f"{self.path} holds {size} bytes, too few for a safetensors file: {REMEDY}"
+                )
             self.data = np.memmap(self.path, np.uint8, "r")
         except OSError as error:
             raise CheckpointError(f"{self.path} cannot be read ({error.strerror}): check the path") from error
@@ -157,7 +161,9 @@ class SafetensorsFile:
 
     def _tensor(self, name: str, entry: Any, size: int) -> StoredWeight:
         fields = entry if isinstance(entry, dict) else {}
-        dtype, shape, offsets = fields.get("dtype"), fields.get("shape"), fields.get("data_offsets")
+        dtype: Any = fields.get("dtype")
+        shape: Any = fields.get("shape")
+        offsets: Any = fields.get("data_offsets")
         if dtype not in ITEM_SIZES:
             self._fail(f"gives {name} the unknown dtype {dtype!r}", REMEDY)
         if not _counts(shape):
@@ -169,10 +175,14 @@ class SafetensorsFile:
         for n in shape:  # Python integers: no overflow, whatever the header says
             elements *= n
         if end - begin != elements * ITEM_SIZES[dtype]:
-            self._fail(f"gives {name} {end - begin} bytes, but {dtype} {shape} needs {elements * ITEM_SIZES[dtype]}", REMEDY)
+            self._fail(
+                f"gives {name} {end - begin} bytes, but {dtype} {shape} needs {elements * ITEM_SIZES[dtype]}",
+                REMEDY,
+            )
         if self._begin + end > size:
             self._fail(
-                f"is truncated: {name} ends at byte {self._begin + end}, but the file holds {size} bytes", REMEDY
+                f"is truncated: {name} ends at byte {self._begin + end}, but the file holds {size} bytes",
+                REMEDY,
             )
         return StoredWeight(name, tuple(shape), dtype, self._begin + begin, self)
 
@@ -181,7 +191,9 @@ class SafetensorsFile:
 
 
 def _counts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value)
+    return isinstance(value, list) and all(
+        isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value
+    )
 
 
 def write_safetensors(path: "str | Path", tensors: Mapping[str, Array]) -> None:
