@@ -172,7 +172,7 @@ def _metadata(data: memoryview) -> dict[str, str]:
 
 
 def _feature(data: memoryview) -> TensorInfo:
-    """FeatureDescription: name 1, type 3 { multiArrayType 5, stateType 8 { arrayType 1 }, isOptional 1000 }"""
+    """FeatureDescription: name 1, type 3 { multiArrayType 5, stateType 8 { arrayType 1 }, isOptional 1000}"""
     kind = _first(data, 3)
     array = _first(kind, 5)
     if not len(array):
