@@ -166,7 +166,7 @@ class Model:
             if self._fall_back is None:
                 return False
             replacement = self._fall_back(error)
-            warnings.warn(replacement.reason, FallbackWarning, stacklevel=4)
+            warnings.warn(replacement.reason, FallbackWarning, stacklevel=3)
             self._loaded, self._fall_back = replacement, None
         # The old handle is freed with its last user: another thread may be inside it.
         return True
