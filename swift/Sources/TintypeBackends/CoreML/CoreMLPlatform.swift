@@ -12,11 +12,26 @@ public enum CoreMLPlatform {
     public static let implementation = "apple"
     public static let computeUnits: [ComputeUnits] = [.all, .cpu, .gpu, .ane]
     public static let isApples = true
+
+    /// The chip, as the system names it.
+    public static var deviceName: String {
+      #if os(macOS)
+        let key = "machdep.cpu.brand_string"
+      #else
+        let key = "hw.machine"
+      #endif
+      var size = 0
+      guard sysctlbyname(key, nil, &size, nil, 0) == 0, size > 0 else { return "unknown" }
+      var bytes = [UInt8](repeating: 0, count: size)
+      guard sysctlbyname(key, &bytes, &size, nil, 0) == 0 else { return "unknown" }
+      return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
   #else
     /// The MLX engine on the CPU behind Core ML's API; never the Neural Engine.
     public static let implementation = "portable"
     public static let computeUnits: [ComputeUnits] = [.cpu]
     public static let isApples = false
+    public static let deviceName = "CPU (MLX engine; portable Core ML, not Apple's)"
   #endif
 
   static func checkAvailability() throws {

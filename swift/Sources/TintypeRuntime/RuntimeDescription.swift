@@ -1,0 +1,32 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+import CTintype
+import TintypeBackends
+
+/// The Core ML backend behind the table, with the system's cache folder.
+let runtime = CoreMLBackend()
+
+/// What `describe_runtime` says. It never claims more than what runs: see `implementation`.
+struct RuntimeDescription: Encodable {
+  private enum CodingKeys: String, CodingKey {
+    case name, version, implementation, device, os
+    case computeUnits = "compute_units"
+  }
+
+  let name = "coreml"
+  let version = TT_VERSION
+  let implementation = CoreMLPlatform.implementation
+  let device = CoreMLPlatform.deviceName
+  let os = ProcessInfo.processInfo.operatingSystemVersionString
+  let computeUnits = CoreMLPlatform.computeUnits
+
+  static var json: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let data = try? encoder.encode(RuntimeDescription())
+    return data.map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+  }
+}

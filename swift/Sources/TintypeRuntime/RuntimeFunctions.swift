@@ -1,0 +1,144 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+import CTintype
+import TintypeBackends
+
+// The entries of the table. A Swift trap would end the caller's process, so every argument is checked here, before
+// anything subscripts, converts or dereferences it.
+
+func loadModel(
+  path: UnsafePointer<CChar>?, options: UnsafePointer<tt_load_options>?,
+  model: UnsafeMutablePointer<OpaquePointer?>?, error: ErrorSlot
+) -> tt_status {
+  model?.pointee = nil
+  return attempt(error) {
+    guard let model else { throw MisuseError("model_load: `model` is NULL; pass the address of a tt_model pointer") }
+    guard let path else { throw MisuseError("model_load: `path` is NULL; pass the path of an .mlpackage") }
+    var backend = runtime
+    var units = ComputeUnits.all
+    if let options {
+      let expected = MemoryLayout<tt_load_options>.size
+      guard options.pointee.size == expected else {
+        throw MisuseError(
+          "model_load: options.size is \(options.pointee.size), expected \(expected); set it to sizeof(tt_load_options)")
+      }
+      units = try computeUnits(options.pointee.units)
+      if let folder = options.pointee.cache_folder {
+        backend = CoreMLBackend(cacheFolder: URL(fileURLWithPath: String(cString: folder)))
+      }
+    }
+    let package = URL(fileURLWithPath: String(cString: path))
+    model.pointee = ModelHandle(try backend.load(package, units: units)).retained()
+  }
+}
+
+private func computeUnits(_ value: tt_compute_units) throws -> ComputeUnits {
+  switch Int(value) {
+  case Int(TT_UNITS_ALL): return .all
+  case Int(TT_UNITS_CPU_ONLY): return .cpu
+  case Int(TT_UNITS_CPU_AND_GPU): return .gpu
+  case Int(TT_UNITS_CPU_AND_NEURAL_ENGINE): return .ane
+  default: throw MisuseError("model_load: options.units is \(value), expected 0 to 3")
+  }
+}
+
+func describeFeature(
+  model: OpaquePointer?, function: UnsafePointer<CChar>?, kind: tt_feature_kind, index: Int,
+  feature: UnsafeMutablePointer<tt_feature>?, error: ErrorSlot
+) -> tt_status {
+  attempt(error) {
+    guard let handle = ModelHandle.of(model) else { throw MisuseError("feature: `model` is NULL") }
+    guard let feature else { throw MisuseError("feature: `feature` is NULL; pass the address of a tt_feature") }
+    guard handle.function(named: function) != nil else {
+      throw BackendError.unknownFunction(
+        name: function.map { String(cString: $0) } ?? "", known: handle.functions.map(\.text))
+    }
+    guard let features = handle.features(ofFunction: function, kind: kind) else {
+      throw MisuseError("feature: kind \(kind) is unknown, expected 0 (input), 1 (output) or 2 (state)")
+    }
+    guard features.indices.contains(index) else {
+      throw MisuseError("feature: index \(index) is out of range, there are \(features.count)")
+    }
+    let (name, description) = (features[index].name, features[index].description)
+    var result = tt_feature()
+    result.name = name.pointer
+    result.dtype = description.elementType.abiValue
+    result.optional = description.isOptional ? 1 : 0
+    if let shape = description.shape {
+      guard shape.count <= Int(TT_MAX_RANK) else {
+        throw BackendError.failed(
+          backend: .coreml, kind: .unsupported,
+          message: "\"\(description.name)\" has rank \(shape.count), at most \(TT_MAX_RANK) is possible")
+      }
+      result.rank = Int32(shape.count)
+      store(shape, in: &result.shape)
+    } else {
+      result.rank = -1
+    }
+    feature.pointee = result
+  }
+}
+
+func predict(
+  model: OpaquePointer?, options: UnsafePointer<tt_predict_options>?, inputs: UnsafePointer<tt_tensor>?,
+  count: Int, result: UnsafeMutablePointer<OpaquePointer?>?, error: ErrorSlot
+) -> tt_status {
+  result?.pointee = nil
+  return attempt(error) {
+    guard let handle = ModelHandle.of(model) else { throw MisuseError("predict: `model` is NULL") }
+    guard let result else { throw MisuseError("predict: `result` is NULL; pass the address of a tt_result pointer") }
+    var functionName: UnsafePointer<CChar>?
+    if let options {
+      let expected = MemoryLayout<tt_predict_options>.size
+      guard options.pointee.size == expected else {
+        throw MisuseError(
+          "predict: options.size is \(options.pointee.size), expected \(expected); set it to sizeof(tt_predict_options)")
+      }
+      functionName = options.pointee.function
+    }
+    guard let function = handle.function(named: functionName) else {
+      throw BackendError.unknownFunction(
+        name: functionName.map { String(cString: $0) } ?? "", known: handle.functions.map(\.text))
+    }
+    guard inputs != nil || count == 0 else { throw MisuseError("predict: `inputs` is NULL, but their count is \(count)") }
+    guard count >= 0, count <= 4096 else { throw MisuseError("predict: \(count) inputs, at most 4096 are possible") }
+    let tensors = try readInputs(UnsafeBufferPointer(start: inputs, count: count))
+    let outputs = try handle.model.predict(tensors, function: function.text)
+    let ordered = try function.outputs.map { feature in
+      guard let tensor = outputs[feature.description.name] else {
+        throw BackendError.failed(
+          backend: .coreml, kind: .runtime, message: "the prediction has no output \"\(feature.description.name)\"")
+      }
+      return (name: feature.name, tensor: tensor)
+    }
+    result.pointee = ResultHandle(ordered).retained()
+  }
+}
+
+func describeResult(
+  result: OpaquePointer?, index: Int, tensor: UnsafeMutablePointer<tt_tensor>?, error: ErrorSlot
+) -> tt_status {
+  attempt(error) {
+    guard let handle = ResultHandle.of(result) else { throw MisuseError("result_tensor: `result` is NULL") }
+    guard let tensor else { throw MisuseError("result_tensor: `tensor` is NULL; pass the address of a tt_tensor") }
+    guard handle.outputs.indices.contains(index) else {
+      throw MisuseError("result_tensor: index \(index) is out of range, there are \(handle.outputs.count) outputs")
+    }
+    let (name, output) = handle.outputs[index]
+    let view = output.view
+    guard view.shape.count <= Int(TT_MAX_RANK) else {
+      throw MisuseError("result_tensor: the output has rank \(view.shape.count), at most \(TT_MAX_RANK) is possible")
+    }
+    var descriptor = tt_tensor()
+    descriptor.name = name.pointer
+    descriptor.data = UnsafeMutableRawPointer(mutating: view.base)
+    descriptor.dtype = view.elementType.abiValue
+    descriptor.rank = Int32(view.shape.count)
+    store(view.shape, in: &descriptor.shape)
+    store(view.strides, in: &descriptor.strides)
+    tensor.pointee = descriptor
+  }
+}

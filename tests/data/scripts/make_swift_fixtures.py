@@ -1,0 +1,150 @@
+"""Make the small packages of tests/data/packages that the Swift tests run. Needs coremltools; deterministic.
+
+    python tests/data/scripts/make_swift_fixtures.py [tests/data/packages]
+
+| package            | inputs                                   | outputs                                             |
+|--------------------|------------------------------------------|-----------------------------------------------------|
+| linear             | x float32 [2, 3]                         | y = x·Wᵀ + b, float32 [2, 4]                        |
+| add                | a, b float32 [2, 3]                      | sum float32 [2, 3]                                  |
+| half               | x float16 [2, 4]                         | y = 2x + 1, float16 [2, 4]                          |
+| integer            | ids int32 [1, 5]                         | doubled int32 [1, 5]                                |
+| multi_output       | x float32 [2, 3]                         | negated, squared [2, 3] and total [2], in this order |
+| two_functions      | x float32 [2, 3], functions twice, thrice | y = 2x or 3x; the default function is twice         |
+| truncated          | linear with half of its weight.bin       | refused                                             |
+| damaged            | linear with a cut model.mlmodel          | refused                                             |
+
+W[i][j] = (3i + j) / 10 and b[i] = i, so that a test can say what it expects.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import coremltools as ct
+import numpy as np
+from coremltools.converters.mil import Builder as mb
+from coremltools.converters.mil.mil import types
+from coremltools.proto import Model_pb2
+
+TARGET = ct.target.iOS16
+IDENTIFIERS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
+
+
+def save(program, path, precision=ct.precision.FLOAT32, target=TARGET):
+    """Convert a MIL program and write it without random identifiers."""
+    model = ct.convert(program, convert_to="mlprogram", minimum_deployment_target=target,
+                       compute_precision=precision, skip_model_load=True)
+    model.short_description = "Fixture of the Swift tests"
+    model.author = "Tintype"
+    shutil.rmtree(path, ignore_errors=True)
+    model.save(str(path))
+    make_reproducible(path)
+
+
+def make_reproducible(path):
+    """Fixed identifiers, no date, sorted maps: the same input must give the same bytes."""
+    file = path / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    specification = Model_pb2.Model.FromString(file.read_bytes())
+    specification.description.metadata.userDefined.pop("com.github.apple.coremltools.conversion_date", None)
+    file.write_bytes(specification.SerializeToString(deterministic=True))
+    file.chmod(0o644)
+    manifest = json.loads((path / "Manifest.json").read_text())
+    entries = sorted(manifest["itemInfoEntries"].items(), key=lambda entry: entry[1]["path"])
+    names = dict(zip((key for key, _ in entries), IDENTIFIERS, strict=False))
+    manifest["itemInfoEntries"] = {names[key]: value for key, value in entries}
+    manifest["rootModelIdentifier"] = names[manifest["rootModelIdentifier"]]
+    (path / "Manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+
+
+def linear_program():
+    @mb.program(input_specs=[mb.TensorSpec((2, 3))], opset_version=TARGET)
+    def program(x):
+        weight = ((3 * np.arange(4)[:, None] + np.arange(3)[None, :]) / 10).astype(np.float32)
+        return mb.linear(x=x, weight=weight, bias=np.arange(4, dtype=np.float32), name="y")
+
+    return program
+
+
+def add_program():
+    @mb.program(input_specs=[mb.TensorSpec((2, 3)), mb.TensorSpec((2, 3))], opset_version=TARGET)
+    def program(a, b):
+        return mb.add(x=a, y=b, name="sum")
+
+    return program
+
+
+def half_program():
+    @mb.program(input_specs=[mb.TensorSpec((2, 4), dtype=types.fp16)], opset_version=TARGET)
+    def program(x):
+        doubled = mb.mul(x=x, y=np.float16(2))
+        return mb.add(x=doubled, y=np.float16(1), name="y")
+
+    return program
+
+
+def integer_program():
+    @mb.program(input_specs=[mb.TensorSpec((1, 5), dtype=types.int32)], opset_version=TARGET)
+    def program(ids):
+        return mb.add(x=ids, y=ids, name="doubled")
+
+    return program
+
+
+def multi_output_program():
+    @mb.program(input_specs=[mb.TensorSpec((2, 3))], opset_version=TARGET)
+    def program(x):
+        negated = mb.mul(x=x, y=np.float32(-1), name="negated")
+        squared = mb.mul(x=x, y=x, name="squared")
+        total = mb.reduce_sum(x=x, axes=[1], keep_dims=False, name="total")
+        return negated, squared, total
+
+    return program
+
+
+def scale_program(factor):
+    @mb.program(input_specs=[mb.TensorSpec((2, 3))], opset_version=ct.target.iOS18)
+    def program(x):
+        return mb.mul(x=x, y=np.float32(factor), name="y")
+
+    return program
+
+
+def two_functions(path):
+    with tempfile.TemporaryDirectory() as folder:
+        descriptor = ct.utils.MultiFunctionDescriptor()
+        for name, factor in (("twice", 2), ("thrice", 3)):
+            part = Path(folder) / f"{name}.mlpackage"
+            save(scale_program(factor), part, target=ct.target.iOS18)
+            descriptor.add_function(str(part), src_function_name="main", target_function_name=name)
+        descriptor.default_function_name = "twice"
+        shutil.rmtree(path, ignore_errors=True)
+        ct.utils.save_multifunction(descriptor, str(path))
+    make_reproducible(path)
+
+
+def broken(source, path, file, keep):
+    """A copy whose `file` ends after the share `keep` of its bytes."""
+    shutil.rmtree(path, ignore_errors=True)
+    shutil.copytree(source, path)
+    victim = path / "Data" / "com.apple.CoreML" / file
+    content = victim.read_bytes()
+    victim.write_bytes(content[: int(len(content) * keep)])
+
+
+def main():
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1] / "packages")
+    target.mkdir(parents=True, exist_ok=True)
+    save(linear_program(), target / "linear.mlpackage")
+    save(add_program(), target / "add.mlpackage")
+    save(half_program(), target / "half.mlpackage", precision=ct.precision.FLOAT16)
+    save(integer_program(), target / "integer.mlpackage")
+    save(multi_output_program(), target / "multi_output.mlpackage")
+    two_functions(target / "two_functions.mlpackage")
+    broken(target / "linear.mlpackage", target / "truncated.mlpackage", "weights/weight.bin", 0.5)
+    broken(target / "linear.mlpackage", target / "damaged.mlpackage", "model.mlmodel", 0.6)
+
+
+if __name__ == "__main__":
+    main()
