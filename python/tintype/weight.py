@@ -40,6 +40,9 @@ class Weight(Protocol):
     def array(self, dtype: npt.DTypeLike) -> Array:
         """The whole tensor as `dtype` (float16, float32 or int32); for small tensors."""
 
+    def elements(self, begin: int, end: int, dtype: npt.DTypeLike) -> Array:
+        """The elements [begin, end) in row-major order as `dtype`, flat."""
+
     def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
         """The elements in row-major order as `dtype`, in flat pieces of bounded size."""
 
@@ -78,6 +81,10 @@ class ComputedWeight:
         if value.shape != self.shape:
             raise ValueError(f"{self.name} was computed as {value.shape}, declared as {self.shape}")
         return value
+
+    def elements(self, begin: int, end: int, dtype: npt.DTypeLike) -> Array:
+        """A part of the tensor."""
+        return self.array(dtype).reshape(-1)[begin:end]
 
     def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
         """One piece."""

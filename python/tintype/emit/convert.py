@@ -1,20 +1,18 @@
 """From a checkpoint to a bundle: plan, build, write, publish."""
 
-import hashlib
 import importlib.metadata
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
 from .. import names
 from ..bundle import Bundle, Component, TensorSpec, Tokenizer
-from ..errors import ConversionError, UsageError
+from ..errors import UsageError
 from ..layers import IOSpec, MILProgram, Precision
 from ..weights import DiffusersFolder
 from .package import Package, write_package
 from .plan import PIPELINES, SD3Plan
+from .source_hashes import SourceHashes
 from .staging import staged_folder
 from .tokenizers import CLIP_TOKENIZERS, copy_clip_tokenizer, copy_t5_tokenizer
 
@@ -25,7 +23,6 @@ Progress = Callable[[str, int, int], None]
 
 TARGETS = ("gpu",)
 MAX_BATCH = 2
-READ_BYTES = 4 * 1024 * 1024
 
 
 def convert(
@@ -64,12 +61,14 @@ def convert(
         max_sequence_length=max_sequence_length,
     )
     output = Path(output)
-    with staged_folder(output, overwrite=overwrite) as stage, ThreadPoolExecutor(1) as pool:
-        rows = {name: _component(program, name, stage, progress) for name, program in plan.programs()}
+    rows = {}
+    with staged_folder(output, overwrite=overwrite) as stage, SourceHashes() as hashes:
+        for name, program in plan.programs():
+            hashes.start(folder.files)
+            rows[name] = _component(program, name, stage, progress)
         tokenizers = _tokenizers(plan, stage)
-        hashes = pool.map(_sha256, folder.files.values())
-        files = dict(sorted(zip(folder.files, hashes, strict=True)))
-        bundle = _bundle(plan, rows, tokenizers, files)
+        hashes.start(folder.files)
+        bundle = _bundle(plan, rows, tokenizers, hashes.result())
         (stage / names.BUNDLE_FILE).write_text(bundle.to_text(), encoding="utf-8")
     return Bundle.read(output)
 
@@ -85,13 +84,6 @@ def _check_choices(precision: str, batch: int, target: str) -> None:
 
 def _component(program: MILProgram, name: str, stage: Path, progress: Progress | None) -> Component:
     path = f"{name}.mlpackage"
-    needed = sum(_bytes(program, constant) for constant in program.weights)
-    free = shutil.disk_usage(stage).free
-    if needed > free:
-        raise ConversionError(
-            f"{name} needs {needed / 1e9:.2f} GB, but {stage.parent} has {free / 1e9:.2f} GB left: "
-            "free some space, or choose another output"
-        )
 
     def report(done: int, total: int) -> None:
         if progress is not None:
@@ -106,13 +98,6 @@ def _component(program: MILProgram, name: str, stage: Path, progress: Progress |
         weight_bytes=package.weight_bytes,
         sha256=package.sha256,
     )
-
-
-def _bytes(program: MILProgram, constant: str) -> int:
-    elements = 1
-    for n in program.weights[constant].shape:
-        elements *= n
-    return elements * 4
 
 
 def _specs(specs: Sequence[IOSpec]) -> tuple[TensorSpec, ...]:
@@ -173,11 +158,3 @@ def _tools() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:  # run from the source tree
             tools[package] = "uninstalled"
     return tools
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(READ_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -7,11 +7,13 @@ NAME.mlpackage/Data/com.apple.CoreML/weights/weight.bin
 
 import hashlib
 import json
+import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import ConversionError
 from ..layers import MILProgram
 from ._milproto import model_bytes
 from .weight_file import WeightLayout
@@ -36,10 +38,11 @@ def write_package(
 
     `progress` hears the bytes of weights written and to be written.
     """
-    data = path / "Data" / AUTHOR
-    (data / "weights").mkdir(parents=True)
     layout = WeightLayout()
     model = model_bytes(program, layout)
+    _check_space(path, len(model) + layout.size)
+    data = path / "Data" / AUTHOR
+    (data / "weights").mkdir(parents=True)
     (data / "model.mlmodel").write_bytes(model)
 
     def report(done: int) -> None:
@@ -49,6 +52,15 @@ def write_package(
     written = layout.write(data / "weights" / "weight.bin", report)
     (path / "Manifest.json").write_text(manifest(model, written.sha256), encoding="utf-8")
     return Package(written.size, written.sha256)
+
+
+def _check_space(path: Path, needed: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise ConversionError(
+            f"{path.name} needs {needed / 1e9:.2f} GB, but its disk has {free / 1e9:.2f} GB left: "
+            "free some space, or choose another output"
+        )
 
 
 def manifest(model: bytes, weights_sha256: str) -> str:

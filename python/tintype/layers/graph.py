@@ -7,7 +7,7 @@ the `Weight` behind it when `emit` writes the package.
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -69,7 +69,7 @@ class MILProgram:
 class Graph:
     """Adds ops to the current function. `scope` prefixes weight keys and op names alike."""
 
-    def __init__(self, weights: WeightProvider, precision: Precision) -> None:
+    def __init__(self, weights: WeightProvider, precision: Precision, reserved: Iterable[str] = ()) -> None:
         self.provider = weights
         self.float = np.dtype(precision)
         self.weights: dict[str, Weight] = {}
@@ -77,7 +77,7 @@ class Graph:
         self._scopes: list[str] = []
         self._constants: dict[tuple[str, str, tuple[int, ...], bytes], Var] = {}
         self._loaded: dict[tuple[str, np.dtype[Any], tuple[int, ...]], Var] = {}
-        self._names: dict[str, int] = {}
+        self._names = dict.fromkeys(reserved, 1)
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -103,7 +103,9 @@ class Graph:
 
     def op(self, kind: str, *, name: str | None = None, output: str | None = None, **inputs: Any) -> Var:
         """Add the op `kind`, named `output` as it is, else `name` (or the kind) in the current scope."""
-        full = output or self._unique(self.key(name or kind))
+        if output is not None and output in self._names:
+            raise ValueError(f"the name of the output {output!r} is taken")
+        full = self._unique(output or self.key(name or kind))
         return getattr(mb, kind)(name=full, **inputs)
 
     def const(self, value: npt.ArrayLike, role: str, dtype: npt.DTypeLike | None = None) -> Var:
@@ -148,7 +150,10 @@ class Graph:
         if count == shape[0]:
             return self.weight(name, shape, dtype)
         table = self.source(name, shape)
-        return self.computed(name, (count, shape[1]), dtype, lambda: table.array(np.float32)[:count])
+        size = count * shape[1]
+        return self.computed(
+            name, (count, shape[1]), dtype, lambda: table.elements(0, size, np.float32).reshape(count, -1)
+        )
 
     def computed(
         self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike, make: Callable[[], Array]
@@ -208,9 +213,7 @@ def build_program(
     placeholders = {
         spec.name: mb.placeholder(shape=spec.shape, dtype=_DTYPES[spec.dtype][1]) for spec in inputs
     }
-    graph = Graph(weights, precision)
-    for spec in inputs:
-        graph._unique(spec.name)
+    graph = Graph(weights, precision, reserved=placeholders)
     with Function(placeholders, opset_version=ct.target.iOS18) as function:
         outputs = dict(body(graph, **function.inputs))
         for name, var in outputs.items():

@@ -265,8 +265,9 @@ def position_table(g: Graph, config: SD3Config, rows: int, columns: int) -> Var:
     top, left = (side - rows) // 2, (side - columns) // 2
 
     def make() -> Array:
-        grid = table.array(np.float32).reshape(side, side, width)  # (1, side·side, W) → (side, side, W)
-        crop = grid[top : top + rows, left : left + columns]
+        row = side * width
+        band = table.elements(top * row, (top + rows) * row, np.float32)
+        crop = band.reshape(rows, side, width)[:, left : left + columns]  # (rows, side, W)
         return crop.reshape(1, rows * columns, width)  # (1, S, W)
 
     return g.computed("pos_embed", (1, rows * columns, width), g.float, make)

@@ -51,28 +51,30 @@ class StoredWeight:
     file: "SafetensorsFile"
 
     @property
-    def elements(self) -> int:
+    def count(self) -> int:
         """The number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
     def size(self) -> int:
         """Bytes in the file."""
-        return self.elements * ITEM_SIZES[self.stored]
+        return self.count * ITEM_SIZES[self.stored]
 
     def array(self, dtype: npt.DTypeLike) -> Array:
         """The whole tensor as `dtype`."""
-        return np.concatenate([*self.chunks(dtype), np.empty(0, dtype)]).reshape(self.shape)
+        return self.elements(0, self.count, dtype).reshape(self.shape)
 
-    def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
-        """The elements as `dtype` in order, in flat pieces; views of the file where the bytes are right
-        already.
+    def elements(self, begin: int, end: int, dtype: npt.DTypeLike) -> Array:
+        """The elements [begin, end) as `dtype`, flat; a view of the file where the bytes are right already.
 
         ConversionError when a value is too large for float16.
         """
-        raw = self._raw()
-        for begin in range(0, raw.size, CHUNK_ELEMENTS):
-            yield self._convert(raw[begin : begin + CHUNK_ELEMENTS], np.dtype(dtype))
+        return self._convert(self._raw()[begin:end], np.dtype(dtype))
+
+    def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
+        """`elements` from first to last, in pieces of bounded size."""
+        for begin in range(0, self.count, CHUNK_ELEMENTS):
+            yield self.elements(begin, begin + CHUNK_ELEMENTS, dtype)
 
     def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
         """Where the bytes lie, if the file holds them as `dtype`."""
