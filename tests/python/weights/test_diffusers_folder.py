@@ -1,0 +1,98 @@
+"""The Hugging Face folder layout: one file or shards, and what may be missing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tintype.errors import CheckpointError
+from tintype.weights import DiffusersFolder, write_safetensors
+
+PIPELINES = ("StableDiffusion3Pipeline",)
+INDEX = "diffusion_pytorch_model.safetensors.index.json"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A pipeline with a transformer and a vae entry, and a transformer folder without weights."""
+    index = {
+        "_class_name": "StableDiffusion3Pipeline",
+        "transformer": ["diffusers", "SD3Transformer2DModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "text_encoder_3": [None, None],
+    }
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "transformer" / "config.json").write_text('{"num_layers": 2}')
+    return tmp_path
+
+
+def test_components_and_configs(folder: Path) -> None:
+    source = DiffusersFolder(folder, PIPELINES)
+    assert source.has("transformer")
+    assert not source.has("text_encoder_3")
+    assert not source.has("text_encoder")
+    assert source.config("transformer") == {"num_layers": 2}
+    assert list(source.files) == ["model_index.json", "transformer/config.json"]
+
+
+def test_shards_of_an_index(folder: Path) -> None:
+    transformer = folder / "transformer"
+    write_safetensors(transformer / "m-00001-of-00002.safetensors", {"a": np.ones(2, np.float32)})
+    write_safetensors(transformer / "m-00002-of-00002.safetensors", {"b": np.zeros(3, np.float32)})
+    table = {"a": "m-00001-of-00002.safetensors", "b": "m-00002-of-00002.safetensors"}
+    (transformer / INDEX).write_text(json.dumps({"weight_map": table}))
+    source = DiffusersFolder(folder, PIPELINES)
+    weights = source.weights("transformer")
+    np.testing.assert_array_equal(weights.get("a", (2,)).array(np.float32), [1, 1])
+    np.testing.assert_array_equal(weights.get("b", (3,)).array(np.float32), [0, 0, 0])
+    assert f"transformer/{table['b']}" in source.files
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"a": "gone.safetensors"}, r"gone\.safetensors is missing"),
+        ({"a": "../../etc/passwd"}, "no usable weight_map"),
+        ({"b": "m.safetensors"}, r"places b in m\.safetensors, where it is not"),
+        ([], "no usable weight_map"),
+    ],
+)
+def test_bad_indexes(folder: Path, table: object, message: str) -> None:
+    write_safetensors(folder / "transformer" / "m.safetensors", {"a": np.ones(2, np.float32)})
+    (folder / "transformer" / INDEX).write_text(json.dumps({"weight_map": table}))
+    with pytest.raises(CheckpointError, match=message):
+        DiffusersFolder(folder, PIPELINES).weights("transformer")
+
+
+def test_no_weights_lists_what_is_there(folder: Path) -> None:
+    (folder / "transformer" / "pytorch_model.bin").touch()
+    with pytest.raises(CheckpointError, match=r"only config\.json, pytorch_model\.bin.*safetensors"):
+        DiffusersFolder(folder, PIPELINES).weights("transformer")
+
+
+def test_missing_folder_that_the_index_names(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"vae is missing, but model_index\.json names it"):
+        DiffusersFolder(folder, PIPELINES).config("vae")
+
+
+def test_component_that_the_pipeline_does_not_have(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match="names no text_encoder_3"):
+        DiffusersFolder(folder, PIPELINES).folder("text_encoder_3")
+
+
+def test_not_a_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not exist"):
+        DiffusersFolder(tmp_path / "none", PIPELINES)
+    with pytest.raises(CheckpointError, match=r"has no model_index\.json"):
+        DiffusersFolder(tmp_path, PIPELINES)
+    (tmp_path / "model_index.json").write_text("{")
+    with pytest.raises(CheckpointError, match="cannot be read as JSON"):
+        DiffusersFolder(tmp_path, PIPELINES)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(CheckpointError, match="_class_name is 'FluxPipeline', expected StableDiffusion3Pipeline"):
+        DiffusersFolder(tmp_path, PIPELINES)
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="is a file"):
+        DiffusersFolder(tmp_path / "file", PIPELINES)

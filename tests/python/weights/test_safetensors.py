@@ -1,0 +1,129 @@
+"""Lazy safetensors reading: values, conversions, and files that are not right."""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tintype.errors import CheckpointError, ConversionError
+from tintype.weights import SafetensorsFile, write_safetensors
+
+
+def raw_file(path: Path, header: object, data: bytes = b"", length: int | None = None) -> Path:
+    """A file of u64 header length, header (JSON unless bytes), data."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
+    return path
+
+
+def test_reads_what_safetensors_writes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    tensors = {
+        "a": rng.standard_normal((3, 5)).astype(np.float32),
+        "b.half": rng.standard_normal(7).astype(np.float16),
+        "scalar": np.array(2.5, np.float32),
+    }
+    save_file(tensors, tmp_path / "m.safetensors", metadata={"format": "pt"})
+    file = SafetensorsFile(tmp_path / "m.safetensors")
+    assert set(file.tensors) == set(tensors)
+    for name, expected in tensors.items():
+        tensor = file.tensors[name]
+        assert tensor.shape == expected.shape
+        for dtype in (np.float16, np.float32):
+            np.testing.assert_array_equal(tensor.array(dtype), expected.astype(dtype))
+
+
+def test_own_writer_is_read_by_safetensors(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    tensors = {"x": np.arange(6, dtype=np.float16).reshape(2, 3), "i": np.array([1, 2], np.int32)}
+    write_safetensors(tmp_path / "m.safetensors", tensors)
+    loaded = load_file(tmp_path / "m.safetensors")
+    for name, value in tensors.items():
+        np.testing.assert_array_equal(loaded[name], value)
+
+
+def test_bfloat16_is_converted_exactly(tmp_path: Path) -> None:
+    # bits of 1.0, -2.5, 0.0078125, 3.0e-39 (subnormal), 65280 (the largest below float16's limit)
+    bits = np.array([0x3F80, 0xC020, 0x3C00, 0x0020, 0x477F], np.uint16)
+    header = {"w": {"dtype": "BF16", "shape": [5], "data_offsets": [0, 10]}}
+    tensor = SafetensorsFile(raw_file(tmp_path / "m.safetensors", header, bits.tobytes())).tensors["w"]
+    wide = (bits.astype(np.uint32) << 16).view(np.float32)
+    np.testing.assert_array_equal(tensor.array(np.float32), wide)
+    np.testing.assert_array_equal(tensor.array(np.float16), wide.astype(np.float16))
+    assert tensor.span(np.float16) is None
+    assert tensor.span(np.float32) is None
+
+
+def test_chunks_are_the_whole_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tintype.weights.safetensors.CHUNK_ELEMENTS", 4)
+    save_file({"w": np.arange(10, dtype=np.float32)}, tmp_path / "m.safetensors")
+    tensor = SafetensorsFile(tmp_path / "m.safetensors").tensors["w"]
+    pieces = list(tensor.chunks(np.float16))
+    assert [p.size for p in pieces] == [4, 4, 2]
+    np.testing.assert_array_equal(np.concatenate(pieces), np.arange(10))
+    np.testing.assert_array_equal(tensor.elements(3, 6, np.float32), [3, 4, 5])
+
+
+def test_span_points_at_the_bytes(tmp_path: Path) -> None:
+    value = np.arange(5, dtype=np.float16)
+    save_file({"w": value}, tmp_path / "m.safetensors")
+    span = SafetensorsFile(tmp_path / "m.safetensors").tensors["w"].span(np.float16)
+    assert span is not None
+    assert span.path.read_bytes()[span.offset : span.offset + span.size] == value.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["F32", "BF16"])
+def test_value_beyond_float16_names_tensor_and_remedy(tmp_path: Path, dtype: str) -> None:
+    value = np.array([1e6], np.float32)
+    data = value.tobytes() if dtype == "F32" else value.tobytes()[2:]
+    header = {"big": {"dtype": dtype, "shape": [1], "data_offsets": [0, len(data)]}}
+    tensor = SafetensorsFile(raw_file(tmp_path / "m.safetensors", header, data)).tensors["big"]
+    with pytest.raises(ConversionError, match=r"big holds a value beyond 65504.*precision float32"):
+        tensor.array(np.float16)
+    assert tensor.array(np.float32)[0] == pytest.approx(1e6, rel=0.01)
+
+
+def test_other_dtypes_are_listed_but_not_read_as_weights(tmp_path: Path) -> None:
+    header = {"ids": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}}
+    tensor = SafetensorsFile(raw_file(tmp_path / "m.safetensors", header, bytes(8))).tensors["ids"]
+    with pytest.raises(CheckpointError, match="ids has dtype I64"):
+        tensor.array(np.float32)
+
+
+ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+DAMAGED = [
+    ("short", b"\x01\x02", "holds 2 bytes, too few"),
+    ("lfs", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer.*git lfs pull"),
+    # u64 header length 2^60, far beyond the file
+    ("huge header", struct.pack("<Q", 1 << 60) + b"{}", "announces a header of 1152921504606846976 bytes"),
+    ("not json", (3, b"{,}", b""), "the header is not JSON"),
+    ("not an object", (None, [1], b""), "not a JSON object"),
+    ("no dtype", (None, {"w": {**ENTRY, "dtype": "F99"}}, bytes(8)), "w the unknown dtype 'F99'"),
+    ("entry is a list", (None, {"w": []}, b""), "w the unknown dtype None"),
+    ("negative shape", (None, {"w": {**ENTRY, "shape": [-2]}}, bytes(8)), r"w the shape \[-2\]"),
+    ("offsets", (None, {"w": {**ENTRY, "data_offsets": [0]}}, bytes(8)), r"w the offsets \[0\]"),
+    ("size", (None, {"w": {**ENTRY, "shape": [3]}}, bytes(8)), r"w 8 bytes, but F32 \[3\] needs 12"),
+    ("overflow", (None, {"w": {**ENTRY, "shape": [1 << 62, 4]}}, bytes(8)), "needs 73786976294838206464"),
+    ("truncated", (None, {"w": ENTRY}, bytes(4)), "is truncated: w ends at byte"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), [row[1:] for row in DAMAGED], ids=[r[0] for r in DAMAGED])
+def test_damaged_files_name_the_problem(tmp_path: Path, content: object, message: str) -> None:
+    path = tmp_path / "m.safetensors"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        length, header, data = content  # type: ignore[misc]
+        raw_file(path, header, data, length)
+    with pytest.raises(CheckpointError, match=message):
+        SafetensorsFile(path)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        SafetensorsFile(tmp_path / "none.safetensors")
