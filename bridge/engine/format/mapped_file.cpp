@@ -1,0 +1,49 @@
+#include "format/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "support/error.h"
+
+namespace tintype {
+
+namespace {
+
+/** Closes a file descriptor at the end of its scope. */
+struct Descriptor {
+  int value;
+  ~Descriptor() {
+    if (value >= 0) ::close(value);
+  }
+};
+
+[[noreturn]] void refuse_file(const std::string& path, const std::string& what, int code) {
+  refuse(TT_ERROR_IO, {what, "cannot read " + quoted(path) + ": " + std::strerror(code), "", "",
+                       "Check the path and the permissions."});
+}
+
+}  // namespace
+
+std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path, const std::string& what) {
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.value < 0) refuse_file(path, what, errno);
+  struct stat status{};
+  if (::fstat(file.value, &status) != 0) refuse_file(path, what, errno);
+  if (!S_ISREG(status.st_mode)) refuse_file(path, what, S_ISDIR(status.st_mode) ? EISDIR : EINVAL);
+  auto size = static_cast<size_t>(status.st_size);
+  if (size == 0) return std::shared_ptr<const MappedFile>(new MappedFile(nullptr, 0));
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.value, 0);
+  if (data == MAP_FAILED) refuse_file(path, what, errno);
+  return std::shared_ptr<const MappedFile>(new MappedFile(static_cast<const uint8_t*>(data), size));
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(const_cast<uint8_t*>(data_), size_);
+}
+
+}  // namespace tintype

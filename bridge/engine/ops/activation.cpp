@@ -1,0 +1,145 @@
+#include <cmath>
+
+#include "ops/call.h"
+#include "ops/precision.h"
+#include "ops/registry.h"
+
+namespace tintype {
+
+namespace {
+
+array clamped_relu(Call& call) {
+  array x = call.wide("x"), zero = scalar_like(0, x);
+  array leaky = mx::where(mx::less(x, zero), mx::multiply(x, scalar_like(call.number("alpha"), x)), x);
+  return mx::minimum(leaky, scalar_like(call.number("beta"), x));
+}
+
+array elu(Call& call) {
+  array x = call.wide("x"), zero = scalar_like(0, x);
+  array below = mx::multiply(scalar_like(call.number("alpha"), x), mx::expm1(mx::minimum(x, zero)));
+  return mx::where(mx::greater(x, zero), x, below);
+}
+
+array gelu(Call& call) {
+  array x = call.wide("x"), half = scalar_like(0.5, x), one = scalar_like(1, x);
+  std::string mode = call.text_or("mode", "EXACT");
+  if (mode == "EXACT") {
+    array erf = mx::erf(mx::multiply(x, scalar_like(std::sqrt(0.5), x)));
+    return mx::multiply(mx::multiply(x, half), mx::add(erf, one));
+  }
+  if (mode == "TANH_APPROXIMATION") {
+    array cubic = mx::multiply(mx::multiply(mx::square(x), x), scalar_like(0.044715, x));
+    array inner = mx::multiply(mx::add(x, cubic), scalar_like(std::sqrt(2 / M_PI), x));
+    return mx::multiply(mx::multiply(x, half), mx::add(mx::tanh(inner), one));
+  }
+  if (mode == "SIGMOID_APPROXIMATION")
+    return mx::multiply(x, mx::sigmoid(mx::multiply(x, scalar_like(1.702, x))));
+  call.fail("unknown mode", mode, "EXACT, TANH_APPROXIMATION or SIGMOID_APPROXIMATION");
+}
+
+array leaky_relu(Call& call) {
+  array x = call.wide("x");
+  return mx::where(mx::less(x, scalar_like(0, x)), mx::multiply(x, scalar_like(call.number("alpha"), x)), x);
+}
+
+array linear_activation(Call& call) {
+  array x = call.wide("x");
+  return mx::add(mx::multiply(x, scalar_like(call.number("alpha"), x)), scalar_like(call.number("beta"), x));
+}
+
+// A parameter [C] that belongs to axis 1 of x.
+array per_channel(Call& call, const char* name, const array& x) {
+  mx::Shape shape(x.ndim(), 1);
+  if (x.ndim() < 2) call.fail("x needs a channel axis", "rank " + std::to_string(x.ndim()), "at least 2");
+  shape[1] = static_cast<int>(call.tensor(name).size());
+  return mx::reshape(call.wide(name), shape);
+}
+
+array prelu(Call& call) {
+  array x = call.wide("x");
+  return mx::where(mx::less(x, scalar_like(0, x)), mx::multiply(x, per_channel(call, "alpha", x)), x);
+}
+
+array relu(Call& call) {
+  const array& x = call.tensor("x");
+  return mx::maximum(x, scalar_like(0, x));
+}
+
+array relu6(Call& call) {
+  const array& x = call.tensor("x");
+  return mx::minimum(mx::maximum(x, scalar_like(0, x)), scalar_like(6, x));
+}
+
+array scaled_tanh(Call& call) {
+  array x = call.wide("x");
+  array inner = mx::tanh(mx::multiply(x, scalar_like(call.number("beta"), x)));
+  return mx::multiply(inner, scalar_like(call.number("alpha"), x));
+}
+
+array sigmoid(Call& call) {
+  return mx::sigmoid(call.wide("x"));
+}
+
+array sigmoid_hard(Call& call) {
+  array x = call.wide("x");
+  array line =
+      mx::add(mx::multiply(x, scalar_like(call.number("alpha"), x)), scalar_like(call.number("beta"), x));
+  return mx::minimum(mx::maximum(line, scalar_like(0, x)), scalar_like(1, x));
+}
+
+array silu(Call& call) {
+  array x = call.wide("x");
+  return mx::multiply(x, mx::sigmoid(x));
+}
+
+array softmax(Call& call) {
+  array x = call.wide("x");
+  return mx::softmax(x, call.axis_or("axis", -1, x.ndim()), /*precise=*/true);
+}
+
+array softplus(Call& call) {
+  array x = call.wide("x");
+  return mx::logaddexp(x, scalar_like(0, x));
+}
+
+array softplus_parametric(Call& call) {
+  array x = call.wide("x");
+  array inner = mx::logaddexp(mx::multiply(x, per_channel(call, "beta", x)), scalar_like(0, x));
+  return mx::multiply(per_channel(call, "alpha", x), inner);
+}
+
+array softsign(Call& call) {
+  array x = call.wide("x");
+  return mx::divide(x, mx::add(mx::abs(x), scalar_like(1, x)));
+}
+
+array thresholded_relu(Call& call) {
+  array x = call.tensor("x");
+  return mx::where(mx::less(x, scalar_like(call.number("alpha"), x)), scalar_like(0, x), x);
+}
+
+}  // namespace
+
+OpTable activation_ops() {
+  return {
+      {"clamped_relu", clamped_relu, "x alpha beta"},
+      {"elu", elu, "x alpha"},
+      {"gelu", gelu, "x mode?"},
+      {"leaky_relu", leaky_relu, "x alpha"},
+      {"linear_activation", linear_activation, "x alpha beta"},
+      {"prelu", prelu, "x alpha"},
+      {"relu", relu, "x"},
+      {"relu6", relu6, "x"},
+      {"scaled_tanh", scaled_tanh, "x alpha beta"},
+      {"sigmoid", sigmoid, "x"},
+      {"sigmoid_hard", sigmoid_hard, "x alpha beta"},
+      {"silu", silu, "x"},
+      {"softmax", softmax, "x axis?"},
+      {"softplus", softplus, "x"},
+      {"softplus_parametric", softplus_parametric, "x alpha beta"},
+      {"softsign", softsign, "x"},
+      {"thresholded_relu", thresholded_relu, "x alpha"},
+  };
+}
+
+}  // namespace tintype

@@ -1,0 +1,103 @@
+#include <cmath>
+
+#include "ops/call.h"
+#include "ops/registry.h"
+
+namespace tintype {
+
+namespace {
+
+using Unary = array (*)(const array&, mx::StreamOrDevice);
+
+// One MLX function, computed in the wide type.
+template <Unary function>
+array apply(Call& call) {
+  return function(call.wide("x"), {});
+}
+
+array cast(Call& call) {
+  return mx::astype(call.tensor("x"), call.output_dtype());
+}
+
+array ceil(Call& call) {
+  return mx::ceil(call.tensor("x"));
+}
+
+array floor(Call& call) {
+  return mx::floor(call.tensor("x"));
+}
+
+array round(Call& call) {
+  return mx::round(call.tensor("x"));
+}
+
+array clip(Call& call) {
+  array x = call.tensor("x");
+  return mx::minimum(mx::maximum(x, scalar_like(call.number("alpha"), x)),
+                     scalar_like(call.number("beta"), x));
+}
+
+array exp2(Call& call) {
+  array x = call.wide("x");
+  return mx::power(scalar_like(2, x), x);
+}
+
+array inverse(Call& call) {
+  array x = call.wide("x");
+  return mx::reciprocal(mx::add(x, scalar_like(call.number_or("epsilon", 1e-4), x)));
+}
+
+array log(Call& call) {
+  array x = call.wide("x");
+  return mx::log(mx::add(x, scalar_like(call.number_or("epsilon", 1e-45), x)));
+}
+
+array rsqrt(Call& call) {
+  array x = call.wide("x");
+  return mx::rsqrt(mx::add(x, scalar_like(call.number_or("epsilon", 1e-12), x)));
+}
+
+array square(Call& call) {
+  return mx::square(call.wide("x"));
+}
+
+array threshold(Call& call) {
+  array x = call.tensor("x");
+  return mx::maximum(x, scalar_like(call.number("alpha"), x));
+}
+
+}  // namespace
+
+OpTable elementwise_unary_ops() {
+  return {
+      {"abs", apply<mx::abs>, "x"},
+      {"acos", apply<mx::arccos>, "x"},
+      {"asin", apply<mx::arcsin>, "x"},
+      {"atan", apply<mx::arctan>, "x"},
+      {"atanh", apply<mx::arctanh>, "x"},
+      {"cast", cast, "x dtype"},
+      {"ceil", ceil, "x"},
+      {"clip", clip, "x alpha beta"},
+      {"cos", apply<mx::cos>, "x"},
+      {"cosh", apply<mx::cosh>, "x"},
+      {"erf", apply<mx::erf>, "x"},
+      {"exp", apply<mx::exp>, "x"},
+      {"exp2", exp2, "x"},
+      {"floor", floor, "x"},
+      {"inverse", inverse, "x epsilon?"},
+      {"log", log, "x epsilon?"},
+      {"logical_not", apply<mx::logical_not>, "x"},
+      {"round", round, "x"},
+      {"rsqrt", rsqrt, "x epsilon?"},
+      {"sign", apply<mx::sign>, "x"},
+      {"sin", apply<mx::sin>, "x"},
+      {"sinh", apply<mx::sinh>, "x"},
+      {"sqrt", apply<mx::sqrt>, "x"},
+      {"square", square, "x"},
+      {"tan", apply<mx::tan>, "x"},
+      {"tanh", apply<mx::tanh>, "x"},
+      {"threshold", threshold, "x alpha"},
+  };
+}
+
+}  // namespace tintype

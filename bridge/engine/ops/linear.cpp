@@ -1,0 +1,53 @@
+#include "mlx/einsum.h"
+#include "ops/call.h"
+#include "ops/precision.h"
+#include "ops/registry.h"
+
+namespace tintype {
+
+namespace {
+
+// Integer products go through float32 (exact below 2^24): MLX multiplies only float matrices.
+array as_factor(const array& x) {
+  return mx::issubdtype(x.dtype(), mx::inexact) ? x : mx::astype(x, mx::float32);
+}
+
+array linear(Call& call) {
+  array x = as_factor(call.wide("x"));
+  array weight = as_factor(call.wide("weight"));  // [out, in]
+  if (weight.ndim() != 2 || x.ndim() < 1 || x.shape(-1) != weight.shape(1)) {
+    call.fail("x and weight do not fit", describe_shape(x.shape()) + " and " + describe_shape(weight.shape()),
+              "[..., in] and [out, in]");
+  }
+  auto bias = call.wide_or_none("bias");
+  array transposed = mx::transpose(weight);
+  return bias ? mx::addmm(*bias, x, transposed) : mx::matmul(x, transposed);
+}
+
+array maybe_transposed(const array& x, bool transpose) {
+  return transpose && x.ndim() >= 2 ? mx::swapaxes(x, -1, -2) : x;
+}
+
+array matmul(Call& call) {
+  array x = maybe_transposed(as_factor(call.wide("x")), call.flag_or("transpose_x", false));
+  array y = maybe_transposed(as_factor(call.wide("y")), call.flag_or("transpose_y", false));
+  return mx::matmul(x, y);
+}
+
+array einsum(Call& call) {
+  std::vector<array> values;
+  for (const array& value : call.tensors("values")) values.push_back(as_factor(widened(value)));
+  return mx::einsum(call.text("equation"), values);
+}
+
+}  // namespace
+
+OpTable linear_ops() {
+  return {
+      {"einsum", einsum, "values* equation"},
+      {"linear", linear, "x weight bias?"},
+      {"matmul", matmul, "x y transpose_x? transpose_y?"},
+  };
+}
+
+}  // namespace tintype

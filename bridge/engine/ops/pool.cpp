@@ -1,0 +1,113 @@
+#include <limits>
+
+#include "ops/precision.h"
+#include "ops/registry.h"
+#include "ops/spatial.h"
+
+namespace tintype {
+
+namespace {
+
+using Combine = array (*)(const array&, const array&, mx::StreamOrDevice);
+
+/** A pool's windows and the length of its output on every axis. */
+struct Pool {
+  Spatial spatial;
+  std::vector<int> lengths;
+};
+
+Pool pool_of(Call& call, const array& x) {
+  Pool pool{spatial_of(call, x.shape(), call.integers("kernel_sizes")), {}};
+  bool ceil_mode = call.flag_or("ceil_mode", false);
+  Spatial& s = pool.spatial;
+  for (size_t i = 0; i < s.kernel.size(); ++i) {
+    int length = x.shape(static_cast<int>(i) + 2), padded = length + s.before[i] + s.after[i];
+    int room = padded - s.kernel[i] + (ceil_mode ? s.strides[i] - 1 : 0);
+    if (padded < s.kernel[i])
+      call.fail("the window is larger than the padded input", std::to_string(s.kernel[i]),
+                "at most " + std::to_string(padded));
+    int count = room / s.strides[i] + 1;
+    // The last window must begin inside the input or its leading padding.
+    bool outside = (count - 1) * s.strides[i] >= length + s.before[i];
+    if (ceil_mode && outside && (s.before[i] > 0 || s.after[i] > 0)) --count;
+    pool.lengths.push_back(count);
+  }
+  return pool;
+}
+
+// x with its padding, and as much more behind as the last windows need.
+array padded(const array& x, const Pool& pool, const array& value) {
+  std::vector<std::pair<int, int>> widths(x.ndim(), {0, 0});
+  for (size_t i = 0; i < pool.lengths.size(); ++i) {
+    int needed = (pool.lengths[i] - 1) * pool.spatial.strides[i] + pool.spatial.kernel[i];
+    int have = x.shape(static_cast<int>(i) + 2) + pool.spatial.before[i];
+    widths[i + 2] = {pool.spatial.before[i], std::max(0, needed - have)};
+  }
+  return mx::pad(x, widths, value);
+}
+
+// Combines along one axis after the other: every place of the window is one strided slice.
+array combine_windows(array x, const Pool& pool, Combine combine) {
+  for (size_t i = 0; i < pool.lengths.size(); ++i) {
+    int axis = static_cast<int>(i) + 2, stride = pool.spatial.strides[i];
+    mx::Shape start(x.ndim(), 0), stop = x.shape(), step(x.ndim(), 1);
+    step[axis] = stride;
+    std::optional<array> sum;
+    for (int k = 0; k < pool.spatial.kernel[i]; ++k) {
+      start[axis] = k;
+      stop[axis] = k + (pool.lengths[i] - 1) * stride + 1;
+      array part = mx::slice(x, start, stop, step);
+      sum = sum ? combine(*sum, part, {}) : part;
+    }
+    x = *sum;
+  }
+  return x;
+}
+
+array max_pool(Call& call) {
+  array x = call.wide("x");
+  Pool pool = pool_of(call, x);
+  array lowest = scalar_like(-std::numeric_limits<float>::infinity(), x);
+  return combine_windows(padded(x, pool, lowest), pool, mx::maximum);
+}
+
+array sum_windows(const array& x, const Pool& pool) {
+  return combine_windows(padded(x, pool, scalar_like(0, x)), pool, mx::add);
+}
+
+array avg_pool(Call& call) {
+  array x = widened_for_sum(call.wide("x"));
+  Pool pool = pool_of(call, x);
+  // Places that count: the input's, and unless excluded its padding, but never what ceil_mode adds behind.
+  mx::Shape shape = x.shape();
+  shape[0] = shape[1] = 1;
+  array counted = mx::ones(shape, x.dtype());
+  if (!call.flag_or("exclude_padding_from_average", false)) {
+    std::vector<std::pair<int, int>> widths(x.ndim(), {0, 0});
+    for (size_t i = 0; i < pool.lengths.size(); ++i)
+      widths[i + 2] = {pool.spatial.before[i], pool.spatial.after[i]};
+    counted = mx::pad(counted, widths, scalar_like(1, x));
+    Pool shifted = pool;
+    std::fill(shifted.spatial.before.begin(), shifted.spatial.before.end(), 0);
+    return mx::divide(sum_windows(x, pool), sum_windows(counted, shifted));
+  }
+  return mx::divide(sum_windows(x, pool), sum_windows(counted, pool));
+}
+
+array l2_pool(Call& call) {
+  array x = widened_for_sum(call.wide("x"));
+  return mx::sqrt(sum_windows(mx::square(x), pool_of(call, x)));
+}
+
+}  // namespace
+
+OpTable pool_ops() {
+  return {
+      {"avg_pool", avg_pool,
+       "x kernel_sizes strides? pad_type pad? ceil_mode? exclude_padding_from_average?"},
+      {"l2_pool", l2_pool, "x kernel_sizes strides? pad_type pad? ceil_mode?"},
+      {"max_pool", max_pool, "x kernel_sizes strides? pad_type pad? ceil_mode?"},
+  };
+}
+
+}  // namespace tintype

@@ -1,0 +1,78 @@
+#include "ops/call.h"
+#include "ops/precision.h"
+#include "ops/registry.h"
+
+namespace tintype {
+
+namespace {
+
+struct Reduction {
+  array x;
+  std::vector<int> axes;
+  bool keep_dims;
+};
+
+Reduction arguments(Call& call) {
+  array x = widened_for_sum(call.wide("x"));
+  std::vector<int> all(x.ndim());
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int>(i);
+  std::vector<int> axes = call.axes_or("axes", all, x.ndim());
+  return {x, axes, call.flag_or("keep_dims", false)};
+}
+
+using Reducer = array (*)(const array&, const std::vector<int>&, bool, mx::StreamOrDevice);
+
+template <Reducer reduce>
+array apply(Call& call) {
+  auto [x, axes, keep_dims] = arguments(call);
+  return reduce(x, axes, keep_dims, {});
+}
+
+array reduce_l1_norm(Call& call) {
+  auto [x, axes, keep_dims] = arguments(call);
+  return mx::sum(mx::abs(x), axes, keep_dims);
+}
+
+array reduce_l2_norm(Call& call) {
+  auto [x, axes, keep_dims] = arguments(call);
+  return mx::sqrt(mx::sum(mx::square(x), axes, keep_dims));
+}
+
+array reduce_log_sum(Call& call) {
+  auto [x, axes, keep_dims] = arguments(call);
+  return mx::log(mx::sum(x, axes, keep_dims));
+}
+
+array reduce_sum_square(Call& call) {
+  auto [x, axes, keep_dims] = arguments(call);
+  return mx::sum(mx::square(x), axes, keep_dims);
+}
+
+using ArgReducer = array (*)(const array&, int, bool, mx::StreamOrDevice);
+
+template <ArgReducer reduce>
+array apply_arg(Call& call) {
+  const array& x = call.tensor("x");
+  return reduce(x, call.axis_or("axis", -1, x.ndim()), call.flag_or("keep_dims", false), {});
+}
+
+}  // namespace
+
+OpTable reduction_ops() {
+  return {
+      {"reduce_argmax", apply_arg<mx::argmax>, "x axis? keep_dims? output_dtype?"},
+      {"reduce_argmin", apply_arg<mx::argmin>, "x axis? keep_dims? output_dtype?"},
+      {"reduce_l1_norm", reduce_l1_norm, "x axes? keep_dims?"},
+      {"reduce_l2_norm", reduce_l2_norm, "x axes? keep_dims?"},
+      {"reduce_log_sum", reduce_log_sum, "x axes? keep_dims?"},
+      {"reduce_log_sum_exp", apply<mx::logsumexp>, "x axes? keep_dims?"},
+      {"reduce_max", apply<mx::max>, "x axes? keep_dims?"},
+      {"reduce_mean", apply<mx::mean>, "x axes? keep_dims?"},
+      {"reduce_min", apply<mx::min>, "x axes? keep_dims?"},
+      {"reduce_prod", apply<mx::prod>, "x axes? keep_dims?"},
+      {"reduce_sum", apply<mx::sum>, "x axes? keep_dims?"},
+      {"reduce_sum_square", reduce_sum_square, "x axes? keep_dims?"},
+  };
+}
+
+}  // namespace tintype

@@ -1,0 +1,173 @@
+#include "ops/call.h"
+#include "ops/registry.h"
+#include "support/error.h"
+
+namespace tintype {
+
+namespace {
+
+/**
+ * Indices as MLX may use them: int32, counted from 0 and inside the axis, because MLX reads wherever they
+ * point. Indices that are known already are refused when they lie outside; computed ones are clamped.
+ */
+array safe_indices(Call& call, const array& given, int size) {
+  array indices = mx::astype(given, mx::int32);
+  if (size == 0 && given.size() != 0) call.fail("it reads from an empty axis");
+  array limit(size);
+  if (given.is_available() && given.size() != 0) {
+    array bad = mx::any(mx::logical_or(mx::less(indices, array(-size)), mx::greater_equal(indices, limit)));
+    if (bad.item<bool>()) {
+      int lowest = mx::min(indices).item<int>(), highest = mx::max(indices).item<int>();
+      call.fail("an index lies outside its axis", std::to_string(lowest < -size ? lowest : highest),
+                "-" + std::to_string(size) + " to " + std::to_string(size - 1));
+    }
+  }
+  indices = mx::where(mx::less(indices, array(0)), mx::add(indices, limit), indices);
+  return mx::clip(indices, array(0), array(std::max(size - 1, 0)));
+}
+
+// Position of every row of the leading `count` axes, shaped to broadcast with a tensor of rank `rank`.
+array row_index(const mx::Shape& shape, int axis, size_t rank) {
+  mx::Shape broadcast(rank, 1);
+  broadcast[axis] = shape[axis];
+  return mx::reshape(mx::arange(shape[axis]), broadcast);
+}
+
+array gather(Call& call) {
+  const array &x = call.tensor("x"), &given = call.tensor("indices");
+  int axis = call.axis_or("axis", 0, x.ndim()), batch_dims = call.integer_or("batch_dims", 0);
+  array indices = safe_indices(call, given, x.shape(axis));
+  if (batch_dims == 0) return mx::take(x, indices, axis);
+  if (batch_dims < 0 || batch_dims > axis || batch_dims > static_cast<int>(given.ndim())) {
+    call.fail("batch_dims do not fit", std::to_string(batch_dims), "0 to axis");
+  }
+  // Batch rows become one axis; then x[b, ..., i[b], ...] for every row b.
+  int rows = 1;
+  for (int i = 0; i < batch_dims; ++i) rows *= x.shape(i);
+  std::vector<array> parts;
+  array flat_x = mx::flatten(x, 0, batch_dims - 1), flat_i = mx::flatten(indices, 0, batch_dims - 1);
+  for (int row = 0; row < rows; ++row) {
+    parts.push_back(mx::take(mx::take(flat_x, row, 0), mx::take(flat_i, row, 0), axis - batch_dims));
+  }
+  array stacked = mx::stack(parts, 0);
+  return mx::unflatten(stacked, 0, mx::Shape(x.shape().begin(), x.shape().begin() + batch_dims));
+}
+
+array gather_along_axis(Call& call) {
+  const array& x = call.tensor("x");
+  int axis = call.axis_or("axis", 0, x.ndim());
+  return mx::take_along_axis(x, safe_indices(call, call.tensor("indices"), x.shape(axis)), axis);
+}
+
+/** indices [..., K] taken apart: one index array an axis. */
+std::vector<array> split_coordinates(Call& call, const array& given, const mx::Shape& shape, int first_axis) {
+  int count = given.shape(-1);
+  if (count < 1 || first_axis + count > static_cast<int>(shape.size())) {
+    call.fail("indices have too many coordinates", std::to_string(count),
+              "at most " + std::to_string(shape.size()));
+  }
+  std::vector<array> coordinates;
+  for (int k = 0; k < count; ++k) {
+    mx::Shape start(given.ndim(), 0), stop = given.shape();
+    start[start.size() - 1] = k, stop[stop.size() - 1] = k + 1;
+    array one = mx::slice(given, start, stop);
+    if (given.is_available()) one.eval();  // so that safe_indices can refuse bad ones
+    coordinates.push_back(safe_indices(call, mx::squeeze(one, -1), shape[first_axis + k]));
+  }
+  return coordinates;
+}
+
+array gather_nd(Call& call) {
+  const array &x = call.tensor("x"), &given = call.tensor("indices");
+  int batch_dims = call.integer_or("batch_dims", 0);
+  if (batch_dims < 0 || batch_dims >= static_cast<int>(given.ndim()))
+    call.fail("batch_dims do not fit", std::to_string(batch_dims));
+  std::vector<array> coordinates = split_coordinates(call, given, x.shape(), batch_dims);
+  std::vector<int> axes;
+  std::vector<array> all;
+  mx::Shape slice = x.shape();
+  for (int i = 0; i < batch_dims; ++i) all.push_back(row_index(given.shape(), i, given.ndim() - 1));
+  for (array& coordinate : coordinates) all.push_back(coordinate);
+  for (size_t i = 0; i < all.size(); ++i) {
+    axes.push_back(static_cast<int>(i));
+    slice[i] = 1;
+  }
+  array y = mx::gather(x, all, axes, slice);  // indices' shape, then the slice's with its ones
+  std::vector<int> ones;
+  for (size_t i = 0; i < all.size(); ++i) ones.push_back(static_cast<int>(given.ndim() - 1 + i));
+  return mx::squeeze(y, ones);
+}
+
+// The updates in `data` where indices point; `updates` has a slice of ones on the indexed axes.
+array scatter_by_mode(Call& call, const std::string& fallback, const array& data,
+                      const std::vector<array>& indices, const array& updates, const std::vector<int>& axes) {
+  std::string mode = call.text_or("mode", fallback);
+  array values = mx::astype(updates, data.dtype());
+  if (mode == "update") return mx::scatter(data, indices, values, axes);
+  if (mode == "add") return mx::scatter_add(data, indices, values, axes);
+  if (mode == "sub") return mx::scatter_add(data, indices, mx::negative(values), axes);
+  if (mode == "mul") return mx::scatter_prod(data, indices, values, axes);
+  if (mode == "div") return mx::scatter_prod(data, indices, mx::reciprocal(values), axes);
+  if (mode == "max") return mx::scatter_max(data, indices, values, axes);
+  if (mode == "min") return mx::scatter_min(data, indices, values, axes);
+  call.fail("unknown mode", mode, "update, add, sub, mul, div, max or min");
+}
+
+array scatter(Call& call) {
+  const array &data = call.tensor("data"), &updates = call.tensor("updates");
+  int axis = call.axis_or("axis", 0, data.ndim());
+  array indices = safe_indices(call, call.tensor("indices"), data.shape(axis));
+  // updates: data's shape with `axis` replaced by the indices' shape; MLX wants the indices' axes first.
+  int rank = static_cast<int>(indices.ndim());
+  std::vector<int> order;
+  for (int i = 0; i < rank; ++i) order.push_back(axis + i);
+  for (int i = 0; i < static_cast<int>(updates.ndim()); ++i) {
+    if (i < axis || i >= axis + rank) order.push_back(i);
+  }
+  array moved = mx::expand_dims(mx::transpose(updates, order), rank + axis);
+  return scatter_by_mode(call, "add", data, {indices}, moved, {axis});
+}
+
+array scatter_along_axis(Call& call) {
+  const array &data = call.tensor("data"), &updates = call.tensor("updates");
+  int axis = call.axis_or("axis", 0, data.ndim());
+  array indices = safe_indices(call, call.tensor("indices"), data.shape(axis));
+  std::vector<array> all;
+  std::vector<int> axes;
+  for (int i = 0; i < static_cast<int>(data.ndim()); ++i) {
+    all.push_back(i == axis ? indices
+                            : mx::broadcast_to(row_index(indices.shape(), i, data.ndim()), indices.shape()));
+    axes.push_back(i);
+  }
+  mx::Shape shape = indices.shape();
+  for (size_t i = 0; i < data.ndim(); ++i) shape.push_back(1);
+  return scatter_by_mode(call, "add", data, all, mx::reshape(updates, shape), axes);
+}
+
+array scatter_nd(Call& call) {
+  const array &data = call.tensor("data"), &updates = call.tensor("updates"), &given = call.tensor("indices");
+  std::vector<array> coordinates = split_coordinates(call, given, data.shape(), 0);
+  std::vector<int> axes;
+  mx::Shape shape(given.shape().begin(), given.shape().end() - 1);
+  for (size_t i = 0; i < data.ndim(); ++i) {
+    bool indexed = i < coordinates.size();
+    if (indexed) axes.push_back(static_cast<int>(i));
+    shape.push_back(indexed ? 1 : data.shape(static_cast<int>(i)));
+  }
+  return scatter_by_mode(call, "add", data, coordinates, mx::reshape(updates, shape), axes);
+}
+
+}  // namespace
+
+OpTable scatter_gather_ops() {
+  return {
+      {"gather", gather, "x indices axis? batch_dims? validate_indices?"},
+      {"gather_along_axis", gather_along_axis, "x indices axis? validate_indices?"},
+      {"gather_nd", gather_nd, "x indices batch_dims? validate_indices?"},
+      {"scatter", scatter, "data indices updates axis? mode? validate_indices?"},
+      {"scatter_along_axis", scatter_along_axis, "data indices updates axis? mode? validate_indices?"},
+      {"scatter_nd", scatter_nd, "data indices updates mode? validate_indices?"},
+  };
+}
+
+}  // namespace tintype

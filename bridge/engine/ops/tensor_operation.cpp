@@ -1,0 +1,230 @@
+#include "ops/call.h"
+#include "ops/precision.h"
+#include "ops/registry.h"
+
+namespace tintype {
+
+namespace {
+
+array argsort(Call& call) {
+  const array& x = call.tensor("x");
+  int axis = call.axis_or("axis", -1, x.ndim());
+  if (call.flag_or("ascending", false)) return mx::argsort(x, axis);
+  return mx::argsort(mx::negative(mx::astype(x, mx::float32)), axis);
+}
+
+// Keeps `lower` diagonals below the main one and `upper` above; -1 keeps them all.
+array band_part(Call& call) {
+  const array& x = call.tensor("x");
+  int lower = call.integer_or("lower", -1), upper = call.integer_or("upper", -1);
+  if (x.ndim() < 2) call.fail("x is no matrix", "rank " + std::to_string(x.ndim()), "at least 2");
+  array row = mx::expand_dims(mx::arange(x.shape(-2)), 1), column = mx::arange(x.shape(-1));
+  array distance = mx::subtract(row, column), keep = array(true);
+  if (lower >= 0) keep = mx::less_equal(distance, array(lower));
+  if (upper >= 0) keep = mx::logical_and(keep, mx::greater_equal(distance, array(-upper)));
+  return mx::where(keep, x, array(0, x.dtype()));
+}
+
+array concat(Call& call) {
+  std::vector<array> values = call.tensors("values");
+  int axis = call.axis_or("axis", 0, values[0].ndim());
+  if (!call.flag_or("interleave", false)) return mx::concatenate(values, axis);
+  // Interleaved: element i of every value, then element i + 1.
+  array stacked = mx::stack(values, axis + 1);
+  mx::Shape shape = values[0].shape();
+  shape[axis] *= static_cast<int>(values.size());
+  return mx::reshape(stacked, shape);
+}
+
+array cumsum(Call& call) {
+  array x = widened_for_sum(call.wide("x"));
+  int axis = call.axis_or("axis", 0, x.ndim());
+  return mx::cumsum(x, axis, call.flag_or("reverse", false), !call.flag_or("exclusive", false));
+}
+
+array fill_value(Call& call) {
+  array value = call.has("value") ? call.tensor("value") : array(0.0f);
+  return mx::astype(mx::reshape(value, mx::Shape{}), call.output_dtype());
+}
+
+array fill(Call& call) {
+  return mx::full(to_shape(call.integers("shape")), fill_value(call));
+}
+
+array fill_like(Call& call) {
+  return mx::full(call.tensor("ref_tensor").shape(), fill_value(call));
+}
+
+array identity(Call& call) {
+  return call.tensor("x");
+}
+
+array non_zero(Call& call) {
+  array x = mx::contiguous(mx::not_equal(call.tensor("x"), array(0, call.tensor("x").dtype())));
+  x.eval();
+  const bool* data = x.data<bool>();
+  int rank = static_cast<int>(x.ndim());
+  std::vector<int> indices;
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (!data[i]) continue;
+    size_t rest = i;
+    indices.resize(indices.size() + static_cast<size_t>(rank));
+    for (int axis = rank - 1; axis >= 0; --axis) {
+      auto size = static_cast<size_t>(x.shape(axis));
+      indices[indices.size() - static_cast<size_t>(rank - axis)] = static_cast<int>(rest % size);
+      rest /= size;
+    }
+  }
+  int count = rank ? static_cast<int>(indices.size()) / rank : 0;
+  return array(indices.begin(), {count, rank}, mx::int32);
+}
+
+array one_hot(Call& call) {
+  array indices = mx::astype(call.tensor("indices"), mx::int32);
+  int size = call.integer("one_hot_vector_size");
+  if (size < 0) call.fail("one_hot_vector_size is negative", std::to_string(size), "0 or more");
+  int rank = static_cast<int>(indices.ndim()) + 1;
+  int axis = call.axis_or("axis", -1, static_cast<size_t>(rank));
+  array hot = mx::equal(mx::expand_dims(indices, -1), mx::arange(size));
+  hot = mx::moveaxis(hot, -1, axis);
+  mx::Dtype dtype = call.output_dtype();
+  array on = call.has("on_value") ? mx::astype(call.tensor("on_value"), dtype) : array(1, dtype);
+  array off = call.has("off_value") ? mx::astype(call.tensor("off_value"), dtype) : array(0, dtype);
+  return mx::where(hot, on, off);
+}
+
+/** Indices along one axis that lay out what padding adds before and after: reflect or replicate. */
+array padded_index(int size, int before, int after, bool reflect) {
+  array place = mx::arange(-before, size + after);
+  if (!reflect) return mx::clip(place, array(0), array(size - 1));
+  place = mx::abs(place);
+  return mx::subtract(array(size - 1), mx::abs(mx::subtract(array(size - 1), place)));
+}
+
+array pad(Call& call) {
+  const array& x = call.tensor("x");
+  std::vector<int> amounts = call.integers("pad");
+  std::string mode = call.text_or("mode", "constant");
+  size_t axes = amounts.size() / 2;
+  if (amounts.size() % 2 != 0 || axes > x.ndim()) {
+    call.fail("pad has a wrong count of values", std::to_string(amounts.size()),
+              "two for each of the last axes");
+  }
+  if (*std::min_element(amounts.begin(), amounts.end()) < 0) call.fail("pad is negative", "", "0 or more");
+  size_t first = x.ndim() - axes;  // pad belongs to the last axes
+  if (mode == "constant") {
+    std::vector<std::pair<int, int>> widths(x.ndim(), {0, 0});
+    for (size_t i = 0; i < axes; ++i) widths[first + i] = {amounts[2 * i], amounts[2 * i + 1]};
+    array value = call.has("constant_val") ? call.tensor("constant_val") : array(0.0f);
+    return mx::pad(x, widths, mx::astype(mx::reshape(value, mx::Shape{}), x.dtype()));
+  }
+  if (mode != "reflect" && mode != "replicate")
+    call.fail("unknown mode", mode, "constant, reflect or replicate");
+  array y = x;
+  for (size_t i = 0; i < axes; ++i) {
+    int axis = static_cast<int>(first + i), before = amounts[2 * i], after = amounts[2 * i + 1];
+    if (before == 0 && after == 0) continue;
+    bool reflect = mode == "reflect";
+    if (y.shape(axis) == 0 || (reflect && std::max(before, after) >= y.shape(axis))) {
+      call.fail("reflection needs more elements than it adds", std::to_string(std::max(before, after)),
+                "less than " + std::to_string(y.shape(axis)));
+    }
+    y = mx::take(y, padded_index(y.shape(axis), before, after, reflect), axis);
+  }
+  return y;
+}
+
+array range_1d(Call& call) {
+  double start = call.number("start"), end = call.number("end"), step = call.number("step");
+  if (step == 0 || (end - start) / step > 1e9)
+    call.fail("the range never ends", "step " + std::to_string(step), "another step");
+  return mx::arange(start, end, step, call.output_dtype());
+}
+
+array shape(Call& call) {
+  const mx::Shape& shape = call.tensor("x").shape();
+  return array(shape.begin(), {static_cast<int>(shape.size())}, mx::int32);
+}
+
+std::vector<array> split(Call& call) {
+  const array& x = call.tensor("x");
+  int axis = call.axis_or("axis", 0, x.ndim()), length = x.shape(axis);
+  std::vector<int> sizes;
+  if (call.has("split_sizes")) {
+    sizes = call.integers("split_sizes");
+  } else {
+    int count = call.integer("num_splits");
+    if (count < 1 || length % count != 0)
+      call.fail("the axis does not split evenly", std::to_string(count),
+                "a divisor of " + std::to_string(length));
+    sizes.assign(static_cast<size_t>(count), length / count);
+  }
+  int64_t total = 0;
+  for (int size : sizes) total = size < 0 ? -1 - length : total + size;
+  if (total != length) call.fail("split_sizes do not add up", std::to_string(total), std::to_string(length));
+  std::vector<array> parts;
+  mx::Shape start(x.ndim(), 0), stop = x.shape();
+  for (int size : sizes) {
+    stop[axis] = start[axis] + size;
+    parts.push_back(mx::slice(x, start, stop));
+    start[axis] = stop[axis];
+  }
+  return parts;
+}
+
+array stack(Call& call) {
+  std::vector<array> values = call.tensors("values");
+  return mx::stack(values, call.axis_or("axis", 0, values[0].ndim() + 1));
+}
+
+array tile(Call& call) {
+  const array& x = call.tensor("x");
+  std::vector<int> reps = call.integers("reps");
+  for (int count : reps) {
+    if (count < 0) call.fail("reps is negative", std::to_string(count), "0 or more");
+  }
+  return mx::tile(x, reps);
+}
+
+// Ties go to the lower index, as in numpy's stable sort.
+std::vector<array> topk(Call& call) {
+  const array& x = call.tensor("x");
+  int k = call.integer_or("k", 1), axis = call.axis_or("axis", -1, x.ndim());
+  bool ascending = call.flag_or("ascending", false);
+  if (k == -1) k = x.shape(axis);
+  if (k < 0 || k > x.shape(axis))
+    call.fail("k is beyond the axis", std::to_string(k), "at most " + std::to_string(x.shape(axis)));
+  array key = mx::astype(x, mx::issubdtype(x.dtype(), mx::integer) ? mx::int64 : mx::float32);
+  array order = mx::argsort(ascending ? key : mx::negative(key), axis);
+  mx::Shape stop = order.shape();
+  stop[axis] = k;
+  array indices = mx::slice(order, mx::Shape(order.ndim(), 0), stop);
+  array values = mx::take_along_axis(x, indices, axis);
+  if (!call.flag_or("return_indices", true)) return {values};
+  return {values, mx::astype(indices, mx::int32)};
+}
+
+}  // namespace
+
+OpTable tensor_operation_ops() {
+  return {
+      {"argsort", argsort, "x axis? ascending?"},
+      {"band_part", band_part, "x lower? upper?"},
+      {"concat", concat, "values* axis interleave?"},
+      {"cumsum", cumsum, "x axis? exclusive? reverse?"},
+      {"fill", fill, "shape value?"},
+      {"fill_like", fill_like, "ref_tensor value?"},
+      {"identity", identity, "x"},
+      {"non_zero", non_zero, "x"},
+      {"one_hot", one_hot, "indices one_hot_vector_size axis? on_value? off_value?"},
+      {"pad", pad, "x pad mode? constant_val?"},
+      {"range_1d", range_1d, "end start step"},
+      {"shape", shape, "x"},
+      {"split", split, "x num_splits? split_sizes? axis"},
+      {"stack", stack, "values* axis"},
+      {"tile", tile, "x reps"},
+      {"topk", topk, "x k? axis? ascending? sort? return_indices? output_indices_dtype?"},
+  };
+}
+
+}  // namespace tintype

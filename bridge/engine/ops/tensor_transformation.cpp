@@ -1,0 +1,299 @@
+#include "ops/call.h"
+#include "ops/registry.h"
+
+namespace tintype {
+
+namespace {
+
+array expand_dims(Call& call) {
+  const array& x = call.tensor("x");
+  std::vector<int> axes = call.integers("axes");
+  for (int& axis : axes) axis = call.checked_axis("axes", axis, x.ndim() + axes.size());
+  return mx::expand_dims(x, axes);
+}
+
+array squeeze(Call& call) {
+  const array& x = call.tensor("x");
+  if (!call.has("axes")) return mx::squeeze(x);
+  return mx::squeeze(x, call.axes_or("axes", {}, x.ndim()));
+}
+
+// 0 keeps the input's dimension, -1 takes what is left.
+array reshape(Call& call) {
+  const array& x = call.tensor("x");
+  std::vector<int> shape = call.integers("shape");
+  bool has_unknown = std::find(shape.begin(), shape.end(), -1) != shape.end();
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == 0 && i < x.ndim() && (x.size() != 0 || has_unknown))
+      shape[i] = x.shape(static_cast<int>(i));
+  }
+  return mx::reshape(x, to_shape(shape));
+}
+
+array reshape_like(Call& call) {
+  const array& x = call.tensor("x");
+  std::vector<array> references = call.tensors("ref_tensors");
+  std::vector<int> begins = call.integers("begins"), ends = call.integers("ends");
+  auto masks = call.flags_or("end_masks", references.size(), false);
+  if (begins.size() != references.size() || ends.size() != references.size()) {
+    call.fail("begins and ends do not fit ref_tensors", std::to_string(begins.size()),
+              std::to_string(references.size()));
+  }
+  std::vector<int> shape;
+  for (size_t i = 0; i < references.size(); ++i) {
+    int rank = static_cast<int>(references[i].ndim());
+    int begin = begins[i] < 0 ? begins[i] + rank : begins[i];
+    int end = masks[i] ? rank : (ends[i] < 0 ? ends[i] + rank : ends[i]);
+    if (begin < 0 || end > rank)
+      call.fail("begins or ends lie outside a reference", std::to_string(begins[i]));
+    for (int axis = begin; axis < end; ++axis) shape.push_back(references[i].shape(axis));
+  }
+  return mx::reshape(x, to_shape(shape));
+}
+
+array transpose(Call& call) {
+  const array& x = call.tensor("x");
+  std::vector<int> perm = call.axes_or("perm", {}, x.ndim());
+  return mx::transpose(x, perm);
+}
+
+array reverse(Call& call) {
+  const array& x = call.tensor("x");
+  std::vector<int> all(x.ndim());
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int>(i);
+  return mx::flip(x, call.axes_or("axes", all, x.ndim()));
+}
+
+/** begin, end and stride of slice_by_index and slice_update as MLX counts them. */
+struct Window {
+  mx::Shape start, stop, stride;
+  std::vector<int> squeezed;
+  bool backwards = false;
+};
+
+Window window_of(Call& call, const array& x) {
+  size_t rank = x.ndim();
+  std::vector<int> begin = call.integers("begin"), end = call.integers("end");
+  std::vector<int> stride = call.integers_or("stride", std::vector<int>(rank, 1));
+  auto begin_mask = call.flags_or("begin_mask", rank, false),
+       end_mask = call.flags_or("end_mask", rank, false);
+  auto squeeze_mask = call.flags_or("squeeze_mask", rank, false);
+  if (begin.size() != rank || end.size() != rank || stride.size() != rank) {
+    call.fail("begin, end or stride has a wrong count of values", std::to_string(begin.size()),
+              std::to_string(rank));
+  }
+  Window window{mx::Shape(rank, 0), mx::Shape(rank, 0), mx::Shape(rank, 1), {}};
+  for (size_t i = 0; i < rank; ++i) {
+    int size = x.shape(static_cast<int>(i)), step = stride[i];
+    if (step == 0) call.fail("a stride is 0", "0", "any other number");
+    int first = begin[i] < 0 ? begin[i] + size : begin[i];
+    int last = end[i] < 0 ? end[i] + size : end[i];
+    if (squeeze_mask[i]) {  // one element; `end` means nothing
+      if (first < 0 || first >= size)
+        call.fail("an index lies outside its axis", std::to_string(begin[i]),
+                  "less than " + std::to_string(size));
+      window.squeezed.push_back(static_cast<int>(i));
+      last = first + 1, step = 1;
+    } else {
+      if (begin_mask[i]) first = step > 0 ? 0 : size - 1;
+      if (end_mask[i]) last = step > 0 ? size : -1;
+      if (step > 0)
+        first = std::clamp(first, 0, size), last = std::clamp(last, first, size);
+      else
+        first = std::clamp(first, -1, size - 1), last = std::clamp(last, -1, first);
+    }
+    window.backwards |= step < 0;
+    window.start[i] = first, window.stop[i] = last, window.stride[i] = step;
+  }
+  return window;
+}
+
+// MLX counts a negative stop from the end, so one that means "before the first" lies a whole axis lower.
+array cut(const array& x, Window window) {
+  for (size_t i = 0; i < window.stop.size(); ++i) {
+    if (window.stride[i] < 0 && window.stop[i] < 0) window.stop[i] = -x.shape(static_cast<int>(i)) - 1;
+  }
+  return mx::slice(x, window.start, window.stop, window.stride);
+}
+
+array slice_by_index(Call& call) {
+  const array& x = call.tensor("x");
+  Window window = window_of(call, x);
+  array y = cut(x, window);
+  return window.squeezed.empty() ? y : mx::squeeze(y, window.squeezed);
+}
+
+array slice_by_size(Call& call) {
+  const array& x = call.tensor("x");
+  std::vector<int> begin = call.integers("begin"), size = call.integers("size");
+  if (begin.size() != x.ndim() || size.size() != x.ndim()) {
+    call.fail("begin or size has a wrong count of values", std::to_string(begin.size()),
+              std::to_string(x.ndim()));
+  }
+  mx::Shape start(x.ndim(), 0), stop(x.ndim(), 0);
+  for (size_t i = 0; i < x.ndim(); ++i) {
+    int length = x.shape(static_cast<int>(i));
+    start[i] = begin[i] < 0 ? begin[i] + length : begin[i];
+    int64_t end = size[i] == -1 ? length : static_cast<int64_t>(start[i]) + size[i];
+    if (start[i] < 0 || end < start[i] || end > length) {
+      call.fail("the slice leaves the tensor on axis " + std::to_string(i),
+                std::to_string(begin[i]) + " + " + std::to_string(size[i]),
+                "at most " + std::to_string(length));
+    }
+    stop[i] = static_cast<int>(end);
+  }
+  return mx::slice(x, start, stop);
+}
+
+array slice_update(Call& call) {
+  array x = call.tensor("x"), update = call.tensor("update");
+  Window window = window_of(call, x);
+  if (window.backwards) call.fail("negative strides are not supported", "", "positive strides");
+  if (!window.squeezed.empty()) update = mx::expand_dims(update, window.squeezed);
+  return mx::slice_update(x, update, window.start, window.stop, window.stride);
+}
+
+// [..., C·r², H, W] -> [..., C, H·r, W·r], the block's position being the low part of the channel.
+array pixel_shuffle(Call& call) {
+  const array& x = call.tensor("x");
+  int r = call.integer("upscale_factor");
+  if (x.ndim() != 4 || r < 1 || x.shape(1) % (r * r) != 0) {
+    call.fail("the channels do not divide by upscale_factor squared",
+              describe_shape(x.shape()) + " and " + std::to_string(r));
+  }
+  int n = x.shape(0), c = x.shape(1) / (r * r), h = x.shape(2), w = x.shape(3);
+  array y = mx::reshape(x, {n, c, r, r, h, w});
+  y = mx::transpose(y, {0, 1, 4, 2, 5, 3});  // n c h r w r
+  return mx::reshape(y, {n, c, h * r, w * r});
+}
+
+array pixel_unshuffle(Call& call) {
+  const array& x = call.tensor("x");
+  int r = call.integer("downscale_factor");
+  if (x.ndim() != 4 || r < 1 || x.shape(2) % r != 0 || x.shape(3) % r != 0) {
+    call.fail("height and width do not divide by downscale_factor",
+              describe_shape(x.shape()) + " and " + std::to_string(r));
+  }
+  int n = x.shape(0), c = x.shape(1), h = x.shape(2) / r, w = x.shape(3) / r;
+  array y = mx::reshape(x, {n, c, h, r, w, r});
+  y = mx::transpose(y, {0, 1, 3, 5, 2, 4});  // n c r r h w
+  return mx::reshape(y, {n, c * r * r, h, w});
+}
+
+// As pixel_shuffle, the block's position being the high part of the channel.
+array depth_to_space(Call& call) {
+  const array& x = call.tensor("x");
+  int r = call.integer("block_size");
+  if (x.ndim() != 4 || r < 1 || x.shape(1) % (r * r) != 0) {
+    call.fail("the channels do not divide by block_size squared",
+              describe_shape(x.shape()) + " and " + std::to_string(r));
+  }
+  int n = x.shape(0), c = x.shape(1) / (r * r), h = x.shape(2), w = x.shape(3);
+  array y = mx::reshape(x, {n, r, r, c, h, w});
+  y = mx::transpose(y, {0, 3, 4, 1, 5, 2});  // n c h r w r
+  return mx::reshape(y, {n, c, h * r, w * r});
+}
+
+array space_to_depth(Call& call) {
+  const array& x = call.tensor("x");
+  int r = call.integer("block_size");
+  if (x.ndim() != 4 || r < 1 || x.shape(2) % r != 0 || x.shape(3) % r != 0) {
+    call.fail("height and width do not divide by block_size",
+              describe_shape(x.shape()) + " and " + std::to_string(r));
+  }
+  int n = x.shape(0), c = x.shape(1), h = x.shape(2) / r, w = x.shape(3) / r;
+  array y = mx::reshape(x, {n, c, h, r, w, r});
+  y = mx::transpose(y, {0, 3, 5, 1, 2, 4});  // n r r c h w
+  return mx::reshape(y, {n, c * r * r, h, w});
+}
+
+// Blocks of the last two axes move to the batch, and back.
+array space_to_batch(Call& call) {
+  array x = call.tensor("x");
+  std::vector<int> block = call.integers("block_shape"), paddings = call.integers("paddings");
+  if (x.ndim() != 4 || block.size() != 2 || paddings.size() != 4)
+    call.fail("x must have rank 4 and two block sizes");
+  x = mx::pad(x, {{0, 0}, {0, 0}, {paddings[0], paddings[1]}, {paddings[2], paddings[3]}},
+              array(0, x.dtype()));
+  int n = x.shape(0), c = x.shape(1), h = x.shape(2) / block[0], w = x.shape(3) / block[1];
+  array y = mx::transpose(mx::reshape(x, {n, c, h, block[0], w, block[1]}), {3, 5, 0, 1, 2, 4});
+  return mx::reshape(y, {n * block[0] * block[1], c, h, w});
+}
+
+array batch_to_space(Call& call) {
+  const array& x = call.tensor("x");
+  std::vector<int> block = call.integers("block_shape"), crops = call.integers("crops");
+  if (x.ndim() != 4 || block.size() != 2 || crops.size() != 4)
+    call.fail("x must have rank 4 and two block sizes");
+  int c = x.shape(1), h = x.shape(2), w = x.shape(3), n = x.shape(0) / (block[0] * block[1]);
+  array y = mx::transpose(mx::reshape(x, {block[0], block[1], n, c, h, w}), {2, 3, 4, 0, 5, 1});
+  y = mx::reshape(y, {n, c, h * block[0], w * block[1]});
+  return mx::slice(y, {0, 0, crops[0], crops[2]}, {n, c, y.shape(2) - crops[1], y.shape(3) - crops[3]});
+}
+
+// x [..., size of axis, ...] -> [..., windows, window, ...]
+array sliding_windows(Call& call) {
+  const array& x = call.tensor("x");
+  int axis = call.axis_or("axis", 0, x.ndim()), size = call.integer("size"),
+      stride = call.integer_or("stride", 1);
+  int length = x.shape(axis);
+  if (size < 1 || stride < 1 || size > length) {
+    call.fail("the window does not fit", std::to_string(size), "1 to " + std::to_string(length));
+  }
+  int count = (length - size) / stride + 1;
+  array first = mx::multiply(mx::arange(count), array(stride));
+  array index = mx::add(mx::expand_dims(first, 1), mx::arange(size));
+  return mx::take(x, index, axis);
+}
+
+// Reverses the first lengths[b] elements of seq_axis in every row b of batch_axis.
+array reverse_sequence(Call& call) {
+  const array& x = call.tensor("x");
+  int sequence = call.axis_or("seq_axis", 0, x.ndim()), batch = call.axis_or("batch_axis", 0, x.ndim());
+  int length = x.shape(sequence);
+  array lengths = mx::reshape(mx::astype(call.tensor("lengths"), mx::int32), {-1, 1});
+  array place = mx::expand_dims(mx::arange(length), 0);
+  array index =
+      mx::where(mx::less(place, lengths), mx::subtract(mx::subtract(lengths, array(1)), place), place);
+  index = mx::clip(index, array(0), array(length - 1));
+  if (sequence < batch) index = mx::transpose(index);
+  mx::Shape shape(x.ndim(), 1);
+  shape[sequence] = length, shape[batch] = x.shape(batch);
+  return mx::take_along_axis(x, mx::broadcast_to(mx::reshape(index, shape), x.shape()), sequence);
+}
+
+array flatten2d(Call& call) {
+  const array& x = call.tensor("x");
+  int axis = call.integer_or("axis", 1);
+  if (axis < 0) axis += static_cast<int>(x.ndim());
+  int rows = 1;
+  for (int i = 0; i < axis && i < static_cast<int>(x.ndim()); ++i) rows *= x.shape(i);
+  return mx::reshape(x, {rows, rows ? static_cast<int>(x.size() / static_cast<size_t>(rows)) : 0});
+}
+
+}  // namespace
+
+OpTable tensor_transformation_ops() {
+  return {
+      {"batch_to_space", batch_to_space, "x block_shape crops"},
+      {"depth_to_space", depth_to_space, "x block_size"},
+      {"expand_dims", expand_dims, "x axes"},
+      {"flatten2d", flatten2d, "x axis?"},
+      {"pixel_shuffle", pixel_shuffle, "x upscale_factor"},
+      {"pixel_unshuffle", pixel_unshuffle, "x downscale_factor"},
+      {"reshape", reshape, "x shape"},
+      {"reshape_like", reshape_like, "x ref_tensors* begins ends end_masks?"},
+      {"reverse", reverse, "x axes?"},
+      {"reverse_sequence", reverse_sequence, "x lengths seq_axis? batch_axis?"},
+      {"slice_by_index", slice_by_index, "x begin end stride? begin_mask? end_mask? squeeze_mask?"},
+      {"slice_by_size", slice_by_size, "x begin size"},
+      {"slice_update", slice_update, "x update begin end stride? begin_mask? end_mask? squeeze_mask?"},
+      {"sliding_windows", sliding_windows, "x axis size stride?"},
+      {"space_to_batch", space_to_batch, "x block_shape paddings"},
+      {"space_to_depth", space_to_depth, "x block_size"},
+      {"squeeze", squeeze, "x axes?"},
+      {"transpose", transpose, "x perm"},
+  };
+}
+
+}  // namespace tintype

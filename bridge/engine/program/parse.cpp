@@ -1,0 +1,532 @@
+// Model.proto and MIL.proto, message by message. Field numbers are those of coremltools' descriptors.
+#include <algorithm>
+#include <cstring>
+
+#include "format/wire.h"
+#include "program/program.h"
+#include "support/error.h"
+
+namespace tintype {
+
+namespace {
+
+// MIL.proto ---------------------------------------------------------------------------------------------
+
+int64_t parse_dimension(WireReader reader) {
+  int64_t size = kUnknownDimension;
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) {  // constant; proto3 leaves a size of 0 out
+      size = 0;
+      auto constant = field.as_message();
+      for (WireField inner; constant.next(inner);) {
+        if (inner.number != 1) continue;
+        if (inner.as_unsigned() > static_cast<uint64_t>(kLongestDimension)) {
+          refuse_damage(field.offset,
+                        "a dimension of " + std::to_string(inner.as_unsigned()) + " is too long");
+        }
+        size = static_cast<int64_t>(inner.as_unsigned());
+      }
+    } else if (field.number == 2) {
+      size = kUnknownDimension;
+      auto unknown = field.as_message();
+      for (WireField inner; unknown.next(inner);) {
+        if (inner.number == 1 && inner.as_bool()) size = kUnknownDimension - 1;  // variadic
+      }
+    }
+  }
+  return size;
+}
+
+void check_size(const TensorType& type, size_t offset) {
+  int64_t count = 1;
+  for (int64_t dimension : type.shape) {
+    if (dimension > 0 && count > kMostElements / dimension) {
+      refuse_damage(offset, "a tensor " + describe(type) + " has too many elements");
+    }
+    count *= std::max<int64_t>(dimension, 1);
+  }
+}
+
+TensorType parse_tensor_type(const WireField& source) {
+  TensorType type;
+  int64_t rank = 0;
+  auto reader = source.as_message();
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) type.dtype = static_cast<DType>(field.as_unsigned() & 0x7fffffff);
+    if (field.number == 2) rank = field.as_signed();
+    if (field.number == 3) {
+      int64_t dimension = parse_dimension(field.as_message());
+      if (dimension < kUnknownDimension) type.any_rank = true;
+      type.shape.push_back(std::max(dimension, kUnknownDimension));
+    }
+  }
+  if (rank < 0) type.any_rank = true;
+  if (type.any_rank) {
+    type.shape.clear();
+  } else if (rank != static_cast<int64_t>(type.shape.size())) {
+    refuse_damage(source.offset, "a type of rank " + std::to_string(rank) + " has " +
+                                     std::to_string(type.shape.size()) + " dimensions");
+  }
+  if (type.shape.size() > TT_MAX_RANK) {
+    refuse_damage(source.offset, "rank " + std::to_string(rank) + " is above " + std::to_string(TT_MAX_RANK));
+  }
+  check_size(type, source.offset);
+  return type;
+}
+
+ValueType parse_value_type(WireReader reader) {
+  ValueType type;
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) {
+      type.kind = ValueType::Kind::kTensor;
+      type.tensor = parse_tensor_type(field);
+    } else if (field.number == 2 || field.number == 5) {  // listType.type, stateType.wrappedType
+      auto inner = field.as_message();
+      for (WireField element; inner.next(element);) {
+        if (element.number == 1) type.tensor = parse_value_type(element.as_message()).tensor;
+      }
+      type.kind = field.number == 2 ? ValueType::Kind::kList : ValueType::Kind::kState;
+    } else if (field.number == 3) {
+      type.kind = ValueType::Kind::kTuple;
+    } else if (field.number == 4) {
+      type.kind = ValueType::Kind::kDictionary;
+    }
+  }
+  return type;
+}
+
+Definition parse_definition(WireReader reader) {
+  Definition definition;
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) definition.name = field.as_string();
+    if (field.number == 2) definition.type = parse_value_type(field.as_message());
+  }
+  return definition;
+}
+
+template <typename T>
+void append_bytes(std::vector<uint8_t>& bytes, const T& value) {
+  auto* first = reinterpret_cast<const uint8_t*>(&value);
+  bytes.insert(bytes.end(), first, first + sizeof value);
+}
+
+template <typename Value>
+std::vector<Value> parse_numbers(WireReader reader) {
+  std::vector<Value> values;
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) field.append_to(values);
+  }
+  return values;
+}
+
+template <typename Value>
+void copy_numbers(const std::vector<Value>& values, Literal& literal) {
+  literal.bytes.resize(values.size() * sizeof(Value));
+  if (!values.empty()) std::memcpy(literal.bytes.data(), values.data(), literal.bytes.size());
+}
+
+// Integers travel as varints whatever their declared width.
+void narrow_integers(const std::vector<int64_t>& values, Literal& literal) {
+  int bits = bits_of(literal.type.tensor.dtype);
+  literal.bytes.clear();
+  for (int64_t value : values) {
+    if (bits == 64)
+      append_bytes(literal.bytes, value);
+    else if (bits == 32)
+      append_bytes(literal.bytes, static_cast<int32_t>(value));
+    else if (bits == 16)
+      append_bytes(literal.bytes, static_cast<int16_t>(value));
+    else
+      append_bytes(literal.bytes, static_cast<int8_t>(value));
+  }
+}
+
+void parse_tensor_value(WireReader reader, Literal& literal) {
+  for (WireField field; reader.next(field);) {
+    switch (field.number) {
+      case 1:
+        copy_numbers(parse_numbers<float>(field.as_message()), literal);
+        break;
+      case 2:
+      case 3:
+      case 5:
+        narrow_integers(parse_numbers<int64_t>(field.as_message()), literal);
+        break;
+      case 6:
+        copy_numbers(parse_numbers<double>(field.as_message()), literal);
+        break;
+      case 4: {
+        auto strings = field.as_message();
+        for (WireField inner; strings.next(inner);) {
+          if (inner.number == 1) literal.strings.push_back(inner.as_string());
+        }
+        break;
+      }
+      case 7: {
+        auto bytes = field.as_message();
+        for (WireField inner; bytes.next(inner);) {
+          if (inner.number == 1) literal.bytes.assign(inner.bytes.begin(), inner.bytes.end());
+        }
+        break;
+      }
+      default:
+        break;
+    }
+  }
+}
+
+Literal parse_value(WireReader reader);
+
+void parse_immediate(WireReader reader, Literal& literal) {
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) parse_tensor_value(field.as_message(), literal);
+    if (field.number == 2 || field.number == 3) {  // tuple, list
+      auto list = field.as_message();
+      for (WireField item; list.next(item);) {
+        if (item.number == 1) literal.items.push_back(parse_value(item.as_message()));
+      }
+    }
+  }
+}
+
+Literal parse_value(WireReader reader) {
+  Literal literal;
+  std::vector<WireField> payloads;  // the type may follow the value on the wire, and the value needs it
+  for (WireField field; reader.next(field);) {
+    if (field.number == 2) literal.type = parse_value_type(field.as_message());
+    if (field.number == 3 || field.number == 5) payloads.push_back(field);
+  }
+  for (const WireField& field : payloads) {
+    if (field.number == 3) {
+      parse_immediate(field.as_message(), literal);
+      continue;
+    }
+    literal.in_file = true;
+    auto file = field.as_message();
+    for (WireField inner; file.next(inner);) {
+      if (inner.number == 1) literal.file_name = inner.as_string();
+      if (inner.number == 2) literal.file_offset = inner.as_unsigned();
+    }
+  }
+  return literal;
+}
+
+Argument parse_argument(std::string name, WireReader reader) {
+  Argument argument{std::move(name), {}};
+  for (WireField field; reader.next(field);) {
+    if (field.number != 1) continue;
+    Binding binding;
+    auto message = field.as_message();
+    for (WireField inner; message.next(inner);) {
+      if (inner.number == 1) binding.name = inner.as_string();
+      if (inner.number == 2) binding.literal = std::make_shared<Literal>(parse_value(inner.as_message()));
+    }
+    argument.bindings.push_back(std::move(binding));
+  }
+  return argument;
+}
+
+/** A protobuf map entry: key (1) and the field that holds the value (2). */
+struct MapEntry {
+  std::string key;
+  WireField value;
+};
+
+MapEntry parse_map_entry(const WireField& source) {
+  MapEntry entry;
+  bool has_value = false;
+  auto reader = source.as_message();
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) entry.key = field.as_string();
+    if (field.number == 2) {
+      entry.value = field;
+      has_value = true;
+    }
+  }
+  if (!has_value) {  // an empty message
+    entry.value.type = WireType::kBytes;
+    entry.value.offset = source.offset;
+    entry.value.depth = source.depth + 1;
+  }
+  return entry;
+}
+
+Block parse_block(WireReader reader);
+
+// An attribute is the op's name, a const's value, or an argument that older opsets keep here (constexpr_*).
+void parse_attribute(const WireField& field, Operation& operation) {
+  MapEntry entry = parse_map_entry(field);
+  auto literal = std::make_shared<Literal>(parse_value(entry.value.as_message()));
+  if (entry.key == "name") {
+    if (!literal->strings.empty()) operation.name = literal->strings.front();
+  } else if (entry.key == "val") {
+    operation.value = std::move(literal);
+  } else {
+    operation.arguments.push_back({entry.key, {Binding{"", std::move(literal)}}});
+  }
+}
+
+Operation parse_operation(WireReader reader) {
+  Operation operation;
+  for (WireField field; reader.next(field);) {
+    switch (field.number) {
+      case 1:
+        operation.type = field.as_string();
+        break;
+      case 2: {
+        MapEntry entry = parse_map_entry(field);
+        operation.arguments.push_back(parse_argument(entry.key, entry.value.as_message()));
+        break;
+      }
+      case 3:
+        operation.outputs.push_back(parse_definition(field.as_message()));
+        break;
+      case 4:
+        operation.blocks.push_back(parse_block(field.as_message()));
+        break;
+      case 5:
+        parse_attribute(field, operation);
+        break;
+      default:
+        break;
+    }
+  }
+  if (operation.name.empty() && !operation.outputs.empty()) operation.name = operation.outputs.front().name;
+  return operation;
+}
+
+Block parse_block(WireReader reader) {
+  Block block;
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) block.inputs.push_back(parse_definition(field.as_message()));
+    if (field.number == 2) block.outputs.push_back(Binding{field.as_string(), nullptr});
+    if (field.number == 3) block.operations.push_back(parse_operation(field.as_message()));
+  }
+  return block;
+}
+
+Function parse_function(std::string name, WireReader reader) {
+  Function function;
+  function.name = std::move(name);
+  bool found = false;
+  std::string only;
+  std::vector<std::pair<std::string, Block>> blocks;
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) function.inputs.push_back(parse_definition(field.as_message()));
+    if (field.number == 2) function.opset = field.as_string();
+    if (field.number == 3) {
+      MapEntry entry = parse_map_entry(field);
+      blocks.emplace_back(entry.key, parse_block(entry.value.as_message()));
+    }
+  }
+  for (auto& [opset, block] : blocks) {
+    if (opset != function.opset) continue;
+    function.block = std::move(block);
+    found = true;
+  }
+  if (!found) {
+    refuse(TT_ERROR_FORMAT, {"function " + quoted(function.name), "it has no block for its opset", "",
+                             quoted(function.opset), "Convert or download the package again."});
+  }
+  return function;
+}
+
+Program parse_program(WireReader reader) {
+  Program program;
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) program.version = field.as_signed();
+    if (field.number == 2) {
+      MapEntry entry = parse_map_entry(field);
+      program.functions.push_back(parse_function(entry.key, entry.value.as_message()));
+    }
+  }
+  return program;
+}
+
+// Model.proto -------------------------------------------------------------------------------------------
+
+DType dtype_of_feature(uint64_t code) {
+  switch (code) {
+    case 65552:
+      return DType::kFloat16;
+    case 65568:
+      return DType::kFloat32;
+    case 65600:
+      return DType::kFloat64;
+    case 131080:
+      return DType::kInt8;
+    case 131104:
+      return DType::kInt32;
+    default:
+      return DType::kUnused;
+  }
+}
+
+DimensionRange parse_range(WireReader reader) {
+  DimensionRange range;
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) range.lowest = field.as_signed();
+    if (field.number == 2) range.highest = field.as_signed();
+  }
+  return range;
+}
+
+void parse_array_feature(const WireField& source, Feature& feature) {
+  feature.is_array = true;
+  auto reader = source.as_message();
+  for (WireField field; reader.next(field);) {
+    switch (field.number) {
+      case 1:
+        field.append_to(feature.shape);
+        break;
+      case 2:
+        feature.dtype = dtype_of_feature(field.as_unsigned());
+        break;
+      case 21: {
+        auto shapes = field.as_message();
+        for (WireField inner; shapes.next(inner);) {
+          if (inner.number == 1) feature.enumerated.push_back(parse_numbers<int64_t>(inner.as_message()));
+        }
+        break;
+      }
+      case 31: {
+        auto ranges = field.as_message();
+        for (WireField inner; ranges.next(inner);) {
+          if (inner.number == 1) feature.ranges.push_back(parse_range(inner.as_message()));
+        }
+        break;
+      }
+      case 41:
+        feature.default_value = static_cast<double>(field.as_signed()), feature.has_default = true;
+        break;
+      case 51:
+        feature.default_value = field.as_float(), feature.has_default = true;
+        break;
+      case 61:
+        feature.default_value = field.as_double(), feature.has_default = true;
+        break;
+      default:
+        break;
+    }
+  }
+  bool bad = feature.shape.size() > TT_MAX_RANK;
+  for (int64_t dimension : feature.shape) bad |= dimension < 0 || dimension > kLongestDimension;
+  if (bad) refuse_damage(source.offset, "an input's or output's shape is impossible");
+}
+
+Feature parse_feature(WireReader reader) {
+  Feature feature;
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) feature.name = field.as_string();
+    if (field.number != 3) continue;
+    auto type = field.as_message();
+    for (WireField inner; type.next(inner);) {
+      if (inner.number == 5) parse_array_feature(inner, feature);
+      if (inner.number == 8) {  // a state wraps an array
+        auto state = inner.as_message();
+        for (WireField array; state.next(array);) {
+          if (array.number == 1) parse_array_feature(array, feature);
+        }
+      }
+      if (inner.number == 1000) feature.optional = inner.as_bool();
+    }
+  }
+  return feature;
+}
+
+FunctionDescription parse_function_description(WireReader reader) {
+  FunctionDescription function;
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) function.name = field.as_string();
+    if (field.number == 2) function.inputs.push_back(parse_feature(field.as_message()));
+    if (field.number == 3) function.outputs.push_back(parse_feature(field.as_message()));
+    if (field.number == 6) function.states.push_back(parse_feature(field.as_message()));
+  }
+  return function;
+}
+
+void parse_metadata(WireReader reader, Specification& specification) {
+  for (WireField field; reader.next(field);) {
+    constexpr const char* kNames[] = {"", "shortDescription", "versionString", "author", "license"};
+    if (field.number >= 1 && field.number <= 4) {
+      std::string text = field.as_string();
+      if (!text.empty()) specification.metadata.emplace_back(kNames[field.number], std::move(text));
+    } else if (field.number == 100) {
+      MapEntry entry = parse_map_entry(field);
+      specification.metadata.emplace_back(entry.key, entry.value.as_string());
+    }
+  }
+}
+
+void parse_description(WireReader reader, Specification& specification) {
+  FunctionDescription only;  // packages with one function describe it at the top
+  for (WireField field; reader.next(field);) {
+    switch (field.number) {
+      case 1:
+        only.inputs.push_back(parse_feature(field.as_message()));
+        break;
+      case 10:
+        only.outputs.push_back(parse_feature(field.as_message()));
+        break;
+      case 13:
+        only.states.push_back(parse_feature(field.as_message()));
+        break;
+      case 20:
+        specification.functions.push_back(parse_function_description(field.as_message()));
+        break;
+      case 21:
+        specification.default_function = field.as_string();
+        break;
+      case 100:
+        parse_metadata(field.as_message(), specification);
+        break;
+      default:
+        break;
+    }
+  }
+  if (specification.functions.empty()) {
+    only.name = "main";
+    specification.functions.push_back(std::move(only));
+  }
+  if (specification.default_function.empty()) {
+    specification.default_function = specification.functions.front().name;
+  }
+}
+
+}  // namespace
+
+Specification parse_specification(std::span<const uint8_t> bytes) {
+  Specification specification;
+  bool has_program = false;
+  uint32_t other_kind = 0;
+  WireReader reader(bytes);
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1)
+      specification.version = field.as_signed();
+    else if (field.number == 2)
+      parse_description(field.as_message(), specification);
+    else if (field.number == 502)
+      specification.program = parse_program(field.as_message()), has_program = true;
+    else if (field.number >= 200)
+      other_kind = field.number;
+  }
+  if (!has_program && other_kind) {
+    refuse(TT_ERROR_UNSUPPORTED, {"model.mlmodel", "the package holds another kind of model",
+                                  "Model.proto's kind " + std::to_string(other_kind), "an ML Program (502)",
+                                  "Convert it with convert_to=\"mlprogram\"."});
+  }
+  if (!has_program || specification.functions.empty()) {
+    refuse(TT_ERROR_FORMAT,
+           {"model.mlmodel", "the file holds no ML Program", std::to_string(bytes.size()) + " bytes", "",
+            "Convert or download the package again."});
+  }
+  return specification;
+}
+
+std::string place_of(const Operation& operation) {
+  return (operation.type.empty() ? "op"
+                                 : quoted(operation.type).substr(1, quoted(operation.type).size() - 2)) +
+         " " + quoted(operation.name);
+}
+
+}  // namespace tintype

@@ -1,0 +1,91 @@
+#include "run/executor.h"
+
+#include "ops/call.h"
+#include "ops/registry.h"
+#include "support/error.h"
+
+namespace tintype {
+
+namespace {
+
+// A damaged or hostile program may ask for more than any machine has; refuse before MLX allocates.
+constexpr size_t kMostBytes = size_t{1} << 36;
+
+bool agrees(const array& x, const TensorType& declared) {
+  if (declared.any_rank) return true;
+  if (x.ndim() != declared.shape.size()) return false;
+  for (size_t i = 0; i < declared.shape.size(); ++i) {
+    if (declared.shape[i] >= 0 && declared.shape[i] != x.shape(static_cast<int>(i))) return false;
+  }
+  return true;
+}
+
+// The op computed in whatever type is best; what the program sees has the declared one.
+array as_declared(const Operation& operation, size_t index, const array& x) {
+  const ValueType& type = operation.outputs[index].type;
+  if (type.kind != ValueType::Kind::kTensor) return x;
+  if (!agrees(x, type.tensor)) {
+    refuse(TT_ERROR_FORMAT,
+           {place_of(operation), "the result is not what the program declares", describe_shape(x.shape()),
+            describe_shape(type.tensor.shape), "The program contradicts itself: convert it again."});
+  }
+  if (x.size() > kMostBytes / x.itemsize()) {
+    refuse(TT_ERROR_OUT_OF_MEMORY, {place_of(operation), "the result is too large",
+                                    std::to_string(x.size()) + " elements", "at most 64 GiB"});
+  }
+  return mx::astype(x, mlx_dtype(type.tensor.dtype));
+}
+
+std::vector<array> run(const Operation& operation, Frame& frame) {
+  Call call(operation, frame);
+  try {
+    if (operation.entry->run_one) return {operation.entry->run_one(call)};
+    return operation.entry->run_many(call);
+  } catch (const EngineError&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    refuse(TT_ERROR_RUNTIME, {place_of(operation), "MLX refused it: " + std::string(error.what())});
+  }
+}
+
+}  // namespace
+
+void execute_operation(const Operation& operation, Frame& frame) {
+  if (operation.outputs.size() == 1 &&
+      frame.constants[static_cast<size_t>(operation.outputs[0].slot)].defined())
+    return;
+  std::vector<array> results = run(operation, frame);
+  if (results.size() < operation.outputs.size()) {
+    refuse(TT_ERROR_FORMAT, {place_of(operation), "wrong count of outputs",
+                             std::to_string(operation.outputs.size()), std::to_string(results.size())});
+  }
+  for (size_t i = 0; i < operation.outputs.size(); ++i) {
+    frame.values[static_cast<size_t>(operation.outputs[i].slot)].tensor =
+        as_declared(operation, i, results[i]);
+  }
+}
+
+std::vector<array> execute_block(const Block& block, const std::vector<array>& inputs, Frame& frame) {
+  if (inputs.size() != block.inputs.size()) {
+    refuse(TT_ERROR_FORMAT, {"block", "wrong count of inputs", std::to_string(inputs.size()),
+                             std::to_string(block.inputs.size())});
+  }
+  for (size_t i = 0; i < inputs.size(); ++i)
+    frame.values[static_cast<size_t>(block.inputs[i].slot)].tensor = inputs[i];
+  for (const Operation& operation : block.operations) {
+    execute_operation(operation, frame);
+    for (int slot : operation.releases) frame.values[static_cast<size_t>(slot)] = Value{};
+  }
+  std::vector<array> outputs;
+  for (const Binding& output : block.outputs) {
+    const Value& value = frame.at(output.slot);
+    if (!value.tensor)
+      refuse(TT_ERROR_UNSUPPORTED, {"output " + quoted(output.name), "only tensors can be returned"});
+    outputs.push_back(*value.tensor);
+  }
+  return outputs;
+}
+
+}  // namespace tintype

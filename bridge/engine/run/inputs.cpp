@@ -1,0 +1,147 @@
+// What a caller hands in, checked against the description.
+#include <algorithm>
+
+#include "mlx/mlx.h"
+#include "ops/call.h"
+#include "run/memory.h"
+#include "run/model.h"
+#include "support/error.h"
+
+namespace tintype {
+
+namespace {
+
+std::string names_of(const std::vector<Feature>& features) {
+  std::string text;
+  for (const Feature& feature : features) text += (text.empty() ? "" : ", ") + quoted(feature.name);
+  return text.empty() ? "none" : text;
+}
+
+std::string abi_name(tt_dtype dtype) {
+  DType known = dtype_of_abi(dtype);
+  return known == DType::kUnused ? "dtype " + std::to_string(dtype) : name_of(known);
+}
+
+bool accepts(const Feature& feature, const std::vector<int64_t>& shape) {
+  if (!feature.enumerated.empty()) {
+    return std::find(feature.enumerated.begin(), feature.enumerated.end(), shape) != feature.enumerated.end();
+  }
+  if (!feature.ranges.empty()) {
+    if (feature.ranges.size() != shape.size()) return false;
+    for (size_t i = 0; i < shape.size(); ++i) {
+      const DimensionRange& range = feature.ranges[i];
+      if (shape[i] < range.lowest || (range.highest >= 0 && shape[i] > range.highest)) return false;
+    }
+    return true;
+  }
+  if (shape.size() != feature.shape.size()) return false;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (feature.shape[i] >= 0 && shape[i] != feature.shape[i]) return false;
+  }
+  return true;
+}
+
+std::string expected_shape(const Feature& feature) {
+  if (!feature.enumerated.empty()) {
+    std::string text;
+    for (size_t i = 0; i < feature.enumerated.size() && i < 8; ++i) {
+      text += (i ? " or " : "") + describe_shape(feature.enumerated[i]);
+    }
+    return text;
+  }
+  if (feature.ranges.empty()) return describe_shape(feature.shape);
+  std::string text = "[";
+  for (size_t i = 0; i < feature.ranges.size(); ++i) {
+    const DimensionRange& range = feature.ranges[i];
+    text += i ? ", " : "";
+    text += std::to_string(range.lowest);
+    if (range.highest < 0)
+      text += " or more";
+    else if (range.highest != range.lowest)
+      text += " to " + std::to_string(range.highest);
+  }
+  return text + "]";
+}
+
+void check(const Feature& feature, const tt_tensor& tensor) {
+  std::string place = "input " + quoted(feature.name);
+  if (tensor.dtype != abi_dtype(feature.dtype)) {
+    refuse(TT_ERROR_INVALID_ARGUMENT, {place, "wrong dtype", abi_name(tensor.dtype), name_of(feature.dtype),
+                                       "Convert the array to " + name_of(feature.dtype) + "."});
+  }
+  if (tensor.rank < 0 || tensor.rank > TT_MAX_RANK) {
+    refuse(TT_ERROR_INVALID_ARGUMENT, {place, "impossible rank", std::to_string(tensor.rank), "0 to 8"});
+  }
+  std::vector<int64_t> shape(tensor.shape, tensor.shape + tensor.rank);
+  int64_t elements = 1;
+  for (int64_t& dimension : shape) {
+    if (dimension < 0 || dimension > kLongestDimension ||
+        (dimension > 0 && elements > kMostElements / dimension)) {
+      refuse(TT_ERROR_INVALID_ARGUMENT,
+             {place, "impossible shape", describe_shape(shape), expected_shape(feature)});
+    }
+    elements *= std::max<int64_t>(dimension, 1);
+  }
+  if (!accepts(feature, shape)) {
+    refuse(TT_ERROR_INVALID_ARGUMENT, {place, "wrong shape", describe_shape(shape), expected_shape(feature),
+                                       "Reshape the array, or convert the model for this shape."});
+  }
+  bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
+  if (!tensor.data && !empty) refuse(TT_ERROR_INVALID_ARGUMENT, {place, "its data is NULL"});
+}
+
+array default_input(const Feature& feature) {
+  mx::Shape shape;
+  for (int64_t dimension : feature.shape) shape.push_back(static_cast<int>(std::max<int64_t>(dimension, 1)));
+  return mx::full(shape, array(static_cast<float>(feature.default_value)), mlx_dtype(feature.dtype));
+}
+
+array to_array(const Feature& feature, const tt_tensor& tensor) {
+  mx::Dtype dtype = mlx_dtype(feature.dtype);
+  if (feature.dtype == DType::kFloat64 && dtype != mx::float64) {
+    refuse(TT_ERROR_UNSUPPORTED, {"input " + quoted(feature.name), "this device has no float64"});
+  }
+  if (!is_row_contiguous(tensor) || !tensor.data) return copied_array(tensor, dtype);
+  mx::Shape shape(tensor.shape, tensor.shape + tensor.rank);
+  return borrowed_array(tensor.data, shape, dtype, [] {});
+}
+
+}  // namespace
+
+std::vector<array> bind_inputs(const LoadedFunction& function, const tt_tensor* inputs, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (!inputs[i].name) {
+      refuse(TT_ERROR_INVALID_ARGUMENT,
+             {"", "input " + std::to_string(i) + " has no name", "", names_of(function.inputs)});
+    }
+    bool known = std::any_of(function.inputs.begin(), function.inputs.end(),
+                             [&](auto& f) { return f.name == inputs[i].name; });
+    if (!known) {
+      refuse(TT_ERROR_INVALID_ARGUMENT, {"input " + quoted(inputs[i].name), "the model has no such input", "",
+                                         names_of(function.inputs)});
+    }
+  }
+  std::vector<array> bound;
+  for (size_t i = 0; i < function.inputs.size(); ++i) {
+    const Feature& feature = function.inputs[i];
+    const tt_tensor* given = nullptr;
+    for (size_t k = 0; k < count; ++k) {
+      if (feature.name != inputs[k].name) continue;
+      if (given) refuse(TT_ERROR_INVALID_ARGUMENT, {"input " + quoted(feature.name), "it is given twice"});
+      given = &inputs[k];
+    }
+    if (!given && !feature.optional) {
+      refuse(TT_ERROR_INVALID_ARGUMENT, {"input " + quoted(feature.name), "it is missing", "", "",
+                                         "The model needs " + names_of(function.inputs) + "."});
+    }
+    if (given) check(feature, *given);
+    array x = given ? to_array(feature, *given) : default_input(feature);
+    for (const Definition& input : function.program->inputs) {
+      if (input.slot == function.input_slots[i]) x = mx::astype(x, mlx_dtype(input.type.tensor.dtype));
+    }
+    bound.push_back(std::move(x));
+  }
+  return bound;
+}
+
+}  // namespace tintype

@@ -1,0 +1,282 @@
+#include "run/model.h"
+
+#include <algorithm>
+
+#include "mlx/mlx.h"
+#include "ops/call.h"
+#include "ops/registry.h"
+#include "run/engine_thread.h"
+#include "run/executor.h"
+#include "run/memory.h"
+#include "support/error.h"
+
+namespace tintype {
+
+namespace {
+
+constexpr const char* kDamaged = "Convert or download the package again.";
+
+// Values of fewer than 8 bits, low bits first, become bytes; int4 keeps its sign.
+array unpack(std::span<const uint8_t> packed, const TensorType& type, const mx::Shape& shape) {
+  int bits = bits_of(type.dtype);
+  auto count = static_cast<size_t>(type.elements());
+  auto data = mx::allocator::malloc(std::max<size_t>(count, 1));
+  auto* target = static_cast<uint8_t*>(data.buffer().raw_ptr());
+  if (!target) throw std::bad_alloc();
+  unsigned mask = (1u << bits) - 1;
+  for (size_t i = 0; i < count; ++i) {
+    size_t bit = i * static_cast<size_t>(bits);
+    unsigned window = packed[bit / 8];
+    if (bit % 8 + static_cast<size_t>(bits) > 8) window |= static_cast<unsigned>(packed[bit / 8 + 1]) << 8;
+    unsigned value = (window >> (bit % 8)) & mask;
+    bool negative = type.dtype == DType::kInt4 && (value & 8);
+    target[i] = static_cast<uint8_t>(negative ? value | 0xf0 : value);
+  }
+  return array(std::move(data), shape, mlx_dtype(type.dtype));
+}
+
+const Definition* find_definition(const std::vector<Definition>& definitions, const std::string& name) {
+  for (const Definition& definition : definitions) {
+    if (definition.name == name) return &definition;
+  }
+  return nullptr;
+}
+
+// The declared type of a block's output, wherever the block defines it.
+const TensorType* output_type(const Function& function, const std::string& name) {
+  for (auto operation = function.block.operations.rbegin(); operation != function.block.operations.rend();
+       ++operation) {
+    if (const Definition* found = find_definition(operation->outputs, name)) return &found->type.tensor;
+  }
+  const Definition* input = find_definition(function.inputs, name);
+  return input ? &input->type.tensor : nullptr;
+}
+
+// The description may leave dtype and shape to the program (images, outputs).
+void complete(Feature& feature, const TensorType& type) {
+  if (feature.dtype == DType::kUnused || !feature.is_array) feature.dtype = type.dtype;
+  if (feature.shape.empty() && !type.any_rank) feature.shape = type.shape;
+}
+
+}  // namespace
+
+std::unique_ptr<Model> Model::load(const std::string& path) {
+  auto model = std::make_unique<Model>();
+  model->path_ = path;
+  model->package_ = Package::open(path);
+  Specification& specification = model->package_.specification;
+  resolve_program(specification.program);
+  std::stable_sort(
+      specification.functions.begin(), specification.functions.end(), [&](const auto& a, const auto& b) {
+        return (a.name == specification.default_function) > (b.name == specification.default_function);
+      });
+  for (const FunctionDescription& description : specification.functions) model->load_function(description);
+  on_engine_thread([&] {
+    for (LoadedFunction& function : model->functions_) model->load_constants(function);
+  });
+  return model;
+}
+
+void Model::load_function(const FunctionDescription& description) {
+  std::string place = "function " + quoted(description.name);
+  LoadedFunction loaded;
+  for (const Function& function : package_.specification.program.functions) {
+    if (function.name == description.name) loaded.program = &function;
+  }
+  if (!loaded.program) {
+    refuse(TT_ERROR_FORMAT, {place, "it is described, but the program does not define it", "", "", kDamaged});
+  }
+  loaded.states = description.states;
+  for (Feature feature : description.inputs) {
+    const Definition* input = find_definition(loaded.program->inputs, feature.name);
+    if (!input)
+      refuse(TT_ERROR_FORMAT, {place, "the program has no input " + quoted(feature.name), "", "", kDamaged});
+    if (input->type.kind != ValueType::Kind::kTensor) {
+      refuse(TT_ERROR_UNSUPPORTED,
+             {place, "input " + quoted(feature.name) + " is no tensor", "", "a multiarray"});
+    }
+    complete(feature, input->type.tensor);
+    loaded.input_slots.push_back(input->slot);
+    loaded.inputs.push_back(std::move(feature));
+  }
+  for (Feature feature : description.outputs) {
+    const TensorType* type = output_type(*loaded.program, feature.name);
+    const auto& returned = loaded.program->block.outputs;
+    bool found = std::any_of(returned.begin(), returned.end(),
+                             [&](const Binding& b) { return b.name == feature.name; });
+    if (!type || !found) {
+      refuse(TT_ERROR_FORMAT,
+             {place, "the program returns no output " + quoted(feature.name), "", "", kDamaged});
+    }
+    complete(feature, *type);
+    loaded.outputs.push_back(std::move(feature));
+  }
+  for (const Definition& input : loaded.program->inputs) {
+    bool described = std::any_of(loaded.inputs.begin(), loaded.inputs.end(),
+                                 [&](auto& f) { return f.name == input.name; });
+    if (!described && input.type.kind == ValueType::Kind::kTensor) {
+      refuse(TT_ERROR_FORMAT, {place, "input " + quoted(input.name) + " is not described", "", "", kDamaged});
+    }
+  }
+  functions_.push_back(std::move(loaded));
+}
+
+void Model::load_constants(LoadedFunction& function) {
+  function.constants.resize(static_cast<size_t>(function.program->slot_count));
+  function.memories.resize(static_cast<size_t>(function.program->operation_count));
+  load_block(function.program->block, function);
+}
+
+void Model::load_block(const Block& block, LoadedFunction& function) {
+  for (const Operation& operation : block.operations) {
+    std::string place = place_of(operation);
+    if (operation.value) {
+      function.constants[static_cast<size_t>(operation.outputs[0].slot)] =
+          load_literal(*operation.value, place);
+    }
+    for (const Argument& argument : operation.arguments) {
+      for (const Binding& binding : argument.bindings) {
+        if (binding.literal)
+          function.constants[static_cast<size_t>(binding.slot)] = load_literal(*binding.literal, place);
+      }
+    }
+    if (operation.type.rfind("constexpr_", 0) == 0) fold(operation, function);
+    for (const Block& inner : operation.blocks) load_block(inner, function);
+  }
+}
+
+// Compressed weights are expanded once, when they are first needed; the packed arrays go then.
+void Model::fold(const Operation& operation, LoadedFunction& function) {
+  Frame frame{function.constants, function.memories, std::vector<Value>(function.constants.size())};
+  execute_operation(operation, frame);
+  for (const Definition& output : operation.outputs) {
+    Value value = frame.values[static_cast<size_t>(output.slot)];
+    value.is_constant = true;
+    function.constants[static_cast<size_t>(output.slot)] = std::move(value);
+  }
+  for (const Argument& argument : operation.arguments) {
+    for (const Binding& binding : argument.bindings) {
+      if (binding.literal) function.constants[static_cast<size_t>(binding.slot)] = Value{};
+    }
+  }
+}
+
+array Model::load_tensor(const Literal& literal, const std::string& place) {
+  const TensorType& type = literal.type.tensor;
+  mx::Shape shape(type.shape.begin(), type.shape.end());
+  bool packed = bits_of(type.dtype) < 8;
+  if (!literal.in_file) {
+    if (packed) return unpack(literal.bytes, type, shape);
+    tt_tensor view{nullptr, const_cast<uint8_t*>(literal.bytes.data()), 0, 1, {type.elements()}, {1}};
+    return mx::reshape(copied_array(view, mlx_dtype(type.dtype)), shape);
+  }
+  Blob blob = package_.blob(literal, place);
+  parameters_[{literal.file_name, literal.file_offset}] = type.elements();
+  if (packed) return unpack(blob.bytes, type, shape);
+  return borrowed_array(blob.bytes.data(), shape, mlx_dtype(type.dtype),
+                        [file = package_.file_of(literal)] {});
+}
+
+Value Model::load_literal(const Literal& literal, const std::string& place) {
+  Value value;
+  value.is_constant = true;
+  if (literal.type.kind == ValueType::Kind::kList) {
+    for (const Literal& item : literal.items) {
+      value.strings.insert(value.strings.end(), item.strings.begin(), item.strings.end());
+    }
+  } else if (literal.type.kind == ValueType::Kind::kTensor) {
+    if (literal.type.tensor.dtype == DType::kString)
+      value.strings = literal.strings;
+    else
+      value.tensor = load_tensor(literal, place);
+  }
+  return value;
+}
+
+const LoadedFunction* Model::find(const char* name) const {
+  if (functions_.empty()) return nullptr;
+  if (!name) return &functions_.front();
+  for (const LoadedFunction& function : functions_) {
+    if (function.program->name == name) return &function;
+  }
+  return nullptr;
+}
+
+Result Model::predict(const char* name, const tt_tensor* inputs, size_t count) {
+  auto* function = const_cast<LoadedFunction*>(find(name));
+  if (!function) {
+    std::string known;
+    for (const LoadedFunction& each : functions_)
+      known += (known.empty() ? "" : ", ") + quoted(each.program->name);
+    refuse(TT_ERROR_INVALID_ARGUMENT,
+           {"", "no function " + quoted(name), "", known, "Name one of them or none."});
+  }
+  Result result;
+  on_engine_thread([&] {
+    std::vector<array> outputs;
+    try {
+      Frame frame{function->constants, function->memories, std::vector<Value>(function->constants.size())};
+      std::vector<array> bound = bind_inputs(*function, inputs, count);
+      for (size_t i = 0; i < bound.size(); ++i) {
+        frame.values[static_cast<size_t>(function->input_slots[i])].tensor = std::move(bound[i]);
+      }
+      bound.clear();
+      outputs = execute_block(function->program->block, {}, frame);
+      frame.values.clear();
+      std::vector<array> ordered;
+      const auto& returned = function->program->block.outputs;
+      for (const Feature& feature : function->outputs) {
+        size_t place = 0;
+        while (returned[place].name != feature.name) ++place;
+        ordered.push_back(mx::contiguous(mx::astype(outputs[place], mlx_dtype(feature.dtype))));
+      }
+      outputs.clear();
+      mx::eval(ordered);
+      for (size_t i = 0; i < ordered.size(); ++i) {
+        result.names.push_back(function->outputs[i].name);
+        result.dtypes.push_back(function->outputs[i].dtype);
+        result.tensors.push_back(owned_contiguous(ordered[i]));
+      }
+    } catch (...) {
+      // What ops kept may hang on the graph that failed.
+      for (OpMemory& memory : function->memories) memory.clear();
+      throw;
+    }
+  });
+  return result;
+}
+
+namespace {
+
+void count_ops(const Block& block, std::map<std::string, int64_t>& counts) {
+  for (const Operation& operation : block.operations) {
+    ++counts[operation.type];
+    for (const Block& inner : operation.blocks) count_ops(inner, counts);
+  }
+}
+
+}  // namespace
+
+Json Model::metadata() const {
+  Json functions = Json::object();
+  for (const LoadedFunction& function : functions_) {
+    std::map<std::string, int64_t> counts;
+    count_ops(function.program->block, counts);
+    Json ops = Json::object();
+    for (const auto& [name, count] : counts) ops.set(name, Json::integer(count));
+    functions.set(function.program->name,
+                  Json::object().set("opset", Json::string(function.program->opset)).set("ops", ops));
+  }
+  int64_t parameters = 0;
+  for (const auto& [place, count] : parameters_) parameters += count;
+  Json metadata = Json::object();
+  for (const auto& [key, value] : package_.specification.metadata) metadata.set(key, Json::string(value));
+  return Json::object()
+      .set("specification_version", Json::integer(package_.specification.version))
+      .set("functions", functions)
+      .set("parameters", Json::integer(parameters))
+      .set("weight_bytes", Json::integer(static_cast<long long>(package_.weight_bytes())))
+      .set("metadata", metadata);
+}
+
+}  // namespace tintype

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "format/package.h"
+#include "run/value.h"
+#include "support/json.h"
+
+namespace tintype {
+
+/** One function of a loaded model: what goes in and out, its constants, and what its ops keep. */
+struct LoadedFunction {
+  const Function* program = nullptr;
+  std::vector<Feature> inputs, outputs, states;
+  std::vector<int> input_slots;  // of `inputs`, in the program
+  std::vector<Value> constants;  // by slot
+  std::vector<OpMemory> memories;
+};
+
+/** The outputs of one call, each row-contiguous and in memory of its own. */
+struct Result {
+  std::vector<std::string> names;
+  std::vector<DType> dtypes;
+  std::vector<mlx::core::array> tensors;
+};
+
+/** A checked package that is ready to run. Constants are MLX arrays over the mapped weight file. */
+class Model {
+ public:
+  static std::unique_ptr<Model> load(const std::string& path);
+
+  size_t function_count() const { return functions_.size(); }
+  /** Function `index`, the default one first. */
+  const LoadedFunction& function(size_t index) const { return functions_[index]; }
+  /** The function of that name (nullptr: the default one), or nullptr. */
+  const LoadedFunction* find(const char* name) const;
+
+  /** Runs a function. Inputs are read during the call only. */
+  Result predict(const char* function, const tt_tensor* inputs, size_t count);
+
+  /** What `model_metadata` of the C ABI promises. */
+  Json metadata() const;
+
+ private:
+  void load_function(const FunctionDescription& description);
+  void load_constants(LoadedFunction& function);
+  void load_block(const Block& block, LoadedFunction& function);
+  void fold(const Operation& operation, LoadedFunction& function);
+  Value load_literal(const Literal& literal, const std::string& place);
+  mlx::core::array load_tensor(const Literal& literal, const std::string& place);
+
+  std::string path_;
+  Package package_;
+  std::vector<LoadedFunction> functions_;
+  std::map<std::pair<std::string, uint64_t>, int64_t> parameters_;  // elements a blob, each counted once
+};
+
+/** Checks the inputs of a call against their description and makes arrays of them, in the order of `inputs`.
+ */
+std::vector<mlx::core::array> bind_inputs(const LoadedFunction& function, const tt_tensor* inputs,
+                                          size_t count);
+
+}  // namespace tintype

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mlx/array.h"
+
+namespace tintype {
+
+/** What a name stands for while a function runs: a tensor or text. */
+struct Value {
+  std::optional<mlx::core::array> tensor;
+  std::vector<std::string> strings;
+  bool is_constant = false;
+
+  bool defined() const { return tensor.has_value() || !strings.empty(); }
+};
+
+/** What one op keeps from call to call: constants in the layout that it computes with. */
+using OpMemory = std::map<std::string, mlx::core::array>;
+
+/** The values of one call of a function: constants shared by all calls, and this call's own. */
+struct Frame {
+  const std::vector<Value>& constants;
+  std::vector<OpMemory>& memories;
+  std::vector<Value> values;
+
+  const Value& at(int slot) const {
+    const Value& constant = constants[static_cast<size_t>(slot)];
+    return constant.defined() ? constant : values[static_cast<size_t>(slot)];
+  }
+};
+
+}  // namespace tintype
