@@ -14,7 +14,7 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
   public let defaults: Defaults
   /// The denoiser's and the other components' dimensions, for `inspect`.
   public let config: [String: JSONValue]?
-  public let components: [String: Component]
+  public let components: [String: ComponentRow]
   public let tokenizers: [String: TokenizerRow]
   public let source: [String: JSONValue]?
   public let tools: [String: String]?
@@ -89,7 +89,7 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
   }
 
   /// One `.mlpackage`; `path` is relative to the bundle's folder.
-  public struct Component: Codable, Sendable, Equatable {
+  public struct ComponentRow: Codable, Sendable, Equatable {
     public let path: String
     public let inputs: [TensorSpec]
     public let outputs: [TensorSpec]
@@ -125,14 +125,15 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
   }
 
   /// The components that a pipeline knows and the bundle has, in the bundle's order.
-  public var stages: [Stage] { Stage.allCases.filter { components[$0.rawValue] != nil } }
+  public var knownComponents: [Component] { Component.allCases.filter { components[$0.rawValue] != nil } }
 
   /// The component; throws `BundleError.missingComponent`, saying how to get it, where the bundle has none.
-  public func component(_ stage: Stage) throws -> Component {
-    guard let component = components[stage.rawValue] else {
-      throw BundleError.missingComponent(name: stage.rawValue, bundle: name, known: stages.map(\.rawValue))
+  public func component(_ component: Component) throws -> ComponentRow {
+    guard let row = components[component.rawValue] else {
+      throw BundleError.missingComponent(
+        name: component.rawValue, bundle: name, known: knownComponents.map(\.rawValue))
     }
-    return component
+    return row
   }
 }
 

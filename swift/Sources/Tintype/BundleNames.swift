@@ -29,7 +29,7 @@ public enum BundleNames {
 }
 
 /// A component of a bundle, by the name it has in `bundle.json`; in the order in which a bundle lists them.
-public enum Stage: String, Sendable, Codable, CaseIterable, Hashable {
+public enum Component: String, Sendable, Codable, CaseIterable, Hashable {
   case textEncoder = "text_encoder"
   case textEncoder2 = "text_encoder_2"
   case textEncoder3 = "text_encoder_3"
@@ -37,4 +37,23 @@ public enum Stage: String, Sendable, Codable, CaseIterable, Hashable {
   case denoiser
   case vaeDecoder = "vae_decoder"
   case vaeEncoder = "vae_encoder"
+
+  /// Those without which no picture can be made; T5 and the VAE's encoder are optional.
+  static let required: [Component] = [.textEncoder, .textEncoder2, .modulation, .denoiser, .vaeDecoder]
+
+  /// The part of a run that the component belongs to.
+  public var stage: Stage {
+    switch self {
+    case .textEncoder, .textEncoder2, .textEncoder3: .textEncoder
+    case .modulation, .denoiser: .denoiser
+    case .vaeDecoder, .vaeEncoder: .vae
+    }
+  }
+}
+
+/// A part of a run. Backend and compute units are chosen for each.
+public enum Stage: String, Sendable, Codable, CaseIterable, Hashable {
+  case textEncoder = "text_encoder"
+  case denoiser
+  case vae
 }

@@ -32,8 +32,8 @@ public struct ModelBundle: Sendable {
   }
 
   /// Where a component's package lies.
-  public func package(_ stage: Stage) throws -> URL {
-    folder.appendingPathComponent(try descriptor.component(stage).path)
+  public func package(_ component: Component) throws -> URL {
+    folder.appendingPathComponent(try descriptor.component(component).path)
   }
 
   /// Checks the contents of `bundle.json`; `file` is only named in errors.

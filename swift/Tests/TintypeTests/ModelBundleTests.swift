@@ -44,7 +44,7 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
     let bundle = try ModelBundle.decode(json(), file: "bundle.json")
     #expect(bundle.size == ImageSize(width: 32, height: 16))
     #expect(bundle.latent.shape == [1, 4, 2, 4])
-    #expect(bundle.stages == [.denoiser])
+    #expect(bundle.knownComponents == [.denoiser])
     #expect(bundle.config?["deep"] == .array([.integer(1), .number(2.5), .null, .string("x")]))
     #expect(try JSONDecoder().decode(BundleDescriptor.self, from: JSONEncoder().encode(bundle)) == bundle)
   }

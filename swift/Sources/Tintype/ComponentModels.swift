@@ -1,0 +1,137 @@
+/// A bundle's models, loaded on first use and kept per component, backend and units.
+///
+/// inputs ─► converted to the described types ─► prediction ─► outputs checked for NaN
+struct ComponentModels: Sendable {
+  private struct Key: Hashable, Sendable {
+    let component: Component
+    let choice: BackendChoice
+    let units: ComputeUnits
+  }
+
+  /// A model with what its backend had to say about itself.
+  private struct Loaded: Sendable {
+    let model: any LoadedModel
+    let notices: Locked<(last: String?, fresh: [String])>
+  }
+
+  private let bundle: ModelBundle
+  private let makeBackend: PipelineConfiguration.BackendMaker
+  private let store = LazyStore<Key, Loaded>()
+
+  init(bundle: ModelBundle, makeBackend: @escaping PipelineConfiguration.BackendMaker) {
+    self.bundle = bundle
+    self.makeBackend = makeBackend
+  }
+
+  /// One prediction. Outputs keep the model's element types; all their values are finite.
+  func run(
+    _ component: Component, _ inputs: [String: Tensor], plan: GenerationPlan, recorder: RunRecorder
+  ) async throws -> [String: Tensor] {
+    try Task.checkCancellation()
+    let stage = component.stage
+    let key = Key(component: component, choice: plan.backend[stage], units: plan.units[stage])
+    let loaded = try await load(key, recorder: recorder)
+    let row = try bundle.descriptor.component(component)
+    let outputs = try await Blocking.run {
+      var converted: [String: Tensor] = [:]
+      for (name, tensor) in inputs {
+        converted[name] = try Self.converted(tensor, to: row.input(name)?.dtype, component: component, name: name)
+      }
+      let outputs = try loaded.model.predict(converted)
+      for (name, tensor) in outputs { try Self.checkFinite(tensor, component, loaded.model.backend, name) }
+      return outputs
+    }
+    let (last, fresh) = loaded.notices.withLock { notices in
+      defer { notices.fresh = [] }
+      return notices
+    }
+    fresh.forEach(recorder.warn)
+    recorder.ran(component, on: loaded.model.backend, reason: last ?? Self.reason(key.choice))
+    return outputs
+  }
+
+  /// Forgets the models of some components; predictions in progress finish first.
+  func unload(_ components: Set<Component>) async {
+    await store.remove { components.contains($0.component) }
+  }
+
+  private func load(_ key: Key, recorder: RunRecorder) async throws -> Loaded {
+    let package = try bundle.package(key.component)
+    let row = try bundle.descriptor.component(key.component)
+    let clock = ContinuousClock()
+    let start = clock.now
+    defer { recorder.addLoad(clock.now - start) }
+    return try await store.value(key) { [makeBackend] in
+      let notices = Locked<(last: String?, fresh: [String])>((nil, []))
+      let backend = makeBackend(key.choice) { text in
+        notices.withLock { $0 = (text, $0.fresh + [text]) }
+      }
+      try backend.checkAvailability()
+      let model = try backend.load(package, units: key.units)
+      try Self.checkNames(model.description, row, key.component)
+      return Loaded(model: model, notices: notices)
+    }
+  }
+
+  private static func reason(_ choice: BackendChoice) -> String {
+    switch choice {
+    case .coreml, .mlx: "asked for"
+    case .auto where CoreMLPlatform.isApples: "auto: Core ML is available"
+    case .auto: "auto: Core ML exists on Apple's systems only; the portable one is for tests"
+    }
+  }
+
+  /// The package must offer the names that `bundle.json` lists.
+  private static func checkNames(
+    _ description: ModelDescription, _ row: BundleDescriptor.ComponentRow, _ component: Component
+  ) throws {
+    for (kind, listed, found) in [
+      ("inputs", row.inputs.map(\.name), description.inputs.map(\.name)),
+      ("outputs", row.outputs.map(\.name), description.outputs.map(\.name)),
+    ] where listed.sorted() != found.sorted() {
+      throw PipelineError.featureMismatch(
+        component: component, kind: kind, listed: listed.sorted(), found: found.sorted())
+    }
+  }
+
+  private static func converted(
+    _ tensor: Tensor, to dtype: String?, component: Component, name: String
+  ) throws -> Tensor {
+    guard let type = dtype.flatMap(ElementType.init(rawValue:)), type != tensor.elementType else { return tensor }
+    let converted = try tensor.converted(to: type)
+    if type == .float16, tensor.elementType == .float32 {
+      let largest = tensor.floats().reduce(Float(0)) { max($0, $1.magnitude) }
+      // Half the distance to the next value above 65504 rounds to infinity.
+      guard largest < 65520 else {
+        throw PipelineError.float16Overflow(component: component, input: name, largest: largest)
+      }
+    }
+    return converted
+  }
+
+  private static func checkFinite(
+    _ tensor: Tensor, _ component: Component, _ backend: BackendKind, _ name: String
+  ) throws {
+    guard tensor.elementType.isFloatingPoint else { return }
+    let bad = tensor.floats().reduce(0) { $0 + ($1.isFinite ? 0 : 1) }
+    guard bad == 0 else {
+      throw PipelineError.notFinite(component: component, backend: backend, output: name, count: bad)
+    }
+  }
+}
+
+extension [String: Tensor] {
+  /// An output in float32, of the shape that the bundle lists.
+  func float32(_ name: String, _ component: Component, _ bundle: BundleDescriptor) throws -> Tensor {
+    let shape = try bundle.component(component).output(name)?.shape
+    guard let tensor = self[name], let shape else {
+      throw PipelineError.featureMismatch(
+        component: component, kind: "outputs", listed: [name], found: keys.sorted())
+    }
+    guard tensor.shape == shape else {
+      throw PipelineError.shapeMismatch(
+        what: "\(component.rawValue)'s output '\(name)'", expected: shape, actual: tensor.shape)
+    }
+    return try tensor.converted(to: .float32)
+  }
+}

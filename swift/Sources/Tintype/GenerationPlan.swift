@@ -1,0 +1,74 @@
+/// A checked request: the settings, the initial noise (float32 [1, C, h, w]) and what runs each stage.
+struct GenerationPlan: Sendable {
+  let settings: GenerationSettings
+  let latents: Tensor
+  let backend: PerStage<BackendChoice>
+  let units: PerStage<ComputeUnits>
+
+  /// Whether the negative prompt is run: at guidance 1 or less it has no influence.
+  var isGuided: Bool { settings.guidanceScale > 1 }
+
+  /// Throws `RequestError`, naming the value and what would do.
+  init(_ request: GenerationRequest, bundle: BundleDescriptor, configuration: PipelineConfiguration) throws {
+    let steps = request.steps ?? bundle.defaults.steps
+    let most = bundle.schedule.trainTimesteps
+    guard (1...most).contains(steps) else {
+      throw RequestError.steps(steps, most: most, modelDefault: bundle.defaults.steps)
+    }
+    let guidance = request.guidanceScale ?? bundle.defaults.guidanceScale
+    guard guidance.isFinite, guidance >= 0, Float(guidance).isFinite else {
+      throw RequestError.guidanceScale(guidance)
+    }
+    try Self.check(size: request.size, bundle: bundle)
+    let seed: Int?
+    if let given = request.initialLatents {
+      seed = nil
+      latents = try Self.checked(latents: given, shape: bundle.latent.shape)
+    } else {
+      let used = try Self.checked(seed: request.seed)
+      seed = Int(used)
+      latents = try Self.noise(seed: used, shape: bundle.latent.shape)
+    }
+    settings = GenerationSettings(
+      prompt: request.prompt, negativePrompt: request.negativePrompt, steps: steps, guidanceScale: guidance,
+      seed: seed, width: bundle.size.width, height: bundle.size.height,
+      useT5: request.useT5 && bundle.components[Component.textEncoder3.rawValue] != nil, model: bundle.name,
+      precision: bundle.precision)
+    backend = request.backend ?? configuration.backend
+    units = request.units ?? configuration.units
+  }
+
+  /// NumPy's `RandomState(seed).standard_normal(shape)`, rounded to float32.
+  static func noise(seed: UInt32, shape: [Int]) throws -> Tensor {
+    var random = NumPyRandom(seed: seed)
+    return try Tensor(shape: shape, floats: random.normals(shape.reduce(1, *)).map { Float($0) })
+  }
+
+  private static func checked(seed: Int?) throws -> UInt32 {
+    guard let seed else { return UInt32.random(in: .min ... .max) }
+    guard let exact = UInt32(exactly: seed) else { throw RequestError.seed(seed) }
+    return exact
+  }
+
+  private static func check(size: ImageSize?, bundle: BundleDescriptor) throws {
+    guard let size else { return }
+    for (side, value) in [("width", size.width), ("height", size.height)] {
+      guard value > 0, value.isMultiple(of: RequestError.sideMultiple) else {
+        throw RequestError.sizeMultiple(side: side, value: value)
+      }
+    }
+    guard size == bundle.size else {
+      throw RequestError.sizeMismatch(requested: size, model: bundle.name, own: bundle.size)
+    }
+  }
+
+  private static func checked(latents: Tensor, shape: [Int]) throws -> Tensor {
+    guard latents.elementType.isFloatingPoint else { throw RequestError.latentsType(latents.elementType) }
+    guard latents.shape == shape else { throw RequestError.latentsShape(expected: shape, actual: latents.shape) }
+    // The loop works in float32, whatever was given.
+    let copy = try latents.converted(to: .float32)
+    let bad = copy.floats().filter { !$0.isFinite }.count
+    guard bad == 0 else { throw RequestError.latentsNotFinite(count: bad) }
+    return copy
+  }
+}

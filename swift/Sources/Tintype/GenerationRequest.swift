@@ -1,0 +1,58 @@
+/// What one run wants. Nil takes the bundle's default.
+public struct GenerationRequest: Sendable {
+  /// May be empty.
+  public var prompt: String
+  /// What the picture should not show; without influence at guidance 1 or less.
+  public var negativePrompt: String
+  /// Euler steps, 1 … the schedule's training timesteps.
+  public var steps: Int?
+  /// How strongly the prompt is followed, at least 0; 1 or less leaves the negative prompt out.
+  public var guidanceScale: Double?
+  /// 0 … 2³²−1. Nil draws one, which the result's settings report.
+  public var seed: Int?
+  /// A bundle has one size, so this only checks.
+  public var size: ImageSize?
+  /// Initial noise, float [1, C, h, w], instead of a seed.
+  public var initialLatents: Tensor?
+  /// Which engine runs each stage; nil: what the pipeline's configuration says.
+  public var backend: PerStage<BackendChoice>?
+  /// What Core ML may use in each stage; nil: what the pipeline's configuration says.
+  public var units: PerStage<ComputeUnits>?
+  /// False runs as if the bundle had no T5.
+  public var useT5: Bool
+
+  public init(
+    _ prompt: String, negativePrompt: String = "", steps: Int? = nil, guidanceScale: Double? = nil, seed: Int? = nil,
+    size: ImageSize? = nil, initialLatents: Tensor? = nil, backend: PerStage<BackendChoice>? = nil,
+    units: PerStage<ComputeUnits>? = nil, useT5: Bool = true
+  ) {
+    self.prompt = prompt
+    self.negativePrompt = negativePrompt
+    self.steps = steps
+    self.guidanceScale = guidanceScale
+    self.seed = seed
+    self.size = size
+    self.initialLatents = initialLatents
+    self.backend = backend
+    self.units = units
+    self.useT5 = useT5
+  }
+}
+
+/// One value for all stages of a run, with exceptions: `.all(.auto)`, `.all(.mlx).with(.vae, .coreml)`.
+public struct PerStage<Value: Sendable & Equatable>: Sendable, Equatable {
+  private let common: Value
+  private var exceptions: [Stage: Value] = [:]
+
+  public static func all(_ value: Value) -> PerStage { PerStage(common: value) }
+
+  public func with(_ stage: Stage, _ value: Value) -> PerStage {
+    var copy = self
+    copy.exceptions[stage] = value
+    return copy
+  }
+
+  public subscript(stage: Stage) -> Value { exceptions[stage] ?? common }
+
+  private init(common: Value) { self.common = common }
+}

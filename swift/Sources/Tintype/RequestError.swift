@@ -1,0 +1,43 @@
+/// A value of a request that cannot be used; each case holds it, the description adds what would do.
+public enum RequestError: Error, Equatable, Sendable {
+  case steps(Int, most: Int, modelDefault: Int)
+  case guidanceScale(Double)
+  case seed(Int)
+  /// A side that 16 (the VAE's 8 times the patch's 2) does not divide.
+  case sizeMultiple(side: String, value: Int)
+  case sizeMismatch(requested: ImageSize, model: String, own: ImageSize)
+  case latentsShape(expected: [Int], actual: [Int])
+  case latentsType(ElementType)
+  case latentsNotFinite(count: Int)
+
+  static let sideMultiple = 16
+}
+
+extension RequestError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .steps(let value, let most, let modelDefault):
+      "steps is \(value), expected an integer from 1 to \(most); \(modelDefault) is this model's default"
+    case .guidanceScale(let value):
+      "guidance_scale is \(value), expected a number of at least 0 (1 or less: no guidance)"
+    case .seed(let value):
+      "seed is \(value), expected an integer from 0 to \(UInt32.max); leave it out for a random one"
+    case .sizeMultiple(let side, let value):
+      "\(side) is \(value), expected a multiple of \(Self.sideMultiple), such as \(Self.nearest(value))"
+    case .sizeMismatch(let requested, let model, let own):
+      "size is \(requested), but the model \(model) was converted for \(own): "
+        + "leave size out, or convert the model again with --size \(requested)"
+    case .latentsShape(let expected, let actual):
+      "latents have shape \(actual), expected a float array of shape \(expected)"
+    case .latentsType(let type):
+      "latents are \(type.rawValue), expected float16, float32 or float64"
+    case .latentsNotFinite(let count):
+      "latents hold \(count) NaN or infinite values, expected finite ones only"
+    }
+  }
+
+  private static func nearest(_ side: Int) -> Int {
+    let step = Double(sideMultiple)
+    return max(sideMultiple, Int(exactly: (Double(side) / step).rounded() * step) ?? sideMultiple)
+  }
+}

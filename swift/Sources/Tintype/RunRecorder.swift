@@ -1,0 +1,62 @@
+/// What one run collects beside its picture: seconds, which backend ran what, warnings.
+final class RunRecorder: Sendable {
+  private struct State {
+    var timings = Timings()
+    var runs: [Stage: [(backend: BackendKind, reason: String)]] = [:]
+    var warnings: [String] = []
+  }
+  private let state = Locked(State())
+
+  /// Adds the seconds of `work`, less those that it spent loading models.
+  func time<Value: Sendable>(
+    _ part: WritableKeyPath<Timings, Double> & Sendable, _ work: @Sendable () async throws -> Value
+  ) async rethrows -> (value: Value, seconds: Double) {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let loaded = state.withLock { $0.timings.load }
+    let value = try await work()
+    let elapsed = (clock.now - start).seconds
+    let seconds = state.withLock { state in
+      let seconds = max(0, elapsed - (state.timings.load - loaded))
+      state.timings[keyPath: part] += seconds
+      return seconds
+    }
+    return (value, seconds)
+  }
+
+  func addLoad(_ duration: Duration) {
+    state.withLock { $0.timings.load += duration.seconds }
+  }
+
+  func ran(_ component: Component, on backend: BackendKind, reason: String) {
+    state.withLock { state in
+      let known = state.runs[component.stage]?.contains { $0.backend == backend && $0.reason == reason } ?? false
+      if !known { state.runs[component.stage, default: []].append((backend, reason)) }
+    }
+  }
+
+  /// Each text once.
+  func warn(_ text: String) {
+    state.withLock { if !$0.warnings.contains(text) { $0.warnings.append(text) } }
+  }
+
+  var timings: Timings { state.withLock(\.timings) }
+  var warnings: [String] { state.withLock(\.warnings) }
+
+  /// Which backend ran each stage so far, and why.
+  var stages: [Stage: StageRun] {
+    state.withLock(\.runs).mapValues { rows in
+      StageRun(
+        backend: unique(rows.map(\.backend.rawValue)).joined(separator: "+"),
+        reason: unique(rows.map(\.reason)).joined(separator: "; "))
+    }
+  }
+
+  private func unique(_ texts: [String]) -> [String] {
+    texts.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  }
+}
+
+extension Duration {
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
