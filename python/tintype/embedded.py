@@ -11,10 +11,10 @@ import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+from ._bridge import VERSION
 from .bundle import Bundle, Defaults
 from .errors import BundleError, ConversionError
 from .names import BUNDLE_FILE
@@ -100,10 +100,7 @@ def _publish(made: Path, target: Path) -> None:
 def _key(source: Path) -> str:
     """Hash of the checkpoint's files and of the release that converts them."""
     digest = hashlib.sha256()
-    try:
-        digest.update(version("tintype").encode())
-    except PackageNotFoundError:  # run from the sources
-        digest.update(b"sources")
+    digest.update(VERSION.encode())
     for file in sorted(p for p in source.rglob("*") if p.is_file()):
         digest.update(file.relative_to(source).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(file.read_bytes()).digest())

@@ -25,11 +25,21 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the backend is not available on t
 Environment: TINTYPE_CACHE names the folder for converted models, TINTYPE_DEBUG=1 shows tracebacks."""
 
 
+def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        click.echo(f"tintype {__version__}")
+        context.exit()
+
+
 @click.group(
     epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
 @click.option("--debug", is_flag=True, envvar="TINTYPE_DEBUG", help="Show tracebacks of errors.")
-@click.version_option(package_name="tintype", prog_name="tintype", message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+)
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
     """Draw pictures with diffusion transformers on Core ML or MLX, and convert models for both."""

@@ -38,6 +38,8 @@ def backends(as_json: bool) -> None:
 
 def _details(details: Any) -> str:
     def text(value: Any) -> str:
+        if isinstance(value, dict):
+            value = list(value.values())
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
     return "; ".join(f"{k.replace('_', ' ')} {text(v)}" for k, v in details.items() if k != "name")
