@@ -44,6 +44,8 @@ class VAEConfig:
         read.choice("_class_name", ("AutoencoderKL",))
         read.choice("act_fn", ("silu",), "silu")
         channels, groups = read.counts("block_out_channels"), read.count("norm_num_groups", default=32)
+        if not channels:
+            read.fail("block_out_channels", channels, "at least one stage")
         for width in channels:
             read.divides("block_out_channels", width, groups, "norm_num_groups")
         for key, kind in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")):
