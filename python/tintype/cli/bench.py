@@ -1,0 +1,46 @@
+"""`tintype bench`: measure this machine, or the embedded model, and print a table."""
+
+import click
+
+from .output import backend_option, echo_json, progress_bar
+
+__all__ = ["bench"]
+
+SUITES = ("demo",)
+
+
+@click.command(short_help="Measure accuracy or speed.")
+@click.option(
+    "--suite",
+    type=click.Choice(SUITES),
+    default=SUITES[0],
+    show_default=True,
+    help="demo: does the embedded model draw what it is told, in float16 and in float32?",
+)
+@click.option(
+    "--count", type=click.IntRange(10, 1000), default=200, show_default=True, help="Prompts to draw."
+)
+@click.option("--steps", type=click.IntRange(1, 1000), default=12, show_default=True, help="Denoising steps.")
+@backend_option
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+def bench(suite: str, count: int, steps: int, backend: str, quiet: bool, as_json: bool) -> None:
+    """Run a benchmark suite.
+
+    \b
+    tintype bench --suite demo
+    tintype bench --suite demo --count 50 --json
+    """
+    from ..bench import run_demo
+
+    with progress_bar(quiet) as progress:
+        report = run_demo(
+            count,
+            steps=steps,
+            backend=backend,
+            on_image=lambda precision, done, total: progress(f"drawing ({precision})", done, total),
+        )
+    if as_json:
+        echo_json(report.to_json())
+    else:
+        click.echo(report.text())
