@@ -77,3 +77,47 @@ def sd3_pipeline(sd3: Bundle) -> Pipeline:
 def demo_pipeline(demo: Bundle) -> Pipeline:
     """The demo model on the MLX engine."""
     return Pipeline.load(demo, backend="mlx")
+
+
+@pytest.fixture(scope="session")
+def small_weight() -> np.ndarray[Any, Any]:
+    """The weight [64, 3] of `small_package`."""
+    return np.random.default_rng(3).standard_normal((64, 3)).astype(np.float16)
+
+
+@pytest.fixture(scope="session")
+def small_package(tmp_path_factory: pytest.TempPathFactory, small_weight: Any) -> pathlib.Path:
+    """A package that coremltools wrote: y = relu(linear(x)), float16 [2, 3] → [2, 64]."""
+    import coremltools as ct
+    from coremltools.converters.mil import Builder
+
+    @Builder.program(
+        input_specs=[Builder.TensorSpec((2, 3), ct.converters.mil.mil.types.fp16)],
+        opset_version=ct.target.iOS17,
+    )
+    def program(x: Any) -> Any:
+        linear = Builder.linear(x=x, weight=small_weight, bias=np.zeros(64, np.float16))
+        return Builder.relu(x=linear, name="y")
+
+    model = ct.convert(program, minimum_deployment_target=ct.target.iOS17)
+    model.author = "Zoë"
+    model.user_defined_metadata["key"] = "value"
+    path = tmp_path_factory.mktemp("packages") / "small.mlpackage"
+    model.save(str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def identity_package(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A package that returns its input: float32 [2, 3]."""
+    import coremltools as ct
+    from coremltools.converters.mil import Builder
+
+    @Builder.program(input_specs=[Builder.TensorSpec((2, 3))], opset_version=ct.target.iOS17)
+    def program(x: Any) -> Any:
+        return Builder.identity(x=x, name="y")
+
+    model = ct.convert(program, compute_precision=ct.precision.FLOAT32, pass_pipeline=ct.PassPipeline.EMPTY)
+    path = tmp_path_factory.mktemp("packages") / "identity.mlpackage"
+    model.save(str(path))
+    return path

@@ -7,7 +7,7 @@ runtime around Core ML ("coreml"). They are opened on first use and stay open un
 import json
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,17 +65,18 @@ def check_units(units: str) -> int:
 
 
 class Runtimes:
-    """Opens libraries once, and remembers which models Core ML could not run."""
+    """Opens libraries once, and remembers which models Core ML could not run.
 
-    def __init__(self, libraries: Mapping[str, Library]) -> None:
+    `apple` says whether this is one of Apple's systems, where "auto" looks for Core ML at all.
+    """
+
+    def __init__(self, libraries: Mapping[str, Library], *, apple: bool = sys.platform == "darwin") -> None:
         self._libraries = dict(libraries)
+        self._apple = apple
         self._opened: dict[str, _bridge.Runtime] = {}
         self._lock = threading.Lock()
         #: (resolved path, units) → why Core ML did not run that model.
         self.verdicts: dict[tuple[str, str], str] = {}
-
-    def names(self) -> Iterable[str]:
-        return self._libraries.keys()
 
     def open(self, backend: str) -> _bridge.Runtime:
         """The runtime of `backend`; BackendUnavailable with reason and remedy if no model can run on it."""
@@ -115,12 +116,14 @@ class Runtimes:
         Apple's Core ML goes first where it exists. The portable Core ML of Linux is never chosen: it runs the
         same engine as "mlx", by a longer way.
         """
+        if not self._apple:
+            return [names.MLX], "Core ML exists on Apple's systems only"
         info = self.info(names.COREML)
-        if info.available and info.is_apples:
-            return [names.COREML, names.MLX], "Core ML is available"
-        if info.available:
-            return [names.MLX], "Core ML exists on Apple's systems only; the portable one is for tests"
-        return [names.MLX], f"Core ML is not available: {info.reason}"
+        if not info.available:
+            return [names.MLX], f"Core ML is not available: {info.reason}"
+        if not info.is_apples:
+            return [names.MLX], "this Core ML is not Apple's"
+        return [names.COREML, names.MLX], "Core ML is available"
 
 
 def _installed() -> Runtimes:

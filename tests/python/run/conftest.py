@@ -40,5 +40,6 @@ def runtimes(fake_library: pathlib.Path) -> Runtimes:
         {
             "mlx": Library(fake_library, "fake_mlx_api"),
             "coreml": Library(fake_library, "fake_coreml_api"),
-        }
+        },
+        apple=True,
     )

@@ -41,16 +41,19 @@ def test_auto_takes_apples_core_ml(runtimes: Runtimes, package) -> None:
 
 
 def test_auto_never_takes_the_portable_core_ml(fake_library: pathlib.Path, package) -> None:
+    libraries = {name: Library(fake_library, f"fake_{name}_api") for name in ("mlx", "coreml")}
+    model = quietly(lambda: load_with(Runtimes(libraries, apple=False), package("plain"), "auto", "all"))
+    assert (model.backend, model.reason) == ("mlx", "auto: Core ML exists on Apple's systems only")
     # A Core ML that does not say "apple": the table that describes itself as MLX's.
-    runtimes = Runtimes({name: Library(fake_library, "fake_mlx_api") for name in ("mlx", "coreml")})
-    model = quietly(lambda: load_with(runtimes, package("plain"), "auto", "all"))
-    assert model.backend == "mlx"
-    assert "Apple's systems only" in model.reason
+    libraries["coreml"] = Library(fake_library, "fake_mlx_api")
+    model = quietly(lambda: load_with(Runtimes(libraries, apple=True), package("plain"), "auto", "all"))
+    assert (model.backend, model.reason) == ("mlx", "auto: this Core ML is not Apple's")
 
 
 def test_auto_says_why_core_ml_is_out(fake_library: pathlib.Path, package) -> None:
     runtimes = Runtimes(
-        {"mlx": Library(fake_library, "fake_mlx_api"), "coreml": Library(fake_library, "fake_absent_api")}
+        {"mlx": Library(fake_library, "fake_mlx_api"), "coreml": Library(fake_library, "fake_absent_api")},
+        apple=True,
     )
     model = quietly(lambda: load_with(runtimes, package("plain"), "auto", "all"))
     assert model.backend == "mlx"
