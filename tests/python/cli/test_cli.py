@@ -1,0 +1,257 @@
+"""The command line as a user meets it: output, exit codes, one line for every error."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tintype.bundle import Bundle
+from tintype.cli.app import run_command
+from tintype.pipeline import read_parameters
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINTYPE_CACHE", str(tmp_path_factory.getbasetemp() / "cli-cache"))
+
+
+def tintype(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from tintype.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def test_help_is_quick_and_light() -> None:
+    code = "import sys; from tintype.cli import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        seconds.append(time.perf_counter() - started)
+        assert result.returncode == 0
+    assert min(seconds) < 0.3
+    assert "generate" in result.stdout
+    modules = set(result.stdout.splitlines()[-1].split())
+    assert "tintype.cli.app" in modules
+    assert not modules & {"coremltools", "mlx", "numpy", "rich", "PIL", "tokenizers"}
+
+
+@pytest.mark.parametrize("command", ["generate", "convert", "inspect", "backends", "run"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command([command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: tintype {command}")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    import tintype as package
+
+    assert run_command(["--version"]) == 0
+    assert capsys.readouterr().out == f"tintype {package.__version__}\n"
+
+
+def test_generate_with_the_embedded_model(tmp_path: pathlib.Path) -> None:
+    picture = tmp_path / "a.png"
+    result = tintype("generate", "a red circle", "--steps", 2, "--seed", 5, "--backend", "mlx", "-o", picture)
+    assert (result.returncode, result.stderr) == (0, "")
+    first, second = result.stdout.splitlines()
+    assert first == "text_encoder, denoiser, vae on mlx (asked for)"
+    assert second.startswith(f"{picture}: 128x128, 2 steps, guidance 4, seed 5, ")
+    assert read_parameters(picture)["prompt"] == "a red circle"
+
+
+def test_generate_as_json(demo: Bundle, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "a.png"
+    arguments = ["generate", "x", "--model", str(demo.root), "--steps", "1", "--json", "-o", str(picture)]
+    assert (
+        run_command([*arguments, "--negative-prompt", "n", "--guidance-scale", "2", "--size", "128x128"]) == 0
+    )
+    value = json.loads(capsys.readouterr().out)
+    assert value["output"] == str(picture)
+    assert value["settings"] == read_parameters(picture)
+    assert value["settings"]["guidance_scale"] == 2
+    assert value["stages"]["vae"]["backend"] == "mlx"
+    assert value["timings"]["total"] > 0
+
+
+def test_quiet_says_nothing(demo: Bundle, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "a.png"
+    assert (
+        run_command(["generate", "x", "--model", str(demo.root), "--steps=1", "--quiet", f"-o{picture}"]) == 0
+    )
+    assert capsys.readouterr() == ("", "")
+    assert picture.is_file()
+
+
+def test_a_cut_prompt_is_a_warning_line(demo: Bundle, tmp_path: pathlib.Path) -> None:
+    picture = tmp_path / "a.png"
+    prompt = "red " * 22 + "blue"
+    result = tintype("generate", prompt, "--model", demo.root, "--steps", 1, "--quiet", "-o", picture)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr == (
+        "tintype: warning: the prompt is longer than the 24 tokens that CLIP reads; "
+        "this part was cut: 'blue'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["generate", "x", "--steps", "0"], 2, "steps is 0, expected an integer from 1 to 1000"),
+        (["generate", "x", "--size", "100x128"], 2, "width is 100, expected a multiple of 16"),
+        (["generate", "x", "--size", "big"], 2, "'big' is not WIDTHxHEIGHT in pixels, such as 1024x768"),
+        (["generate", "x", "--seed", "-1"], 2, "seed is -1, expected an integer from 0 to 4294967295"),
+        (["generate", "x", "--backend", "tpu"], 2, "'tpu' is not one of 'auto', 'coreml', 'mlx'"),
+        (["generate", "x", "-o", "a.xyz"], 2, "a.xyz has no suffix of an image format: name it with .png"),
+        (["generate"], 2, "Missing argument 'PROMPT'. (see `tintype generate --help`)"),
+        (["generate", "x", "--model", "nothing"], 1, "there is no bundle at nothing: convert a model"),
+        (["convert", "nothing", "-o", "b"], 1, "nothing"),
+        (["inspect", "nothing"], 1, "there is nothing at nothing: name a bundle or an .mlpackage"),
+        (["run", "nothing", "-o", "a.npz"], 1, "there is no model at nothing"),
+        (["run", "nothing", "--input", "x", "-o", "a.npz"], 2, "--input is 'x', expected NAME=FILE.npy"),
+        (
+            ["run", "nothing", "--input", "x=no.npy", "-o", "a.npz"],
+            2,
+            "no.npy cannot be read as an .npy file",
+        ),
+        (["paint"], 2, "No such command 'paint'"),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("tintype: error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_absent_backend_has_its_own_code(
+    capsys: pytest.CaptureFixture[str], demo: Bundle, monkeypatch
+) -> None:
+    from tintype.errors import BackendUnavailable
+
+    def refuse(*arguments: object) -> None:
+        raise BackendUnavailable('backend "coreml" is not available: no Swift; install it')
+
+    monkeypatch.setattr("tintype.pipeline.stages.load_model", refuse)
+    assert run_command(["generate", "x", "--model", str(demo.root), "--backend", "coreml"]) == 3
+    assert capsys.readouterr().err == (
+        'tintype: error: backend "coreml" is not available: no Swift; install it\n'
+    )
+
+
+def test_a_bug_is_one_line_too_unless_debugged(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("tintype.run.backends", fail)
+    assert run_command(["backends"]) == 1
+    assert capsys.readouterr().err == (
+        "tintype: error: internal error (ZeroDivisionError: division by zero); --debug shows where\n"
+    )
+    assert run_command(["--debug", "backends"]) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_interruption(demo: Bundle, tmp_path: pathlib.Path) -> None:
+    code = (
+        "import threading, _thread; from tintype.cli import main; "
+        "threading.Timer(1.5, _thread.interrupt_main).start(); main()"
+    )
+    picture = tmp_path / "a.png"
+    arguments = ["generate", "x", "--model", str(demo.root), "--steps", "1000", "-o", str(picture)]
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert result.returncode == 130
+    assert result.stderr.strip().splitlines()[-1] == "tintype: error: interrupted"
+    assert "Traceback" not in result.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_reader_that_goes_away(sd3: Bundle) -> None:
+    command = (
+        f"{sys.executable} -c 'from tintype.cli import main; main()' inspect --json {sd3.root} | head -1"
+    )
+    result = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("{\n", "")
+
+
+def test_convert_then_inspect(
+    data: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "b"
+    options = ["--components", "text_encoder, denoiser", "--batch", "2", "--precision", "float32"]
+    assert run_command(["convert", str(data / "sd3-medium-tiny"), "-o", str(bundle), *options]) == 0
+    assert capsys.readouterr().out.startswith(f"{bundle}: sd3, float32, 128x128, 3 components, ")
+    assert run_command(["inspect", str(bundle), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert list(value["components"]) == ["text_encoder", "modulation", "denoiser"]
+    denoiser = value["components"]["denoiser"]
+    assert denoiser["inputs"][0] == {"name": "latent", "dtype": "float32", "shape": [2, 16, 16, 16]}
+    assert denoiser["parameters"] > 250_000
+    assert denoiser["weight_bytes"] > 1_000_000
+    assert denoiser["op_count"] == sum(denoiser["ops"].values()) > 100
+    assert run_command(["convert", str(data / "sd3-medium-tiny"), "-o", str(bundle), *options]) == 1
+    assert "exists: choose another output, or allow it to be overwritten" in capsys.readouterr().err
+    assert (
+        run_command(["convert", str(data / "sd3-medium-tiny"), "-o", str(bundle), "--overwrite", "--quiet"])
+        == 0
+    )
+    assert capsys.readouterr() == ("", "")
+
+
+def test_inspect_for_people(
+    sd3: Bundle, small_package: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["inspect", str(sd3.root)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("sd3-medium-tiny: sd3, float32, 128x128, target gpu\n")
+    assert "latent float32 [1, 16, 16, 16]" in out
+    assert "tokenizer_3: t5_unigram, 77 tokens" in out
+    assert run_command(["inspect", str(small_package)]) == 0
+    out = capsys.readouterr().out
+    assert "main: 2 ops (1 linear, 1 relu)" in out
+    assert "input  x float16 [2, 3]" in out
+    assert run_command(["inspect", str(small_package), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["functions"]["main"]["ops"] == {"linear": 1, "relu": 1}
+
+
+def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["backends"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["coreml", "mlx"]
+    assert run_command(["backends", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [set(row) for row in rows] == [{"name", "available", "reason", "details"}] * 2
+    assert rows[1]["available"]
+
+
+def test_run_any_package(
+    small_package: pathlib.Path,
+    small_weight: np.ndarray,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    x = np.asarray([[1, 2, 3], [4, 5, 6]], np.float16)
+    np.save(tmp_path / "x.npy", x)
+    output = tmp_path / "o.npz"
+    assert run_command(["run", str(small_package), f"--input=x={tmp_path / 'x.npy'}", "-o", str(output)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == ["y: float16 [2, 64]", str(output)]
+    expected = np.maximum(x.astype(np.float32) @ small_weight.astype(np.float32).T, 0)
+    np.testing.assert_allclose(np.load(output)["y"], expected, rtol=2e-3, atol=2e-2)
+    np.save(tmp_path / "x.npy", x.astype(np.float32))
+    assert run_command(["run", str(small_package), f"--input=x={tmp_path / 'x.npy'}", "-o", str(output)]) == 1
+    assert "float32" in capsys.readouterr().err
