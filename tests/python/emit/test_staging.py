@@ -1,0 +1,109 @@
+"""A folder that appears complete or not at all."""
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tintype.emit.staging import staged_folder
+from tintype.errors import ConversionError
+
+
+def hidden(folder: Path) -> list[str]:
+    return [p.name for p in folder.iterdir() if p.name.startswith(".")]
+
+
+def write(output: Path, text: str, *, overwrite: bool = False) -> None:
+    with staged_folder(output, overwrite=overwrite) as stage:
+        (stage / "bundle.json").write_text(text)
+        assert not (output / "bundle.json").exists() or overwrite
+
+
+def test_appears_when_complete(tmp_path: Path) -> None:
+    output = tmp_path / "deep" / "bundle"
+    write(output, "new")
+    assert (output / "bundle.json").read_text() == "new"
+    assert hidden(output.parent) == []
+    assert stat.S_IMODE(output.stat().st_mode) & 0o700 == 0o700
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert output.stat().st_mode == plain.stat().st_mode
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_any_exception_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    def stop() -> None:
+        with staged_folder(tmp_path / "bundle", overwrite=False) as stage:
+            (stage / "half").write_text("made")
+            raise error
+
+    with pytest.raises(error):
+        stop()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_output_needs_overwrite(tmp_path: Path) -> None:
+    write(tmp_path / "bundle", "old")
+    with pytest.raises(ConversionError, match=r"bundle exists: choose another output, or .*overwrite"):
+        write(tmp_path / "bundle", "new")
+    assert (tmp_path / "bundle" / "bundle.json").read_text() == "old"
+    write(tmp_path / "bundle", "new", overwrite=True)
+    assert (tmp_path / "bundle" / "bundle.json").read_text() == "new"
+    assert hidden(tmp_path) == []
+
+
+def test_failed_overwrite_keeps_the_old_one(tmp_path: Path) -> None:
+    write(tmp_path / "bundle", "old")
+    with pytest.raises(RuntimeError), staged_folder(tmp_path / "bundle", overwrite=True):
+        raise RuntimeError
+    assert (tmp_path / "bundle" / "bundle.json").read_text() == "old"
+
+
+def test_only_bundles_and_empty_folders_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    write(tmp_path / "photos", "fine")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letter").touch()
+    with pytest.raises(ConversionError, match="home is not a Tintype bundle, so it is not overwritten"):
+        write(tmp_path / "home", "new", overwrite=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConversionError, match="file is not a Tintype bundle"):
+        write(tmp_path / "file", "new", overwrite=True)
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    dead = tmp_path / ".bundle.tintype-dead"
+    dead.mkdir()
+    (dead / "weights").touch()
+    other = tmp_path / ".other.tintype-dead"
+    other.mkdir()
+    write(tmp_path / "bundle", "new")
+    assert hidden(tmp_path) == [".other.tintype-dead"]
+
+
+def test_a_running_conversion_is_left_alone(tmp_path: Path) -> None:
+    live = tmp_path / ".bundle.tintype-live"
+    live.mkdir()
+    handle = os.open(live, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    write(tmp_path / "bundle", "new")
+    assert live.is_dir()
+    os.close(handle)
+
+
+def test_an_old_bundle_that_was_moved_aside_comes_back(tmp_path: Path) -> None:
+    """Killed between the two renames of an overwrite."""
+    aside = tmp_path / ".bundle.tintype-replaced"
+    aside.mkdir()
+    (aside / "bundle.json").write_text("old")
+    with pytest.raises(ConversionError, match="exists"):
+        write(tmp_path / "bundle", "new")
+    assert (tmp_path / "bundle" / "bundle.json").read_text() == "old"
+
+
+def test_unwritable_parent(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConversionError, match=r"cannot write to .*file \(.*\): choose another output folder"):
+        write(tmp_path / "file" / "bundle", "new")
