@@ -48,8 +48,12 @@ void raise_call(const tt_api& api, tt_status status, char* error) {
   raise_status(status, message);
 }
 
-void raise_invalid(const std::string& message) { raise_status(TT_ERROR_INVALID_ARGUMENT, message); }
+void raise_invalid(const std::string& message) {
+  raise_status(TT_ERROR_INVALID_ARGUMENT, message);
+}
 
-void raise_unavailable(const std::string& message) { raise_status(TT_ERROR_UNAVAILABLE, message); }
+void raise_unavailable(const std::string& message) {
+  raise_status(TT_ERROR_UNAVAILABLE, message);
+}
 
 }  // namespace tintype

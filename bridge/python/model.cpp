@@ -45,7 +45,9 @@ void drop(std::shared_ptr<LoadedModel>& model) {
 
 using Function = std::optional<std::string>;
 
-const char* pointer(const Function& function) { return function ? function->c_str() : nullptr; }
+const char* pointer(const Function& function) {
+  return function ? function->c_str() : nullptr;
+}
 
 class Model {
  public:

@@ -75,7 +75,8 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     except Exception as error:
-        return _report(error, "--debug" in given or bool(os.environ.get("TINTYPE_DEBUG")))
+        wanted = os.environ.get("TINTYPE_DEBUG", "").lower() not in ("", "0", "false", "no")
+        return _report(error, wanted or "--debug" in given)
     return result if isinstance(result, int) else 0
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import click
 
 from ..names import SELECTABLE_COMPONENTS
-from .output import SIZE, bytes_text, progress_bar
+from .output import bytes_text, progress_bar, size_option
 
 __all__ = ["convert"]
 
@@ -22,7 +22,7 @@ __all__ = ["convert"]
     help="Folder to make. It appears complete or not at all.",
 )
 @click.option("--precision", type=click.Choice(["float16", "float32"]), default="float16", show_default=True)
-@click.option("--size", type=SIZE, help="Picture size in pixels. [default: the checkpoint's]")
+@size_option("Picture size in pixels. [default: the checkpoint's]")
 @click.option(
     "--components",
     metavar="A,B",

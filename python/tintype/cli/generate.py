@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import SIZE, backend_option, echo_json, progress_bar, units_option
+from .output import backend_option, echo_json, progress_bar, size_option, units_option
 
 if TYPE_CHECKING:
     from ..pipeline import GenerationResult
@@ -29,7 +29,7 @@ __all__ = ["generate"]
     help="How strongly the prompt is followed; 1 or less: without guidance. [default: the model's]",
 )
 @click.option("--seed", type=int, help="0 to 4294967295. [default: a random one, which is printed]")
-@click.option("--size", type=SIZE, help="Must be the model's size. [default: the model's]")
+@size_option("Must be the model's size. [default: the model's]")
 @backend_option
 @units_option
 @click.option("--no-t5", is_flag=True, help="Run as if the model had no T5 text encoder.")

@@ -4,42 +4,42 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from ..names import BACKENDS, COMPUTE_UNITS
 
 __all__ = [
-    "SIZE",
     "backend_option",
     "bytes_text",
     "count_text",
     "echo_json",
     "progress_bar",
+    "size_option",
     "table",
     "units_option",
 ]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: Called with (what is being done, how much of it is done, how much there is).
 Progress = Callable[[str, float, float], None]
 
 
-class _Size(click.ParamType[tuple[int, int]]):
-    """WIDTHxHEIGHT in pixels."""
-
-    name = "WxH"
-
-    def convert(
-        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
-    ) -> tuple[int, int]:
-        parts = str(value).lower().split("x")
-        if len(parts) != 2 or not all(part.isdecimal() and part.isascii() for part in parts):
-            self.fail(f"{value!r} is not WIDTHxHEIGHT in pixels, such as 1024x768", parameter, context)
-        return int(parts[0]), int(parts[1])
+def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() and part.isascii() for part in parts):
+        raise click.BadParameter(f"{value!r} is not WIDTHxHEIGHT in pixels, such as 1024x768")
+    return int(parts[0]), int(parts[1])
 
 
-SIZE = _Size()
+def size_option(text: str) -> Callable[[F], F]:
+    """`--size WxH`, given to the command as (width, height)."""
+    return click.option("--size", metavar="WxH", callback=_size, help=text)
+
 
 backend_option = click.option(
     "--backend",
