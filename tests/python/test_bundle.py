@@ -1,0 +1,157 @@
+"""bundle.json: the documented example, round trips, and what is refused."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tintype.bundle import Bundle
+from tintype.errors import BundleError
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "bundle_format.md"
+
+
+@pytest.fixture
+def example() -> dict[str, Any]:
+    """The bundle.json of docs/bundle_format.md."""
+    match = re.search(r"```json\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    assert match is not None
+    return dict(json.loads(match[1]))
+
+
+@pytest.fixture
+def folder(example: dict[str, Any], tmp_path: Path) -> Path:
+    """The example as a bundle on disk, with empty packages."""
+    for section in ("components", "tokenizers"):
+        for row in example[section].values():
+            (tmp_path / row["path"]).mkdir()
+    (tmp_path / "bundle.json").write_text(json.dumps(example))
+    return tmp_path
+
+
+def test_documented_example_survives_a_round_trip(example: dict[str, Any]) -> None:
+    bundle = Bundle.from_json(example)
+    assert bundle.to_json() == example
+    assert list(bundle.to_json()) == list(example)
+    assert json.loads(bundle.to_text()) == example
+
+
+def test_read(folder: Path) -> None:
+    bundle = Bundle.read(folder)
+    assert bundle.package_path("denoiser") == folder / "denoiser.mlpackage"
+    assert bundle.tokenizer_path("tokenizer_3") == folder / "tokenizer_3"
+    assert bundle.component("denoiser").input("latent").shape == (1, 16, 16, 16)
+    assert bundle.component("denoiser").output("velocity").dtype == "float16"
+    assert bundle.tokenizers["tokenizer_3"].bos_token_id is None
+    with pytest.raises(BundleError, match="has no 'vae_decoder', only denoiser: convert the model again"):
+        bundle.package_path("vae_decoder")
+    with pytest.raises(BundleError, match="has no 'tokenizer_4'"):
+        bundle.tokenizer_path("tokenizer_4")
+    with pytest.raises(KeyError, match="'image' is not among latent"):
+        bundle.component("denoiser").input("image")
+
+
+def test_keys_of_the_future_are_ignored(example: dict[str, Any]) -> None:
+    future = copy.deepcopy(example) | {"new": 1}
+    future["components"]["denoiser"]["chunks"] = []
+    assert Bundle.from_json(future) == Bundle.from_json(example)
+
+
+Change = Callable[[dict[str, Any]], Any]
+BAD: list[tuple[str, Change, str]] = [
+    ("format", lambda d: d.update(format="zip"), "format is 'zip', expected 'tintype-bundle'"),
+    ("version", lambda d: d.update(format_version=2), "format_version is 2, expected 1: update tintype"),
+    ("no version", lambda d: d.pop("format_version"), "format_version is missing: update tintype"),
+    ("version is true", lambda d: d.update(format_version=True), "format_version is True"),
+    ("family", lambda d: d.update(family="unet"), "family is 'unet', expected one of sd3"),
+    ("size", lambda d: d["size"].update(width=0), r"size\.width is 0, expected an integer of at least 1"),
+    ("size text", lambda d: d["size"].update(width="8"), r"size\.width is '8'"),
+    ("size list", lambda d: d.update(size=[1, 2]), r"size is \[1, 2\], expected an object"),
+    (
+        "scale",
+        lambda d: d["latent"].update(scale=0),
+        r"latent\.scale is 0, expected a finite number other than 0",
+    ),
+    ("infinite", lambda d: d["latent"].update(shift=float("inf")), r"latent\.shift is inf"),
+    ("no latent", lambda d: d.pop("latent"), "latent is missing: convert the model again"),
+    (
+        "schedule",
+        lambda d: d["schedule"].update(kind=[]),
+        r"schedule\.kind is \[\], expected one of flow_match",
+    ),
+    (
+        "absolute",
+        lambda d: d["components"]["denoiser"].update(path="/etc"),
+        r"denoiser\.path is '/etc', expected",
+    ),
+    (
+        "parent",
+        lambda d: d["components"]["denoiser"].update(path="a/../../b"),
+        r"denoiser\.path is 'a/\.\./\.\./b'",
+    ),
+    ("backslash", lambda d: d["tokenizers"]["tokenizer"].update(path="..\\x"), r"tokenizer\.path is "),
+    ("empty", lambda d: d["tokenizers"]["tokenizer"].update(path=""), r"tokenizer\.path is ''"),
+    (
+        "no inputs",
+        lambda d: d["components"]["denoiser"].update(inputs=[]),
+        r"inputs is \[\], expected a non-empty",
+    ),
+    (
+        "shape",
+        lambda d: d["components"]["denoiser"]["inputs"][0].update(shape=[1, -1]),
+        r"components\.denoiser\.inputs\[0\]\.shape is \[1, -1\], expected a list of positive integers",
+    ),
+    (
+        "dtype",
+        lambda d: d["components"]["denoiser"]["outputs"][0].update(dtype="float64"),
+        r"outputs\[0\]\.dtype is 'float64', expected one of float16, float32, int32",
+    ),
+    ("kind", lambda d: d["tokenizers"]["tokenizer"].update(kind="bert"), r"tokenizer\.kind is 'bert'"),
+    ("pad", lambda d: d["tokenizers"]["tokenizer"].update(pad_token_id=-1), r"pad_token_id is -1"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_bad_values_are_named(example: dict[str, Any], change: Change, message: str) -> None:
+    change(example)
+    with pytest.raises(BundleError, match=message):
+        Bundle.from_json(example)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "\udcff"])
+def test_damaged_files(folder: Path, text: str) -> None:
+    (folder / "bundle.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(BundleError, match=r"bundle\.json"):
+        Bundle.read(folder)
+
+
+def test_missing_folders(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"there is no bundle at .*convert a model"):
+        Bundle.read(tmp_path / "none")
+    (folder / "denoiser.mlpackage").rmdir()
+    with pytest.raises(BundleError, match=r"components\.denoiser\.path .* folder is missing: .*convert"):
+        Bundle.read(folder)
+    (folder / "bundle.json").unlink()
+    with pytest.raises(BundleError, match=r"has no bundle\.json, it is no bundle"):
+        Bundle.read(folder)
+
+
+def test_describing_a_bundle_imports_neither_numpy_nor_coremltools(folder: Path) -> None:
+    program = (
+        f"import sys; from tintype.bundle import Bundle; Bundle.read({str(folder)!r}); "
+        "print({'numpy', 'coremltools'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert done.stdout.strip() == "set()"
