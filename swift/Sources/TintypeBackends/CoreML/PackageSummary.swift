@@ -1,0 +1,39 @@
+import TintypeMLX
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// What a package's files say of it, read without any engine: for `tintype inspect`.
+public struct PackageSummary: Sendable {
+  public let specificationVersion: Int
+  public let description: ModelDescription
+  /// How often each op occurs, by function.
+  public let operations: [String: [String: Int]]
+  public let metadata: [String: String]
+  public let weightBytes: Int
+
+  /// Throws `BackendError.failed` naming the file and the remedy where it is no package or a damaged one.
+  public init(package: URL) throws {
+    guard FileManager.default.fileExists(atPath: package.appendingPathComponent("Manifest.json").path) else {
+      throw BackendError.failed(
+        backend: .coreml, kind: .io,
+        message: "\(package.path) is not an .mlpackage: it has no Manifest.json; name one, or a bundle's folder")
+    }
+    let files = PackageFiles(package: package)
+    do {
+      let specification = try files.specification()
+      specificationVersion = specification.version
+      description = specification.description
+      operations = specification.operations
+      metadata = specification.metadata
+      weightBytes = files.weightBytes()
+    } catch {
+      throw BackendError.failed(
+        backend: .coreml, kind: .format,
+        message: "\(package.path) cannot be read as an .mlpackage (\(error)): convert the model again")
+    }
+  }
+}
