@@ -10,7 +10,7 @@ import PackageDescription
   let coreML: [Target.Dependency] = ["CoreML"]
   let coreMLTargets: [Target] = [
     .target(name: "CoreML", dependencies: ["CTintype", "TintypeMLX"], path: "swift/Sources/CoreML"),
-    .testTarget(name: "CoreMLTests", dependencies: ["CoreML", "TintypeMLX"], path: "swift/Tests/CoreMLTests"),
+    .testTarget(name: "CoreMLTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLTests"),
   ]
   let coreMLProducts: [Product] = [.library(name: "CoreML", targets: ["CoreML"])]
 #else
@@ -41,12 +41,16 @@ let package = Package(
       path: "swift/Sources/Tintype"),
     .executableTarget(name: "TintypeCLI", dependencies: ["Tintype"], path: "swift/Sources/TintypeCLI"),
 
-    .testTarget(name: "TintypeMLXTests", dependencies: ["TintypeMLX"], path: "swift/Tests/TintypeMLXTests"),
+    // What the test targets share: fixtures, temporary folders.
+    .target(name: "TestSupport", path: "swift/Tests/TestSupport"),
     .testTarget(
-      name: "TintypeBackendsTests", dependencies: ["TintypeBackends"] + coreML,
+      name: "TintypeMLXTests", dependencies: ["TintypeMLX", "CTintype", "TestSupport"],
+      path: "swift/Tests/TintypeMLXTests"),
+    .testTarget(
+      name: "TintypeBackendsTests", dependencies: ["TintypeBackends", "TestSupport"] + coreML,
       path: "swift/Tests/TintypeBackendsTests"),
     .testTarget(
-      name: "TintypeRuntimeTests", dependencies: ["TintypeRuntime", "CTintype"],
+      name: "TintypeRuntimeTests", dependencies: ["TintypeRuntime", "CTintype", "TestSupport"],
       path: "swift/Tests/TintypeRuntimeTests"),
     .testTarget(
       name: "TintypeTokenizersTests", dependencies: ["TintypeTokenizers"],

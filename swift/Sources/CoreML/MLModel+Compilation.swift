@@ -4,8 +4,8 @@ import TintypeMLX
 extension MLModel {
   /// Compiles a package into a new `.mlmodelc` folder under the temporary folder. Move it to keep it.
   ///
-  /// There is nothing to compile here: the folder holds the package's files (as hard links where the file system
-  /// allows, so weights take no second space), checked by opening them once.
+  /// There is nothing to compile here: the folder holds the package's files, checked by opening them once. They are
+  /// hard links where the file system allows, so that weights take no second space, and symbolic links where not.
   public class func compileModel(at modelURL: URL) throws -> URL {
     try CompiledModel.make(from: modelURL)
   }
@@ -37,8 +37,8 @@ enum CompiledModel {
     // What cannot run is refused here, as Apple's compiler refuses what is damaged.
     _ = try asCoreMLErrors { try EngineModel(path: source.path, library: EngineLibrary.open()) }
     let name = source.deletingPathExtension().lastPathComponent
-    let folder = manager.temporaryDirectory.appendingPathComponent("\(name)_\(UUID().uuidString)")
-    let compiled = folder.appendingPathComponent("\(name).mlmodelc")
+    let compiled = manager.temporaryDirectory.appendingPathComponent(
+      "\(name)_\(UUID().uuidString).mlmodelc", isDirectory: true)
     do {
       let target = compiled.appendingPathComponent(packageName)
       try manager.createDirectory(at: target, withIntermediateDirectories: true)
@@ -46,7 +46,7 @@ enum CompiledModel {
         try link(source.appendingPathComponent(path), to: target.appendingPathComponent(path))
       }
     } catch {
-      try? manager.removeItem(at: folder)
+      try? manager.removeItem(at: compiled)
       throw MLModelError(
         .io, status: .io, "\(source.path) could not be compiled to \(compiled.path): \(error)")
     }
@@ -66,8 +66,8 @@ enum CompiledModel {
     do {
       try manager.linkItem(at: source, to: target)
     } catch {
-      // Another file system, or one without hard links.
-      try manager.copyItem(at: source, to: target)
+      // Another file system (a /tmp in memory, say): gigabytes of weights must not be copied there.
+      try manager.createSymbolicLink(at: target, withDestinationURL: source.standardizedFileURL)
     }
   }
 

@@ -77,7 +77,7 @@ enum ModelMetadata {
       let entries = document.metadata
     else { return [:] }
     let standard: [String: MLModelMetadataKey] = [
-      "short_description": .description, "version": .versionString, "author": .author, "license": .license,
+      "shortDescription": .description, "versionString": .versionString, "author": .author, "license": .license,
     ]
     var result: [MLModelMetadataKey: Any] = [:]
     var creatorDefined: [String: String] = [:]

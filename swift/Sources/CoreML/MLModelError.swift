@@ -1,6 +1,7 @@
 import TintypeMLX
 
 /// The domain of Core ML's errors.
+// swift-format-ignore: AlwaysUseLowerCamelCase
 public let MLModelErrorDomain = "com.apple.CoreML"
 
 /// What Core ML throws.

@@ -1,9 +1,10 @@
+@_exported import TintypeMLX
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-@_exported import TintypeMLX
 
 /// The two engines that run a package.
 public enum BackendKind: String, Sendable, Codable, CaseIterable {

@@ -1,9 +1,10 @@
+import TintypeMLX
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-import TintypeMLX
 
 /// The backend that a caller asks for.
 ///
@@ -38,7 +39,7 @@ struct FallbackBackend: Backend {
     do {
       try first.checkAvailability()
       return FallbackModel(backends: self, package: package, units: units, model: try first.load(package, units: units))
-    } catch where FallbackBackend.mayHelp(after: error) {
+    } catch let error where FallbackBackend.mayHelp(after: error) {
       let model = try second.load(package, units: units)
       tell(package, error, verb: "load")
       return model
@@ -82,7 +83,7 @@ private final class FallbackModel: LoadedModel {
     let model = self.model
     do {
       return try model.predict(inputs, function: function)
-    } catch where model.backend == backends.first.kind && FallbackBackend.mayHelp(after: error) {
+    } catch let error where model.backend == backends.first.kind && FallbackBackend.mayHelp(after: error) {
       let other = try replacement(after: error)
       return try other.predict(inputs, function: function)
     }

@@ -1,9 +1,10 @@
+import TintypeMLX
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-import TintypeMLX
 
 /// Runs packages on the C++ engine (MLX).
 public struct MLXBackend: Backend {

@@ -42,6 +42,14 @@ public final class EngineLibrary: Sendable {
     guard let table = entry(expected) else {
       throw EngineError.libraryIncompatible(path: path, found: "another", expected: "version \(expected)")
     }
+    try EngineLibrary.check(table, of: path)
+    self.path = path
+    api = table.pointee
+  }
+
+  /// Refuses a table of another version or with holes: a call through one would end the process.
+  static func check(_ table: UnsafePointer<tt_api>, of path: String) throws {
+    let expected = UInt32(TT_ABI_VERSION)
     let (version, size) = (table.pointee.abi_version, Int(table.pointee.size))
     guard version == expected, size >= MemoryLayout<tt_api>.size else {
       throw EngineError.libraryIncompatible(
@@ -52,8 +60,6 @@ public final class EngineLibrary: Sendable {
       throw EngineError.libraryIncompatible(
         path: path, found: "version \(version) with empty entries", expected: "version \(expected)")
     }
-    self.path = path
-    api = table.pointee
   }
 
   private static func isComplete(_ api: tt_api) -> Bool {

@@ -15,9 +15,9 @@ public struct TensorView {
 
   /// Whether the elements lie one after the other in row-major order.
   public var isContiguous: Bool {
+    if shape.contains(0) { return true }
     var expected = 1
     for (extent, stride) in zip(shape, strides).reversed() where extent != 1 {
-      if extent == 0 { return true }
       if stride != expected { return false }
       expected *= extent
     }

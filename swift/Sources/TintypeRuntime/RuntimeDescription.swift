@@ -1,10 +1,11 @@
+import CTintype
+import TintypeBackends
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-import CTintype
-import TintypeBackends
 
 /// The Core ML backend behind the table, with the system's cache folder.
 let runtime = CoreMLBackend()

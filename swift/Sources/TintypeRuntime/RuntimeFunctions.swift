@@ -1,10 +1,11 @@
+import CTintype
+import TintypeBackends
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-import CTintype
-import TintypeBackends
 
 // The entries of the table. A Swift trap would end the caller's process, so every argument is checked here, before
 // anything subscripts, converts or dereferences it.
@@ -23,7 +24,8 @@ func loadModel(
       let expected = MemoryLayout<tt_load_options>.size
       guard options.pointee.size == expected else {
         throw MisuseError(
-          "model_load: options.size is \(options.pointee.size), expected \(expected); set it to sizeof(tt_load_options)")
+          "model_load: options.size is \(options.pointee.size), expected \(expected); set it to sizeof(tt_load_options)"
+        )
       }
       units = try computeUnits(options.pointee.units)
       if let folder = options.pointee.cache_folder {
@@ -95,7 +97,8 @@ func predict(
       let expected = MemoryLayout<tt_predict_options>.size
       guard options.pointee.size == expected else {
         throw MisuseError(
-          "predict: options.size is \(options.pointee.size), expected \(expected); set it to sizeof(tt_predict_options)")
+          "predict: options.size is \(options.pointee.size), expected \(expected); set it to sizeof(tt_predict_options)"
+        )
       }
       functionName = options.pointee.function
     }
@@ -103,7 +106,9 @@ func predict(
       throw BackendError.unknownFunction(
         name: functionName.map { String(cString: $0) } ?? "", known: handle.functions.map(\.text))
     }
-    guard inputs != nil || count == 0 else { throw MisuseError("predict: `inputs` is NULL, but their count is \(count)") }
+    guard inputs != nil || count == 0 else {
+      throw MisuseError("predict: `inputs` is NULL, but their count is \(count)")
+    }
     guard count >= 0, count <= 4096 else { throw MisuseError("predict: \(count) inputs, at most 4096 are possible") }
     let tensors = try readInputs(UnsafeBufferPointer(start: inputs, count: count))
     let outputs = try handle.model.predict(tensors, function: function.text)

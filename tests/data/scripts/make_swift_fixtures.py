@@ -2,16 +2,16 @@
 
     python tests/data/scripts/make_swift_fixtures.py [tests/data/packages]
 
-| package            | inputs                                   | outputs                                             |
-|--------------------|------------------------------------------|-----------------------------------------------------|
-| linear             | x float32 [2, 3]                         | y = x·Wᵀ + b, float32 [2, 4]                        |
-| add                | a, b float32 [2, 3]                      | sum float32 [2, 3]                                  |
-| half               | x float16 [2, 4]                         | y = 2x + 1, float16 [2, 4]                          |
-| integer            | ids int32 [1, 5]                         | doubled int32 [1, 5]                                |
-| multi_output       | x float32 [2, 3]                         | negated, squared [2, 3] and total [2], in this order |
-| two_functions      | x float32 [2, 3], functions twice, thrice | y = 2x or 3x; the default function is twice         |
-| truncated          | linear with half of its weight.bin       | refused                                             |
-| damaged            | linear with a cut model.mlmodel          | refused                                             |
+| package       | inputs                                    | outputs                                        |
+|---------------|-------------------------------------------|------------------------------------------------|
+| linear        | x float32 [2, 3]                          | y = x·Wᵀ + b, float32 [2, 4]                   |
+| add           | a, b float32 [2, 3]                       | sum float32 [2, 3]                             |
+| half          | x float16 [2, 4]                          | y = 2x + 1, float16 [2, 4]                     |
+| integer       | ids int32 [1, 5]                          | doubled int32 [1, 5]                           |
+| multi_output  | x float32 [2, 3]                          | negated, squared [2, 3], total [2]; this order |
+| two_functions | x float32 [2, 3]; functions twice, thrice | y = 2x or 3x; the default function is twice    |
+| truncated     | linear with half of its weight.bin        | refused                                        |
+| damaged       | linear with a cut model.mlmodel           | refused                                        |
 
 W[i][j] = (3i + j) / 10 and b[i] = i, so that a test can say what it expects.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import coremltools as ct
 import numpy as np
-from coremltools.converters.mil import Builder as mb
+from coremltools.converters.mil import Builder as mb  # noqa: N813
 from coremltools.converters.mil.mil import types
 from coremltools.proto import Model_pb2
 
@@ -34,8 +34,13 @@ IDENTIFIERS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-
 
 def save(program, path, precision=ct.precision.FLOAT32, target=TARGET):
     """Convert a MIL program and write it without random identifiers."""
-    model = ct.convert(program, convert_to="mlprogram", minimum_deployment_target=target,
-                       compute_precision=precision, skip_model_load=True)
+    model = ct.convert(
+        program,
+        convert_to="mlprogram",
+        minimum_deployment_target=target,
+        compute_precision=precision,
+        skip_model_load=True,
+    )
     model.short_description = "Fixture of the Swift tests"
     model.author = "Tintype"
     shutil.rmtree(path, ignore_errors=True)

@@ -32,14 +32,19 @@ struct CompileCache {
   func model(for package: URL, compile: (URL) throws -> URL) throws -> URL {
     let manager = FileManager.default
     let prefix = entryPrefix(of: package)
-    let entry = folder.appendingPathComponent("\(prefix)\(try contentDigest(of: package)).mlmodelc")
+    let name = "\(prefix)\(try contentDigest(of: package)).mlmodelc"
+    let entry = folder.appendingPathComponent(name, isDirectory: true)
     if manager.fileExists(atPath: entry.path) { return entry }
     let compiled = try compile(package)
     try manager.createDirectory(at: folder, withIntermediateDirectories: true)
     // The temporary folder may be on another volume, where a rename is not possible.
     let staged = folder.appendingPathComponent(".\(UUID().uuidString).mlmodelc")
-    defer { try? manager.removeItem(at: compiled.deletingLastPathComponent()) }
-    try manager.moveItem(at: compiled, to: staged)
+    do {
+      try manager.moveItem(at: compiled, to: staged)
+    } catch {
+      try? manager.removeItem(at: compiled)
+      throw error
+    }
     if rename(staged.path, entry.path) != 0 {
       try? manager.removeItem(at: staged)
       // Somebody else was faster; anything but that is an error.
@@ -47,22 +52,33 @@ struct CompileCache {
         throw CocoaError(.fileWriteUnknown)
       }
     }
-    removeEntries(withPrefix: prefix, except: entry.lastPathComponent)
+    try? Data(package.path.utf8).write(to: note(beside: entry), options: .atomic)
+    removeStaleEntries(prefix: prefix, except: entry.lastPathComponent)
     return entry
   }
 
-  /// Forgets an entry that turned out to be damaged.
+  /// Forgets an entry: one that turned out to be damaged, or is of no use any more.
   func remove(_ entry: URL) {
-    guard entry.deletingLastPathComponent().standardizedFileURL == folder.standardizedFileURL else { return }
+    guard entry.deletingLastPathComponent().standardizedFileURL.path == folder.standardizedFileURL.path else { return }
     try? FileManager.default.removeItem(at: entry)
+    try? FileManager.default.removeItem(at: note(beside: entry))
   }
 
-  /// What the same package was before it changed.
-  private func removeEntries(withPrefix prefix: String, except current: String) {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    for name in names where name.hasPrefix(prefix) && name != current {
-      try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+  /// Drops what nobody will ask for again: the same package before it changed, and packages that are gone.
+  private func removeStaleEntries(prefix: String, except current: String) {
+    let manager = FileManager.default
+    let names = (try? manager.contentsOfDirectory(atPath: folder.path)) ?? []
+    for name in names where name.hasSuffix(".mlmodelc") && !name.hasPrefix(".") && name != current {
+      let entry = folder.appendingPathComponent(name)
+      let source = (try? Data(contentsOf: note(beside: entry))).map { String(decoding: $0, as: UTF8.self) }
+      let isGone = source.map { !manager.fileExists(atPath: $0) } ?? false
+      if name.hasPrefix(prefix) || isGone { remove(entry) }
     }
+  }
+
+  /// A file that holds the path of the package that an entry was made from.
+  private func note(beside entry: URL) -> URL {
+    entry.deletingPathExtension().appendingPathExtension("source")
   }
 
   private func entryPrefix(of package: URL) -> String {

@@ -1,11 +1,12 @@
+import CoreML
+import Dispatch
+import TintypeMLX
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-import CoreML
-import Dispatch
-import TintypeMLX
 
 /// Runs packages on Core ML: Apple's where it exists, else the portable one (`CoreMLPlatform.implementation`).
 ///

@@ -1,10 +1,11 @@
+import CoreML
+import TintypeMLX
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-import CoreML
-import TintypeMLX
 
 /// A compiled model with one `MLModel` a function, each opened when it is first used.
 final class CoreMLModel: LoadedModel {

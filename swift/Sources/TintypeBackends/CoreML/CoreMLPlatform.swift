@@ -1,10 +1,11 @@
+import CoreML
+import TintypeMLX
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-import CoreML
-import TintypeMLX
 
 /// What differs between Apple's Core ML and the portable one: the only file here that knows which it is.
 public enum CoreMLPlatform {

@@ -1,9 +1,10 @@
+import TintypeMLX
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-import TintypeMLX
 
 /// What a package's `model.mlmodel` says of itself: the parts that `MLModel` does not tell, or not for functions that
 /// are not loaded (their names, and the order of inputs and outputs).
@@ -109,7 +110,7 @@ struct PackageSpecification: Equatable {
   }
 
   private mutating func readMetadata(_ message: ArraySlice<UInt8>) throws {
-    let names = [1: "short_description", 2: "version", 3: "author", 4: "license"]
+    let names = [1: "shortDescription", 2: "versionString", 3: "author", 4: "license"]
     try WireReader.forEach(message) { field, value in
       if let name = names[field], let text = value.text, !text.isEmpty { metadata[name] = text }
       if field == 100, let entry = value.bytes {

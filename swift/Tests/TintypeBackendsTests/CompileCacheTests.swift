@@ -1,0 +1,93 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import TintypeBackends
+
+@Suite struct CompileCacheTests {
+  private let folder: TemporaryFolder
+  private let cache: CompileCache
+  private let package: URL
+
+  init() throws {
+    folder = try TemporaryFolder()
+    cache = CompileCache(folder: folder.url.appendingPathComponent("cache"))
+    package = folder.url.appendingPathComponent("net.mlpackage")
+    try FileManager.default.copyItem(at: Fixture.package("linear"), to: package)
+  }
+
+  /// Stands in for Core ML's compiler: a folder with one file among the temporary files.
+  private static func compiler(_ calls: Locked<Int>) -> (URL) throws -> URL {
+    { package in
+      calls.withLock { $0 += 1 }
+      let compiled = FileManager.default.temporaryDirectory.appendingPathComponent("net_\(UUID().uuidString).mlmodelc")
+      try FileManager.default.createDirectory(at: compiled, withIntermediateDirectories: true)
+      try Data("compiled".utf8).write(to: compiled.appendingPathComponent("model.mil"))
+      return compiled
+    }
+  }
+
+  private func entries() throws -> [String] { try folder.names(in: "cache").filter { $0.hasSuffix(".mlmodelc") } }
+
+  @Test func compilesOnce() throws {
+    let calls = Locked(0)
+    let first = try cache.model(for: package, compile: Self.compiler(calls))
+    #expect(try cache.model(for: package, compile: Self.compiler(calls)) == first)
+    #expect(calls.withLock { $0 } == 1)
+    #expect(FileManager.default.fileExists(atPath: first.appendingPathComponent("model.mil").path))
+    #expect(first.lastPathComponent.hasPrefix("net-"))
+    #expect(try entries().count == 1)
+  }
+
+  @Test func aChangedPackageReplacesItsEntry() throws {
+    let calls = Locked(0)
+    let first = try cache.model(for: package, compile: Self.compiler(calls))
+    let weights = package.appendingPathComponent("Data/com.apple.CoreML/weights/weight.bin")
+    try (Data(contentsOf: weights) + Data([0])).write(to: weights)
+    let second = try cache.model(for: package, compile: Self.compiler(calls))
+    #expect(second != first)
+    #expect(try entries() == [second.lastPathComponent])
+  }
+
+  @Test func entriesOfPackagesThatAreGoneAreDropped() throws {
+    let calls = Locked(0)
+    let other = folder.url.appendingPathComponent("other.mlpackage")
+    try FileManager.default.copyItem(at: package, to: other)
+    _ = try cache.model(for: other, compile: Self.compiler(calls))
+    try FileManager.default.removeItem(at: other)
+    let entry = try cache.model(for: package, compile: Self.compiler(calls))
+    #expect(try entries() == [entry.lastPathComponent])
+    #expect(try folder.names(in: "cache").count == 2)
+  }
+
+  @Test func aFailedCompileLeavesNothing() throws {
+    struct Refused: Error {}
+    #expect(throws: Refused.self) { try cache.model(for: package) { _ in throw Refused() } }
+    #expect(!FileManager.default.fileExists(atPath: cache.folder.path))
+  }
+
+  @Test func manyAtOnceGetOneWholeEntry() async throws {
+    let calls = Locked(0)
+    let (cache, package) = (self.cache, self.package)
+    let urls = try await withThrowingTaskGroup(of: URL.self) { group in
+      for _ in 0..<8 {
+        group.addTask { try cache.model(for: package, compile: CompileCacheTests.compiler(calls)) }
+      }
+      return try await group.reduce(into: Set<URL>()) { $0.insert($1) }
+    }
+    #expect(urls.count == 1)
+    #expect(try entries().count == 1)
+    #expect(try folder.names(in: "cache").allSatisfy { !$0.hasPrefix(".") })
+  }
+
+  @Test func aDamagedEntryIsMadeAnew() throws {
+    let backend = CoreMLBackend(cacheFolder: cache.folder)
+    _ = try backend.load(package, units: .all)
+    let entry = cache.folder.appendingPathComponent(try #require(entries().first))
+    let manifest = entry.appendingPathComponent("model.mlpackage/Manifest.json")
+    try FileManager.default.removeItem(at: manifest)
+    let model = try backend.load(package, units: .all)
+    let x = try Tensor(shape: [2, 3], floats: [Float](repeating: 0, count: 6))
+    #expect(try model.predict(["x": x])["y"]?.floats() == [0, 1, 2, 3, 0, 1, 2, 3])
+  }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import TintypeBackends
+
+@Suite struct PackageSpecificationTests {
+  private func specification(_ name: String) throws -> PackageSpecification {
+    try PackageFiles(package: Fixture.package(name)).specification()
+  }
+
+  @Test func readsAPackageWithOneFunction() throws {
+    let specification = try specification("linear")
+    #expect(specification.version == 7)
+    #expect(specification.description.functions.map(\.name) == ["main"])
+    #expect(
+      specification.description.inputs == [FeatureDescription(name: "x", elementType: .float32, shape: [2, 3])])
+    #expect(specification.metadata["author"] == "Tintype")
+    #expect(specification.operations["main"]?["linear"] == 1)
+    #expect(PackageFiles(package: Fixture.package("linear")).weightBytes() == 176)
+  }
+
+  @Test func keepsThePackagesOrder() throws {
+    #expect(try specification("multi_output").description.outputs.map(\.name) == ["negated", "squared", "total"])
+  }
+
+  @Test func readsSeveralFunctions() throws {
+    let specification = try specification("two_functions")
+    #expect(specification.description.functions.map(\.name) == ["twice", "thrice"])
+    #expect(specification.description.function(named: nil)?.name == "twice")
+    #expect(specification.operations.keys.sorted() == ["thrice", "twice"])
+  }
+
+  @Test(arguments: ["linear", "half", "integer", "multi_output", "two_functions"])
+  func saysWhatTheEngineSays(_ name: String) throws {
+    let model = try MLXBackend().load(Fixture.package(name), units: .all)
+    #expect(try specification(name).description == model.description)
+  }
+
+  /// Malformed messages: they must throw, never trap.
+  @Test(
+    arguments: [
+      [0x08],  // field 1, varint, then nothing
+      [0x12, 0x05, 0x01],  // field 2, five bytes announced, one there
+      [0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],  // a length of 2^64 - 1
+      [0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],  // a varint of eleven bytes
+      [0x0b],  // wire type 3 (groups) is not of proto3
+      [0x09, 0x00],  // a fixed64 of one byte
+      [0x12, 0x02, 0x0a, 0x07],  // a feature that ends inside of its own length
+    ] as [[UInt8]])
+  func malformedBytesThrow(_ bytes: [UInt8]) {
+    #expect(throws: WireReader.Malformed.self) { try PackageSpecification(parsing: bytes) }
+  }
+
+  @Test func endlessNestingThrows() {
+    // Block → operation → block …, deeper than any model. Each level wraps the last in `operations` and `blocks`.
+    var block: [UInt8] = []
+    for _ in 0..<40 { block = field(3, field(4, block)) }
+    let function = field(3, field(1, Array("CoreML8".utf8)) + field(2, block))
+    let program = field(2, field(1, Array("main".utf8)) + field(2, function))
+    #expect(throws: WireReader.Malformed.self) { try PackageSpecification(parsing: field(502, program)) }
+  }
+
+  @Test func flexibleShapesAreMarked() throws {
+    // One input "x": float32, shape [1, 4], shapeRange present.
+    let array = field(1, [1, 4]) + [0x10, 0xa0, 0x80, 0x04] + field(31, [])
+    let feature = field(1, Array("x".utf8)) + field(3, field(5, array))
+    let specification = try PackageSpecification(parsing: field(2, field(1, feature)))
+    #expect(
+      specification.description.inputs == [FeatureDescription(name: "x", elementType: .float32, shape: [-1, -1])])
+  }
+
+  /// A length-delimited field.
+  private func field(_ number: Int, _ bytes: [UInt8]) -> [UInt8] {
+    varint(number << 3 | 2) + varint(bytes.count) + bytes
+  }
+
+  private func varint(_ value: Int) -> [UInt8] {
+    value < 128 ? [UInt8(value)] : [UInt8(value & 127 | 128)] + varint(value >> 7)
+  }
+}

@@ -1,8 +1,0 @@
-import CTintype
-import Testing
-
-@testable import TintypeRuntime
-
-@Test func versionIsTheHeaders() {
-  #expect(runtimeVersion == TT_VERSION)
-}
