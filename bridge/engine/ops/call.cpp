@@ -142,7 +142,12 @@ std::vector<T> read_values(const array& source, mx::Dtype dtype) {
 }  // namespace
 
 std::vector<int> Call::integers(std::string_view name) const {
-  return read_values<int>(tensor(name), mx::int32);
+  std::vector<int> values;
+  for (const array& each : tensors(name)) {
+    std::vector<int> part = read_values<int>(each, mx::int32);
+    values.insert(values.end(), part.begin(), part.end());
+  }
+  return values;
 }
 
 std::vector<int> Call::integers_or(std::string_view name, std::vector<int> fallback) const {

@@ -15,8 +15,9 @@ std::vector<Parameter> parse_parameters(const char* text) {
   for (std::string word; words >> word;) {
     Parameter parameter;
     parameter.optional = word.back() == '?';
+    if (parameter.optional) word.pop_back();
     parameter.variadic = word.back() == '*';
-    if (parameter.optional || parameter.variadic) word.pop_back();
+    if (parameter.variadic) word.pop_back();
     parameter.name = word;
     parameters.push_back(std::move(parameter));
   }

@@ -11,7 +11,8 @@ namespace tintype {
 class Call;
 using mlx::core::array;
 
-/** One parameter of an op: "x", "bias?" (may be left out) or "values*" (a list of one or more). */
+/** One parameter of an op: "x", "bias?" (may be left out), "values*" (a list of one or more), "masks*?"
+ * (both). */
 struct Parameter {
   std::string name;
   bool optional = false;

@@ -34,8 +34,9 @@ array reshape_like(Call& call) {
   const array& x = call.tensor("x");
   std::vector<array> references = call.tensors("ref_tensors");
   std::vector<int> begins = call.integers("begins"), ends = call.integers("ends");
-  auto masks = call.flags_or("end_masks", references.size(), false);
-  if (begins.size() != references.size() || ends.size() != references.size()) {
+  std::vector<int> masks = call.integers_or("end_masks", std::vector<int>(references.size(), 0));
+  if (begins.size() != references.size() || ends.size() != references.size() ||
+      masks.size() != references.size()) {
     call.fail("begins and ends do not fit ref_tensors", std::to_string(begins.size()),
               std::to_string(references.size()));
   }
@@ -282,7 +283,7 @@ OpTable tensor_transformation_ops() {
       {"pixel_shuffle", pixel_shuffle, "x upscale_factor"},
       {"pixel_unshuffle", pixel_unshuffle, "x downscale_factor"},
       {"reshape", reshape, "x shape"},
-      {"reshape_like", reshape_like, "x ref_tensors* begins ends end_masks?"},
+      {"reshape_like", reshape_like, "x ref_tensors* begins* ends* end_masks*?"},
       {"reverse", reverse, "x axes?"},
       {"reverse_sequence", reverse_sequence, "x lengths seq_axis? batch_axis?"},
       {"slice_by_index", slice_by_index, "x begin end stride? begin_mask? end_mask? squeeze_mask?"},
