@@ -1,0 +1,100 @@
+import Foundation
+import Tintype
+
+/// A bundle as `inspect` prints it: bundle.json, and for each component what its package says.
+struct BundleReport: Encodable {
+  private struct Component: Encodable {
+    let row: BundleDescriptor.ComponentRow
+    let package: PackageSummary
+
+    var ops: [String: Int] {
+      package.description.functions.first.flatMap { package.operations[$0.name] } ?? [:]
+    }
+
+    private enum Key: String, CodingKey {
+      case ops
+      case opCount = "op_count"
+      case specificationVersion = "specification_version"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      try row.encode(to: encoder)
+      var values = encoder.container(keyedBy: Key.self)
+      try values.encode(ops, forKey: .ops)
+      try values.encode(ops.values.reduce(0, +), forKey: .opCount)
+      try values.encode(package.specificationVersion, forKey: .specificationVersion)
+    }
+  }
+
+  private let bundle: ModelBundle
+  private let components: [String: Component]
+
+  init(_ bundle: ModelBundle) throws {
+    self.bundle = bundle
+    components = try bundle.descriptor.components.mapValues { row in
+      Component(row: row, package: try PackageSummary(package: bundle.folder.appendingPathComponent(row.path)))
+    }
+  }
+
+  private enum Key: String, CodingKey {
+    case kind, path, components
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    try bundle.descriptor.encode(to: encoder)
+    var values = encoder.container(keyedBy: Key.self)
+    try values.encode("bundle", forKey: .kind)
+    try values.encode(bundle.folder.path, forKey: .path)
+    try values.encode(components, forKey: .components)
+  }
+
+  var text: String {
+    let descriptor = bundle.descriptor
+    let (schedule, defaults) = (descriptor.schedule, descriptor.defaults)
+    var lines = [
+      "\(descriptor.name): \(descriptor.family), \(descriptor.precision), \(descriptor.size), "
+        + "target \(descriptor.target)",
+      "schedule \(schedule.kind), shift \(shortNumber(schedule.shift)); default \(defaults.steps) steps, "
+        + "guidance \(shortNumber(defaults.guidanceScale))",
+      "",
+    ]
+    lines += table() + [""]
+    lines += descriptor.tokenizers.sorted { $0.key < $1.key }.map { "\($0): \($1.kind), \($1.maxLength) tokens" }
+    return lines.joined(separator: "\n")
+  }
+
+  private func table() -> [String] {
+    var rows = [["component", "parameters", "weights", "ops", "inputs", "outputs"]]
+    var totals = (parameters: 0, bytes: 0, ops: 0)
+    for (name, component) in sorted() {
+      let (row, ops) = (component.row, component.ops.values.reduce(0, +))
+      let (parameters, bytes) = (row.parameters ?? 0, row.weightBytes ?? 0)
+      totals = (totals.parameters + parameters, totals.bytes + bytes, totals.ops + ops)
+      rows.append([
+        name, countText(parameters), bytesText(bytes), "\(ops)", specs(row.inputs), specs(row.outputs),
+      ])
+    }
+    rows.append(["all", countText(totals.parameters), bytesText(totals.bytes), "\(totals.ops)", "", ""])
+    let widths = (0..<6).map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      let cells = zip(row, widths).enumerated().map { index, cell in
+        let space = String(repeating: " ", count: cell.1 - cell.0.count)
+        return (1...3).contains(index) ? space + cell.0 : cell.0 + space
+      }
+      let line = cells.joined(separator: "  ")
+      return String(line.reversed().drop { $0 == " " }.reversed())
+    }
+  }
+
+  /// In the bundle's order; names that this release does not know last.
+  private func sorted() -> [(String, Component)] {
+    func order(_ name: String) -> Int {
+      Tintype.Component(rawValue: name).flatMap(Tintype.Component.allCases.firstIndex) ?? .max
+    }
+    return components.sorted { (order($0.key), $0.key) < (order($1.key), $1.key) }
+  }
+
+  private func specs(_ specs: [BundleDescriptor.TensorSpec]) -> String {
+    specs.map { PackageReport.Row($0).text }.joined(separator: "; ")
+  }
+}

@@ -1,0 +1,109 @@
+/// What a command takes, as rows: the parser and the help text read the same ones.
+struct CommandSpec: Sendable {
+  /// Without the program's name, "generate".
+  let name: String
+  /// One line for the list of commands.
+  let summary: String
+  /// A paragraph for the command's own help.
+  let discussion: String
+  let positionals: [Positional]
+  let options: [Option]
+  var examples: [String] = []
+
+  var fullName: String { "\(CommandLineTool.name) \(name)" }
+
+  struct Positional: Sendable {
+    let name: String
+    let help: String
+  }
+
+  struct Option: Sendable {
+    /// With its dashes, "--steps".
+    let name: String
+    var short: String?
+    /// What the value is called in help; nil: a flag.
+    var value: String?
+    /// The only values allowed; empty: any.
+    var choices: [String] = []
+    let help: String
+
+    static let help = Option(name: "--help", short: "-h", help: "Show this help.")
+  }
+
+  /// `options` with `--help`.
+  var allOptions: [Option] { options + [.help] }
+
+  func option(_ name: String) -> Option? { allOptions.first { $0.name == name || $0.short == name } }
+}
+
+/// A parsed command line.
+struct Arguments: Equatable {
+  var positionals: [String] = []
+  var values: [String: String] = [:]
+  var flags: Set<String> = []
+
+  /// Options may stand anywhere, as `--name value`, `--name=value` or `-n value`; after `--` all is positional. What is
+  /// repeated counts as said last.
+  init(_ words: [String], for spec: CommandSpec) throws {
+    var rest = words[...]
+    func fail(_ problem: String) -> ArgumentError { ArgumentError(problem: problem, command: spec.fullName) }
+    while let word = rest.popFirst() {
+      if word == "--" {
+        positionals += rest
+        break
+      }
+      // "-" alone and negative numbers are values.
+      guard word.hasPrefix("-"), word != "-", Double(word) == nil else {
+        positionals.append(word)
+        continue
+      }
+      let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      guard let option = spec.option(parts[0]) else {
+        let known = spec.allOptions.map(\.name)
+        let hint = suggestion(for: parts[0], among: known).map { "; did you mean \($0)?" } ?? ""
+        throw fail("there is no option \(parts[0])\(hint)")
+      }
+      guard let placeholder = option.value else {
+        guard parts.count == 1 else { throw fail("\(option.name) takes no value, got '\(parts[1])'") }
+        flags.insert(option.name)
+        continue
+      }
+      let value: String
+      if parts.count == 2 {
+        value = parts[1]
+      } else if let next = rest.first, spec.option(next) == nil, next != "--" {
+        value = next
+        rest = rest.dropFirst()
+      } else {
+        throw fail("\(option.name) needs a value: \(option.name) \(placeholder)")
+      }
+      if !option.choices.isEmpty, !option.choices.contains(value) {
+        throw fail("\(option.name) is '\(value)', expected one of \(option.choices.joined(separator: ", "))")
+      }
+      values[option.name] = value
+    }
+    // Help is given however incomplete the rest is.
+    if flags.contains(CommandSpec.Option.help.name) { return }
+    if positionals.count < spec.positionals.count {
+      throw fail("\(spec.positionals[positionals.count].name) is missing")
+    }
+    if positionals.count > spec.positionals.count {
+      let extra = positionals[spec.positionals.count]
+      throw fail("'\(extra)' is one argument too many; put quotes around a text with spaces")
+    }
+  }
+
+  func has(_ flag: String) -> Bool { flags.contains(flag) }
+
+  /// The value of an option as an integer or a number.
+  func number<Number: LosslessStringConvertible>(
+    _ name: String, _ type: Number.Type, _ spec: CommandSpec
+  ) throws -> Number? {
+    guard let text = values[name] else { return nil }
+    guard let number = Number(text) else {
+      let expected = type == Int.self ? "an integer" : "a number"
+      throw ArgumentError(problem: "\(name) is '\(text)', expected \(expected)", command: spec.fullName)
+    }
+    return number
+  }
+}

@@ -1,0 +1,126 @@
+import Foundation
+import Tintype
+
+/// `tintype inspect`: what a bundle or an .mlpackage holds.
+struct InspectCommand {
+  static let spec = CommandSpec(
+    name: "inspect", summary: "Show what a bundle or an .mlpackage holds.",
+    discussion: "Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops.",
+    positionals: [.init(name: "PATH", help: "A bundle's folder, its bundle.json, or an .mlpackage.")],
+    options: [.init(name: "--json", help: "Print everything as JSON.")])
+
+  private let path: URL
+  private let printsJSON: Bool
+
+  init(_ arguments: Arguments) {
+    path = URL(fileURLWithPath: arguments.positionals[0])
+    printsJSON = arguments.has("--json")
+  }
+
+  func run(_ terminal: Terminal) throws {
+    guard FileManager.default.fileExists(atPath: path.path) else { throw Nothing(path: path.path) }
+    let isFile = path.lastPathComponent == BundleNames.file
+    let folder = isFile ? path.deletingLastPathComponent() : path
+    guard isFile || FileManager.default.fileExists(atPath: folder.appendingPathComponent(BundleNames.file).path) else {
+      let report = PackageReport(try PackageSummary(package: path), path: path.path)
+      return terminal.line(printsJSON ? try jsonText(report) : report.text)
+    }
+    let report = try BundleReport(ModelBundle(at: folder))
+    terminal.line(printsJSON ? try jsonText(report) : report.text)
+  }
+
+  struct Nothing: Error, CustomStringConvertible {
+    let path: String
+    var description: String { "there is nothing at \(path): name a bundle or an .mlpackage" }
+  }
+}
+
+/// A package as `inspect` prints it.
+struct PackageReport: Encodable {
+  struct Row: Encodable {
+    let name: String
+    let dtype: String
+    /// Nil: any shape; -1: a flexible extent.
+    let shape: [Int]?
+
+    init(_ feature: FeatureDescription) {
+      (name, dtype, shape) = (feature.name, feature.elementType.rawValue, feature.shape)
+    }
+
+    init(_ spec: BundleDescriptor.TensorSpec) {
+      (name, dtype, shape) = (spec.name, spec.dtype, spec.shape)
+    }
+
+    var text: String {
+      let sizes = shape.map { $0.map { $0 < 0 ? "?" : "\($0)" }.joined(separator: ", ") } ?? "any"
+      return "\(name) \(dtype) [\(sizes)]"
+    }
+  }
+
+  struct Function: Encodable {
+    let inputs: [Row]
+    let outputs: [Row]
+    let states: [Row]
+    let opCount: Int
+    let ops: [String: Int]
+
+    private enum CodingKeys: String, CodingKey {
+      case inputs, outputs, states, ops
+      case opCount = "op_count"
+    }
+  }
+
+  let kind = "package"
+  let path: String
+  let specificationVersion: Int
+  let functions: [String: Function]
+  let weightBytes: Int
+  let metadata: [String: String]
+  private let order: [String]
+
+  private enum CodingKeys: String, CodingKey {
+    case kind, path, functions, metadata
+    case specificationVersion = "specification_version"
+    case weightBytes = "weight_bytes"
+  }
+
+  init(_ summary: PackageSummary, path: String) {
+    self.path = path
+    specificationVersion = summary.specificationVersion
+    weightBytes = summary.weightBytes
+    metadata = summary.metadata
+    order = summary.description.functions.map(\.name)
+    functions = Dictionary(
+      summary.description.functions.map { function in
+        let ops = summary.operations[function.name] ?? [:]
+        return (
+          function.name,
+          Function(
+            inputs: function.inputs.map(Row.init), outputs: function.outputs.map(Row.init),
+            states: function.states.map(Row.init), opCount: ops.values.reduce(0, +), ops: ops)
+        )
+      }, uniquingKeysWith: { first, _ in first })
+  }
+
+  var text: String {
+    var lines = ["\(path): specification \(specificationVersion), \(bytesText(weightBytes)) of weights"]
+    for name in order {
+      guard let function = functions[name] else { continue }
+      lines += ["", "\(name): \(function.opCount) ops (\(opsText(function.ops)))"]
+      for (kind, rows) in [("input", function.inputs), ("output", function.outputs), ("state", function.states)] {
+        lines += rows.map { "  \(kind.padding(toLength: 7, withPad: " ", startingAt: 0))\($0.text)" }
+      }
+    }
+    if !metadata.isEmpty { lines.append("") }
+    lines += metadata.sorted { $0.key < $1.key }.map { "\($0): \($1)" }
+    return lines.joined(separator: "\n")
+  }
+}
+
+/// The most frequent ops by name, the rest counted together.
+func opsText(_ ops: [String: Int]) -> String {
+  let sorted = ops.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }
+  let shown = sorted.prefix(8).map { "\($0.value) \($0.key)" }
+  let rest = sorted.dropFirst(8).reduce(0) { $0 + $1.value }
+  return (shown + (rest > 0 ? ["\(rest) others"] : [])).joined(separator: ", ")
+}

@@ -1,0 +1,78 @@
+import Testing
+
+@testable import TintypeCLI
+
+@Suite struct ArgumentsTests {
+  @Test func optionsStandAnywhereInEveryForm() throws {
+    let words = [
+      "--steps=4", "a cat", "-o", "x.png", "--seed", "-1", "--no-t5", "--negative-prompt", "", "--steps", "5",
+    ]
+    let arguments = try Arguments(words, for: GenerateCommand.spec)
+    #expect(arguments.positionals == ["a cat"])
+    #expect(
+      arguments.values == ["--steps": "5", "--output": "x.png", "--seed": "-1", "--negative-prompt": ""])
+    #expect(arguments.flags == ["--no-t5"])
+  }
+
+  @Test func afterTwoDashesAllIsText() throws {
+    #expect(try Arguments(["--", "--steps"], for: GenerateCommand.spec).positionals == ["--steps"])
+    #expect(try Arguments(["-"], for: GenerateCommand.spec).positionals == ["-"])
+    #expect(try Arguments(["-4.5"], for: GenerateCommand.spec).positionals == ["-4.5"])
+  }
+
+  @Test func helpNeedsNothingElse() throws {
+    #expect(try Arguments(["--help"], for: GenerateCommand.spec).has("--help"))
+    #expect(try Arguments(["-h", "a", "b"], for: GenerateCommand.spec).has("--help"))
+  }
+
+  @Test(
+    arguments: [
+      ([], "PROMPT is missing"),
+      (["a", "cat"], "'cat' is one argument too many; put quotes around a text with spaces"),
+      (["a", "--step", "4"], "there is no option --step; did you mean --steps?"),
+      (["a", "--guidence-scale", "4"], "there is no option --guidence-scale; did you mean --guidance-scale?"),
+      (["a", "--frobnicate"], "there is no option --frobnicate"),
+      (["a", "-q"], "there is no option -q"),
+      (["a", "--steps"], "--steps needs a value: --steps N"),
+      (["a", "--output", "--quiet"], "--output needs a value: --output FILE"),
+      (["a", "--quiet=yes"], "--quiet takes no value, got 'yes'"),
+      (["a", "--backend", "cuda"], "--backend is 'cuda', expected one of auto, coreml, mlx"),
+      (["a", "--units=npu"], "--units is 'npu', expected one of all, cpu, gpu, ane"),
+      (["a", "--steps", "many"], "--steps is 'many', expected an integer"),
+      (["a", "--guidance-scale", "much"], "--guidance-scale is 'much', expected a number"),
+      (["a", "--size", "128"], "--size is '128', expected WIDTHxHEIGHT in pixels, such as 1024x768"),
+    ] as [([String], String)]) func errorsSayWhatAndWhereHelpIs(_ words: [String], _ problem: String)
+  {
+    #expect {
+      _ = try GenerateCommand(Arguments(words, for: GenerateCommand.spec))
+    } throws: { error in
+      #expect("\(error)" == "\(problem) (see `tintype generate --help`)")
+      return error is ArgumentError
+    }
+  }
+
+  @Test(arguments: [("abc", "abc", 0), ("abc", "acb", 1), ("", "abc", 3), ("kitten", "sitting", 3)])
+  func editsAreCounted(_ a: String, _ b: String, _ distance: Int) {
+    #expect(editDistance(a, b) == distance)
+    #expect(editDistance(b, a) == distance)
+  }
+
+  @Test(arguments: [
+    (5.0, "5"), (4.5, "4.5"), (-2, "-2"), (1e300, "1e+300"),
+  ]) func shortNumbers(_ value: Double, _ text: String) {
+    #expect(shortNumber(value) == text)
+  }
+
+  @Test(
+    arguments: [
+      (0, 1, "0.0"), (1.25, 1, "1.3"), (0.04, 1, "0.0"), (-1.06, 1, "-1.1"), (12.5, 0, "13"), (.infinity, 1, "inf"),
+    ] as [(Double, Int, String)]) func fixedDecimals(_ value: Double, _ count: Int, _ text: String)
+  {
+    #expect(decimals(value, count) == text)
+  }
+
+  @Test func countsAndBytes() {
+    #expect([0, 999, 1500, 2_260_000_000_000].map(bytesText) == ["0 B", "999 B", "1.5 kB", "2260.0 GB"])
+    #expect([7, 1230, 4_920_000, 8_060_000_000].map(countText) == ["7", "1.23 k", "4.92 M", "8.06 G"])
+  }
+}

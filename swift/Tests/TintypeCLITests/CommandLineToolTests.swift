@@ -1,0 +1,111 @@
+import Foundation
+import Testing
+import Tintype
+
+@testable import TintypeCLI
+
+@Suite struct CommandLineToolTests {
+  @Test(arguments: [[], ["--help"], ["-h"], ["help"]]) func helpListsTheCommands(_ words: [String]) async throws {
+    let console = try Console()
+    #expect(await console.run(words) == 0)
+    for name in ["generate", "inspect", "backends"] { #expect(console.output.contains("\n  \(name)")) }
+    #expect(console.error.isEmpty)
+  }
+
+  @Test(arguments: [GenerateCommand.spec, InspectCommand.spec, BackendsCommand.spec])
+  func everyOptionIsInItsCommandsHelp(_ spec: CommandSpec) async throws {
+    let (one, two) = (try Console(), try Console())
+    #expect(await one.run([spec.name, "--help"]) == 0)
+    #expect(await two.run(["help", spec.name]) == 0)
+    #expect(one.output == two.output)
+    for option in spec.allOptions { #expect(one.output.contains(option.name)) }
+    #expect(one.output.split(separator: "\n").allSatisfy { $0.count <= Help.width })
+  }
+
+  @Test func versionIsThePackages() async throws {
+    let console = try Console()
+    #expect(await console.run(["--version"]) == 0)
+    #expect(console.output == "tintype \(tintypeVersion)\n")
+  }
+
+  @Test(
+    arguments: [
+      (["generat", "x"], 2, "there is no command generat; did you mean generate? (see `tintype --help`)"),
+      (["convert", "x"], 2, "there is no command convert (see `tintype --help`)"),
+      (["--vers"], 2, "there is no option --vers; did you mean --version? (see `tintype --help`)"),
+      (["inspect"], 2, "PATH is missing (see `tintype inspect --help`)"),
+      (["inspect", "/nonexistent"], 1, "there is nothing at /nonexistent: name a bundle or an .mlpackage"),
+      (
+        ["inspect", "/"], 1, "/ is not an .mlpackage: it has no Manifest.json; name one, or a bundle's folder"
+      ),
+      (
+        ["generate", "x", "--model", "/nonexistent"], 1,
+        "there is no bundle at /nonexistent: convert a model with `tintype convert SOURCE -o /nonexistent`"
+      ),
+      (
+        ["generate", "x", "-o", "x.jpg"], 2,
+        "--output is 'x.jpg', expected a name that ends with .png (see `tintype generate --help`)"
+      ),
+      (
+        ["generate", "x", "--latents-out", "x.bin"], 2,
+        "--latents-out is 'x.bin', expected a name that ends with .npy (see `tintype generate --help`)"
+      ),
+      (
+        ["generate", "x", "-o", "/nonexistent/x.png"], 2,
+        "the folder /nonexistent does not exist: make it, or name another file (see `tintype generate --help`)"
+      ),
+    ] as [([String], Int32, String)])
+  func mistakesAreOneLineAndACode(_ words: [String], _ code: Int32, _ message: String) async throws {
+    let console = try Console()
+    #expect(await console.run(words) == code)
+    #expect(console.error == "tintype: error: \(message)\n")
+    #expect(console.output.isEmpty)
+  }
+
+  @Test func theEmbeddedModelIsLookedForInTheCache() async throws {
+    let console = try Console()
+    let code = await console.run(["generate", "x"], environment: ["TINTYPE_CACHE": console.folder.path])
+    #expect(code == 1)
+    let message = """
+      tintype: error: the embedded model has not been converted (looked in \(console.folder.path)): run Python's \
+      `tintype generate` once, or `tintype convert SOURCE -o BUNDLE` and name the bundle with --model
+
+      """
+    #expect(console.error == message)
+    // Half-made and foreign folders are passed over, the newest whole bundle is taken.
+    for name in ["tintype-demo-0", "other"] {
+      try FileManager.default.createDirectory(
+        at: console.folder.appendingPathComponent(name), withIntermediateDirectories: true)
+    }
+    let copy = console.folder.appendingPathComponent("tintype-demo-0123456789abcdef")
+    try FileManager.default.copyItem(at: CLITestBundles.url("demo"), to: copy)
+    let found = try EmbeddedModel.folder(environment: ["TINTYPE_CACHE": console.folder.path])
+    #expect(found.lastPathComponent == copy.lastPathComponent)
+  }
+
+  @Test func cachesLieWherePlatformdirsPutsThem() {
+    #if os(Linux)
+      #expect(EmbeddedModel.cacheFolder(environment: ["HOME": "/home/x"]).path == "/home/x/.cache/tintype")
+      let own = ["HOME": "/home/x", "XDG_CACHE_HOME": "/caches"]
+      #expect(EmbeddedModel.cacheFolder(environment: own).path == "/caches/tintype")
+    #else
+      #expect(EmbeddedModel.cacheFolder(environment: ["HOME": "/Users/x"]).path == "/Users/x/Library/Caches/tintype")
+    #endif
+    #expect(EmbeddedModel.cacheFolder(environment: ["TINTYPE_CACHE": "/c"]).path == "/c")
+  }
+
+  @Test func backendsTellWhatRuns() async throws {
+    let console = try Console()
+    #expect(await console.run(["backends", "--json"]) == 0)
+    let rows = try #require(JSONSerialization.jsonObject(with: Data(console.output.utf8)) as? [[String: Any]])
+    #expect(rows.map { $0["name"] as? String } == ["coreml", "mlx"])
+    for row in rows {
+      let reason = row["reason"] as? String
+      let isAvailable = row["available"] as? Bool
+      #expect(isAvailable == (reason == ""))
+    }
+    let text = try Console()
+    #expect(await text.run(["backends"]) == 0)
+    #expect(text.output.split(separator: "\n").count == 2)
+  }
+}

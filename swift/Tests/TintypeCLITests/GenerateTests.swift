@@ -1,0 +1,121 @@
+import Foundation
+import Testing
+import Tintype
+
+@testable import TintypeCLI
+
+/// The converted bundles of `make bundles` (see TintypeTests/TestBundles.swift).
+enum CLITestBundles {
+  struct Missing: Error, CustomStringConvertible {
+    let path: String
+    var description: String { "there is no test bundle at \(path): run `make bundles`, or set TINTYPE_TEST_BUNDLES" }
+  }
+
+  static func url(_ name: String) throws -> URL {
+    var root = URL(fileURLWithPath: #filePath)
+    while root.path != "/", !FileManager.default.fileExists(atPath: root.appendingPathComponent("Package.swift").path) {
+      root.deleteLastPathComponent()
+    }
+    let named = ProcessInfo.processInfo.environment["TINTYPE_TEST_BUNDLES"].map { URL(fileURLWithPath: $0) }
+    let bundle = (named ?? root.appendingPathComponent("build/test-bundles")).appendingPathComponent(name)
+    guard FileManager.default.fileExists(atPath: bundle.path) else { throw Missing(path: bundle.path) }
+    return bundle
+  }
+}
+
+@Suite struct GenerateTests {
+  @Test(arguments: ["mlx", "coreml"]) func aPictureItsLatentsAndItsReportAreWritten(_ backend: String) async throws {
+    let console = try Console()
+    let words = [
+      "generate", "a red circle", "--model", try CLITestBundles.url("sd3-medium-tiny-float32").path, "--steps", "2",
+      "--guidance-scale", "1", "--seed", "5", "--backend", backend, "--size", "128x128", "--no-t5", "--json", "-o",
+      console.path("a.png"), "--latents-out", console.path("a.npy"),
+    ]
+    #expect(await console.run(words) == 0, "\(console.error)")
+    let report = try #require(JSONSerialization.jsonObject(with: Data(console.output.utf8)) as? [String: Any])
+    let settings = try #require(report["settings"] as? [String: Any])
+    #expect(settings["seed"] as? Int == 5)
+    #expect(settings["use_t5"] as? Bool == false)
+    let backends = try #require(settings["backends"] as? [String: String])
+    #expect(backends == ["text_encoder": backend, "denoiser": backend, "vae": backend])
+    let timings = try #require(report["timings"] as? [String: Double])
+    #expect(try #require(timings["total"]) > 0)
+    #expect(report["output"] as? String == console.path("a.png"))
+    #expect(try Data(contentsOf: URL(fileURLWithPath: console.path("a.png"))).starts(with: [0x89, 0x50, 0x4E, 0x47]))
+    let latents = try Data(contentsOf: URL(fileURLWithPath: console.path("a.npy")))
+    let values = 16 * 16 * 16
+    #expect(latents.count == 128 + 4 * values)
+  }
+
+  @Test func peopleReadWhatRanAndWithWhichSeed() async throws {
+    let console = try Console()
+    let words = [
+      "generate", "a", "--model", try CLITestBundles.url("sd3-medium-tiny-float32").path, "--steps", "1",
+      "--guidance-scale", "0", "--seed", "6", "--backend", "mlx", "-o", console.path("b.png"),
+    ]
+    #expect(await console.run(words, showsProgress: true) == 0, "\(console.error)")
+    let lines = console.output.split(separator: "\n")
+    #expect(lines.first == "text_encoder, denoiser, vae on mlx (asked for)")
+    let start = "\(console.path("b.png")): 128x128, 1 steps, guidance 0, seed 6, "
+    #expect(try #require(lines.last).hasPrefix(start))
+    let bar = "decoding  [" + String(repeating: "#", count: 24) + "]  1/1"
+    #expect(console.error.contains(bar))
+    #expect(console.error.hasSuffix("\r\u{1B}[K"))
+  }
+
+  @Test func quietPrintsWarningsOnly() async throws {
+    let console = try Console()
+    let prompt = Array(repeating: "word", count: 100).joined(separator: " ")
+    let words = [
+      "generate", prompt, "--model", try CLITestBundles.url("sd3-medium-tiny-float32").path, "--steps", "1",
+      "--guidance-scale", "1", "--backend", "mlx", "--no-t5", "--quiet", "-o", console.path("c.png"),
+    ]
+    #expect(await console.run(words, showsProgress: true) == 0)
+    #expect(console.output.isEmpty)
+    #expect(console.error.hasPrefix("tintype: warning: the prompt is longer than the 77 tokens that CLIP reads; "))
+    #expect(console.error.split(separator: "\n").count == 1)
+  }
+
+  @Test(arguments: [
+    (["--steps", "0"], "steps is 0, expected an integer from 1 to 1000; 28 is this model's default"),
+    (["--size", "100x128"], "width is 100, expected a multiple of 16, such as 96"),
+    (["--seed", "-1"], "seed is -1, expected an integer from 0 to 4294967295; leave it out for a random one"),
+  ]) func valuesTheModelCannotUseAreUsageErrors(_ extra: [String], _ message: String) async throws {
+    let console = try Console()
+    let model = try CLITestBundles.url("sd3-medium-tiny-float32").path
+    #expect(await console.run(["generate", "x", "--model", model, "-o", console.path("d.png")] + extra) == 2)
+    #expect(console.error == "tintype: error: \(message)\n")
+  }
+
+  @Test func cancellingIsReportedAsInterrupted() async throws {
+    let console = try Console()
+    let words = [
+      "generate", "x", "--model", try CLITestBundles.url("sd3-medium-tiny-float32").path, "--steps", "1000", "-o",
+      console.path("e.png"),
+    ]
+    let task = Task { await console.run(words) }
+    try await Task.sleep(for: .milliseconds(200))
+    task.cancel()
+    #expect(await task.value == 130)
+    #expect(console.error == "tintype: error: interrupted\n")
+    #expect(!FileManager.default.fileExists(atPath: console.path("e.png")))
+  }
+
+  @Test func inspectShowsABundleAndAPackage() async throws {
+    let bundle = try CLITestBundles.url("sd3-medium-tiny-float32")
+    let (text, json, package) = (try Console(), try Console(), try Console())
+    #expect(await text.run(["inspect", bundle.path]) == 0, "\(text.error)")
+    #expect(text.output.hasPrefix("sd3-medium-tiny: sd3, float32, 128x128, target gpu\n"))
+    #expect(text.output.contains("\nvae_decoder "))
+    #expect(await json.run(["inspect", bundle.appendingPathComponent("bundle.json").path, "--json"]) == 0)
+    let report = try #require(JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
+    #expect(report["kind"] as? String == "bundle")
+    let denoiser = try #require((report["components"] as? [String: [String: Any]])?["denoiser"])
+    let ops = try #require(denoiser["ops"] as? [String: Int])
+    #expect(ops.values.reduce(0, +) == denoiser["op_count"] as? Int)
+    #expect(try #require(ops["linear"]) > 0)
+    let path = bundle.appendingPathComponent("denoiser.mlpackage").path
+    #expect(await package.run(["inspect", path]) == 0)
+    #expect(package.output.contains("  input  latent float32 [1, 16, 16, 16]\n"))
+  }
+}

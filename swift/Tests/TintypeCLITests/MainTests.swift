@@ -1,7 +1,0 @@
-import Testing
-
-@testable import TintypeCLI
-
-@Test func mainIsTheEntryPoint() {
-  #expect(String(describing: Main.self) == "Main")
-}

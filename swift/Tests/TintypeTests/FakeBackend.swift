@@ -1,0 +1,149 @@
+import Foundation
+import Tintype
+
+/// A backend whose models are closures, and which writes down what it was asked.
+final class FakeBackend: Backend {
+  typealias Prediction = @Sendable ([String: Tensor]) throws -> [String: Tensor]
+
+  struct Call: Equatable {
+    let component: String
+    let inputs: [String: [Float]]
+  }
+
+  let kind: BackendKind
+  let bundle: BundleDescriptor
+  private let predict: @Sendable (Component, [String: Tensor]) throws -> [String: Tensor]
+  private let log = Locked<(calls: [Call], loads: [String])>(([], []))
+
+  init(
+    _ bundle: BundleDescriptor, kind: BackendKind = .mlx,
+    predict: @escaping @Sendable (Component, [String: Tensor]) throws -> [String: Tensor]
+  ) {
+    self.bundle = bundle
+    self.kind = kind
+    self.predict = predict
+  }
+
+  var calls: [Call] { log.withLock(\.calls) }
+  var loads: [String] { log.withLock(\.loads) }
+
+  func calls(_ component: Component) -> [Call] { calls.filter { $0.component == component.rawValue } }
+
+  func checkAvailability() throws {}
+
+  func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
+    let name = package.deletingPathExtension().lastPathComponent
+    log.withLock { $0.loads.append("\(name) \(units.rawValue)") }
+    guard let component = Component(rawValue: name), let row = bundle.components[name] else {
+      throw BackendError.failed(backend: kind, kind: .io, message: "no model \(name)")
+    }
+    func features(_ specs: [BundleDescriptor.TensorSpec]) -> [FeatureDescription] {
+      specs.map {
+        FeatureDescription(name: $0.name, elementType: ElementType(rawValue: $0.dtype) ?? .float32, shape: $0.shape)
+      }
+    }
+    let function = FunctionDescription(name: "main", inputs: features(row.inputs), outputs: features(row.outputs))
+    return Model(backend: kind, description: ModelDescription(functions: [function])) { [self] inputs in
+      log.withLock { $0.calls.append(Call(component: name, inputs: inputs.mapValues { $0.floats() })) }
+      return try predict(component, inputs)
+    }
+  }
+
+  private struct Model: LoadedModel {
+    let backend: BackendKind
+    let description: ModelDescription
+    let run: Prediction
+
+    func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] { try run(inputs) }
+  }
+}
+
+/// A bundle folder with empty packages and a vocabulary of a few letters: enough for everything but real models.
+final class FakeBundle: Sendable {
+  let folder: URL
+  let bundle: ModelBundle
+
+  init(batch: Int = 1, precision: String = "float32", hasT5: Bool = false, omitting: String? = nil) throws {
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent("fake-bundle-\(UUID().uuidString)")
+    var names = ["text_encoder", "text_encoder_2", "modulation", "denoiser", "vae_decoder"]
+    if hasT5 { names.append("text_encoder_3") }
+    for name in names.map({ "\($0).mlpackage" }) + ["tokenizer", "tokenizer_3"] {
+      try FileManager.default.createDirectory(
+        at: folder.appendingPathComponent(name), withIntermediateDirectories: true)
+    }
+    let tokenizer = folder.appendingPathComponent("tokenizer")
+    try Data(#"{"a</w>": 0, "b</w>": 1, "<s>": 2, "</s>": 3}"#.utf8).write(
+      to: tokenizer.appendingPathComponent("vocab.json"))
+    try Data("#version: 0.2\n".utf8).write(to: tokenizer.appendingPathComponent("merges.txt"))
+    let unigram = #"{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["</s>", 0], ["a", -1]]}}"#
+    try Data(unigram.utf8).write(to: folder.appendingPathComponent("tokenizer_3/tokenizer.json"))
+    let json = Self.json(batch: batch, precision: precision, hasT5: hasT5, omitting: omitting)
+    try JSONSerialization.data(withJSONObject: json).write(to: folder.appendingPathComponent("bundle.json"))
+    bundle = try ModelBundle(at: folder)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: folder) }
+
+  /// Shape key: L = T = 4 tokens, J = 5, P = 3, C = 2, h = 1, w = 2, R·W = 1·2.
+  private static func json(batch: Int, precision: String, hasT5: Bool, omitting: String?) -> [String: Any] {
+    func spec(_ name: String, _ shape: [Int], _ dtype: String? = nil) -> [String: Any] {
+      ["name": name, "dtype": dtype ?? precision, "shape": shape]
+    }
+    func component(_ name: String, _ inputs: [[String: Any]], _ outputs: [[String: Any]]) -> [String: Any] {
+      ["path": "\(name).mlpackage", "inputs": inputs, "outputs": outputs]
+    }
+    let ids = spec("input_ids", [1, 4], "int32")
+    var components = [
+      "text_encoder": component("text_encoder", [ids], [spec("hidden_states", [1, 4, 2]), spec("pooled", [1, 1])]),
+      "text_encoder_2": component(
+        "text_encoder_2", [ids], [spec("hidden_states", [1, 4, 2]), spec("pooled", [1, 2])]),
+      "modulation": component(
+        "modulation", [spec("timestep", [batch], "float32"), spec("pooled", [batch, 3])],
+        [spec("modulation", [batch, 1, 2])]),
+      "denoiser": component(
+        "denoiser",
+        [spec("latent", [batch, 2, 1, 2]), spec("context", [batch, 8, 5]), spec("modulation", [batch, 1, 2])],
+        [spec("velocity", [batch, 2, 1, 2])]),
+      "vae_decoder": component("vae_decoder", [spec("latent", [1, 2, 1, 2])], [spec("image", [1, 3, 8, 16])]),
+    ]
+    if hasT5 {
+      components["text_encoder_3"] = component("text_encoder_3", [ids], [spec("hidden_states", [1, 4, 5])])
+    }
+    if let omitting { components[omitting] = nil }
+    func tokenizer(_ kind: String, _ path: String) -> [String: Any] {
+      ["kind": kind, "path": path, "max_length": 4, "bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0]
+    }
+    return [
+      "format": "tintype-bundle", "format_version": 1, "name": "fake", "family": "sd3", "target": "gpu",
+      "precision": precision, "size": ["width": 16, "height": 8],
+      "latent": ["channels": 2, "height": 1, "width": 2, "downscale": 8, "scale": 2.0, "shift": 0.5],
+      "schedule": ["kind": "flow_match_euler", "shift": 3.0, "num_train_timesteps": 1000],
+      "context": ["clip_tokens": 4, "t5_tokens": 4, "dim": 5], "pooled": ["dim": 3],
+      "defaults": ["steps": 2, "guidance_scale": 3], "components": components,
+      "tokenizers": [
+        "tokenizer": tokenizer("clip_bpe", "tokenizer"), "tokenizer_2": tokenizer("clip_bpe", "tokenizer"),
+        "tokenizer_3": tokenizer("t5_unigram", "tokenizer_3"),
+      ],
+    ]
+  }
+
+  /// Outputs of the described shapes: `value` everywhere, or what `override` says.
+  func backend(
+    kind: BackendKind = .mlx, value: Float = 0.5,
+    override: @escaping @Sendable (Component, [String: Tensor]) throws -> [String: Tensor]? = { _, _ in nil }
+  ) -> FakeBackend {
+    let descriptor = bundle.descriptor
+    return FakeBackend(descriptor, kind: kind) { component, inputs in
+      if let outputs = try override(component, inputs) { return outputs }
+      return try (descriptor.components[component.rawValue]?.outputs ?? []).reduce(into: [:]) { outputs, spec in
+        let values = Array(repeating: value, count: spec.shape.reduce(1, *))
+        let tensor = try Tensor(shape: spec.shape, floats: values)
+        outputs[spec.name] = try tensor.converted(to: ElementType(rawValue: spec.dtype) ?? .float32)
+      }
+    }
+  }
+
+  func pipeline(_ backend: FakeBackend) throws -> TextToImagePipeline {
+    try TextToImagePipeline(bundle: bundle, configuration: PipelineConfiguration { _, _ in backend })
+  }
+}
