@@ -3,9 +3,9 @@
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -26,12 +26,14 @@ def tintype(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_is_quick_and_light() -> None:
+    """Measured in processor time: on a busy machine the clock on the wall says nothing of the command."""
     code = "import sys; from tintype.cli import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
     seconds = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        seconds.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert result.returncode == 0
     assert min(seconds) < 0.3
     assert "generate" in result.stdout
