@@ -11,7 +11,7 @@ struct Main {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGINT, SIG_IGN)
     let interrupts = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
-    interrupts.setEventHandler {
+    interrupts.setEventHandler { @Sendable in
       signal(SIGINT, SIG_DFL)
       task.cancel()
     }
