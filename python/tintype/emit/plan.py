@@ -31,10 +31,10 @@ DEFAULTS = Defaults(steps=28, guidance_scale=7.0)
 #: The longest T5 prompt that a caller may ask for: what the model was trained with.
 MAX_T5_TOKENS = 512
 
-#: Prefixes of the checkpoint keys that belong to a half of the autoencoder.
-VAE_PREFIXES = {
-    names.VAE_DECODER: ("decoder.", "post_quant_conv."),
-    names.VAE_ENCODER: ("encoder.", "quant_conv."),
+#: A half of the autoencoder → prefixes of the checkpoint keys of the other half.
+OTHER_HALF = {
+    names.VAE_DECODER: ("encoder.", "quant_conv."),
+    names.VAE_ENCODER: ("decoder.", "post_quant_conv."),
 }
 
 
@@ -189,7 +189,7 @@ class SD3Plan:
         program = build(
             self.vae, weights, precision=self.precision, latent=self.latent_size, target=self.target
         )
-        weights.check(VAE_PREFIXES[name])
+        weights.check(OTHER_HALF[name])
         yield name, program
 
 

@@ -7,6 +7,7 @@ the `Weight` behind it when `emit` writes the package.
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -200,6 +201,9 @@ class Graph:
 
 Body = Callable[..., Mapping[str, Var]]
 
+#: coremltools' builder keeps its state in globals: one program at a time.
+_BUILDER = threading.Lock()
+
 
 def build_program(
     inputs: Sequence[IOSpec], weights: WeightProvider, precision: Precision, body: Body
@@ -209,6 +213,11 @@ def build_program(
     `body` names the op of each output with `output=`; that is checked here, as is the dtype that Core ML's
     interface can carry.
     """
+    with _BUILDER:
+        return _build(inputs, weights, precision, body)
+
+
+def _build(inputs: Sequence[IOSpec], weights: WeightProvider, precision: Precision, body: Body) -> MILProgram:
     mb.name_count.clear()
     placeholders = {
         spec.name: mb.placeholder(shape=spec.shape, dtype=_DTYPES[spec.dtype][1]) for spec in inputs

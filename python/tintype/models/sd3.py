@@ -236,13 +236,13 @@ def check_size(config: SD3Config, latent: tuple[int, int]) -> None:
 
 
 class Modulation:
-    """Hands out a norm's rows of the modulation (B, R, W), each as (B, 1, W)."""
+    """Hands out the rows of a norm (by its name in the current scope), each (B, 1, W)."""
 
     def __init__(self, g: Graph, rows: Var, layout: Mapping[str, ModulatedNorm]) -> None:
         self._g, self._rows, self._layout = g, rows, layout
 
     def __getitem__(self, name: str) -> tuple[Var, ...]:
-        norm = self._layout[name]
+        norm = self._layout[self._g.key(name)]
         with self._g.scope(name):
             part = nn.slice_axis(self._g, self._rows, 1, norm.begin, norm.begin + norm.rows, name="rows")
             return nn.split(self._g, part, norm.rows, 1, name="row")
@@ -312,7 +312,7 @@ def joint_block(
 ) -> tuple[Var, Var]:
     """One MMDiT block: image (B, S, W), text (B, T, W) → the same; the last leaves the text as it is."""
     last, dual = index == config.layers - 1, index in config.dual_attention
-    img_mod, txt_mod = rows_of(g, rows, "norm1"), rows_of(g, rows, "norm1_context")
+    img_mod, txt_mod = rows["norm1"], rows["norm1_context"]
     img_norm = nn.layer_norm(g, img, "norm1", EPSILON, affine=False)
     img_in = modulated(g, img_norm, "norm1", img_mod[0], img_mod[1])
     txt_shift, txt_scale = (txt_mod[1], txt_mod[0]) if last else txt_mod[:2]
@@ -334,11 +334,6 @@ def joint_block(
     txt = gated(g, txt, txt_out, txt_mod[2], "attn_context")
     txt_in = shifted_norm(g, txt, "norm2_context", txt_mod[3], txt_mod[4])
     return img, gated(g, txt, feed_forward(g, txt_in, "ff_context"), txt_mod[5], "ff_context")
-
-
-def rows_of(g: Graph, rows: Modulation, norm: str) -> tuple[Var, ...]:
-    """The rows of the norm `norm` of the current block."""
-    return rows[g.key(norm)]
 
 
 def joint_attention(g: Graph, config: SD3Config, img: Var, txt: Var, *, last: bool) -> tuple[Var, Var | None]:

@@ -72,15 +72,15 @@ class Checkpoint:
             return tensor
         return ComputedWeight(key, shape, lambda: np.zeros(shape, np.float32))
 
-    def check(self, prefixes: Sequence[str] = ("",)) -> None:
+    def check(self, ignore: Sequence[str] = ()) -> None:
         """CheckpointError listing every missing, unknown and misshapen key.
 
-        Unknown are the keys below `prefixes` that no model asked for.
+        Unknown are the keys that no model asked for, other than those that begin with one of `ignore`.
         """
         unknown = [
             self._original[key]
             for key in self.tensors
-            if key not in self._asked and key.startswith(tuple(prefixes))
+            if key not in self._asked and not key.startswith(tuple(ignore))
         ]
         parts = []
         if self._missing:

@@ -91,7 +91,9 @@ def test_not_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be read as JSON"):
         DiffusersFolder(tmp_path, PIPELINES)
     (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    with pytest.raises(CheckpointError, match="_class_name is 'FluxPipeline', expected StableDiffusion3Pipeline"):
+    with pytest.raises(
+        CheckpointError, match="_class_name is 'FluxPipeline', expected StableDiffusion3Pipeline"
+    ):
         DiffusersFolder(tmp_path, PIPELINES)
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="is a file"):
