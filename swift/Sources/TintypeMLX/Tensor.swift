@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 /// An n-dimensional array of one element type, contiguous in row-major order and immutable once made.
 ///
 /// Copies share the storage, so passing tensors about costs nothing; the storage may also belong to a backend
@@ -16,7 +24,10 @@ public struct Tensor: Sendable {
     shape: [Int], elementType: ElementType, fill: (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
     let count = try Tensor.elementCount(of: shape, elementType: elementType)
-    let storage = TensorStorage(byteCount: count * elementType.size)
+    let byteCount = count * elementType.size
+    guard let storage = TensorStorage(byteCount: byteCount) else {
+      throw TensorError.outOfMemory(shape: shape, byteCount: byteCount)
+    }
     try fill(UnsafeMutableRawBufferPointer(start: storage.base, count: storage.byteCount))
     self.init(shape: shape, elementType: elementType, storage: storage)
   }
@@ -74,14 +85,16 @@ final class TensorStorage: @unchecked Sendable {
   let byteCount: Int
   private let release: @Sendable () -> Void
 
-  /// Zeroed memory of its own, aligned for vector loads.
-  init(byteCount: Int) {
-    let base = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
-    base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+  /// Zeroed memory of its own, aligned for vector loads; nil when there is not that much. (Swift's own allocation
+  /// would end the process, and the size may come from a C caller.)
+  init?(byteCount: Int) {
+    var memory: UnsafeMutableRawPointer?
+    guard posix_memalign(&memory, 64, max(byteCount, 1)) == 0, let base = memory else { return nil }
+    memset(base, 0, byteCount)
     self.base = base
     self.byteCount = byteCount
     nonisolated(unsafe) let owned = base
-    release = { owned.deallocate() }
+    release = { free(owned) }
   }
 
   init(base: UnsafeMutableRawPointer, byteCount: Int, release: @escaping @Sendable () -> Void) {

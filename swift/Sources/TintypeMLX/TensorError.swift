@@ -6,6 +6,8 @@ public enum TensorError: Error, Equatable, Sendable {
   case byteCount(shape: [Int], elementType: ElementType, expected: Int, actual: Int)
   /// A negative extent, or more bytes than an address can count.
   case invalidShape([Int])
+  /// The system has not that much memory.
+  case outOfMemory(shape: [Int], byteCount: Int)
 }
 
 extension TensorError: CustomStringConvertible {
@@ -17,6 +19,8 @@ extension TensorError: CustomStringConvertible {
       "a \(elementType.rawValue) tensor of shape \(shape) takes \(expected) bytes, got \(actual)"
     case .invalidShape(let shape):
       "\(shape) is no shape: extents must not be negative and their product must fit the address space"
+    case .outOfMemory(let shape, let byteCount):
+      "a tensor of shape \(shape) takes \(byteCount) bytes, which is more memory than there is"
     }
   }
 }

@@ -19,7 +19,7 @@ public struct TensorView {
     var expected = 1
     for (extent, stride) in zip(shape, strides).reversed() where extent != 1 {
       if stride != expected { return false }
-      expected *= extent
+      expected &*= extent
     }
     return true
   }
@@ -57,13 +57,13 @@ public struct TensorView {
     }
   }
 
-  /// Row-major strides of a shape.
+  /// Row-major strides of a shape. (Those of a shape without elements may not fit an integer; they count for nothing.)
   public static func contiguousStrides(of shape: [Int]) -> [Int] {
     var strides = [Int](repeating: 1, count: shape.count)
     var stride = 1
     for axis in shape.indices.reversed() {
       strides[axis] = stride
-      stride *= max(shape[axis], 1)
+      stride &*= max(shape[axis], 1)
     }
     return strides
   }

@@ -29,7 +29,7 @@ final class ModelHandle: Handle, Sendable {
 
   struct Function: Sendable {
     let name: CName
-    let text: String
+    let description: FunctionDescription
     let inputs: [Feature]
     let outputs: [Feature]
     let states: [Feature]
@@ -45,7 +45,7 @@ final class ModelHandle: Handle, Sendable {
     }
     functions = model.description.functions.map { function in
       Function(
-        name: CName(function.name), text: function.name, inputs: features(function.inputs),
+        name: CName(function.name), description: function, inputs: features(function.inputs),
         outputs: features(function.outputs), states: features(function.states))
     }
   }
@@ -56,7 +56,7 @@ final class ModelHandle: Handle, Sendable {
   func function(named name: UnsafePointer<CChar>?) -> Function? {
     guard let name else { return functions.first }
     let text = String(cString: name)
-    return functions.first { $0.text == text }
+    return functions.first { $0.description.name == text }
   }
 
   /// nil: no such function or kind.

@@ -2,20 +2,25 @@ import CTintype
 import TintypeBackends
 
 /// Tensors over the caller's memory, which must stay valid during the call: contiguous inputs are not copied.
-func readInputs(_ descriptors: UnsafeBufferPointer<tt_tensor>) throws -> [String: Tensor] {
+/// Others are copied after the function has accepted their shape.
+func readInputs(
+  _ descriptors: UnsafeBufferPointer<tt_tensor>, of function: FunctionDescription
+) throws -> [String: Tensor] {
   var tensors: [String: Tensor] = [:]
   tensors.reserveCapacity(descriptors.count)
   for (index, descriptor) in descriptors.enumerated() {
     guard let pointer = descriptor.name else { throw MisuseError("predict: input \(index) has no name") }
     let name = String(cString: pointer)
-    guard tensors.updateValue(try tensor(of: descriptor, named: name), forKey: name) == nil else {
+    guard tensors.updateValue(try tensor(of: descriptor, named: name, function), forKey: name) == nil else {
       throw MisuseError("predict: input \"\(name)\" is given twice")
     }
   }
   return tensors
 }
 
-private func tensor(of descriptor: tt_tensor, named name: String) throws -> Tensor {
+private func tensor(
+  of descriptor: tt_tensor, named name: String, _ function: FunctionDescription
+) throws -> Tensor {
   guard let elementType = ElementType(abiValue: descriptor.dtype) else {
     throw MisuseError("predict: input \"\(name)\" has the unknown dtype \(descriptor.dtype)")
   }
@@ -25,6 +30,7 @@ private func tensor(of descriptor: tt_tensor, named name: String) throws -> Tens
   let shape = load(descriptor.shape, rank: Int(descriptor.rank))
   let strides = load(descriptor.strides, rank: Int(descriptor.rank))
   let count = try Tensor.elementCount(of: shape, elementType: elementType)
+  try function.checkInput(named: name, shape: shape, elementType: elementType)
   guard let data = descriptor.data else {
     guard count == 0 else { throw MisuseError("predict: input \"\(name)\" has no data (its pointer is NULL)") }
     return try Tensor.zeros(shape: shape, elementType: elementType)

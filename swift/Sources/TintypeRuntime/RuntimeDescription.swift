@@ -17,12 +17,17 @@ struct RuntimeDescription: Encodable {
     case computeUnits = "compute_units"
   }
 
-  let name = "coreml"
-  let version = TT_VERSION
-  let implementation = CoreMLPlatform.implementation
-  let device = CoreMLPlatform.deviceName
-  let os = ProcessInfo.processInfo.operatingSystemVersionString
-  let computeUnits = CoreMLPlatform.computeUnits
+  private struct Device: Encodable {
+    let kind = CoreMLPlatform.deviceKind
+    let name = CoreMLPlatform.deviceName
+  }
+
+  private let name = "coreml"
+  private let version = TT_VERSION
+  private let implementation = CoreMLPlatform.implementation
+  private let device = Device()
+  private let os = ProcessInfo.processInfo.operatingSystemVersionString
+  private let computeUnits = CoreMLPlatform.computeUnits
 
   static var json: String {
     let encoder = JSONEncoder()

@@ -56,7 +56,7 @@ func describeFeature(
     guard let feature else { throw MisuseError("feature: `feature` is NULL; pass the address of a tt_feature") }
     guard handle.function(named: function) != nil else {
       throw BackendError.unknownFunction(
-        name: function.map { String(cString: $0) } ?? "", known: handle.functions.map(\.text))
+        name: function.map { String(cString: $0) } ?? "", known: handle.functions.map(\.description.name))
     }
     guard let features = handle.features(ofFunction: function, kind: kind) else {
       throw MisuseError("feature: kind \(kind) is unknown, expected 0 (input), 1 (output) or 2 (state)")
@@ -104,14 +104,14 @@ func predict(
     }
     guard let function = handle.function(named: functionName) else {
       throw BackendError.unknownFunction(
-        name: functionName.map { String(cString: $0) } ?? "", known: handle.functions.map(\.text))
+        name: functionName.map { String(cString: $0) } ?? "", known: handle.functions.map(\.description.name))
     }
     guard inputs != nil || count == 0 else {
       throw MisuseError("predict: `inputs` is NULL, but their count is \(count)")
     }
     guard count >= 0, count <= 4096 else { throw MisuseError("predict: \(count) inputs, at most 4096 are possible") }
-    let tensors = try readInputs(UnsafeBufferPointer(start: inputs, count: count))
-    let outputs = try handle.model.predict(tensors, function: function.text)
+    let tensors = try readInputs(UnsafeBufferPointer(start: inputs, count: count), of: function.description)
+    let outputs = try handle.model.predict(tensors, function: function.description.name)
     let ordered = try function.outputs.map { feature in
       guard let tensor = outputs[feature.description.name] else {
         throw BackendError.failed(

@@ -77,6 +77,10 @@ import Testing
       "a float16 tensor of shape [2] takes 4 bytes, got 3"
     ),
     (
+      .outOfMemory(shape: [9], byteCount: 36),
+      "a tensor of shape [9] takes 36 bytes, which is more memory than there is"
+    ),
+    (
       .invalidShape([-1]),
       "[-1] is no shape: extents must not be negative and their product must fit the address space"
     ),
@@ -88,6 +92,9 @@ import Testing
   @Test func refusesWhatDoesNotFit() {
     #expect(throws: TensorError.elementCount(shape: [2, 3], expected: 6, actual: 5)) {
       try Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5])
+    }
+    #expect(throws: TensorError.outOfMemory(shape: [1 << 60], byteCount: 1 << 60)) {
+      try Tensor.zeros(shape: [1 << 60], elementType: .int8)
     }
     #expect(throws: TensorError.invalidShape([2, -3])) { try Tensor(shape: [2, -3], floats: []) }
     #expect(throws: TensorError.invalidShape([.max, 2])) { try Tensor.zeros(shape: [.max, 2], elementType: .int8) }

@@ -95,6 +95,10 @@ import Testing
       "predict: input \"x\" has strides [9223372036854775807, 1], which reach beyond any memory"
     ),
     (
+      "empty but huge",
+      "input \"x\" has shape [0, 4611686018427387904], the model takes [2, 3]"
+    ),
+    (
       "least stride",
       "predict: input \"x\" has strides [-9223372036854775808, 1], which reach beyond any memory"
     ),
@@ -117,6 +121,7 @@ import Testing
     case "huge extent": input.tensor.shape.0 = .max
     case "huge stride": input.tensor.strides.0 = .max
     case "least stride": input.tensor.strides.0 = .min
+    case "empty but huge": (input.tensor.shape.0, input.tensor.shape.1) = (0, 1 << 62)
     case "shape": (input.tensor.shape.0, input.tensor.shape.1) = (3, 2)
     case "type": input.tensor.dtype = tt_dtype(TT_INT32)
     default: break

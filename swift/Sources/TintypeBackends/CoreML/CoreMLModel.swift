@@ -48,22 +48,24 @@ final class CoreMLModel: LoadedModel {
 extension FunctionDescription {
   /// Refuses what Core ML would refuse later with fewer words, or convert silently.
   func check(_ tensors: [String: Tensor]) throws {
-    let known = inputs.map(\.name)
-    for name in tensors.keys.sorted() where !known.contains(name) {
-      throw BackendError.unknownInput(name: name, known: known)
+    for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+      try checkInput(named: name, shape: tensor.shape, elementType: tensor.elementType)
     }
-    for feature in inputs {
-      guard let tensor = tensors[feature.name] else {
-        if feature.isOptional { continue }
-        throw BackendError.missingInput(name: feature.name, known: known)
-      }
-      guard feature.accepts(shape: tensor.shape) else {
-        throw BackendError.shapeMismatch(name: feature.name, expected: feature.shape ?? [], actual: tensor.shape)
-      }
-      guard tensor.elementType == feature.elementType else {
-        throw BackendError.elementTypeMismatch(
-          name: feature.name, expected: feature.elementType, actual: tensor.elementType)
-      }
+    if let missing = inputs.first(where: { tensors[$0.name] == nil && !$0.isOptional }) {
+      throw BackendError.missingInput(name: missing.name, known: inputs.map(\.name))
+    }
+  }
+
+  /// Whether this function takes such an input.
+  public func checkInput(named name: String, shape: [Int], elementType: ElementType) throws {
+    guard let feature = input(named: name) else {
+      throw BackendError.unknownInput(name: name, known: inputs.map(\.name))
+    }
+    guard feature.accepts(shape: shape) else {
+      throw BackendError.shapeMismatch(name: name, expected: feature.shape ?? [], actual: shape)
+    }
+    guard elementType == feature.elementType else {
+      throw BackendError.elementTypeMismatch(name: name, expected: feature.elementType, actual: elementType)
     }
   }
 }

@@ -14,6 +14,8 @@ public enum CoreMLPlatform {
     public static let computeUnits: [ComputeUnits] = [.all, .cpu, .gpu, .ane]
     public static let isApples = true
 
+    public static let deviceKind = "apple"
+
     /// The chip, as the system names it.
     public static var deviceName: String {
       #if os(macOS)
@@ -32,7 +34,8 @@ public enum CoreMLPlatform {
     public static let implementation = "portable"
     public static let computeUnits: [ComputeUnits] = [.cpu]
     public static let isApples = false
-    public static let deviceName = "CPU (MLX engine; portable Core ML, not Apple's)"
+    public static let deviceKind = "cpu"
+    public static let deviceName = "MLX engine behind a portable Core ML, not Apple's"
   #endif
 
   static func checkAvailability() throws {
@@ -48,6 +51,9 @@ public enum CoreMLPlatform {
   /// Core ML's error with its own text, and with the engine's kind where the engine is behind it.
   static func backendError(_ error: any Error, _ kind: BackendError.FailureKind) -> BackendError {
     if let error = error as? BackendError { return error }
+    if case TensorError.outOfMemory = error {
+      return .failed(backend: .coreml, kind: .outOfMemory, message: "\(error)")
+    }
     if let error = error as? any StatusCarryingError {
       return .failed(backend: .coreml, kind: .init(error.status), message: error.message)
     }
