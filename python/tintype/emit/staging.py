@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .. import names
@@ -29,7 +29,7 @@ def staged_folder(output: Path, *, overwrite: bool) -> Iterator[Path]:
     ConversionError when `output` exists and `overwrite` is false, or when it is not a bundle (only a bundle
     or an empty folder is ever replaced), or when its parent cannot be written.
     """
-    output = output.absolute()
+    output = Path(os.path.realpath(output))  # a link stays, what it points to is replaced
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         _clean_up(output)
@@ -41,7 +41,8 @@ def staged_folder(output: Path, *, overwrite: bool) -> Iterator[Path]:
         ) from error
     lock = os.open(stage, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # a file system without locks: leftovers are never touched there
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield stage
         stage.chmod(0o777 & ~_umask())
         _sync(stage)
@@ -52,7 +53,7 @@ def staged_folder(output: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def _check(output: Path, overwrite: bool) -> None:
-    if not output.exists() and not output.is_symlink():
+    if not output.exists():
         return
     empty = output.is_dir() and not any(output.iterdir())
     if not overwrite and not empty:

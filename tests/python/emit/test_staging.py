@@ -73,6 +73,15 @@ def test_only_bundles_and_empty_folders_are_replaced(tmp_path: Path) -> None:
         write(tmp_path / "file", "new", overwrite=True)
 
 
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    write(tmp_path / "bundle", "old")
+    (tmp_path / "link").symlink_to("bundle")
+    write(tmp_path / "link", "new", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "bundle" / "bundle.json").read_text() == "new"
+    assert hidden(tmp_path) == []
+
+
 def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     dead = tmp_path / ".bundle.tintype-dead"
     dead.mkdir()
