@@ -10,24 +10,19 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from ._bridge import VERSION
-from .bundle import Bundle, Defaults
+from .bundle import Bundle
 from .errors import BundleError, ConversionError
-from .names import BUNDLE_FILE
 
 __all__ = ["EMBEDDED_NAME", "cache_folder", "embedded_bundle", "embedded_checkpoint"]
 
 EMBEDDED_NAME = "tintype-demo"
 
-#: Ten million parameters: float32 costs nothing here, and the pictures are the reference's.
-PRECISION: Final = "float32"
-
-#: What this model was trained and judged with; a checkpoint does not say.
-DEFAULTS = Defaults(steps=16, guidance_scale=4.0)
+#: What a Neural Engine runs, and what the checkpoint holds.
+PRECISION: Final = "float16"
 
 
 def cache_folder() -> Path:
@@ -73,10 +68,7 @@ def embedded_bundle(
         from .emit import convert
 
         made = private / EMBEDDED_NAME
-        bundle = convert(source, made, precision=PRECISION, progress=progress)
-        (made / BUNDLE_FILE).write_text(
-            replace(bundle, name=EMBEDDED_NAME, defaults=DEFAULTS).to_text(), encoding="utf-8"
-        )
+        convert(source, made, precision=PRECISION, progress=progress)
         _publish(made, target)
     except OSError as error:
         raise ConversionError(

@@ -1,7 +1,7 @@
 """Every exception that Tintype raises on purpose. A leaf module: anything may import it, it imports nothing.
 
-`TintypeError` is the root. What a runtime refuses (the C++ engine or the Swift runtime, through the C ABI) is an
-`EngineError`; its text is the C error's text to the letter. The classes below it also inherit the built-in
+`TintypeError` is the root. What a runtime refuses (the C++ engine or the Swift runtime, through the C ABI) is
+an `EngineError`; its text is the C error's text to the letter. The classes below it also inherit the built-in
 exception that a Python programmer would catch.
 """
 
@@ -41,7 +41,7 @@ class ConversionError(TintypeError):
     """A conversion cannot be done as asked, or its result failed a check."""
 
 
-class BackendUnavailable(TintypeError, RuntimeError):
+class BackendUnavailable(TintypeError, RuntimeError):  # noqa: N818 - a state, not a mistake
     """The named backend does not exist on this machine; the text says why and what would help."""
 
 

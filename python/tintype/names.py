@@ -1,7 +1,7 @@
 """Names that cross the package's borders: components, their inputs and outputs, backends, files.
 
-A leaf module: `emit`, `models`, `run`, `pipeline` and `cli` may import it; it imports nothing. The Swift package
-holds the same names in `Tintype/BundleNames.swift`; docs/bundle_format.md explains them.
+A leaf module: `emit`, `models`, `run`, `pipeline` and `cli` may import it; it imports nothing. The Swift
+package holds the same names in `Tintype/BundleNames.swift`; docs/bundle_format.md explains them.
 """
 
 from typing import Final

@@ -1,29 +1,23 @@
-"""Fixtures of the parity tests: bundles converted once a run, and the Swift command."""
+"""Fixtures of the parity tests: every bundle to compare, and the Swift command."""
 
 import pathlib
 import shutil
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
-import tintype
-from tintype.embedded import embedded_checkpoint
+from tintype.bundle import Bundle
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SD3 = ROOT / "tests/data/sd3-medium-tiny"
-SOURCES = {
-    "sd3-float32": (SD3, "float32"),
-    "sd3-float16": (SD3, "float16"),
-    "demo-float16": (embedded_checkpoint(), "float16"),
-}
 
 
-@pytest.fixture(scope="session", params=sorted(SOURCES))
-def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    source, precision = SOURCES[request.param]
-    folder = tmp_path_factory.mktemp("bundles") / request.param
-    tintype.convert(source, folder, precision=precision)
-    return folder
+@pytest.fixture(
+    scope="session", params=["sd3-medium-tiny", "sd3-medium-tiny float16", "demo float16"]
+)
+def bundle(request: pytest.FixtureRequest, make_bundle: Callable[..., Bundle]) -> pathlib.Path:
+    """A bundle's folder."""
+    return make_bundle(*request.param.split()).root
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,21 @@ with the same noise, and judged by the analytic checker.
 """
 
 import dataclasses
+import itertools
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from PIL import Image
 
 from tintype import demo_world
 from tintype.embedded import embedded_checkpoint
 from tintype.pipeline import Pipeline
 
-PRECISIONS = ("float16", "float32")
+Precision = Literal["float16", "float32"]
+PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,32 +64,38 @@ def run_demo(
     *,
     steps: int = 12,
     backend: str = "auto",
-    precisions: tuple[str, ...] = PRECISIONS,
+    precisions: Sequence[Precision] = PRECISIONS,
     on_image: Callable[[str, int, int], None] | None = None,
 ) -> DemoReport:
     """Draws and judges `count` prompts a precision; `on_image(precision, done, total)` reports progress."""
     from tintype.emit import convert
 
-    tables, seconds = {}, {}
+    report = DemoReport({}, {}, steps, backend)
+    total = sum(1 for _ in demo_world.prompts(count))
+
+    def progress(precision: str) -> Callable[[int], None]:
+        return lambda done: None if on_image is None else on_image(precision, done, total)
+
     with tempfile.TemporaryDirectory(prefix="tintype-bench-") as folder:
         for precision in precisions:
-            bundle = pathlib.Path(folder) / precision
-            convert(embedded_checkpoint(), bundle, precision=precision)
-            pipeline = Pipeline.load(bundle, backend=backend)
-            total = sum(1 for _ in demo_world.prompts(count))
-            done = 0
-
-            def on_picture(prompt: demo_world.Prompt, verdict: demo_world.Verdict) -> None:
-                nonlocal done
-                done += 1
-                if on_image:
-                    on_image(precision, done, total)  # noqa: B023 - called before the loop goes on
-
+            bundle = convert(embedded_checkpoint(), pathlib.Path(folder) / precision, precision=precision)
             start = time.perf_counter()
-            tables[precision] = demo_world.evaluate(
-                lambda text, seed: pipeline.generate(text, seed=seed, steps=steps).image,  # noqa: B023
-                count,
-                on_picture,
-            )
-            seconds[precision] = (time.perf_counter() - start) / total
-    return DemoReport(tables, seconds, steps, backend)
+            with Pipeline.load(bundle, backend=backend) as pipeline:
+                report.tables[precision] = _judge_all(pipeline, count, steps, progress(precision))
+            report.seconds_per_image[precision] = (time.perf_counter() - start) / total
+    return report
+
+
+def _judge_all(
+    pipeline: Pipeline, count: int, steps: int, on_done: Callable[[int], None]
+) -> demo_world.Table:
+    """Draws and judges `count` prompts with one pipeline."""
+    done = itertools.count(1)
+
+    def draw(text: str, seed: int) -> Image.Image:
+        return pipeline.generate(text, seed=seed, steps=steps).image
+
+    def after(prompt: demo_world.Prompt, verdict: demo_world.Verdict) -> None:
+        on_done(next(done))
+
+    return demo_world.evaluate(draw, count, after)

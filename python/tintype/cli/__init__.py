@@ -1,4 +1,4 @@
-"""The command line: `tintype generate | convert | inspect | backends | run`.
+"""The command line: `tintype generate | convert | inspect | backends | run | bench`.
 
 Only click is imported before a command runs, so that `--help` answers at once.
 """

@@ -11,6 +11,7 @@ import click
 
 from ..errors import BackendUnavailable, TintypeError, UsageError
 from .backends import backends
+from .bench import bench
 from .convert import convert
 from .generate import generate
 from .inspect import inspect
@@ -46,7 +47,7 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (generate, convert, inspect, backends, run):
+for command in (generate, convert, inspect, backends, run, bench):
     cli.add_command(command)
 
 

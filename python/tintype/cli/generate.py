@@ -112,5 +112,7 @@ def _print(result: "GenerationResult", output: Path) -> None:
     seed = "the given noise" if settings.seed is None else f"seed {settings.seed}"
     click.echo(
         f"{output}: {settings.width}x{settings.height}, {settings.steps} steps, "
-        f"guidance {settings.guidance_scale:g}, {seed}, {result.timings.total:.1f} s"
+        f"guidance {settings.guidance_scale:g}, {seed}"
     )
+    parts = [f"{part.replace('_', ' ')} {seconds:.2f}" for part, seconds in vars(result.timings).items()]
+    click.echo(f"seconds: {', '.join(parts)}")

@@ -13,7 +13,7 @@ import tintype
 from tintype.bundle import Bundle
 from tintype.pipeline import Pipeline
 
-DATA = pathlib.Path(__file__).parents[1] / "data"
+DATA = pathlib.Path(__file__).parent / "data"
 DEMO_MODEL = pathlib.Path(tintype.__file__).parent / "_demo_model"
 
 Arrays = dict[str, np.ndarray[Any, Any]]
