@@ -109,8 +109,9 @@ def _match(chosen: tuple[Found | None, ...], scene: Scene) -> tuple[int, ...]:
         colour += same_colour and found.colour_error < MAX_COLOUR_ERROR
         shape += same_shape and found.iou >= MIN_IOU
         both += same_colour and same_shape
-    related = len(chosen) == 2 and None not in chosen and relation_of(*chosen) == scene.relation
-    area = sum(found.area for found in chosen if found is not None)
+    present = [found for found in chosen if found is not None]
+    related = len(present) == 2 and relation_of(present[0], present[1]) == scene.relation
+    area = sum(found.area for found in present)
     return both, colour + shape, int(related), area, colour, shape, int(related)
 
 
@@ -187,7 +188,8 @@ def _inside(mask: np.ndarray) -> np.ndarray:
 
 def _erode(mask: np.ndarray) -> np.ndarray:
     p = np.pad(mask, 1)
-    return mask & p[:-2, 1:-1] & p[2:, 1:-1] & p[1:-1, :-2] & p[1:-1, 2:]
+    inner: np.ndarray = mask & p[:-2, 1:-1] & p[2:, 1:-1] & p[1:-1, :-2] & p[1:-1, 2:]
+    return inner
 
 
 def components(mask: np.ndarray) -> list[np.ndarray]:
