@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -300,3 +301,21 @@ def test_neither_torch_nor_warnings(source: Path, tmp_path: Path) -> None:
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_killed_conversion_is_cleaned_up_by_the_next(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    program = (
+        "import os, signal, sys, tintype\n"
+        "def kill(component, done, total):\n"
+        "    if component == 'denoiser': os.kill(os.getpid(), signal.SIGKILL)\n"
+        "tintype.convert(sys.argv[1], sys.argv[2], progress=kill)\n"
+    )
+    command = [sys.executable, "-c", program, str(source), str(out / "bundle")]
+    killed = subprocess.run(command, env={"PYTHONPATH": ":".join(sys.path)})
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = out.iterdir()
+    assert left.name.startswith(".bundle.tintype-")
+    assert (left / "modulation.mlpackage").is_dir()
+    convert(source, out / "bundle", components=["vae_decoder"])
+    assert [p.name for p in out.iterdir()] == ["bundle"]
