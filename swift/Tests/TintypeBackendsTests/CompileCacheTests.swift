@@ -80,6 +80,18 @@ import Testing
     #expect(try folder.names(in: "cache").allSatisfy { !$0.hasPrefix(".") })
   }
 
+  @Test func aFolderThatCannotBeWrittenIsNamed() throws {
+    let file = folder.url.appendingPathComponent("file")
+    try Data().write(to: file)
+    let blocked = CompileCache(folder: file.appendingPathComponent("cache"))
+    let error = try #require(throws: BackendError.self) {
+      try blocked.model(for: package, compile: Self.compiler(Locked(0)))
+    }
+    #expect(error.kind == .io)
+    #expect(error.description.hasPrefix("the compiled model cannot be kept in \(blocked.folder.path): "))
+    #expect(error.description.hasSuffix("; make the folder writable or choose another cache folder"))
+  }
+
   @Test func aDamagedEntryIsMadeAnew() throws {
     let backend = CoreMLBackend(cacheFolder: cache.folder)
     _ = try backend.load(package, units: .all)

@@ -36,25 +36,33 @@ struct CompileCache {
     let entry = folder.appendingPathComponent(name, isDirectory: true)
     if manager.fileExists(atPath: entry.path) { return entry }
     let compiled = try compile(package)
-    try manager.createDirectory(at: folder, withIntermediateDirectories: true)
-    // The temporary folder may be on another volume, where a rename is not possible.
-    let staged = folder.appendingPathComponent(".\(UUID().uuidString).mlmodelc")
     do {
-      try manager.moveItem(at: compiled, to: staged)
+      try keep(compiled, as: entry)
     } catch {
       try? manager.removeItem(at: compiled)
-      throw error
-    }
-    if rename(staged.path, entry.path) != 0 {
-      try? manager.removeItem(at: staged)
-      // Somebody else was faster; anything but that is an error.
-      guard manager.fileExists(atPath: entry.path) else {
-        throw CocoaError(.fileWriteUnknown)
-      }
+      throw BackendError.failed(
+        backend: .coreml, kind: .io,
+        message: "the compiled model cannot be kept in \(folder.path): \(CoreMLPlatform.reason(of: error)); make the "
+          + "folder writable or choose another cache folder")
     }
     try? Data(package.path.utf8).write(to: note(beside: entry), options: .atomic)
     removeStaleEntries(prefix: prefix, except: entry.lastPathComponent)
     return entry
+  }
+
+  /// Moves a compiled model to its place, in one step for those who look at it.
+  private func keep(_ compiled: URL, as entry: URL) throws {
+    let manager = FileManager.default
+    try manager.createDirectory(at: folder, withIntermediateDirectories: true)
+    // The temporary folder may be on another volume, where a rename is not possible.
+    let staged = folder.appendingPathComponent(".\(UUID().uuidString).mlmodelc", isDirectory: true)
+    defer { try? manager.removeItem(at: staged) }
+    try manager.moveItem(at: compiled, to: staged)
+    if rename(staged.path, entry.path) != 0 {
+      // Somebody else may have been faster; anything but that is an error.
+      let reason = POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+      guard manager.fileExists(atPath: entry.path) else { throw reason }
+    }
   }
 
   /// Forgets an entry: one that turned out to be damaged, or is of no use any more.

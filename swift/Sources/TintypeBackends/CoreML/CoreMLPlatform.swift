@@ -1,6 +1,12 @@
 import CoreML
 import TintypeMLX
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
@@ -57,11 +63,18 @@ public enum CoreMLPlatform {
     if let error = error as? any StatusCarryingError {
       return .failed(backend: .coreml, kind: .init(error.status), message: error.message)
     }
+    return .failed(backend: .coreml, kind: kind, message: reason(of: error))
+  }
+
+  /// A system's error in words.
+  static func reason(of error: any Error) -> String {
     #if canImport(Darwin)
-      let text = error.localizedDescription
+      return error.localizedDescription
     #else
-      let text = (error as? any LocalizedError)?.errorDescription ?? "\(error)"
+      // FoundationEssentials has no localizedDescription.
+      let cause = (error as? CocoaError)?.userInfo["NSUnderlyingError"] as? POSIXError ?? error as? POSIXError
+      if let cause { return String(cString: strerror(cause.code.rawValue)) }
+      return (error as? any LocalizedError)?.errorDescription ?? "\(error)"
     #endif
-    return .failed(backend: .coreml, kind: kind, message: text)
   }
 }
