@@ -28,10 +28,14 @@ public struct TextToImagePipeline: Sendable {
     text = TextEncoders(bundle: bundle, models: models)
   }
 
-  /// Draws one picture. Throws `RequestError`, `BackendError`, `PipelineError`, `BundleError`, `TokenizerError` or
-  /// `CancellationError`.
-  public func generate(_ request: GenerationRequest) async throws -> GenerationResult {
-    try await run(try plan(request)) { _ in }
+  /// Draws one picture. `onEvent` is told of the conditioning, every step and the result, in order.
+  ///
+  /// When its task is cancelled, a run waits for the model call that it is in. Throws `RequestError`, `BackendError`,
+  /// `PipelineError`, `BundleError`, `TokenizerError` or `CancellationError`.
+  public func generate(
+    _ request: GenerationRequest, onEvent: @Sendable (GenerationEvent) -> Void = { _ in }
+  ) async throws -> GenerationResult {
+    try await run(try plan(request), onEvent)
   }
 
   /// `generate` as a stream: `.conditioned`, every `.step`, `.done`. The request is checked at once; a consumer that

@@ -67,21 +67,18 @@ struct GenerateCommand {
     let progress = ProgressLine(terminal, quiet: isQuiet || printsJSON)
     defer { progress.clear() }
     progress.show("reading the prompt", 0, of: 1)
-    for try await event in try pipeline.events(request) {
+    let result = try await pipeline.generate(request) { event in
       switch event {
       case .conditioned(let start): progress.show("drawing", 0, of: start.settings.steps)
       case .step(let step):
         progress.show(step.number == step.steps ? "decoding" : "drawing", step.number, of: step.steps)
-      case .done(let result):
-        try result.write(to: output)
-        if let latentsOutput { try AtomicFile.write(NPY.encode(result.latents), to: latentsOutput) }
-        progress.clear()
-        result.warnings.forEach(terminal.warn)
-        try report(result, terminal)
+      case .done: progress.clear()
       }
     }
-    // A cancelled stream ends without an error.
-    try Task.checkCancellation()
+    try result.write(to: output)
+    if let latentsOutput { try AtomicFile.write(NPY.encode(result.latents), to: latentsOutput) }
+    result.warnings.forEach(terminal.warn)
+    try report(result, terminal)
   }
 
   private func report(_ result: GenerationResult, _ terminal: Terminal) throws {
