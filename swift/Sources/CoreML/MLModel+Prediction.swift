@@ -28,15 +28,8 @@ extension MLModel {
       } else {
         // As Apple's does, numbers of another type are converted.
         let converted = try Tensor(copying: array.view).converted(to: feature.elementType)
-        let base = converted.withUnsafeBytes { $0.baseAddress } ?? UnsafeRawPointer(array.dataPointer)
         owners.append(converted)
-        inputs.append(
-          (
-            feature.name,
-            TensorView(
-              base: base, elementType: feature.elementType, shape: converted.shape,
-              strides: TensorView.contiguousStrides(of: converted.shape))
-          ))
+        inputs.append((feature.name, converted.view))
       }
     }
     let outputs = try withExtendedLifetime(owners) {

@@ -91,11 +91,10 @@ open class MLMultiArray {
 
   /// An array over an engine's output, without a copy.
   convenience init(_ tensor: Tensor, dataType: MLMultiArrayDataType) {
-    let base = tensor.withUnsafeBytes { UnsafeMutableRawPointer(mutating: $0.baseAddress) }
+    let view = tensor.view
     self.init(
-      base: base ?? UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1), extents: tensor.shape,
-      steps: TensorView.contiguousStrides(of: tensor.shape), dataType: dataType,
-      release: { withExtendedLifetime(tensor) {} })
+      base: UnsafeMutableRawPointer(mutating: view.base), extents: view.shape, steps: view.strides,
+      dataType: dataType, release: { withExtendedLifetime(tensor) {} })
   }
 
   private static func checkedCount(of extents: [Int], _ dataType: MLMultiArrayDataType) throws -> Int {

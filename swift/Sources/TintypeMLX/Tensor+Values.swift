@@ -80,6 +80,14 @@ extension Tensor {
     }
   }
 
+  /// All elements as the bits of float16.
+  public func float16Bits() -> [UInt16] {
+    [UInt16](unsafeUninitializedCapacity: count) { target, initialized in
+      convertToHalf(target)
+      initialized = target.count
+    }
+  }
+
   /// All elements as float64.
   public func doubles() -> [Double] {
     switch elementType {
@@ -109,10 +117,10 @@ extension Tensor {
   }
 
   private func convertToHalf(_ target: UnsafeMutableBufferPointer<UInt16>) {
-    if elementType == .float32 {
-      withUnsafeBytes { fill(target, from: $0.bindMemory(to: Float.self)) { Half.bits($0) } }
-    } else {
-      floats().withUnsafeBufferPointer { fill(target, from: $0) { Half.bits($0) } }
+    switch elementType {
+    case .float16: withUnsafeBytes { UnsafeMutableRawBufferPointer(target).copyMemory(from: $0) }
+    case .float32: withUnsafeBytes { fill(target, from: $0.bindMemory(to: Float.self)) { Half.bits($0) } }
+    default: floats().withUnsafeBufferPointer { fill(target, from: $0) { Half.bits($0) } }
     }
   }
 

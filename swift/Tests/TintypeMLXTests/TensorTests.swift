@@ -38,6 +38,13 @@ import Testing
     #expect(wide.int32s() == [.max])
   }
 
+  @Test func halvesKeepTheirBits() throws {
+    let tensor = try Tensor(shape: [3], float16Bits: [0x3c00, 0x7c00, 0x8001])
+    #expect(tensor.float16Bits() == [0x3c00, 0x7c00, 0x8001])
+    #expect(tensor.floats()[0] == 1)
+    #expect(try Tensor(shape: [2], int32s: [2, -2]).float16Bits() == [0x4000, 0xc000])
+  }
+
   @Test func largeIntegersSurvive() throws {
     let tensor = try Tensor(shape: [2], int32s: [16_777_217, -2_147_483_648])
     #expect(try tensor.converted(to: .int64).int32s() == [16_777_217, -2_147_483_648])

@@ -45,7 +45,7 @@ struct CompileCache {
         message: "the compiled model cannot be kept in \(folder.path): \(CoreMLPlatform.reason(of: error)); make the "
           + "folder writable or choose another cache folder")
     }
-    try? Data(package.path.utf8).write(to: note(beside: entry), options: .atomic)
+    try? Data(package.standardizedFileURL.path.utf8).write(to: note(beside: entry), options: .atomic)
     removeStaleEntries(prefix: prefix, except: entry.lastPathComponent)
     return entry
   }
