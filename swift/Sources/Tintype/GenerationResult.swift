@@ -1,6 +1,8 @@
 /// A picture and where it comes from.
 public struct GenerationResult: Sendable {
   public let image: RGBImage
+  /// The noise that the run began with, float32 [1, C, h, w].
+  public let initialLatents: Tensor
   /// Final latents, float32 [1, C, h, w], in model space.
   public let latents: Tensor
   /// The decoder's output before clamping and rounding, float32 [1, 3, H, W], in −1…1.

@@ -136,7 +136,8 @@ public struct TextToImagePipeline: Sendable {
     var settings = plan.settings
     for (stage, run) in stages { settings.backends[stage.rawValue] = run.backend }
     return GenerationResult(
-      image: image, latents: latents, decoded: decoded, settings: settings, stages: stages, timings: recorder.timings,
+      image: image, initialLatents: plan.latents, latents: latents, decoded: decoded, settings: settings,
+      stages: stages, timings: recorder.timings,
       warnings: recorder.warnings)
   }
 }

@@ -28,6 +28,7 @@ struct GenerateCommand {
         name: "--output", short: "-o", value: "FILE",
         help: "PNG file to write, with the settings inside. An existing file is replaced. [default: out.png]"),
       .init(name: "--latents-out", value: "FILE", help: "Also write the final latents, as a NumPy .npy file."),
+      .init(name: "--noise-out", value: "FILE", help: "Also write the initial noise, as a NumPy .npy file."),
       .init(name: "--quiet", help: "Print nothing but warnings and errors."),
       .init(name: "--json", help: "Print settings, backends and timings as JSON."),
     ],
@@ -40,6 +41,7 @@ struct GenerateCommand {
   private let request: GenerationRequest
   private let output: URL
   private let latentsOutput: URL?
+  private let noiseOutput: URL?
   private let isQuiet: Bool
   private let printsJSON: Bool
 
@@ -48,6 +50,7 @@ struct GenerateCommand {
     model = file("--model")
     output = file("--output") ?? URL(fileURLWithPath: "out.png")
     latentsOutput = file("--latents-out")
+    noiseOutput = file("--noise-out")
     isQuiet = arguments.has("--quiet")
     printsJSON = arguments.has("--json")
     request = GenerationRequest(
@@ -62,6 +65,7 @@ struct GenerateCommand {
   func run(_ terminal: Terminal, environment: [String: String]) async throws {
     try Self.check(output, suffix: "png", option: "--output")
     if let latentsOutput { try Self.check(latentsOutput, suffix: "npy", option: "--latents-out") }
+    if let noiseOutput { try Self.check(noiseOutput, suffix: "npy", option: "--noise-out") }
     let folder = try model ?? EmbeddedModel.folder(environment: environment)
     let pipeline = try TextToImagePipeline(bundleAt: folder)
     let progress = ProgressLine(terminal, quiet: isQuiet || printsJSON)
@@ -77,13 +81,14 @@ struct GenerateCommand {
     }
     try result.write(to: output)
     if let latentsOutput { try AtomicFile.write(NPY.encode(result.latents), to: latentsOutput) }
+    if let noiseOutput { try AtomicFile.write(NPY.encode(result.initialLatents), to: noiseOutput) }
     result.warnings.forEach(terminal.warn)
     try report(result, terminal)
   }
 
   private func report(_ result: GenerationResult, _ terminal: Terminal) throws {
     if printsJSON {
-      return terminal.line(try jsonText(Report(result, output: output.path, latents: latentsOutput?.path)))
+      return terminal.line(try jsonText(Report(result, output: output.path)))
     }
     if isQuiet { return }
     let runs = Stage.allCases.compactMap { stage in result.stages[stage].map { (stage: stage, run: $0) } }
@@ -126,19 +131,19 @@ struct GenerateCommand {
     }
   }
 
-  /// What `--json` prints; the keys are those of Python's command.
+  /// What `--json` prints: the keys of Python's command, the backends once more for scripts, and warnings.
   private struct Report: Encodable {
     let output: String
-    let latents: String?
     let settings: GenerationSettings
+    let backends: [String: String]
     let stages: [String: StageRun]
     let timings: [String: Double]
     let warnings: [String]
 
-    init(_ result: GenerationResult, output: String, latents: String?) {
+    init(_ result: GenerationResult, output: String) {
       self.output = output
-      self.latents = latents
       settings = result.settings
+      backends = result.settings.backends
       stages = Dictionary(uniqueKeysWithValues: result.stages.map { ($0.rawValue, $1) })
       let seconds = result.timings
       timings = [

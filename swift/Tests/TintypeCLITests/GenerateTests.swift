@@ -29,7 +29,7 @@ enum CLITestBundles {
     let words = [
       "generate", "a red circle", "--model", try CLITestBundles.url("sd3-medium-tiny-float32").path, "--steps", "2",
       "--guidance-scale", "1", "--seed", "5", "--backend", backend, "--size", "128x128", "--no-t5", "--json", "-o",
-      console.path("a.png"), "--latents-out", console.path("a.npy"),
+      console.path("a.png"), "--latents-out", console.path("a.npy"), "--noise-out", console.path("noise.npy"),
     ]
     #expect(await console.run(words) == 0, "\(console.error)")
     let report = try #require(JSONSerialization.jsonObject(with: Data(console.output.utf8)) as? [String: Any])
@@ -45,6 +45,10 @@ enum CLITestBundles {
     let latents = try Data(contentsOf: URL(fileURLWithPath: console.path("a.npy")))
     let values = 16 * 16 * 16
     #expect(latents.count == 128 + 4 * values)
+    let noise = try Data(contentsOf: URL(fileURLWithPath: console.path("noise.npy")))
+    var random = NumPyRandom(seed: 5)
+    let expected = try Tensor(shape: [1, 16, 16, 16], floats: random.normals(values).map { Float($0) })
+    #expect(noise == NPY.encode(expected))
   }
 
   @Test func peopleReadWhatRanAndWithWhichSeed() async throws {
