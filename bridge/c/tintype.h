@@ -8,7 +8,8 @@
  *
  *   const tt_api *api = tintype_engine_api(TT_ABI_VERSION);   // NULL: another ABI version
  *   tt_model *model = NULL; char *error = NULL;
- *   if (api->model_load("net.mlpackage", NULL, &model, &error) != TT_OK) { puts(error); api->string_free(error); }
+ *   if (api->model_load("net.mlpackage", NULL, &model, &error) != TT_OK) { puts(error);
+ * api->string_free(error); }
  *
  * Rules that hold for every function:
  *   - A function that can fail returns a `tt_status`. On failure `*error` (when `error` is not NULL) is set
@@ -16,7 +17,8 @@
  *     On success `*error` is set to NULL. Nothing throws, aborts or prints.
  *   - A NULL handle, a bad index or a struct of another size is TT_ERROR_INVALID_ARGUMENT, never a crash.
  *   - `_free` functions accept NULL.
- *   - Strings are UTF-8 and NUL-terminated. What a handle returns as `const char *` lives as long as the handle.
+ *   - Strings are UTF-8 and NUL-terminated. What a handle returns as `const char *` lives as long as the
+ * handle.
  *   - A model may be used from several threads at once.
  *   - Structs that start with `size` are versioned by it: set it to sizeof the struct.
  */
@@ -36,7 +38,8 @@ extern "C" {
 #define TT_EXPORT __attribute__((visibility("default")))
 #endif
 
-/** Raised by one whenever the meaning of an existing entry changes; appended entries only grow `tt_api.size`. */
+/** Raised by one whenever the meaning of an existing entry changes; appended entries only grow `tt_api.size`.
+ */
 #define TT_ABI_VERSION 1
 
 /** Core ML allows rank 5; states and intermediate descriptions never exceed this. */
@@ -48,10 +51,10 @@ enum {
   TT_ERROR_INVALID_ARGUMENT = 1, /**< the caller's values: names, shapes, dtypes, NULLs */
   TT_ERROR_IO = 2,               /**< a file is missing or cannot be read */
   TT_ERROR_FORMAT = 3,           /**< a file is damaged or contradicts itself */
-  TT_ERROR_UNSUPPORTED = 4,      /**< a valid model that this runtime cannot run (an op, a dtype, a feature) */
-  TT_ERROR_RUNTIME = 5,          /**< the computation failed */
+  TT_ERROR_UNSUPPORTED = 4, /**< a valid model that this runtime cannot run (an op, a dtype, a feature) */
+  TT_ERROR_RUNTIME = 5,     /**< the computation failed */
   TT_ERROR_OUT_OF_MEMORY = 6,
-  TT_ERROR_UNAVAILABLE = 7,      /**< this runtime does not exist on this machine */
+  TT_ERROR_UNAVAILABLE = 7, /**< this runtime does not exist on this machine */
   TT_ERROR_CANCELLED = 8
 };
 
@@ -73,12 +76,17 @@ enum {
 
 /** What Core ML may use; the MLX engine accepts and ignores it. */
 typedef int32_t tt_compute_units;
-enum { TT_UNITS_ALL = 0, TT_UNITS_CPU_ONLY = 1, TT_UNITS_CPU_AND_GPU = 2, TT_UNITS_CPU_AND_NEURAL_ENGINE = 3 };
+enum {
+  TT_UNITS_ALL = 0,
+  TT_UNITS_CPU_ONLY = 1,
+  TT_UNITS_CPU_AND_GPU = 2,
+  TT_UNITS_CPU_AND_NEURAL_ENGINE = 3
+};
 
 /** A view of an n-dimensional array that somebody else owns. */
 typedef struct tt_tensor {
-  const char *name;
-  void *data;
+  const char* name;
+  void* data;
   tt_dtype dtype;
   int32_t rank;
   int64_t shape[TT_MAX_RANK];
@@ -90,22 +98,22 @@ enum { TT_INPUT = 0, TT_OUTPUT = 1, TT_STATE = 2 };
 
 /** What a model says of one input, output or state. */
 typedef struct tt_feature {
-  const char *name;
+  const char* name;
   tt_dtype dtype;
-  int32_t rank;                 /**< -1: any rank */
-  int64_t shape[TT_MAX_RANK];   /**< -1: flexible; the default shape where the package names one */
-  int32_t optional;             /**< 1: may be left out of predict */
+  int32_t rank;               /**< -1: any rank */
+  int64_t shape[TT_MAX_RANK]; /**< -1: flexible; the default shape where the package names one */
+  int32_t optional;           /**< 1: may be left out of predict */
 } tt_feature;
 
 typedef struct tt_load_options {
   size_t size;
   tt_compute_units units;
-  const char *cache_folder; /**< where compiled models are kept (Core ML); NULL: the system's cache folder */
+  const char* cache_folder; /**< where compiled models are kept (Core ML); NULL: the system's cache folder */
 } tt_load_options;
 
 typedef struct tt_predict_options {
   size_t size;
-  const char *function; /**< of a package with several; NULL: its default function */
+  const char* function; /**< of a package with several; NULL: its default function */
 } tt_predict_options;
 
 typedef struct tt_model tt_model;
@@ -116,51 +124,52 @@ typedef struct tt_api {
   uint32_t size;        /**< sizeof(tt_api) of the library: later entries exist only if they lie below it */
 
   /** "mlx" or "coreml". */
-  const char *name;
+  const char* name;
 
-  /** JSON about this runtime: name, version, implementation, device, compute_units. Free with `string_free`. */
-  char *(*describe_runtime)(void);
+  /** JSON about this runtime: name, version, implementation, device, compute_units. Free with `string_free`.
+   */
+  char* (*describe_runtime)(void);
 
   /** TT_OK if models can run here; else TT_ERROR_UNAVAILABLE with the reason and the remedy. */
-  tt_status (*available)(char **error);
+  tt_status (*available)(char** error);
 
   /** Opens an .mlpackage (or, Core ML only, .mlmodelc) and checks it. `options` may be NULL. */
-  tt_status (*model_load)(const char *path, const tt_load_options *options, tt_model **model, char **error);
-  void (*model_free)(tt_model *model);
+  tt_status (*model_load)(const char* path, const tt_load_options* options, tt_model** model, char** error);
+  void (*model_free)(tt_model* model);
 
   /** Functions of the package; index 0 is the default one. Out of range: NULL. */
-  size_t (*function_count)(const tt_model *model);
-  const char *(*function_name)(const tt_model *model, size_t index);
+  size_t (*function_count)(const tt_model* model);
+  const char* (*function_name)(const tt_model* model, size_t index);
 
   /** Inputs, outputs, states of a function (NULL: the default one). Unknown function: 0. */
-  size_t (*feature_count)(const tt_model *model, const char *function, tt_feature_kind kind);
-  tt_status (*feature)(const tt_model *model, const char *function, tt_feature_kind kind, size_t index,
-                       tt_feature *feature, char **error);
+  size_t (*feature_count)(const tt_model* model, const char* function, tt_feature_kind kind);
+  tt_status (*feature)(const tt_model* model, const char* function, tt_feature_kind kind, size_t index,
+                       tt_feature* feature, char** error);
 
   /**
    * JSON about the model: {"specification_version", "functions": {name: {"ops": {op: count}}}, "parameters",
    * "weight_bytes", "metadata": {...}}. Keys a runtime cannot know are left out. Free with `string_free`.
    */
-  char *(*model_metadata)(const tt_model *model);
+  char* (*model_metadata)(const tt_model* model);
 
   /**
    * Runs one function. Inputs are matched by name and read during the call only; dtype and shape must be the
    * described ones, strides are free. `*result` owns the outputs, in the order of the description.
    */
-  tt_status (*predict)(tt_model *model, const tt_predict_options *options, const tt_tensor *inputs,
-                       size_t input_count, tt_result **result, char **error);
-  size_t (*result_count)(const tt_result *result);
-  tt_status (*result_tensor)(const tt_result *result, size_t index, tt_tensor *tensor, char **error);
-  void (*result_free)(tt_result *result);
+  tt_status (*predict)(tt_model* model, const tt_predict_options* options, const tt_tensor* inputs,
+                       size_t input_count, tt_result** result, char** error);
+  size_t (*result_count)(const tt_result* result);
+  tt_status (*result_tensor)(const tt_result* result, size_t index, tt_tensor* tensor, char** error);
+  void (*result_free)(tt_result* result);
 
-  void (*string_free)(char *string);
+  void (*string_free)(char* string);
 } tt_api;
 
 /** The engine's table, or NULL if the library speaks another ABI version. */
-TT_EXPORT const tt_api *tintype_engine_api(uint32_t abi_version);
+TT_EXPORT const tt_api* tintype_engine_api(uint32_t abi_version);
 
 /** The Swift runtime's table, or NULL if the library speaks another ABI version. */
-TT_EXPORT const tt_api *tintype_coreml_api(uint32_t abi_version);
+TT_EXPORT const tt_api* tintype_coreml_api(uint32_t abi_version);
 
 #ifdef __cplusplus
 }
