@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
@@ -29,11 +30,11 @@ array gelu(Call& call) {
   }
   if (mode == "TANH_APPROXIMATION") {
     array cubic = mx::multiply(mx::multiply(mx::square(x), x), scalar_like(0.044715, x));
-    array inner = mx::multiply(mx::add(x, cubic), scalar_like(std::sqrt(2 / M_PI), x));
-    return mx::multiply(mx::multiply(x, half), mx::add(mx::tanh(inner), one));
+    // (1 + tanh(z)) / 2 is sigmoid(2 z).
+    array doubled = mx::multiply(mx::add(x, cubic), scalar_like(2 * std::sqrt(2 / M_PI), x));
+    return mx::multiply(x, kernels::sigmoid(doubled));
   }
-  if (mode == "SIGMOID_APPROXIMATION")
-    return mx::multiply(x, mx::sigmoid(mx::multiply(x, scalar_like(1.702, x))));
+  if (mode == "SIGMOID_APPROXIMATION") return kernels::sigmoid_linear(x, 1.702f);
   call.fail("unknown mode", mode, "EXACT, TANH_APPROXIMATION or SIGMOID_APPROXIMATION");
 }
 
@@ -77,7 +78,7 @@ array scaled_tanh(Call& call) {
 }
 
 array sigmoid(Call& call) {
-  return mx::sigmoid(call.wide("x"));
+  return kernels::sigmoid(call.wide("x"));
 }
 
 array sigmoid_hard(Call& call) {
@@ -88,13 +89,12 @@ array sigmoid_hard(Call& call) {
 }
 
 array silu(Call& call) {
-  array x = call.wide("x");
-  return mx::multiply(x, mx::sigmoid(x));
+  return kernels::sigmoid_linear(call.wide("x"), 1);
 }
 
 array softmax(Call& call) {
   array x = call.wide("x");
-  return mx::softmax(x, call.axis_or("axis", -1, x.ndim()), /*precise=*/true);
+  return kernels::softmax(x, call.axis_or("axis", -1, x.ndim()));
 }
 
 array softplus(Call& call) {

@@ -1,3 +1,4 @@
+#include "kernels/primitives.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
 #include "ops/spatial.h"
@@ -14,6 +15,14 @@ std::vector<int> kernel_of(const array& weight) {
 array with_bias(Call& call, const array& y) {
   auto bias = call.wide_or_none("bias");  // along the last axis while channels are last
   return bias ? mx::add(y, *bias) : y;
+}
+
+void check_bias(Call& call, int channels) {
+  if (!call.has("bias")) return;
+  const array& bias = call.tensor("bias");
+  if (bias.ndim() != 1 || bias.shape(0) != channels) {
+    call.fail("bias does not fit weight", describe_shape(bias.shape()), "[" + std::to_string(channels) + "]");
+  }
 }
 
 int groups_of(Call& call, int channels) {
@@ -34,12 +43,23 @@ array conv(Call& call) {
     call.fail("x and weight do not fit", describe_shape(x.shape()) + " and " + describe_shape(given.shape()),
               "c_in / groups in weight's second axis");
   }
+  if (given.shape(0) % groups != 0) {
+    call.fail("groups do not divide weight's filters", std::to_string(groups),
+              "a divisor of " + std::to_string(given.shape(0)));
+  }
+  check_bias(call, given.shape(0));
   for (size_t i = 0; i < spatial.kernel.size(); ++i) {
     int64_t length =
         static_cast<int64_t>(x.shape(static_cast<int>(i) + 2)) + spatial.before[i] + spatial.after[i];
     if (length < spatial.reach(i))
       call.fail("the kernel is larger than the padded input", std::to_string(spatial.reach(i)),
                 "at most " + std::to_string(length));
+  }
+  if (spatial.kernel.size() == 2 && kernels::is_ours(x)) {
+    auto pair = [](const std::vector<int>& v) { return std::array<int, 2>{v[0], v[1]}; };
+    kernels::ConvPlan plan{pair(spatial.strides), pair(spatial.dilations), pair(spatial.before),
+                           pair(spatial.after), groups};
+    return kernels::conv2d(x, call.wide("weight"), call.wide_or_none("bias"), plan);
   }
   array weight =
       call.keep("channels last", "weight", [&] { return mx::contiguous(channels_last(widened(given))); });
@@ -81,6 +101,7 @@ array conv_transpose(Call& call) {
     call.fail("x and weight do not fit", describe_shape(x.shape()) + " and " + describe_shape(weight.shape()),
               "c_in first in weight");
   }
+  check_bias(call, weight.shape(1) * groups);
   std::vector<array> parts;
   auto inputs = mx::split(channels_last(x), groups, -1), weights = mx::split(weight, groups, 0);
   for (size_t g = 0; g < inputs.size(); ++g) parts.push_back(full_transpose(inputs[g], weights[g], spatial));

@@ -1,3 +1,4 @@
+#include "kernels/primitives.h"
 #include "mlx/einsum.h"
 #include "ops/call.h"
 #include "ops/precision.h"
@@ -20,8 +21,7 @@ array linear(Call& call) {
               "[..., in] and [out, in]");
   }
   auto bias = call.wide_or_none("bias");
-  array transposed = mx::transpose(weight);
-  return bias ? mx::addmm(*bias, x, transposed) : mx::matmul(x, transposed);
+  return kernels::matmul(x, mx::transpose(weight), bias);
 }
 
 array maybe_transposed(const array& x, bool transpose) {
@@ -31,13 +31,19 @@ array maybe_transposed(const array& x, bool transpose) {
 array matmul(Call& call) {
   array x = maybe_transposed(as_factor(call.wide("x")), call.flag_or("transpose_x", false));
   array y = maybe_transposed(as_factor(call.wide("y")), call.flag_or("transpose_y", false));
-  return mx::matmul(x, y);
+  return kernels::matmul(x, y);
 }
 
 array einsum(Call& call) {
   std::vector<array> values;
   for (const array& value : call.tensors("values")) values.push_back(as_factor(widened(value)));
-  return mx::einsum(call.text("equation"), values);
+  std::string equation = call.text("equation");
+  // The one equation of Core ML: a matrix product an h.
+  if (equation == "nchw,nwhu->nchu" && values.size() == 2 && values[0].ndim() == 4 && values[1].ndim() == 4) {
+    array x = mx::swapaxes(values[0], 1, 2), y = mx::swapaxes(values[1], 1, 2);  // n h c w, n h w u
+    return mx::swapaxes(kernels::matmul(x, y), 1, 2);
+  }
+  return mx::einsum(equation, values);
 }
 
 }  // namespace

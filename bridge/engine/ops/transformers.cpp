@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
@@ -27,10 +28,10 @@ array scaled_dot_product_attention(Call& call) {
     }
     return mx::fast::scaled_dot_product_attention(query, key, value, scale, mask ? "array" : "", mask);
   }
-  array scores = mx::matmul(mx::multiply(query, scalar_like(scale, query)), mx::swapaxes(key, -1, -2));
+  array scores = kernels::matmul(mx::multiply(query, scalar_like(scale, query)), mx::swapaxes(key, -1, -2));
   if (call.has("attn_mask"))
     scores = mx::add(scores, additive_mask(call.tensor("attn_mask"), scores.dtype()));
-  return mx::matmul(mx::softmax(scores, -1, /*precise=*/true), value);
+  return kernels::matmul(kernels::softmax(scores, -1), value);
 }
 
 }  // namespace
