@@ -12,9 +12,7 @@ from tintype.bundle import Bundle
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(
-    scope="session", params=["sd3-medium-tiny", "sd3-medium-tiny float16", "demo float16"]
-)
+@pytest.fixture(scope="session", params=["sd3-medium-tiny", "sd3-medium-tiny float16", "demo float16"])
 def bundle(request: pytest.FixtureRequest, make_bundle: Callable[..., Bundle]) -> pathlib.Path:
     """A bundle's folder."""
     return make_bundle(*request.param.split()).root

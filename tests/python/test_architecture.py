@@ -63,7 +63,9 @@ def test_only_layers_call_the_builder() -> None:
         f.relative_to(PACKAGE).parts[0]
         for f in PACKAGE.rglob("*.py")
         if any(
-            isinstance(n, ast.ImportFrom) and (n.module or "").startswith("coremltools") and a.name == "Builder"
+            isinstance(n, ast.ImportFrom)
+            and (n.module or "").startswith("coremltools")
+            and a.name == "Builder"
             for n in ast.walk(ast.parse(f.read_text()))
             if isinstance(n, ast.ImportFrom)
             for a in n.names

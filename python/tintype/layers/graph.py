@@ -21,7 +21,7 @@ import numpy.typing as npt
 logging.getLogger("coremltools").setLevel(logging.ERROR)
 
 import coremltools as ct  # noqa: E402
-from coremltools.converters.mil.mil import Builder as mb  # noqa: E402, N813
+from coremltools.converters.mil.mil import Builder as mb  # noqa: E402
 from coremltools.converters.mil.mil import Function, Program, types  # noqa: E402
 
 from ..weight import Array, ComputedWeight, Weight, WeightProvider  # noqa: E402

@@ -74,16 +74,12 @@ class Api(c.Structure):
         ("feature_count", c.CFUNCTYPE(c.c_size_t, c.c_void_p, c.c_char_p, c.c_int32)),
         (
             "feature",
-            c.CFUNCTYPE(
-                c.c_int32, c.c_void_p, c.c_char_p, c.c_int32, c.c_size_t, c.POINTER(Feature), _ERROR
-            ),
+            c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_char_p, c.c_int32, c.c_size_t, c.POINTER(Feature), _ERROR),
         ),
         ("model_metadata", c.CFUNCTYPE(c.c_void_p, c.c_void_p)),
         (
             "predict",
-            c.CFUNCTYPE(
-                c.c_int32, c.c_void_p, c.c_void_p, c.POINTER(Tensor), c.c_size_t, _ERROR, _ERROR
-            ),
+            c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_void_p, c.POINTER(Tensor), c.c_size_t, _ERROR, _ERROR),
         ),
         ("result_count", c.CFUNCTYPE(c.c_size_t, c.c_void_p)),
         ("result_tensor", c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_size_t, c.POINTER(Tensor), _ERROR)),
@@ -184,9 +180,7 @@ class Model:
         name = function.encode() if function else None
         for index in range(api().feature_count(self._handle, name, kind)):
             feature, error = Feature(), c.c_void_p()
-            check(
-                api().feature(self._handle, name, kind, index, c.byref(feature), c.byref(error)), error
-            )
+            check(api().feature(self._handle, name, kind, index, c.byref(feature), c.byref(error)), error)
             shape = tuple(feature.shape[: feature.rank])
             out[feature.name.decode()] = (DTYPES[feature.dtype], shape, bool(feature.optional))
         return out

@@ -82,7 +82,9 @@ def save(program, path: pathlib.Path, opset: Any = ct.target.iOS17) -> pathlib.P
 def run(case: Case) -> list[np.ndarray]:
     """The program's outputs as the engine computes them."""
     with tempfile.TemporaryDirectory() as folder:
-        path = save(build(case.op, case.inputs, case.opset), pathlib.Path(folder) / "net.mlpackage", case.opset)
+        path = save(
+            build(case.op, case.inputs, case.opset), pathlib.Path(folder) / "net.mlpackage", case.opset
+        )
         model = ctypes_api.Model(path)
         results = model.predict(case.inputs)
         return [results[name] for name in model.features(ctypes_api.OUTPUT)]

@@ -224,7 +224,9 @@ def test_argument_reduction(name, keep_dims):
 
 def test_half_precision_sums_have_wide_accumulators():
     x = np.full((1, 4096), 0.1, np.float16)
-    check(Case("sum", lambda x: mb.reduce_sum(x=x, axes=[1]), {"x": x}, lambda x: x.astype(np.float64).sum(1)))
+    check(
+        Case("sum", lambda x: mb.reduce_sum(x=x, axes=[1]), {"x": x}, lambda x: x.astype(np.float64).sum(1))
+    )
 
 
 def windows(x, kernel, strides):
@@ -296,7 +298,9 @@ def test_upsample_bilinear(corners):
     op = lambda x: mb.upsample_bilinear(  # noqa: E731
         x=x, scale_factor_height=2, scale_factor_width=3, align_corners=corners
     )
-    check(Case("bilinear", op, {"x": POOL_X}, lambda x: interpolated(interpolated(x, 2, 14, grid), 3, 24, grid)))
+    check(
+        Case("bilinear", op, {"x": POOL_X}, lambda x: interpolated(interpolated(x, 2, 14, grid), 3, 24, grid))
+    )
 
 
 RESIZES = [

@@ -18,7 +18,11 @@ def shuffled(x, r):
 
 def unshuffled(x, r):
     n, c, h, w = x.shape
-    return x.reshape(n, c, h // r, r, w // r, r).transpose(0, 1, 3, 5, 2, 4).reshape(n, c * r * r, h // r, w // r)
+    return (
+        x.reshape(n, c, h // r, r, w // r, r)
+        .transpose(0, 1, 3, 5, 2, 4)
+        .reshape(n, c * r * r, h // r, w // r)
+    )
 
 
 def depth_to_space(x, r):
@@ -28,7 +32,11 @@ def depth_to_space(x, r):
 
 def space_to_depth(x, r):
     n, c, h, w = x.shape
-    return x.reshape(n, c, h // r, r, w // r, r).transpose(0, 3, 5, 1, 2, 4).reshape(n, c * r * r, h // r, w // r)
+    return (
+        x.reshape(n, c, h // r, r, w // r, r)
+        .transpose(0, 3, 5, 1, 2, 4)
+        .reshape(n, c * r * r, h // r, w // r)
+    )
 
 
 def sliced(begin, end, key, **extra):
@@ -142,7 +150,13 @@ def test_operation(case):
 def scattered(mode):
     def reference(data, indices, updates):
         out = data.copy()
-        operation = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
+        operation = {
+            "add": np.add,
+            "sub": np.subtract,
+            "mul": np.multiply,
+            "max": np.maximum,
+            "min": np.minimum,
+        }
         if mode == "update":
             out[:, indices] = updates
         else:
