@@ -7,17 +7,20 @@ struct BundleChecks {
     try choice("family", descriptor.family, BundleNames.families)
     try choice("precision", descriptor.precision, BundleNames.precisions)
     try choice("schedule.kind", descriptor.schedule.kind, BundleNames.schedules)
-    let latent = descriptor.latent
-    for (key, value) in [
-      ("size.width", descriptor.size.width), ("size.height", descriptor.size.height),
-      ("latent.channels", latent.channels), ("latent.height", latent.height), ("latent.width", latent.width),
-      ("latent.downscale", latent.downscale), ("schedule.num_train_timesteps", descriptor.schedule.trainTimesteps),
-      ("context.clip_tokens", descriptor.context.clipTokens), ("context.t5_tokens", descriptor.context.t5Tokens),
-      ("context.dim", descriptor.context.dim), ("pooled.dim", descriptor.pooled.dim),
-      ("defaults.steps", descriptor.defaults.steps),
+    let (latent, context) = (descriptor.latent, descriptor.context)
+    for (key, value, most) in [
+      ("size.width", descriptor.size.width, Limit.side), ("size.height", descriptor.size.height, Limit.side),
+      ("latent.channels", latent.channels, Limit.side), ("latent.height", latent.height, Limit.side),
+      ("latent.width", latent.width, Limit.side), ("latent.downscale", latent.downscale, Limit.side),
+      ("schedule.num_train_timesteps", descriptor.schedule.trainTimesteps, Limit.tokens),
+      ("context.clip_tokens", context.clipTokens, Limit.tokens), ("context.t5_tokens", context.t5Tokens, Limit.tokens),
+      ("context.dim", context.dim, Limit.side), ("pooled.dim", descriptor.pooled.dim, Limit.side),
+      ("defaults.steps", descriptor.defaults.steps, Limit.tokens),
     ] {
-      try count(key, value)
+      try count(key, value, most: most)
     }
+    try elements("latent", [latent.channels, latent.height, latent.width])
+    try elements("context", [context.clipTokens + context.t5Tokens, context.dim])
     for (key, value, mayBeZero) in [
       ("latent.scale", latent.scale, false), ("latent.shift", latent.shift, true),
       ("schedule.shift", descriptor.schedule.shift, false),
@@ -37,6 +40,13 @@ struct BundleChecks {
     for (name, row) in descriptor.tokenizers { try tokenizer("tokenizers.\(name)", row) }
   }
 
+  /// Above these a value is a mistake, and would only be found when memory runs out.
+  private enum Limit {
+    static let side = 1 << 16
+    static let tokens = 1 << 20
+    static let elements = 1 << 28
+  }
+
   /// A relative path without `..`, drive letters or backslashes.
   static func staysInside(_ path: String) -> Bool {
     let parts = path.unicodeScalars.split(separator: "/").map(String.init)
@@ -49,20 +59,25 @@ struct BundleChecks {
     guard !specs.isEmpty else { throw bad(key, "empty", "a non-empty list") }
     for (index, spec) in specs.enumerated() {
       try choice("\(key)[\(index)].dtype", spec.dtype, BundleNames.elementTypes)
-      var product = 1
-      for extent in spec.shape {
-        let (next, overflow) = product.multipliedReportingOverflow(by: extent)
-        guard extent > 0, extent <= Int(Int32.max), !overflow, next <= Int.max / 8 else {
-          throw bad("\(key)[\(index)].shape", "\(spec.shape)", "a list of positive integers that memory can hold")
-        }
-        product = next
+      try elements("\(key)[\(index)].shape", spec.shape)
+    }
+  }
+
+  /// Extents are positive and their product is one that memory can hold.
+  private func elements(_ key: String, _ shape: [Int]) throws {
+    var product = 1
+    for extent in shape {
+      let (next, overflow) = product.multipliedReportingOverflow(by: extent)
+      guard extent > 0, !overflow, next <= Limit.elements else {
+        throw bad(key, "\(shape)", "a list of positive integers that memory can hold")
       }
+      product = next
     }
   }
 
   private func tokenizer(_ key: String, _ row: BundleDescriptor.TokenizerRow) throws {
     try choice("\(key).kind", row.kind, [BundleNames.clipTokenizer, BundleNames.t5Tokenizer])
-    try count("\(key).max_length", row.maxLength)
+    try count("\(key).max_length", row.maxLength, most: Limit.tokens)
     guard row.kind != BundleNames.clipTokenizer || row.bosTokenID != nil else {
       throw BundleError.malformed(file: file, key: "\(key).bos_token_id", reason: "it is missing")
     }
@@ -74,8 +89,9 @@ struct BundleChecks {
     }
   }
 
-  private func count(_ key: String, _ value: Int) throws {
-    guard value >= 1, value <= Int(Int32.max) else { throw bad(key, "\(value)", "an integer of at least 1") }
+  private func count(_ key: String, _ value: Int, most: Int) throws {
+    guard value >= 1 else { throw bad(key, "\(value)", "an integer of at least 1") }
+    guard value <= most else { throw bad(key, "\(value)", "an integer of at most \(most)") }
   }
 
   private func bad(_ key: String, _ value: String, _ expected: String) -> BundleError {

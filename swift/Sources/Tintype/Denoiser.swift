@@ -56,7 +56,12 @@ struct Denoiser: Sendable {
         BundleNames.modulation: modulation[step][index],
       ]
       let outputs = try await models.run(.denoiser, inputs, plan: plan, recorder: recorder)
-      let velocity = try outputs.float32(BundleNames.velocity, .denoiser, bundle).floats()
+      let tensor = try outputs.float32(BundleNames.velocity, .denoiser, bundle)
+      let expected = [group.count] + latents.shape.dropFirst()
+      guard tensor.shape == expected else {
+        throw PipelineError.shapeMismatch(what: "the velocity", expected: expected, actual: tensor.shape)
+      }
+      let velocity = tensor.floats()
       for (place, row) in group.enumerated() where found[row] == nil {
         found[row] = Array(velocity[place * latents.count..<(place + 1) * latents.count])
       }

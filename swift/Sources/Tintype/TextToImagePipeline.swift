@@ -127,8 +127,8 @@ public struct TextToImagePipeline: Sendable {
   private func finished(
     _ plan: GenerationPlan, _ latents: Tensor, _ decoded: Tensor, _ recorder: RunRecorder
   ) throws -> GenerationResult {
-    guard let image = RGBImage(decoded: decoded) else {
-      let size = bundle.descriptor.size
+    let size = bundle.descriptor.size
+    guard let image = RGBImage(decoded: decoded), image.width == size.width, image.height == size.height else {
       throw PipelineError.shapeMismatch(
         what: "the decoded picture", expected: [1, 3, size.height, size.width], actual: decoded.shape)
     }

@@ -63,7 +63,10 @@ final class FakeBundle: Sendable {
   let folder: URL
   let bundle: ModelBundle
 
-  init(batch: Int = 1, precision: String = "float32", hasT5: Bool = false, omitting: String? = nil) throws {
+  init(
+    batch: Int = 1, precision: String = "float32", hasT5: Bool = false, omitting: String? = nil, velocity: [Int]? = nil,
+    image: [Int] = [1, 3, 8, 16]
+  ) throws {
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("fake-bundle-\(UUID().uuidString)")
     var names = ["text_encoder", "text_encoder_2", "modulation", "denoiser", "vae_decoder"]
     if hasT5 { names.append("text_encoder_3") }
@@ -77,7 +80,9 @@ final class FakeBundle: Sendable {
     try Data("#version: 0.2\n".utf8).write(to: tokenizer.appendingPathComponent("merges.txt"))
     let unigram = #"{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["</s>", 0], ["a", -1]]}}"#
     try Data(unigram.utf8).write(to: folder.appendingPathComponent("tokenizer_3/tokenizer.json"))
-    let json = Self.json(batch: batch, precision: precision, hasT5: hasT5, omitting: omitting)
+    let json = Self.json(
+      batch: batch, precision: precision, hasT5: hasT5, omitting: omitting, velocity: velocity ?? [batch, 2, 1, 2],
+      image: image)
     try JSONSerialization.data(withJSONObject: json).write(to: folder.appendingPathComponent("bundle.json"))
     bundle = try ModelBundle(at: folder)
   }
@@ -85,7 +90,9 @@ final class FakeBundle: Sendable {
   deinit { try? FileManager.default.removeItem(at: folder) }
 
   /// Shape key: L = T = 4 tokens, J = 5, P = 3, C = 2, h = 1, w = 2, R·W = 1·2.
-  private static func json(batch: Int, precision: String, hasT5: Bool, omitting: String?) -> [String: Any] {
+  private static func json(
+    batch: Int, precision: String, hasT5: Bool, omitting: String?, velocity: [Int], image: [Int]
+  ) -> [String: Any] {
     func spec(_ name: String, _ shape: [Int], _ dtype: String? = nil) -> [String: Any] {
       ["name": name, "dtype": dtype ?? precision, "shape": shape]
     }
@@ -103,8 +110,8 @@ final class FakeBundle: Sendable {
       "denoiser": component(
         "denoiser",
         [spec("latent", [batch, 2, 1, 2]), spec("context", [batch, 8, 5]), spec("modulation", [batch, 1, 2])],
-        [spec("velocity", [batch, 2, 1, 2])]),
-      "vae_decoder": component("vae_decoder", [spec("latent", [1, 2, 1, 2])], [spec("image", [1, 3, 8, 16])]),
+        [spec("velocity", velocity)]),
+      "vae_decoder": component("vae_decoder", [spec("latent", [1, 2, 1, 2])], [spec("image", image)]),
     ]
     if hasT5 {
       components["text_encoder_3"] = component("text_encoder_3", [ids], [spec("hidden_states", [1, 4, 5])])

@@ -117,6 +117,20 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
     #expect(throws: BundleError.self) { try ModelBundle.decode(Data(text.utf8), file: "bundle.json") }
   }
 
+  /// One byte changed at a time: an error or another description, never a trap.
+  @Test func damagedFilesEndInErrors() throws {
+    let bytes = [UInt8](try json())
+    for position in bytes.indices {
+      var damaged = bytes
+      damaged[position] = UInt8(truncatingIfNeeded: position &* 151 &+ 43)
+      do {
+        _ = try ModelBundle.decode(Data(damaged), file: "bundle.json")
+      } catch {
+        #expect(error is BundleError, "byte \(position) is \(damaged[position]): \(error)")
+      }
+    }
+  }
+
   @Test func foldersMustBeThere() throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bundle-\(UUID().uuidString)")
     #expect(throws: BundleError.noFolder(path: folder.path)) { try ModelBundle(at: folder) }

@@ -227,6 +227,18 @@ import Testing
     await #expect(throws: PipelineError.self) { try await other.pipeline(short).generate(GenerationRequest("a")) }
   }
 
+  @Test func descriptionsThatContradictThemselvesAreErrors() async throws {
+    // bundle.json lists a velocity of another size than the latent.
+    let fake = try FakeBundle(velocity: [1, 2, 1, 1])
+    await #expect(
+      throws: PipelineError.shapeMismatch(what: "the velocity", expected: [1, 2, 1, 2], actual: [1, 2, 1, 1])
+    ) { try await fake.pipeline(fake.backend()).generate(GenerationRequest("a")) }
+    let image = try FakeBundle(image: [1, 3, 8, 8])
+    await #expect(
+      throws: PipelineError.shapeMismatch(what: "the decoded picture", expected: [1, 3, 8, 16], actual: [1, 3, 8, 8])
+    ) { try await image.pipeline(image.backend()).generate(GenerationRequest("a")) }
+  }
+
   @Test func settingsInAPictureAreTheRuns() async throws {
     let fake = try FakeBundle()
     let result = try await fake.pipeline(fake.backend()).generate(

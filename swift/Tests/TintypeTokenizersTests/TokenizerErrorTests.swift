@@ -103,4 +103,39 @@ import TintypeTokenizers
       #expect(try unigram(json).encode("a") == [1])
     }
   }
+
+  /// One byte of a real file changed at a time: an error or another tokenizer, never a trap.
+  @Test func damagedFilesEndInErrors() throws {
+    let json = [UInt8](try Data(contentsOf: TestData.url("sd3-medium-tiny/tokenizer_3/tokenizer.json")))
+    let vocabulary = [UInt8](#"{"a</w>": 0, "b": 1, "a": 2, "ab</w>": 3, "b</w>": 4}"#.utf8)
+    let merges = [UInt8]("#version: 0.2\na b</w>\n".utf8)
+    for position in json.indices where position.isMultiple(of: 17) {
+      let damaged = Data(changed(json, position))
+      do {
+        _ = try UnigramTokenizer(json: damaged, padTokenID: 0).encode("a red </s> circle ½", length: 12)
+      } catch {
+        #expect(error is TokenizerError, "byte \(position): \(error)")
+      }
+    }
+    for position in 0..<vocabulary.count + merges.count {
+      let damagedMerges = changed(merges, position - vocabulary.count)
+      guard let table = try? JSONDecoder().decode([String: Int].self, from: Data(changed(vocabulary, position))) else {
+        continue
+      }
+      do {
+        let text = String(decoding: damagedMerges, as: UTF8.self)
+        _ = try ClipTokenizer(vocabulary: table, merges: text, bosTokenID: 0, eosTokenID: 1, padTokenID: 2)
+          .encode("ab ba", length: 5)
+      } catch {
+        #expect(error is TokenizerError, "byte \(position): \(error)")
+      }
+    }
+  }
+
+  private func changed(_ bytes: [UInt8], _ position: Int) -> [UInt8] {
+    guard bytes.indices.contains(position) else { return bytes }
+    var copy = bytes
+    copy[position] = UInt8(truncatingIfNeeded: position &* 151 &+ 43)
+    return copy
+  }
 }
