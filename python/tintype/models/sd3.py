@@ -14,8 +14,7 @@ Modulation rows
         text,  6 rows:  the same; 2 rows in block N−1, whose text output nobody reads: 1 + scale, shift
     output norm, 2 rows: 1 + scale, shift
 
-    So R = 12·N − 2, plus 3 for every block with dual attention. Scale rows hold 1 + scale: the 1 is added to
-    the bias when the package is written, and the per-step graph needs no constant.
+    So R = 12·N − 2, plus 3 for every block with dual attention.
 
 Shape key: B batch, C latent channels, h × w latent, p patch, N blocks, W width, H heads, d width of a head, S
 image tokens, T text tokens, J width of the text, P width of the pooled text.
@@ -31,15 +30,13 @@ from .. import layers as nn
 from .. import names
 from ..errors import ConversionError
 from ..layers import Array, Graph, IOSpec, MILProgram, Precision, Var, WeightProvider
+from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
 from .config import ConfigReader
 
 __all__ = ["SD3Config", "build_denoiser", "build_modulation", "modulation_layout"]
 
 #: Epsilon of every norm in the model.
 EPSILON = 1e-6
-
-#: Which rows of a modulated norm are scales, by the number of its rows.
-SCALE_ROWS = {2: (0,), 6: (1, 4), 9: (1, 4, 7)}
 
 
 @dataclass(frozen=True)
@@ -95,21 +92,9 @@ class SD3Config:
         return self.heads * self.head_width
 
 
-class ModulatedNorm(NamedTuple):
-    """The rows [begin, begin + rows) of the modulation that belong to the norm `name`."""
-
-    name: str
-    begin: int
-    rows: int
-
-
 def modulation_layout(config: SD3Config) -> Mapping[str, ModulatedNorm]:
     """Every modulated norm by its checkpoint name, in the order of the rows (see the module's text)."""
-    layout, begin = {}, 0
-    for name, rows in _norms(config):
-        layout[name] = ModulatedNorm(name, begin, rows)
-        begin += rows
-    return layout
+    return make_layout(_norms(config))
 
 
 def _norms(config: SD3Config) -> Iterator[tuple[str, int]]:
@@ -122,7 +107,7 @@ def _norms(config: SD3Config) -> Iterator[tuple[str, int]]:
 
 def modulation_rows(config: SD3Config) -> int:
     """R: the number of modulation vectors."""
-    return sum(rows for _, rows in _norms(config))
+    return layout_rows(modulation_layout(config))
 
 
 def build_modulation(
@@ -137,44 +122,13 @@ def build_modulation(
             time = embedder(g, wave, "timestep_embedder", config.width)
             text = embedder(g, pooled, "text_embedder", config.width)
             x = nn.activation(g, nn.add(g, time, text, name="sum"), "silu")  # (B, W)
-        parts = [modulate(g, x, norm) for norm in modulation_layout(config).values()]
-        rows = nn.concat(g, parts, 1, name="rows")  # (B, R·W)
-        shape = (batch, modulation_rows(config), config.width)
-        return {names.MODULATION_ROWS: nn.reshape(g, rows, shape, output=names.MODULATION_ROWS)}  # (B, R, W)
+        return {names.MODULATION_ROWS: modulation_output(g, x, modulation_layout(config))}
 
     inputs = (
         IOSpec(names.TIMESTEP, "float32", (batch,)),
         IOSpec(names.POOLED, precision, (batch, config.pooled_width)),
     )
     return nn.build_program(inputs, weights, precision, body)
-
-
-def embedder(g: Graph, x: Var, name: str, width: int) -> Var:
-    """linear, SiLU, linear: (B, in) → (B, W)."""
-    with g.scope(name):
-        x = nn.activation(g, nn.linear(g, x, "linear_1", width), "silu")
-        return nn.linear(g, x, "linear_2", width)
-
-
-def modulate(g: Graph, x: Var, norm: ModulatedNorm) -> Var:
-    """The norm's rows side by side: (B, W) → (B, rows·W), with 1 added to the scales through the bias."""
-    width = int(x.shape[-1])
-    features = norm.rows * width
-    bias = g.source(f"{norm.name}.linear.bias", (features,))
-
-    def make() -> Array:
-        rows = bias.array(np.float32).reshape(norm.rows, width).copy()  # (rows·W,) → (rows, W)
-        rows[list(SCALE_ROWS[norm.rows])] += 1
-        flat: Array = rows.reshape(features)  # (rows·W,)
-        return flat
-
-    return g.op(
-        "linear",
-        x=x,
-        weight=g.weight(f"{norm.name}.linear.weight", (features, width), g.dtype(x)),
-        bias=g.computed(f"{norm.name}.linear.bias", (features,), g.dtype(x), make),
-        name=f"{norm.name}.linear",
-    )
 
 
 def build_denoiser(
@@ -233,19 +187,6 @@ def check_size(config: SD3Config, latent: tuple[int, int]) -> None:
                 f"the latent's {side} is {value}, but the checkpoint's position table ends at {largest} "
                 f"(pos_embed_max_size {config.pos_embed_max_size}): choose a smaller size"
             )
-
-
-class Modulation:
-    """Hands out the rows of a norm (by its name in the current scope), each (B, 1, W)."""
-
-    def __init__(self, g: Graph, rows: Var, layout: Mapping[str, ModulatedNorm]) -> None:
-        self._g, self._rows, self._layout = g, rows, layout
-
-    def __getitem__(self, name: str) -> tuple[Var, ...]:
-        norm = self._layout[self._g.key(name)]
-        with self._g.scope(name):
-            part = nn.slice_axis(self._g, self._rows, 1, norm.begin, norm.begin + norm.rows, name="rows")
-            return nn.split(self._g, part, norm.rows, 1, name="row")
 
 
 def patchify(g: Graph, config: SD3Config, latent: Var) -> Var:
