@@ -1,10 +1,153 @@
+#include "kernels/primitives.h"
 #include "ops/call.h"
+#include "ops/precision.h"
 #include "ops/registry.h"
 
 namespace tintype {
 
+namespace {
+
+array activated(Call& call, const std::string& name, const array& x) {
+  if (name == "sigmoid") return kernels::sigmoid(x);
+  if (name == "tanh") return mx::tanh(x);
+  if (name == "relu") return mx::maximum(x, scalar_like(0, x));
+  if (name == "linear") return x;
+  if (name == "sigmoid_hard") {
+    array line = mx::add(mx::multiply(x, scalar_like(0.2, x)), scalar_like(0.5, x));
+    return mx::minimum(mx::maximum(line, scalar_like(0, x)), scalar_like(1, x));
+  }
+  call.fail("unknown activation", name, "sigmoid, tanh, relu, linear or sigmoid_hard");
+}
+
+/** The weights of one direction and what passes from step to step. */
+struct Direction {
+  array weight_ih, weight_hh;  // [gates * h, in], [gates * h, h]
+  std::optional<array> bias, peephole;
+  array hidden;  // [b, h]
+  bool backwards;
+};
+
+array step(const array& x, int t) {
+  return mx::squeeze(mx::slice(x, {t, 0, 0}, {t + 1, x.shape(1), x.shape(2)}), 0);
+}
+
+// Products of all steps with the input weights: one matrix product instead of one a step.
+array input_products(const array& x, const Direction& d) {
+  return kernels::matmul(x, mx::transpose(d.weight_ih), d.bias);
+}
+
+void check_sizes(Call& call, const array& x, const Direction& d, int gates) {
+  int hidden = d.hidden.shape(-1);
+  bool fits = x.ndim() == 3 && d.weight_ih.ndim() == 2 && d.weight_hh.ndim() == 2 &&
+              d.weight_ih.shape(0) == gates * hidden && d.weight_ih.shape(1) == x.shape(2) &&
+              d.weight_hh.shape(0) == gates * hidden && d.weight_hh.shape(1) == hidden &&
+              d.hidden.shape(0) == x.shape(1);
+  if (!fits)
+    call.fail("x, the state and the weights do not fit", describe_shape(x.shape()) + ", " +
+                                                             describe_shape(d.weight_ih.shape()) + " and " +
+                                                             describe_shape(d.weight_hh.shape()));
+}
+
+/** All hidden states [s, b, h] and the last cell state of one direction of an LSTM; gates i, f, o, z. */
+std::pair<array, array> run_lstm(Call& call, const array& x, const Direction& d, array cell) {
+  check_sizes(call, x, d, 4);
+  std::string recurrent = call.text_or("recurrent_activation", "sigmoid");
+  std::string cell_activation = call.text_or("cell_activation", "tanh"),
+              output = call.text_or("activation", "tanh");
+  int steps = x.shape(0), h = d.hidden.shape(-1);
+  array products = input_products(x, d), hidden = d.hidden, turned = mx::transpose(d.weight_hh);
+  std::vector<array> all(static_cast<size_t>(steps), hidden);
+  auto peep = [&](const array& gate, int i, const array& state) {
+    if (!d.peephole) return gate;
+    return mx::add(gate, mx::multiply(state, mx::slice(*d.peephole, {i * h}, {(i + 1) * h})));
+  };
+  for (int k = 0; k < steps; ++k) {
+    int t = d.backwards ? steps - 1 - k : k;
+    auto gates = mx::split(mx::add(step(products, t), kernels::matmul(hidden, turned)), 4, -1);
+    array in = activated(call, recurrent, peep(gates[0], 0, cell)),
+          forget = activated(call, recurrent, peep(gates[1], 1, cell));
+    array candidate = activated(call, cell_activation, gates[3]);
+    if (call.has("clip")) {
+      array limit = scalar_like(call.number("clip"), candidate);
+      candidate = mx::minimum(mx::maximum(candidate, mx::negative(limit)), limit);
+    }
+    cell = mx::add(mx::multiply(forget, cell), mx::multiply(in, candidate));
+    array out = activated(call, recurrent, peep(gates[2], 2, cell));
+    hidden = mx::multiply(out, activated(call, output, cell));
+    all[static_cast<size_t>(t)] = hidden;
+  }
+  return {mx::stack(all, 0), cell};
+}
+
+Direction direction(Call& call, const char* suffix, const array& hidden, bool backwards) {
+  auto name = [&](const char* base) { return std::string(base) + suffix; };
+  return {call.wide(name("weight_ih")),
+          call.wide(name("weight_hh")),
+          call.wide_or_none(name("bias")),
+          call.wide_or_none(name("peephole")),
+          hidden,
+          backwards};
+}
+
+// The whole sequence, or its last state: what came last in the direction's own order.
+array sequence(Call& call, const array& all, bool backwards) {
+  if (call.flag_or("output_sequence", false)) return all;
+  int last = backwards ? 0 : all.shape(0) - 1;
+  return mx::slice(all, {last, 0, 0}, {last + 1, all.shape(1), all.shape(2)});
+}
+
+array last_state(const array& all, bool backwards) {
+  return step(all, backwards ? 0 : all.shape(0) - 1);
+}
+
+// x [s, b, in]; outputs: the sequence or last output, the last hidden state, the last cell state.
+std::vector<array> lstm(Call& call) {
+  array x = call.wide("x"), initial = call.wide("initial_h"), cell = call.wide("initial_c");
+  std::string order = call.text_or("direction", "forward");
+  if (x.ndim() != 3 || x.shape(0) < 1)
+    call.fail("x has a wrong shape", describe_shape(x.shape()), "[s, b, in] with s of 1 or more");
+  if (order != "bidirectional") {
+    bool backwards = order == "reverse";
+    auto [all, last_cell] = run_lstm(call, x, direction(call, "", initial, backwards), cell);
+    return {sequence(call, all, backwards), last_state(all, backwards), last_cell};
+  }
+  auto hidden = mx::split(initial, 2, -1), cells = mx::split(cell, 2, -1);
+  auto [forth, forth_cell] = run_lstm(call, x, direction(call, "", hidden[0], false), cells[0]);
+  auto [back, back_cell] = run_lstm(call, x, direction(call, "_back", hidden[1], true), cells[1]);
+  return {mx::concatenate({sequence(call, forth, false), sequence(call, back, true)}, -1),
+          mx::concatenate({last_state(forth, false), last_state(back, true)}, -1),
+          mx::concatenate({forth_cell, back_cell}, -1)};
+}
+
+// h = act(x W + h R + b)
+std::vector<array> rnn(Call& call) {
+  array x = call.wide("x");
+  bool backwards = call.text_or("direction", "forward") == "reverse";
+  Direction d = direction(call, "", call.wide("initial_h"), backwards);
+  if (x.ndim() != 3 || x.shape(0) < 1)
+    call.fail("x has a wrong shape", describe_shape(x.shape()), "[s, b, in] with s of 1 or more");
+  check_sizes(call, x, d, 1);
+  array products = input_products(x, d), hidden = d.hidden, turned = mx::transpose(d.weight_hh);
+  std::string name = call.text_or("activation", "tanh");
+  std::vector<array> all(static_cast<size_t>(x.shape(0)), hidden);
+  for (int k = 0; k < x.shape(0); ++k) {
+    int t = backwards ? x.shape(0) - 1 - k : k;
+    hidden = activated(call, name, mx::add(step(products, t), kernels::matmul(hidden, turned)));
+    all[static_cast<size_t>(t)] = hidden;
+  }
+  array stacked = mx::stack(all, 0);
+  return {sequence(call, stacked, backwards), last_state(stacked, backwards)};
+}
+
+}  // namespace
+
 OpTable recurrent_ops() {
-  return {};
+  return {
+      {"lstm", lstm,
+       "x initial_h initial_c weight_ih weight_hh bias? peephole? weight_ih_back? weight_hh_back? bias_back? "
+       "peephole_back? direction? output_sequence? recurrent_activation? cell_activation? activation? clip?"},
+      {"rnn", rnn, "x initial_h weight_ih weight_hh bias? direction? output_sequence? activation?"},
+  };
 }
 
 }  // namespace tintype

@@ -1,0 +1,93 @@
+"""recurrent ops against numpy, step by step."""
+
+import numpy as np
+import pytest
+
+from .programs import Case, check, mb
+
+RNG = np.random.RandomState(9)
+S, B, WIDTH, H = 5, 2, 3, 4
+
+
+def randn(*shape):
+    return (RNG.randn(*shape) * 0.5).astype(np.float32)
+
+
+X = randn(S, B, WIDTH)
+FORTH = {"w": randn(4 * H, WIDTH), "r": randn(4 * H, H), "b": randn(4 * H), "p": randn(3 * H)}
+BACK = {"w": randn(4 * H, WIDTH), "r": randn(4 * H, H), "b": randn(4 * H), "p": randn(3 * H)}
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm(x, hidden, cell, weights, peephole=False):
+    """All hidden states, the last hidden state and the last cell state; gates i, f, o, z."""
+    p = np.split(weights["p"] * peephole, 3)
+    states = []
+    for step in x:
+        i, f, o, z = np.split(step @ weights["w"].T + hidden @ weights["r"].T + weights["b"], 4, -1)
+        i, f = sigmoid(i + p[0] * cell), sigmoid(f + p[1] * cell)
+        cell = f * cell + i * np.tanh(z)
+        hidden = sigmoid(o + p[2] * cell) * np.tanh(cell)
+        states.append(hidden)
+    return np.stack(states), hidden, cell
+
+
+def call(x, h, c, **extra):
+    return mb.lstm(
+        x=x, initial_h=h, initial_c=c, weight_ih=FORTH["w"], weight_hh=FORTH["r"], bias=FORTH["b"], **extra
+    )
+
+
+@pytest.mark.parametrize("peephole", [False, True])
+@pytest.mark.parametrize("sequence", [False, True])
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_lstm(direction, sequence, peephole):
+    extra = {"peephole": FORTH["p"]} if peephole else {}
+
+    def reference(x, h, c):
+        turn = slice(None, None, -1 if direction == "reverse" else 1)
+        states, hidden, cell = lstm(x[turn], h, c, FORTH, peephole)
+        return (states[turn] if sequence else hidden[None]), hidden, cell
+
+    def op(x, h, c):
+        return call(x, h, c, direction=direction, output_sequence=sequence, **extra)
+
+    check(Case("lstm", op, {"x": X, "h": randn(B, H), "c": randn(B, H)}, reference))
+
+
+def test_bidirectional_lstm():
+    def op(x, h, c):
+        back = {"weight_ih_back": BACK["w"], "weight_hh_back": BACK["r"], "bias_back": BACK["b"]}
+        return call(x, h, c, direction="bidirectional", output_sequence=True, **back)
+
+    def reference(x, h, c):
+        forth = lstm(x, h[:, :H], c[:, :H], FORTH)
+        back = lstm(x[::-1], h[:, H:], c[:, H:], BACK)
+        states = np.concatenate([forth[0], back[0][::-1]], -1)
+        return states, np.concatenate([forth[1], back[1]], -1), np.concatenate([forth[2], back[2]], -1)
+
+    check(Case("bidirectional", op, {"x": X, "h": randn(B, 2 * H), "c": randn(B, 2 * H)}, reference))
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_rnn(direction):
+    weight, recurrent, bias = randn(H, WIDTH), randn(H, H), randn(H)
+
+    def op(x, h):
+        return mb.rnn(
+            x=x, initial_h=h, weight_ih=weight, weight_hh=recurrent, bias=bias,
+            direction=direction, output_sequence=True, activation="tanh",
+        )  # fmt: skip
+
+    def reference(x, h):
+        turn = slice(None, None, -1 if direction == "reverse" else 1)
+        states = []
+        for step in x[turn]:
+            h = np.tanh(step @ weight.T + h @ recurrent.T + bias)
+            states.append(h)
+        return np.stack(states[turn]), h
+
+    check(Case("rnn", op, {"x": X, "h": randn(B, H)}, reference))
