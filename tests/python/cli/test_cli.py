@@ -59,9 +59,10 @@ def test_generate_with_the_embedded_model(tmp_path: pathlib.Path) -> None:
     picture = tmp_path / "a.png"
     result = tintype("generate", "a red circle", "--steps", 2, "--seed", 5, "--backend", "mlx", "-o", picture)
     assert (result.returncode, result.stderr) == (0, "")
-    first, second = result.stdout.splitlines()
+    first, second, third = result.stdout.splitlines()
     assert first == "text_encoder, denoiser, vae on mlx (asked for)"
-    assert second.startswith(f"{picture}: 128x128, 2 steps, guidance 4, seed 5, ")
+    assert second.startswith(f"{picture}: 128x128, 2 steps, guidance 4, seed 5")
+    assert third.startswith("seconds: load ")
     assert read_parameters(picture)["prompt"] == "a red circle"
 
 
