@@ -1,8 +1,13 @@
 #include "ops/spatial.h"
 
+#include <cstdlib>
+
 namespace tintype {
 
 namespace {
+
+// Far above any real layer and far below an overflow of sums of three.
+constexpr int kLargest = 1 << 24;
 
 void require_positive(Call& call, const char* name, const std::vector<int>& values, size_t count) {
   if (values.size() != count) {
@@ -10,7 +15,10 @@ void require_positive(Call& call, const char* name, const std::vector<int>& valu
               std::to_string(count));
   }
   for (int value : values) {
-    if (value < 1) call.fail(std::string(name) + " must be positive", std::to_string(value), "1 or more");
+    if (value < 1 || value > kLargest) {
+      call.fail(std::string(name) + " must be positive", std::to_string(value),
+                "1 to " + std::to_string(kLargest));
+    }
   }
 }
 
@@ -28,6 +36,12 @@ Spatial spatial_of(Call& call, const mx::Shape& shape, std::vector<int> kernel) 
   require_positive(call, "the kernel", spatial.kernel, count);
   require_positive(call, "strides", spatial.strides, count);
   require_positive(call, "dilations", spatial.dilations, count);
+  for (size_t i = 0; i < count; ++i) {
+    if (static_cast<int64_t>(spatial.kernel[i]) * spatial.dilations[i] > kLargest) {
+      call.fail("the dilated kernel is too large", std::to_string(spatial.dilations[i]),
+                "a smaller dilation");
+    }
+  }
   spatial.before.assign(count, 0);
   spatial.after.assign(count, 0);
   std::string type = call.text_or("pad_type", "valid");
@@ -35,6 +49,10 @@ Spatial spatial_of(Call& call, const mx::Shape& shape, std::vector<int> kernel) 
   if (type == "custom") {
     if (pad.size() != 2 * count)
       call.fail("pad has a wrong count of values", std::to_string(pad.size()), std::to_string(2 * count));
+    for (int amount : pad) {
+      if (std::abs(amount) > kLargest)
+        call.fail("a padding is too large", std::to_string(amount), "at most " + std::to_string(kLargest));
+    }
     for (size_t i = 0; i < count; ++i) spatial.before[i] = pad[2 * i], spatial.after[i] = pad[2 * i + 1];
   } else if (type == "same" || type == "same_lower") {
     for (size_t i = 0; i < count; ++i) {

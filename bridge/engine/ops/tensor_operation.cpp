@@ -48,7 +48,11 @@ array fill_value(Call& call) {
 }
 
 array fill(Call& call) {
-  return mx::full(to_shape(call.integers("shape")), fill_value(call));
+  std::vector<int> shape = call.integers("shape");
+  for (int size : shape) {
+    if (size < 0) call.fail("the shape is negative", std::to_string(size), "0 or more");
+  }
+  return mx::full(to_shape(shape), fill_value(call));
 }
 
 array fill_like(Call& call) {
@@ -110,7 +114,10 @@ array pad(Call& call) {
     call.fail("pad has a wrong count of values", std::to_string(amounts.size()),
               "two for each of the last axes");
   }
-  if (*std::min_element(amounts.begin(), amounts.end()) < 0) call.fail("pad is negative", "", "0 or more");
+  for (int amount : amounts) {
+    if (amount < 0 || amount > 1 << 24)
+      call.fail("an amount of pad is impossible", std::to_string(amount), "0 to 16777216");
+  }
   size_t first = x.ndim() - axes;  // pad belongs to the last axes
   if (mode == "constant") {
     std::vector<std::pair<int, int>> widths(x.ndim(), {0, 0});
@@ -180,8 +187,13 @@ array stack(Call& call) {
 array tile(Call& call) {
   const array& x = call.tensor("x");
   std::vector<int> reps = call.integers("reps");
-  for (int count : reps) {
-    if (count < 0) call.fail("reps is negative", std::to_string(count), "0 or more");
+  if (reps.size() != x.ndim()) {
+    call.fail("reps has a wrong count of values", std::to_string(reps.size()), std::to_string(x.ndim()));
+  }
+  for (size_t i = 0; i < reps.size(); ++i) {
+    int64_t length = static_cast<int64_t>(reps[i]) * x.shape(static_cast<int>(i));
+    if (reps[i] < 0 || length > kLongestDimension)
+      call.fail("a count of reps is impossible", std::to_string(reps[i]));
   }
   return mx::tile(x, reps);
 }

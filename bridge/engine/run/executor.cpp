@@ -8,8 +8,16 @@ namespace tintype {
 
 namespace {
 
-// A damaged or hostile program may ask for more than any machine has; refuse before MLX allocates.
-constexpr size_t kMostBytes = size_t{1} << 36;
+// A damaged or hostile program may ask for more than the machine has, or for so much that the count wraps
+// around: refuse before MLX allocates.
+bool fits_in_memory(const array& x) {
+  size_t limit = mx::get_memory_limit() / x.itemsize(), elements = 1;
+  for (int dimension : x.shape()) {
+    if (dimension < 0 || (dimension > 0 && elements > limit / static_cast<size_t>(dimension))) return false;
+    elements *= static_cast<size_t>(dimension);
+  }
+  return true;
+}
 
 bool agrees(const array& x, const TensorType& declared) {
   if (declared.any_rank) return true;
@@ -29,9 +37,11 @@ array as_declared(const Operation& operation, size_t index, const array& x) {
            {place_of(operation), "the result is not what the program declares", describe_shape(x.shape()),
             describe_shape(type.tensor.shape), "The program contradicts itself: convert it again."});
   }
-  if (x.size() > kMostBytes / x.itemsize()) {
-    refuse(TT_ERROR_OUT_OF_MEMORY, {place_of(operation), "the result is too large",
-                                    std::to_string(x.size()) + " elements", "at most 64 GiB"});
+  if (!fits_in_memory(x)) {
+    refuse(TT_ERROR_OUT_OF_MEMORY,
+           {place_of(operation), "the result is larger than memory", describe_shape(x.shape()),
+            "at most " + std::to_string(mx::get_memory_limit() >> 20) + " MiB",
+            "Use a smaller model or input."});
   }
   return mx::astype(x, mlx_dtype(type.tensor.dtype));
 }

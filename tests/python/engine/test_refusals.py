@@ -172,3 +172,11 @@ def test_computed_index_out_of_range_stays_inside():
 
     got = run(Case("gather", op, {"x": X, "i": np.array([5, -5], np.int32)}))[0]
     np.testing.assert_array_equal(got, X)
+
+
+@pytest.mark.parametrize("shape", [[1 << 20, 1 << 20, 4], [1 << 30, 1 << 30, 1 << 30], [-1, 2, 2]], ids=str)
+def test_a_result_beyond_memory_is_refused(shape):
+    """Also where the count of elements wraps around 64 bits."""
+    case = Case("fill", lambda x: mb.fill(shape=x, value=1.0), {"x": np.array(shape, np.int32)})
+    with pytest.raises(ctypes_api.EngineError, match="larger than memory|the shape is negative"):
+        run(case)
