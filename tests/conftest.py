@@ -41,10 +41,10 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bundl
     """Converts a checkpoint folder of tests/data, or the demo model; each choice once a session."""
 
     @functools.cache
-    def make(source: str, precision: str = "float32", batch: int = 1) -> Bundle:
+    def make(source: str, precision: str = "float32", batch: int = 1, target: str = "gpu") -> Bundle:
         folder = DEMO_MODEL if source == "demo" else DATA / source
-        output = tmp_path_factory.mktemp("bundles") / f"{source}-{precision}-{batch}"
-        return tintype.convert(folder, output, precision=precision, batch=batch)
+        output = tmp_path_factory.mktemp("bundles") / f"{source}-{precision}-{batch}-{target}"
+        return tintype.convert(folder, output, precision=precision, batch=batch, target=target)
 
     return make
 
@@ -59,6 +59,18 @@ def sd3(make_bundle: Callable[..., Bundle]) -> Bundle:
 def sd3_half(make_bundle: Callable[..., Bundle]) -> Bundle:
     """sd3-medium-tiny in float16."""
     return make_bundle("sd3-medium-tiny", "float16")
+
+
+@pytest.fixture(scope="session")
+def ane(make_bundle: Callable[..., Bundle]) -> Bundle:
+    """sd3-medium-tiny for the Neural Engine."""
+    return make_bundle("sd3-medium-tiny", "float16", 1, "ane")
+
+
+@pytest.fixture(scope="session")
+def demo_ane(make_bundle: Callable[..., Bundle]) -> Bundle:
+    """The demo model for the Neural Engine."""
+    return make_bundle("demo", "float16", 1, "ane")
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,13 @@ __all__ = ["convert"]
     help="Folder to make. It appears complete or not at all.",
 )
 @click.option("--precision", type=click.Choice(["float16", "float32"]), default="float16", show_default=True)
+@click.option(
+    "--target",
+    type=click.Choice(["gpu", "ane"]),
+    default="gpu",
+    show_default=True,
+    help="ane lays the graphs out for the Neural Engine, in float16.",
+)
 @size_option("Picture size in pixels. [default: the checkpoint's]")
 @click.option(
     "--components",
@@ -42,6 +49,7 @@ def convert(
     source: Path,
     output: Path,
     precision: Literal["float16", "float32"],
+    target: Literal["gpu", "ane"],
     size: tuple[int, int] | None,
     components: str | None,
     max_sequence_length: int | None,
@@ -64,6 +72,7 @@ def convert(
             components=chosen,
             max_sequence_length=max_sequence_length,
             batch=batch,
+            target=target,
             overwrite=overwrite,
             progress=progress,
         )

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from .. import names
 from ..bundle import Bundle, Component, TensorSpec, Tokenizer
 from ..errors import UsageError
-from ..layers import IOSpec, MILProgram, Precision
+from ..layers import IOSpec, MILProgram, Precision, Target
 from ..weights import DiffusersFolder
 from .package import Package, write_package
 from .plan import PIPELINES, SD3Plan
@@ -21,7 +21,6 @@ __all__ = ["Progress", "convert"]
 #: Called with (component, bytes of weights written, bytes of weights in all).
 Progress = Callable[[str, int, int], None]
 
-TARGETS = ("gpu",)
 MAX_BATCH = 2
 
 
@@ -34,7 +33,7 @@ def convert(
     components: Sequence[str] | None = None,
     max_sequence_length: int | None = None,
     batch: int = 1,
-    target: str = "gpu",
+    target: Target = "gpu",
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Bundle:
@@ -43,7 +42,8 @@ def convert(
     `size` is (width, height) in pixels, by default the model's own; `components` are names of
     `names.SELECTABLE_COMPONENTS`, by default all that the source has; `max_sequence_length` is T5's number of
     tokens, by default its tokenizer's, at most 256; `batch` 2 makes a denoiser that takes both rows of
-    guidance at once.
+    guidance at once; `target` lays the graphs out for the GPU and MLX ("gpu") or for the Neural Engine
+    ("ane", float16 only), the bundle's interface being the same.
 
     The same input gives the same bytes. `output` is complete or not there: on any error, Ctrl-C included,
     what was written is removed. Raises UsageError (a choice that cannot be), CheckpointError (the source),
@@ -76,8 +76,13 @@ def convert(
 def _check_choices(precision: str, batch: int, target: str) -> None:
     if precision not in get_args(Precision):
         raise UsageError(f"precision is {precision!r}, expected one of {', '.join(get_args(Precision))}")
-    if target not in TARGETS:
-        raise UsageError(f"target is {target!r}, expected one of {', '.join(TARGETS)}")
+    if target not in get_args(Target):
+        raise UsageError(f"target is {target!r}, expected one of {', '.join(get_args(Target))}")
+    if target == "ane" and precision != "float16":
+        raise UsageError(
+            f"precision is {precision!r}, but the Neural Engine computes in float16 only: "
+            "leave the precision out, or choose target gpu"
+        )
     if isinstance(batch, bool) or batch not in range(1, MAX_BATCH + 1):
         raise UsageError(f"batch is {batch!r}, expected 1 (guidance in two calls) or 2 (in one)")
 

@@ -11,7 +11,7 @@ from typing import Any
 from .. import names
 from ..bundle import Context, Defaults, Latent, Pooled, Schedule, Size
 from ..errors import CheckpointError, ConversionError, UsageError
-from ..layers import MILProgram, Precision
+from ..layers import MILProgram, Precision, Target
 from ..models import clip, sd3, t5, vae
 from ..models.clip import CLIPConfig
 from ..models.sd3 import SD3Config
@@ -45,7 +45,7 @@ class SD3Plan:
     source: DiffusersFolder
     components: tuple[str, ...]
     precision: Precision
-    target: str
+    target: Target
     batch: int
     size: Size
     clips: Mapping[str, CLIPConfig]
@@ -62,7 +62,7 @@ class SD3Plan:
         source: DiffusersFolder,
         *,
         precision: Precision,
-        target: str,
+        target: Target,
         batch: int,
         size: tuple[int, int] | None,
         components: Sequence[str] | None,

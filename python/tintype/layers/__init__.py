@@ -9,7 +9,7 @@ key below the current scope and the name of its op in the package.
 
 from ..weight import Array, ComputedWeight, FileSpan, Weight, WeightProvider
 from .activation import ACTIVATIONS, activation
-from .attention import attention, merge_heads, split_heads
+from .attention import AttentionBias, attention, attention_bias, merge_heads, split_heads
 from .basic import (
     add,
     argmax,
@@ -19,53 +19,92 @@ from .basic import (
     expand_dims,
     mul,
     pad,
+    pixel_shuffle,
     reshape,
+    scaled,
     slice_axis,
     split,
     transpose,
     upsample_nearest,
 )
-from .graph import Graph, IOSpec, MILProgram, Precision, Var, build_program
-from .linear import conv2d, embedding, gather, linear
-from .norm import group_norm, layer_norm, rms_norm
+from .graph import Graph, IOSpec, MILProgram, Precision, Target, Var, build_program
+from .linear import affine, conv2d, embedding, gather, linear
+from .norm import group_norm, head_rms_norm, layer_norm, rms_norm
+from .patches import project_patches
+from .selection import first_match
 from .timestep import timestep_embedding
+from .tokens import (
+    concat_tokens,
+    direct_output,
+    image_from_tokens,
+    rows_from_tokens,
+    rows_from_vector,
+    slice_tokens,
+    split_tokens,
+    token_count,
+    token_table,
+    tokens_from_image,
+    tokens_from_rows,
+    vector_from_rows,
+)
 
 __all__ = [
     "ACTIVATIONS",
     "Array",
+    "AttentionBias",
     "ComputedWeight",
     "FileSpan",
     "Graph",
     "IOSpec",
     "MILProgram",
     "Precision",
+    "Target",
     "Var",
     "Weight",
     "WeightProvider",
     "activation",
     "add",
+    "affine",
     "argmax",
     "attention",
+    "attention_bias",
     "build_program",
     "cast",
     "concat",
+    "concat_tokens",
     "conv2d",
+    "direct_output",
     "embedding",
     "equal",
     "expand_dims",
+    "first_match",
     "gather",
     "group_norm",
+    "head_rms_norm",
+    "image_from_tokens",
     "layer_norm",
     "linear",
     "merge_heads",
     "mul",
     "pad",
+    "pixel_shuffle",
+    "project_patches",
     "reshape",
     "rms_norm",
+    "rows_from_tokens",
+    "rows_from_vector",
+    "scaled",
     "slice_axis",
+    "slice_tokens",
     "split",
     "split_heads",
+    "split_tokens",
     "timestep_embedding",
+    "token_count",
+    "token_table",
+    "tokens_from_image",
+    "tokens_from_rows",
     "transpose",
     "upsample_nearest",
+    "vector_from_rows",
 ]

@@ -19,7 +19,9 @@ __all__ = [
     "expand_dims",
     "mul",
     "pad",
+    "pixel_shuffle",
     "reshape",
+    "scaled",
     "slice_axis",
     "split",
     "transpose",
@@ -35,6 +37,11 @@ def add(g: Graph, x: Var, y: Var | float, *, name: str | None = None, output: st
 def mul(g: Graph, x: Var, y: Var | float, *, name: str | None = None, output: str | None = None) -> Var:
     """x * y, broadcast."""
     return g.op("mul", x=x, y=_operand(g, y, x), name=name, output=output)
+
+
+def scaled(g: Graph, x: Var, factor: float, *, name: str) -> Var:
+    """x * factor; x itself where the factor is 1."""
+    return x if factor == 1 else mul(g, x, factor, name=name)
 
 
 def cast(g: Graph, x: Var, dtype: npt.DTypeLike, *, name: str | None = None) -> Var:
@@ -126,6 +133,13 @@ def upsample_nearest(g: Graph, x: Var, factor: int, *, name: str | None = None) 
     scale = g.const(factor, "scale_factor", np.int32)
     return g.op(
         "upsample_nearest_neighbor", x=x, scale_factor_height=scale, scale_factor_width=scale, name=name
+    )
+
+
+def pixel_shuffle(g: Graph, x: Var, factor: int, *, output: str | None = None) -> Var:
+    """(B, C·f·f, H, W) → (B, C, f·H, f·W), channels in the order (C, row, column)."""
+    return g.op(
+        "pixel_shuffle", x=x, upscale_factor=g.const(factor, "upscale_factor", np.int32), output=output
     )
 
 

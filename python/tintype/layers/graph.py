@@ -26,9 +26,12 @@ from coremltools.converters.mil.mil import Function, Program, types  # noqa: E40
 
 from ..weight import Array, ComputedWeight, Weight, WeightProvider  # noqa: E402
 
-__all__ = ["Graph", "IOSpec", "MILProgram", "Precision", "Var", "build_program"]
+__all__ = ["Graph", "IOSpec", "MILProgram", "Precision", "Target", "Var", "build_program"]
 
 Precision = Literal["float16", "float32"]
+
+#: What a graph is laid out for: the GPU and MLX (B, S, C), or the Neural Engine (B, C, 1, S).
+Target = Literal["gpu", "ane"]
 
 #: A value in the graph (coremltools' Var): `.shape` is a tuple, the dtype is asked with `Graph.dtype`.
 Var = Any
@@ -70,15 +73,27 @@ class MILProgram:
 class Graph:
     """Adds ops to the current function. `scope` prefixes weight keys and op names alike."""
 
-    def __init__(self, weights: WeightProvider, precision: Precision, reserved: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        weights: WeightProvider,
+        precision: Precision,
+        reserved: Iterable[str] = (),
+        target: Target = "gpu",
+    ) -> None:
         self.provider = weights
         self.float = np.dtype(precision)
+        self.target: Target = target
         self.weights: dict[str, Weight] = {}
         self.parameters = 0
         self._scopes: list[str] = []
         self._constants: dict[tuple[str, str, tuple[int, ...], bytes], Var] = {}
         self._loaded: dict[tuple[str, np.dtype[Any], tuple[int, ...]], Var] = {}
         self._names = dict.fromkeys(reserved, 1)
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether tokens are laid out as (B, C, 1, S), for the Neural Engine, and not as (B, S, C)."""
+        return self.target == "ane"
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -206,7 +221,11 @@ _BUILDER = threading.Lock()
 
 
 def build_program(
-    inputs: Sequence[IOSpec], weights: WeightProvider, precision: Precision, body: Body
+    inputs: Sequence[IOSpec],
+    weights: WeightProvider,
+    precision: Precision,
+    body: Body,
+    target: Target = "gpu",
 ) -> MILProgram:
     """Run `body(graph, **inputs)` and make a program of the outputs that it returns by name.
 
@@ -214,15 +233,17 @@ def build_program(
     interface can carry.
     """
     with _BUILDER:
-        return _build(inputs, weights, precision, body)
+        return _build(inputs, weights, precision, body, target)
 
 
-def _build(inputs: Sequence[IOSpec], weights: WeightProvider, precision: Precision, body: Body) -> MILProgram:
+def _build(
+    inputs: Sequence[IOSpec], weights: WeightProvider, precision: Precision, body: Body, target: Target
+) -> MILProgram:
     mb.name_count.clear()
     placeholders = {
         spec.name: mb.placeholder(shape=spec.shape, dtype=_DTYPES[spec.dtype][1]) for spec in inputs
     }
-    graph = Graph(weights, precision, reserved=placeholders)
+    graph = Graph(weights, precision, placeholders, target)
     with Function(placeholders, opset_version=ct.target.iOS18) as function:
         outputs = dict(body(graph, **function.inputs))
         for name, var in outputs.items():

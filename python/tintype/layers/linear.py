@@ -5,18 +5,43 @@ from typing import Any
 import numpy as np
 
 from .graph import Graph, Var
+from .tokens import channel_axis
 
-__all__ = ["conv2d", "embedding", "gather", "linear"]
+__all__ = ["affine", "conv2d", "embedding", "gather", "linear"]
 
 
 def linear(
-    g: Graph, x: Var, name: str, features: int, *, bias: bool = True, output: str | None = None
+    g: Graph,
+    x: Var,
+    name: str,
+    features: int,
+    *,
+    bias: bool = True,
+    bias_row: Var | None = None,
+    output: str | None = None,
 ) -> Var:
-    """x·Wᵀ + b: (…, in) → (…, features), with `name`.weight (features, in) and `name`.bias."""
-    dtype = g.dtype(x)
-    weight = g.weight(f"{name}.weight", (features, int(x.shape[-1])), dtype)
-    offset = g.weight(f"{name}.bias", (features,), dtype) if bias else g.zeros(features, dtype)
-    return g.op("linear", x=x, weight=weight, bias=offset, name=name, output=output)
+    """x·Wᵀ + b over the channels of tokens or vectors, with `name`.weight (features, in) and `name`.bias.
+
+    `bias_row` (features) takes the place of `name`.bias. For the Neural Engine the layer is a 1×1
+    convolution: (B, in, 1, S) → (B, features, 1, S).
+    """
+    dtype, axis = g.dtype(x), channel_axis(g, x)
+    shape = (features, int(x.shape[axis]))
+    view = (*shape, 1, 1) if g.channels_first else None
+    weight = g.weight(f"{name}.weight", shape, dtype, view)
+    if bias_row is None and bias:
+        bias_row = g.weight(f"{name}.bias", (features,), dtype)
+    return affine(g, x, weight, bias_row, name=name, output=output)
+
+
+def affine(g: Graph, x: Var, weight: Var, bias: Var | None, *, name: str, output: str | None = None) -> Var:
+    """`linear` with constants that the caller made: `weight` (features, in), or (features, in, 1, 1) for the
+    Neural Engine, `bias` (features) or None."""
+    if g.channels_first:
+        return _conv(g, x, weight, bias, name=name, output=output)
+    if bias is None:
+        bias = g.zeros(int(weight.shape[0]), g.dtype(x))
+    return g.op("linear", x=x, weight=weight, bias=bias, name=name, output=output)
 
 
 def conv2d(
@@ -32,11 +57,28 @@ def conv2d(
 ) -> Var:
     """Convolution: (B, in, H, W) → (B, channels, H', W'), `name`.weight (channels, in, k, k), `name`.bias."""
     dtype = g.dtype(x)
+    weight = g.weight(f"{name}.weight", (channels, int(x.shape[1]), kernel, kernel), dtype)
+    bias = g.weight(f"{name}.bias", (channels,), dtype)
+    return _conv(g, x, weight, bias, stride=stride, padding=padding, name=name, output=output)
+
+
+def _conv(
+    g: Graph,
+    x: Var,
+    weight: Var,
+    bias: Var | None,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    name: str,
+    output: str | None,
+) -> Var:
+    optional = {} if bias is None else {"bias": bias}
     return g.op(
         "conv",
         x=x,
-        weight=g.weight(f"{name}.weight", (channels, int(x.shape[1]), kernel, kernel), dtype),
-        bias=g.weight(f"{name}.bias", (channels,), dtype),
+        weight=weight,
+        **optional,
         strides=g.const([stride, stride], "strides", np.int32),
         pad_type=g.text("custom", "pad_type"),
         pad=g.const([padding] * 4, "pad", np.int32),

@@ -6,15 +6,20 @@ import numpy as np
 
 from .basic import add, cast, mul, reshape
 from .graph import Graph, Var
+from .tokens import channel_axis
 
-__all__ = ["group_norm", "layer_norm", "rms_norm"]
+__all__ = ["group_norm", "head_rms_norm", "layer_norm", "rms_norm"]
+
+#: The smallest divisor in `scaled_rms_norm`, a power of two: below it x counts little beside epsilon.
+FLOOR = 2**-6
 
 
 def layer_norm(
     g: Graph, x: Var, name: str, epsilon: float, *, affine: bool = True, output: str | None = None
 ) -> Var:
-    """(x − mean) / √(var + ε) over the last axis, times `name`.weight plus `name`.bias when `affine`."""
-    dtype, width = g.dtype(x), int(x.shape[-1])
+    """(x − mean) / √(var + ε) over the channels, times `name`.weight plus `name`.bias when `affine`."""
+    dtype, axis = g.dtype(x), channel_axis(g, x)
+    width = int(x.shape[axis])
     weights = {}
     if affine:
         weights["gamma"] = g.weight(f"{name}.weight", (width,), dtype)
@@ -22,7 +27,7 @@ def layer_norm(
     return g.op(
         "layer_norm",
         x=x,
-        axes=g.const([-1], "axes", np.int32),
+        axes=g.const([axis if g.channels_first else -1], "axes", np.int32),
         epsilon=g.const(dtype.type(epsilon), "epsilon", dtype),
         name=name,
         output=output,
@@ -39,11 +44,35 @@ def rms_norm(
     *,
     output: str | None = None,
 ) -> Var:
-    """x / √(mean(x²) + ε) over the last axis, times `name`.weight (Zhang and Sennrich 2019).
+    """x / √(mean(x²) + ε) over the channels, times `name`.weight (Zhang and Sennrich 2019).
 
-    Squares are summed in float32 whatever x is, since float16 overflows at 256²; the normalised value, of the
-    order of 1, is rounded to `dtype` (x's if None) before the weight.
+    On a GPU squares are summed in float32 whatever x is, since float16 overflows at 256²; the normalised
+    value, of the order of 1, is rounded to `dtype` (x's if None) before the weight. For the Neural Engine,
+    which has no float32, see `scaled_rms_norm`.
     """
+    if g.channels_first:
+        width = int(x.shape[1])
+        weight = g.weight(f"{name}.weight", (width,), g.dtype(x), view=(1, width, 1, 1))
+        return mul(g, scaled_rms_norm(g, x, name, epsilon, 1), weight, name=name, output=output)
+    out = cast(g, wide_rms_norm(g, x, name, epsilon), dtype or g.dtype(x), name=f"{name}.narrow")
+    weight = g.weight(f"{name}.weight", (int(x.shape[-1]),), g.dtype(out))
+    return mul(g, out, weight, name=name, output=output)
+
+
+def head_rms_norm(g: Graph, x: Var, heads: int, name: str, epsilon: float) -> Var:
+    """`rms_norm` of every head by itself, on what `split_heads` gives; `name`.weight has a head's width."""
+    if not g.channels_first:
+        return rms_norm(g, x, name, epsilon)
+    batch, channels, _, tokens = (int(n) for n in x.shape)
+    width = channels // heads
+    weight = g.weight(f"{name}.weight", (width,), g.dtype(x), view=(1, 1, width, 1))
+    y = reshape(g, x, (batch, heads, width, tokens), name=f"{name}.split")  # (B, H, d, S)
+    y = mul(g, scaled_rms_norm(g, y, name, epsilon, 2), weight, name=f"{name}.weighted")
+    return reshape(g, y, (batch, channels, 1, tokens), name=name)  # (B, H·d, 1, S)
+
+
+def wide_rms_norm(g: Graph, x: Var, name: str, epsilon: float) -> Var:
+    """x / √(mean(x²) + ε) over the last axis, in float32."""
     wide = cast(g, x, np.float32, name=f"{name}.wide")
     mean = g.op(
         "reduce_mean",
@@ -55,9 +84,28 @@ def rms_norm(
     scale = g.op(
         "rsqrt", x=mean, epsilon=g.const(np.float32(epsilon), "epsilon", np.float32), name=f"{name}.rsqrt"
     )
-    out = cast(g, mul(g, wide, scale, name=f"{name}.unit"), dtype or g.dtype(x), name=f"{name}.narrow")
-    weight = g.weight(f"{name}.weight", (int(x.shape[-1]),), g.dtype(out))
-    return mul(g, out, weight, name=name, output=output)
+    return mul(g, wide, scale, name=f"{name}.unit")
+
+
+def scaled_rms_norm(g: Graph, x: Var, name: str, epsilon: float, axis: int) -> Var:
+    """x / √(mean(x²) + ε) over `axis`, without a float32 island and without overflow.
+
+    With m = max|x| (at least FLOOR) and y = x / m, this is y / √(mean(y²) + (√ε / m)²): y is at most 1, so
+    are its squares, and √ε is a normal float16 where ε is not.
+    """
+    dtype, axes = g.dtype(x), g.const([axis], "axes", np.int32)
+    keep = g.flag(True, "keep_dims")
+    size = g.op("abs", x=x, name=f"{name}.abs")
+    peak = g.op("reduce_max", x=size, axes=axes, keep_dims=keep, name=f"{name}.max")
+    peak = g.op("maximum", x=peak, y=g.const(dtype.type(FLOOR), "floor", dtype), name=f"{name}.peak")
+    unit = g.op("real_div", x=x, y=peak, name=f"{name}.scaled")
+    root = g.const(dtype.type(epsilon**0.5), "root_epsilon", dtype)
+    offset = g.op("real_div", x=root, y=peak, name=f"{name}.root")
+    square = mul(g, unit, unit, name=f"{name}.square")
+    mean = g.op("reduce_mean", x=square, axes=axes, keep_dims=keep, name=f"{name}.mean")
+    mean = add(g, mean, mul(g, offset, offset, name=f"{name}.epsilon"), name=f"{name}.variance")
+    zero = g.const(dtype.type(0), "no_epsilon", dtype)
+    return mul(g, unit, g.op("rsqrt", x=mean, epsilon=zero, name=f"{name}.rsqrt"), name=f"{name}.unit")
 
 
 def group_norm(g: Graph, x: Var, name: str, groups: int, epsilon: float) -> Var:

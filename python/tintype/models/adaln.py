@@ -49,23 +49,24 @@ def layout_rows(layout: Layout) -> int:
 
 
 def embedder(g: Graph, x: Var, name: str, width: int) -> Var:
-    """linear, SiLU, linear: (B, in) → (B, W)."""
+    """linear, SiLU, linear: (B, in), as inputs are → a vector (B, W)."""
     with g.scope(name):
+        x = nn.vector_from_rows(g, x, name="rows")
         x = nn.activation(g, nn.linear(g, x, "linear_1", width), "silu")
         return nn.linear(g, x, "linear_2", width)
 
 
 def modulation_output(g: Graph, x: Var, layout: Layout) -> Var:
-    """All rows from the activated embedding: (B, W) → the output `modulation` (B, R, W)."""
-    batch, width = (int(n) for n in x.shape)
+    """All rows from the activated embedding: a vector (B, W) → the output `modulation` (B, R, W)."""
+    batch, width = (int(n) for n in x.shape[:2])
     rows = nn.concat(g, [modulate(g, x, norm) for norm in layout.values()], 1, name="rows")  # (B, R·W)
     shape = (batch, layout_rows(layout), width)
     return nn.reshape(g, rows, shape, output=names.MODULATION_ROWS)  # (B, R, W)
 
 
 def modulate(g: Graph, x: Var, norm: ModulatedNorm) -> Var:
-    """The norm's rows side by side: (B, W) → (B, rows·W), with 1 added to the scales through the bias."""
-    width = int(x.shape[-1])
+    """The norm's rows side by side: vectors (B, W) → (B, rows·W), with 1 added to the scales by the bias."""
+    width = int(x.shape[1])
     features = norm.rows * width
     bias = g.source(f"{norm.name}.linear.bias", (features,))
 
@@ -75,23 +76,19 @@ def modulate(g: Graph, x: Var, norm: ModulatedNorm) -> Var:
         flat: Array = rows.reshape(features)  # (rows·W,)
         return flat
 
-    return g.op(
-        "linear",
-        x=x,
-        weight=g.weight(f"{norm.name}.linear.weight", (features, width), g.dtype(x)),
-        bias=g.computed(f"{norm.name}.linear.bias", (features,), g.dtype(x), make),
-        name=f"{norm.name}.linear",
-    )
+    row = g.computed(f"{norm.name}.linear.bias", (features,), g.dtype(x), make)
+    return nn.linear(g, x, f"{norm.name}.linear", features, bias_row=row)
 
 
 class Modulation:
-    """Hands out the rows of a norm (by its name in the current scope), each (B, 1, W)."""
+    """Hands out the rows of a norm (by its name in the current scope), each one token (B, 1, W)."""
 
     def __init__(self, g: Graph, rows: Var, layout: Layout) -> None:
-        self._g, self._rows, self._layout = g, rows, layout
+        self._g, self._layout = g, layout
+        self._rows = nn.tokens_from_rows(g, rows, name="modulation")
 
     def __getitem__(self, name: str) -> tuple[Var, ...]:
         norm = self._layout[self._g.key(name)]
         with self._g.scope(name):
-            part = nn.slice_axis(self._g, self._rows, 1, norm.begin, norm.begin + norm.rows, name="rows")
-            return nn.split(self._g, part, norm.rows, 1, name="row")
+            part = nn.slice_tokens(self._g, self._rows, norm.begin, norm.begin + norm.rows, name="rows")
+            return nn.split_tokens(self._g, part, norm.rows, name="row")

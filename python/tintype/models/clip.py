@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import layers as nn
 from .. import names
-from ..layers import Array, Graph, IOSpec, MILProgram, Precision, Var, WeightProvider
+from ..layers import Array, AttentionBias, Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
 from .config import ConfigReader
 
 __all__ = ["CLIPConfig", "build"]
@@ -71,79 +71,71 @@ class CLIPConfig:
 
 
 def build(
-    config: CLIPConfig, weights: WeightProvider, *, precision: Precision, tokens: int, target: str = "gpu"
+    config: CLIPConfig, weights: WeightProvider, *, precision: Precision, tokens: int, target: Target = "gpu"
 ) -> MILProgram:
     """input_ids int32 (1, L) → hidden_states (1, L, D), pooled (1, P), in `precision`; L is `tokens`."""
-    del target  # one layout so far; the caller checks the name
 
     def body(g: Graph, input_ids: Var) -> Mapping[str, Var]:
+        hidden = None
         with g.scope("text_model"):
             x = embed(g, config, input_ids)
-            mask, hidden = causal_mask(g, tokens), None
+            mask = causal_mask(g, tokens)
             for index in range(config.layers):
-                output = names.HIDDEN_STATES if index == config.layers - 2 else None
+                wanted = index == config.layers - 2
                 with g.scope(f"encoder.layers.{index}"):
-                    x = encoder_layer(g, config, x, mask, output)
-                hidden = x if output else hidden
-            row = end_row(g, config, x, input_ids)
-            output = None if config.projection else names.POOLED
-            pooled = nn.layer_norm(g, row, "final_layer_norm", config.epsilon, output=output)
+                    x = encoder_layer(g, config, x, mask, wanted)
+                hidden = x if wanted else hidden
+            end = nn.first_match(g, x, input_ids, config.eos_token_id)
+            output = nn.direct_output(g, names.POOLED)
+            norm_output = None if config.projection else output
+            pooled = nn.layer_norm(g, end, "final_layer_norm", config.epsilon, output=norm_output)
         if config.projection:
-            pooled = nn.linear(
-                g, pooled, "text_projection", config.projection, bias=False, output=names.POOLED
-            )
-        return {names.HIDDEN_STATES: hidden, names.POOLED: pooled}
+            pooled = nn.linear(g, pooled, "text_projection", config.projection, bias=False, output=output)
+        return {
+            names.HIDDEN_STATES: nn.rows_from_tokens(g, hidden, output=names.HIDDEN_STATES),
+            names.POOLED: nn.rows_from_vector(g, pooled, output=names.POOLED),
+        }
 
     inputs = (IOSpec(names.INPUT_IDS, "int32", (1, tokens)),)
-    return nn.build_program(inputs, weights, precision, body)
+    return nn.build_program(inputs, weights, precision, body, target)
 
 
 def embed(g: Graph, config: CLIPConfig, ids: Var) -> Var:
-    """Token plus position embedding: (1, L) → (1, L, D)."""
-    tokens = int(ids.shape[1])
+    """Token plus position embedding: (1, L) → tokens (1, L, D)."""
+    tokens, width = int(ids.shape[1]), config.hidden_size
     with g.scope("embeddings"):
-        x = nn.embedding(g, ids, "token_embedding", config.vocab_size, config.hidden_size)
-        rows = g.rows(
-            "position_embedding.weight", (config.max_positions, config.hidden_size), tokens, g.float
-        )
+        x = nn.embedding(g, ids, "token_embedding", config.vocab_size, width)
+        x = nn.tokens_from_rows(g, x, name="token_embedding")
+        table = g.source("position_embedding.weight", (config.max_positions, width))
+
+        def make() -> Array:
+            return table.elements(0, tokens * width, np.float32).reshape(tokens, width)
+
+        rows = nn.token_table(g, "position_embedding.weight", (tokens, width), make)
         return nn.add(g, x, rows, name="sum")
 
 
-def causal_mask(g: Graph, tokens: int) -> Var:
-    """(1, 1, L, L): 0 up to the diagonal, MASKED above it."""
+def causal_mask(g: Graph, tokens: int) -> AttentionBias:
+    """0 up to the diagonal, MASKED above it."""
 
     def make() -> Array:
-        return np.triu(np.full((tokens, tokens), MASKED, np.float32), 1)[None, None]
+        return np.triu(np.full((tokens, tokens), MASKED, np.float32), 1)[None]
 
-    return g.computed("causal_mask", (1, 1, tokens, tokens), g.float, make)
+    return nn.attention_bias(g, "causal_mask", (1, tokens, tokens), make)
 
 
-def encoder_layer(g: Graph, config: CLIPConfig, x: Var, mask: Var, output: str | None) -> Var:
-    """One pre-norm block: (1, L, D) → (1, L, D)."""
+def encoder_layer(g: Graph, config: CLIPConfig, x: Var, mask: AttentionBias, wanted: bool) -> Var:
+    """One pre-norm block: tokens → tokens; `wanted` if they are an output of the model."""
     width = config.hidden_size
     y = nn.layer_norm(g, x, "layer_norm1", config.epsilon)
     q, k, v = (
         nn.split_heads(g, nn.linear(g, y, f"self_attn.{n}_proj", width), config.heads, name=f"self_attn.{n}")
         for n in "qkv"
     )
-    y = nn.attention(g, q, k, v, mask=mask, name="self_attn")
+    y = nn.attention(g, q, k, v, mask=mask, heads=config.heads, name="self_attn")
     x = nn.add(g, x, nn.linear(g, y, "self_attn.out_proj", width), name="attended")
     y = nn.layer_norm(g, x, "layer_norm2", config.epsilon)
     y = nn.linear(g, y, "mlp.fc1", config.intermediate_size)
     y = nn.activation(g, y, config.activation, name="mlp.act")
+    output = nn.direct_output(g, names.HIDDEN_STATES) if wanted else None
     return nn.add(g, x, nn.linear(g, y, "mlp.fc2", width), name="out", output=output)
-
-
-def end_row(g: Graph, config: CLIPConfig, x: Var, ids: Var) -> Var:
-    """The state at the first end token: (1, L, D) → (1, D).
-
-    Multiplying the hits by a falling ramp leaves one largest element, the first: arg-max never meets a tie,
-    whose result Core ML does not define.
-    """
-    tokens, width = int(x.shape[1]), int(x.shape[2])
-    ramp = g.computed("ramp", (1, tokens), g.float, lambda: np.arange(tokens, 0, -1, dtype=np.float32)[None])
-    hits = nn.equal(g, ids, config.eos_token_id, name="is_end")
-    score = nn.mul(g, nn.cast(g, hits, g.float, name="hits"), ramp, name="score")
-    index = nn.argmax(g, score, 1, name="first_end")  # (1,)
-    rows = nn.reshape(g, x, (tokens, width), name="rows")  # (L, D)
-    return nn.gather(g, rows, index, name="end_state")

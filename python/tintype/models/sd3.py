@@ -16,6 +16,8 @@ Modulation rows
 
     So R = 12·N − 2, plus 3 for every block with dual attention.
 
+Tokens and heads are written (B, S, W) and (B, S, H, d); `layers` lays them out as the target wants them.
+
 Shape key: B batch, C latent channels, h × w latent, p patch, N blocks, W width, H heads, d width of a head, S
 image tokens, T text tokens, J width of the text, P width of the pooled text.
 """
@@ -29,7 +31,7 @@ import numpy as np
 from .. import layers as nn
 from .. import names
 from ..errors import ConversionError
-from ..layers import Array, Graph, IOSpec, MILProgram, Precision, Var, WeightProvider
+from ..layers import Array, Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
 from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
 from .config import ConfigReader
 
@@ -111,10 +113,14 @@ def modulation_rows(config: SD3Config) -> int:
 
 
 def build_modulation(
-    config: SD3Config, weights: WeightProvider, *, precision: Precision, batch: int = 1, target: str = "gpu"
+    config: SD3Config,
+    weights: WeightProvider,
+    *,
+    precision: Precision,
+    batch: int = 1,
+    target: Target = "gpu",
 ) -> MILProgram:
     """timestep float32 (B,), pooled (B, P) → modulation (B, R, W) in `precision`."""
-    del target  # the same graph serves every target
 
     def body(g: Graph, timestep: Var, pooled: Var) -> Mapping[str, Var]:
         with g.scope("time_text_embed"):
@@ -128,7 +134,7 @@ def build_modulation(
         IOSpec(names.TIMESTEP, "float32", (batch,)),
         IOSpec(names.POOLED, precision, (batch, config.pooled_width)),
     )
-    return nn.build_program(inputs, weights, precision, body)
+    return nn.build_program(inputs, weights, precision, body, target)
 
 
 def build_denoiser(
@@ -139,7 +145,7 @@ def build_denoiser(
     latent: tuple[int, int],
     tokens: int,
     batch: int = 1,
-    target: str = "gpu",
+    target: Target = "gpu",
 ) -> MILProgram:
     """latent (B, C, h, w), context (B, T, J), modulation (B, R, W) → velocity (B, C, h, w), all in
     `precision`.
@@ -147,7 +153,6 @@ def build_denoiser(
     `latent` is (h, w). ConversionError when it is not a multiple of the patch or larger than the position
     table.
     """
-    del target  # one layout so far; the caller checks the name
     height, width = latent
     check_size(config, latent)
     layout = modulation_layout(config)
@@ -155,14 +160,14 @@ def build_denoiser(
     def body(g: Graph, latent: Var, context: Var, modulation: Var) -> Mapping[str, Var]:
         rows = Modulation(g, modulation, layout)
         img = patchify(g, config, latent)  # (B, S, W)
-        txt = nn.linear(g, context, "context_embedder", config.width)  # (B, T, W)
+        txt = nn.tokens_from_rows(g, context, name="context")  # (B, T, J)
+        txt = nn.linear(g, txt, "context_embedder", config.width)  # (B, T, W)
         for index in range(config.layers):
             with g.scope(f"transformer_blocks.{index}"):
                 img, txt = joint_block(g, config, rows, index, img, txt)
         scale, shift = rows["norm_out"]
         with g.scope("norm_out"):
             img = shifted_norm(g, img, "norm", shift, scale)
-        img = nn.linear(g, img, "proj_out", config.patch**2 * config.out_channels)  # (B, S, p·p·C)
         return {names.VELOCITY: unpatchify(g, config, img, (height, width))}
 
     inputs = (
@@ -170,7 +175,7 @@ def build_denoiser(
         IOSpec(names.CONTEXT, precision, (batch, tokens, config.context_width)),
         IOSpec(names.MODULATION_ROWS, precision, (batch, modulation_rows(config), config.width)),
     )
-    return nn.build_program(inputs, weights, precision, body)
+    return nn.build_program(inputs, weights, precision, body, target)
 
 
 def check_size(config: SD3Config, latent: tuple[int, int]) -> None:
@@ -193,9 +198,8 @@ def patchify(g: Graph, config: SD3Config, latent: Var) -> Var:
     """Patches of the latent plus their position: (B, C, h, w) → (B, S, W)."""
     with g.scope("pos_embed"):
         x = nn.conv2d(g, latent, "proj", config.width, config.patch, stride=config.patch)
-        batch, width, rows, columns = (int(n) for n in x.shape)
-        x = nn.reshape(g, x, (batch, width, rows * columns), name="flat")  # (B, W, S)
-        x = nn.transpose(g, x, (0, 2, 1), name="tokens")  # (B, S, W)
+        rows, columns = int(x.shape[2]), int(x.shape[3])
+        x = nn.tokens_from_image(g, x, names=("flat", "tokens"))  # (B, S, W)
         return nn.add(g, x, position_table(g, config, rows, columns), name="sum")
 
 
@@ -209,24 +213,20 @@ def position_table(g: Graph, config: SD3Config, rows: int, columns: int) -> Var:
         row = side * width
         band = table.elements(top * row, (top + rows) * row, np.float32)
         crop = band.reshape(rows, side, width)[:, left : left + columns]  # (rows, side, W)
-        return crop.reshape(1, rows * columns, width)  # (1, S, W)
+        return crop.reshape(rows * columns, width)  # (S, W)
 
-    return g.computed("pos_embed", (1, rows * columns, width), g.float, make)
+    return nn.token_table(g, "pos_embed", (rows * columns, width), make)
 
 
 def unpatchify(g: Graph, config: SD3Config, x: Var, latent: tuple[int, int]) -> Var:
-    """Tokens back to a latent: (B, S, p·p·C) → (B, C, h, w), within rank 4."""
-    batch, patch, channels = int(x.shape[0]), config.patch, config.out_channels
-    rows, columns = latent[0] // patch, latent[1] // patch
-    shape = (batch * rows, columns, patch, patch * channels)
-    x = nn.reshape(g, x, shape, name="patches")  # (B·h/p, w/p, p, p·C)
-    x = nn.transpose(g, x, (0, 2, 1, 3), name="lines")  # (B·h/p, p, w/p, p·C)
-    x = nn.reshape(g, x, (batch, *latent, channels), name="pixels")  # (B, h, w, C)
-    return nn.transpose(g, x, (0, 3, 1, 2), output=names.VELOCITY)  # (B, C, h, w)
+    """The last projection, and tokens back to a latent: (B, S, W) → (B, C, h, w)."""
+    return nn.project_patches(
+        g, x, "proj_out", config.patch, config.out_channels, latent, output=names.VELOCITY
+    )
 
 
 def shifted_norm(g: Graph, x: Var, name: str, shift: Var, scale: Var) -> Var:
-    """norm(x)·scale + shift, where scale is 1 + scale already: (B, S, W), rows (B, 1, W)."""
+    """norm(x)·scale + shift, where scale is 1 + scale already: tokens (B, S, W), rows (B, 1, W)."""
     return modulated(g, nn.layer_norm(g, x, name, EPSILON, affine=False), name, shift, scale)
 
 
@@ -241,7 +241,7 @@ def gated(g: Graph, x: Var, y: Var, gate: Var, name: str) -> Var:
 
 
 class QKV(NamedTuple):
-    """Queries, keys and values of one stream: each (B, S, H, d)."""
+    """Queries, keys and values of one stream: each heads (B, S, H, d)."""
 
     q: Var
     k: Var
@@ -269,12 +269,13 @@ def joint_block(
         img = gated(g, img, second, img_mod[8], "attn2")
 
     img_in = shifted_norm(g, img, "norm2", img_mod[3], img_mod[4])
-    img = gated(g, img, feed_forward(g, img_in, "ff"), img_mod[5], "ff")
+    img = gated(g, img, feed_forward(g, config, img_in, "ff"), img_mod[5], "ff")
     if last:
         return img, txt
     txt = gated(g, txt, txt_out, txt_mod[2], "attn_context")
     txt_in = shifted_norm(g, txt, "norm2_context", txt_mod[3], txt_mod[4])
-    return img, gated(g, txt, feed_forward(g, txt_in, "ff_context"), txt_mod[5], "ff_context")
+    txt_out = feed_forward(g, config, txt_in, "ff_context")
+    return img, gated(g, txt, txt_out, txt_mod[5], "ff_context")
 
 
 def joint_attention(g: Graph, config: SD3Config, img: Var, txt: Var, *, last: bool) -> tuple[Var, Var | None]:
@@ -284,23 +285,24 @@ def joint_attention(g: Graph, config: SD3Config, img: Var, txt: Var, *, last: bo
         g, config, txt, ("add_q_proj", "add_k_proj", "add_v_proj"), ("norm_added_q", "norm_added_k")
     )
     q, k, v = (
-        nn.concat(g, pair, 1, name=f"joint_{n}")  # (B, S + T, H, d)
+        nn.concat_tokens(g, pair, name=f"joint_{n}")  # (B, S + T, H, d)
         for pair, n in zip(zip(img_qkv, txt_qkv, strict=True), "qkv", strict=True)
     )
-    out = nn.attention(g, q, k, v, name="joint")  # (B, S + T, W)
-    image_tokens, tokens = int(img.shape[1]), int(out.shape[1])
-    img_out = nn.slice_axis(g, out, 1, 0, image_tokens, name="image")  # (B, S, W)
+    out = nn.attention(g, q, k, v, heads=config.heads, name="joint")  # (B, S + T, W)
+    image_tokens, tokens = nn.token_count(g, img), nn.token_count(g, out)
+    img_out = nn.slice_tokens(g, out, 0, image_tokens, name="image")  # (B, S, W)
     img_out = nn.linear(g, img_out, "to_out.0", config.width)
     if last:
         return img_out, None
-    txt_out = nn.slice_axis(g, out, 1, image_tokens, tokens, name="text")  # (B, T, W)
+    txt_out = nn.slice_tokens(g, out, image_tokens, tokens, name="text")  # (B, T, W)
     return img_out, nn.linear(g, txt_out, "to_add_out", config.width)
 
 
 def self_attention(g: Graph, config: SD3Config, img: Var) -> Var:
     """The image's second attention, without the text (SD 3.5 medium): (B, S, W) → (B, S, W)."""
     q, k, v = projections(g, config, img, ("to_q", "to_k", "to_v"), ("norm_q", "norm_k"))
-    return nn.linear(g, nn.attention(g, q, k, v, name="self"), "to_out.0", config.width)
+    out = nn.attention(g, q, k, v, heads=config.heads, name="self")
+    return nn.linear(g, out, "to_out.0", config.width)
 
 
 def projections(
@@ -312,14 +314,15 @@ def projections(
         for name in linears
     )
     if config.qk_norm is not None:
-        q, k = nn.rms_norm(g, q, norms[0], EPSILON), nn.rms_norm(g, k, norms[1], EPSILON)
+        q, k = (
+            nn.head_rms_norm(g, x, config.heads, norm, EPSILON) for x, norm in zip((q, k), norms, strict=True)
+        )
     return QKV(q, k, v)
 
 
-def feed_forward(g: Graph, x: Var, name: str) -> Var:
+def feed_forward(g: Graph, config: SD3Config, x: Var, name: str) -> Var:
     """linear, GELU (tanh), linear: (B, S, W) → (B, S, W)."""
-    width = int(x.shape[-1])
     with g.scope(name):
-        x = nn.linear(g, x, "net.0.proj", 4 * width)
+        x = nn.linear(g, x, "net.0.proj", 4 * config.width)
         x = nn.activation(g, x, "gelu_pytorch_tanh", name="net.0.act")
-        return nn.linear(g, x, "net.2", width)
+        return nn.linear(g, x, "net.2", config.width)

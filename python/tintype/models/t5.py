@@ -4,21 +4,23 @@ The maths is transformers' `T5EncoderModel`: RMS norm before each half-block, at
 with a learned bias by relative position, gated GELU. There is no attention mask: the diffusion pipelines pass
 none, padding tokens attend and are attended to.
 
-float16 safety: the residual stream of T5-XXL passes 65504, so it stays in float32, as do the norms; the last
-projection of the MLP, which overflows first, runs on inputs scaled by a power of two, which is exact.
+float16 safety: the residual stream of T5-XXL passes 65504. On a GPU it stays in float32, as do the norms, and
+the last projection of the MLP, which overflows first, runs on inputs scaled by a power of two. The Neural
+Engine has no float32: there the whole residual stream is kept scaled by that power of two, which is exact,
+and the norms, which do not see the scale of their input, divide by its largest value before they square.
 
 Shape key: T tokens, J width, H heads, d width of a head, F width of the MLP.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import layers as nn
 from .. import names
-from ..layers import Array, Graph, IOSpec, MILProgram, Precision, Var, WeightProvider
+from ..layers import Array, AttentionBias, Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
 from .config import ConfigReader
 
 __all__ = ["T5Config", "build", "position_buckets"]
@@ -59,25 +61,45 @@ class T5Config:
         )
 
 
+class Stream(NamedTuple):
+    """The residual stream: its dtype, and the power of two that it is multiplied by."""
+
+    dtype: np.dtype[Any]
+    scale: float
+
+    @classmethod
+    def of(cls, g: Graph) -> "Stream":
+        """float32 as it is where the target has float32, else scaled."""
+        if g.target == "ane":
+            return cls(g.float, FEED_FORWARD_SCALE)
+        return cls(np.dtype(np.float32), 1)
+
+
 def build(
-    config: T5Config, weights: WeightProvider, *, precision: Precision, tokens: int, target: str = "gpu"
+    config: T5Config, weights: WeightProvider, *, precision: Precision, tokens: int, target: Target = "gpu"
 ) -> MILProgram:
     """input_ids int32 (1, T) → hidden_states (1, T, J) in `precision`; T is `tokens`."""
-    del target  # one layout so far; the caller checks the name
 
     def body(g: Graph, input_ids: Var) -> Mapping[str, Var]:
+        stream, output = Stream.of(g), names.HIDDEN_STATES
         x = nn.embedding(g, input_ids, "shared", config.vocab_size, config.width)
-        x = nn.cast(g, x, np.float32, name="residual")
+        x = nn.tokens_from_rows(g, x, name="shared")
+        x = nn.scaled(g, nn.cast(g, x, stream.dtype, name="residual"), stream.scale, name="scaled_residual")
         bias = position_bias(g, config, tokens)
         for index in range(config.layers):
             with g.scope(f"encoder.block.{index}.layer"):
-                x = self_attention(g, config, x, bias)
-                x = feed_forward(g, config, x)
-        norm, output = "encoder.final_layer_norm", names.HIDDEN_STATES
-        return {output: nn.rms_norm(g, x, norm, config.epsilon, g.float, output=output)}
+                x = self_attention(g, config, stream, x, bias)
+                x = feed_forward(g, config, stream, x)
+        x = norm(g, config, stream, x, "encoder.final_layer_norm", nn.direct_output(g, output))
+        return {output: nn.rows_from_tokens(g, x, output=output)}
 
     inputs = (IOSpec(names.INPUT_IDS, "int32", (1, tokens)),)
-    return nn.build_program(inputs, weights, precision, body)
+    return nn.build_program(inputs, weights, precision, body, target)
+
+
+def norm(g: Graph, config: T5Config, stream: Stream, x: Var, name: str, output: str | None = None) -> Var:
+    """The RMS norm of the residual stream, in the model's float type; epsilon is scaled like the squares."""
+    return nn.rms_norm(g, x, name, config.epsilon * stream.scale**2, g.float, output=output)
 
 
 def position_buckets(tokens: int, buckets: int, max_distance: int) -> Array:
@@ -99,8 +121,8 @@ def position_buckets(tokens: int, buckets: int, max_distance: int) -> Array:
     return result
 
 
-def position_bias(g: Graph, config: T5Config, tokens: int) -> Var:
-    """The bias on attention scores, the same in every block: (1, H, T, T), a constant."""
+def position_bias(g: Graph, config: T5Config, tokens: int) -> AttentionBias:
+    """The bias on attention scores, the same in every block: a constant of (H, T, T)."""
     table = g.source(
         "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
         (config.buckets, config.heads),
@@ -108,41 +130,36 @@ def position_bias(g: Graph, config: T5Config, tokens: int) -> Var:
 
     def make() -> Array:
         rows = table.array(np.float32)[position_buckets(tokens, config.buckets, config.max_distance)]
-        bias: Array = rows.transpose(2, 0, 1)[None]  # (T, T, H) → (1, H, T, T)
+        bias: Array = rows.transpose(2, 0, 1)  # (T, T, H) → (H, T, T)
         return bias
 
-    return g.computed("position_bias", (1, config.heads, tokens, tokens), g.float, make)
+    return nn.attention_bias(g, "position_bias", (config.heads, tokens, tokens), make)
 
 
-def self_attention(g: Graph, config: T5Config, x: Var, bias: Var) -> Var:
-    """x + attention(norm(x)): float32 (1, T, J) → float32 (1, T, J)."""
+def self_attention(g: Graph, config: T5Config, stream: Stream, x: Var, bias: AttentionBias) -> Var:
+    """x + attention(norm(x)): the residual stream → the residual stream."""
     inner = config.heads * config.head_width
-    y = nn.rms_norm(g, x, "0.layer_norm", config.epsilon, g.float)
+    y = norm(g, config, stream, x, "0.layer_norm")
     with g.scope("0.SelfAttention"):
         q, k, v = (nn.linear(g, y, n, inner, bias=False) for n in "qkv")
-        # The fused op divides the scores by √d, T5 does not: undone on q.
-        q = nn.mul(g, q, config.head_width**0.5, name="unscaled_q")
         q, k, v = (
             nn.split_heads(g, t, config.heads, name=f"{n}_heads") for t, n in ((q, "q"), (k, "k"), (v, "v"))
         )
-        y = nn.attention(g, q, k, v, mask=bias, name="attention")
-        y = nn.linear(g, y, "o", config.width, bias=False)
-        return nn.add(g, x, nn.cast(g, y, np.float32, name="wide"), name="residual")
+        # T5 does not divide the scores by √d.
+        y = nn.attention(g, q, k, v, mask=bias, heads=config.heads, scale=1.0, name="attention")
+        y = nn.linear(g, nn.scaled(g, y, stream.scale, name="scaled"), "o", config.width, bias=False)
+        return nn.add(g, x, nn.cast(g, y, stream.dtype, name="wide"), name="residual")
 
 
-def feed_forward(g: Graph, config: T5Config, x: Var) -> Var:
-    """x + wo·(gelu(wi_0·norm(x)) * wi_1·norm(x)): float32 (1, T, J) → float32 (1, T, J)."""
-    y = nn.rms_norm(g, x, "1.layer_norm", config.epsilon, g.float)
+def feed_forward(g: Graph, config: T5Config, stream: Stream, x: Var) -> Var:
+    """x + wo·(gelu(wi_0·norm(x)) * wi_1·norm(x)): the residual stream → the residual stream."""
+    y = norm(g, config, stream, x, "1.layer_norm")
+    scale = FEED_FORWARD_SCALE if g.float == np.float16 else stream.scale
     with g.scope("1.DenseReluDense"):
         gate = nn.activation(
             g, nn.linear(g, y, "wi_0", config.feed_forward, bias=False), "gelu_new", name="gate"
         )
-        value = nn.linear(g, y, "wi_1", config.feed_forward, bias=False)
-        safe = g.float == np.float16
-        if safe:
-            value = nn.mul(g, value, FEED_FORWARD_SCALE, name="scaled")
+        value = nn.scaled(g, nn.linear(g, y, "wi_1", config.feed_forward, bias=False), scale, name="scaled")
         y = nn.linear(g, nn.mul(g, gate, value, name="gated"), "wo", config.width, bias=False)
-        y = nn.cast(g, y, np.float32, name="wide")
-        if safe:
-            y = nn.mul(g, y, 1 / FEED_FORWARD_SCALE, name="unscaled")
-        return nn.add(g, x, y, name="residual")
+        y = nn.cast(g, y, stream.dtype, name="wide")
+        return nn.add(g, x, nn.scaled(g, y, stream.scale / scale, name="unscaled"), name="residual")

@@ -13,7 +13,7 @@ from typing import Any
 from .. import layers as nn
 from .. import names
 from ..errors import ConversionError
-from ..layers import Graph, IOSpec, MILProgram, Precision, Var, WeightProvider
+from ..layers import Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
 from .config import ConfigReader
 
 __all__ = ["VAEConfig", "build_decoder", "build_encoder"]
@@ -81,10 +81,9 @@ def build_decoder(
     *,
     precision: Precision,
     latent: tuple[int, int],
-    target: str = "gpu",
+    target: Target = "gpu",
 ) -> MILProgram:
     """latent (1, C, h, w), already divided by the scale and shifted → image (1, 3, H, W) in about [−1, 1]."""
-    del target  # one layout so far; the caller checks the name
 
     def body(g: Graph, latent: Var) -> Mapping[str, Var]:
         x = latent
@@ -105,7 +104,7 @@ def build_decoder(
         return {names.IMAGE: x}
 
     inputs = (IOSpec(names.LATENT, precision, (1, config.latent_channels, *latent)),)
-    return nn.build_program(inputs, weights, precision, body)
+    return nn.build_program(inputs, weights, precision, body, target)
 
 
 def build_encoder(
@@ -114,10 +113,9 @@ def build_encoder(
     *,
     precision: Precision,
     latent: tuple[int, int],
-    target: str = "gpu",
+    target: Target = "gpu",
 ) -> MILProgram:
     """image (1, 3, H, W) in [−1, 1] → moments (1, 2C, h, w): means, then logarithms of variances."""
-    del target  # one layout so far; the caller checks the name
     height, width = (side * config.downscale for side in latent)
     if height <= 0 or width <= 0:
         raise ConversionError(f"the image is {width}x{height}, expected positive sides: choose another size")
@@ -143,7 +141,7 @@ def build_encoder(
         return {names.MOMENTS: x}
 
     inputs = (IOSpec(names.IMAGE, precision, (1, config.image_channels, height, width)),)
-    return nn.build_program(inputs, weights, precision, body)
+    return nn.build_program(inputs, weights, precision, body, target)
 
 
 def norm_silu(g: Graph, config: VAEConfig, x: Var, name: str) -> Var:
@@ -174,12 +172,10 @@ def mid_block(g: Graph, config: VAEConfig, x: Var) -> Var:
 
 def pixel_attention(g: Graph, config: VAEConfig, x: Var) -> Var:
     """x plus single-head attention over the pixels: (1, K, h, w) → (1, K, h, w)."""
-    batch, channels, height, width = (int(n) for n in x.shape)
+    channels, size = int(x.shape[1]), (int(x.shape[2]), int(x.shape[3]))
     y = nn.group_norm(g, x, "group_norm", config.groups, EPSILON)
-    y = nn.reshape(g, y, (batch, channels, height * width), name="flat")  # (1, K, h·w)
-    y = nn.transpose(g, y, (0, 2, 1), name="pixels")  # (1, h·w, K)
+    y = nn.tokens_from_image(g, y, names=("flat", "pixels"))  # (1, h·w, K)
     q, k, v = (nn.split_heads(g, nn.linear(g, y, f"to_{n}", channels), 1, name=f"{n}_heads") for n in "qkv")
-    y = nn.linear(g, nn.attention(g, q, k, v, name="attention"), "to_out.0", channels)
-    y = nn.transpose(g, y, (0, 2, 1), name="channels")  # (1, K, h·w)
-    y = nn.reshape(g, y, (batch, channels, height, width), name="image")  # (1, K, h, w)
+    y = nn.linear(g, nn.attention(g, q, k, v, heads=1, name="attention"), "to_out.0", channels)
+    y = nn.image_from_tokens(g, y, size, names=("channels", "image"))  # (1, K, h, w)
     return nn.add(g, x, y, name="sum")

@@ -188,7 +188,8 @@ CHOICES = [
     ({"components": ["modulation"]}, UsageError, "components: 'modulation': choose among"),
     ({"components": []}, UsageError, "components: none named: choose among"),
     ({"precision": "int8"}, UsageError, "precision is 'int8', expected one of float16, float32"),
-    ({"target": "ane"}, UsageError, "target is 'ane', expected one of gpu"),
+    ({"target": "npu"}, UsageError, "target is 'npu', expected one of gpu, ane"),
+    ({"target": "ane", "precision": "float32"}, UsageError, "the Neural Engine computes in float16 only"),
     ({"batch": 3}, UsageError, "batch is 3, expected 1 .* or 2"),
     ({"max_sequence_length": 0}, UsageError, "max_sequence_length is 0, expected an integer from 1 to 512"),
 ]

@@ -39,9 +39,10 @@ def build() -> Callable[..., MILProgram]:
         weights: Mapping[str, Array] | None = None,
         precision: str = "float32",
         dtypes: Mapping[str, str] | None = None,
+        target: str = "gpu",
     ) -> MILProgram:
         specs = [IOSpec(n, (dtypes or {}).get(n, precision), s) for n, s in inputs.items()]
-        return build_program(specs, DictWeights(weights or {}), precision, body)  # type: ignore[arg-type]
+        return build_program(specs, DictWeights(weights or {}), precision, body, target)  # type: ignore[arg-type]
 
     return make
 

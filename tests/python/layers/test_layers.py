@@ -9,6 +9,7 @@ import pytest
 
 from tintype import layers as nn
 from tintype.layers import Graph, MILProgram, Var
+from tintype.layers.attention import QUERY_CHUNK, query_chunks
 
 Array = np.ndarray[Any, Any]
 Build = Callable[..., MILProgram]
@@ -163,3 +164,106 @@ def test_timestep_embedding_stays_in_float32(build: Build, run: Run, precision: 
     out = run(program, t=t)["y"]
     assert out.dtype == np.float32
     np.testing.assert_allclose(out, expected, atol=1e-4)
+
+
+@pytest.fixture
+def ane(build: Build) -> Build:
+    """ane(body, {input: array}, {key: array}): a float32 program in the Neural Engine's layout."""
+
+    def make(
+        body: Any, inputs: Mapping[str, Array], weights: Mapping[str, Array] | None = None
+    ) -> MILProgram:
+        return build(body, {n: x.shape for n, x in inputs.items()}, weights, target="ane")
+
+    return make
+
+
+def test_linear_is_a_convolution_for_the_neural_engine(ane: Build, run: Run, ops: Ops) -> None:
+    x, w, b = normal(2, 5, 1, 40), normal(4, 5), normal(4)
+    program = ane(
+        lambda g, x: {"y": nn.linear(g, x, "l", 4, output="y")}, {"x": x}, {"l.weight": w, "l.bias": b}
+    )
+    assert ops(program) == ["conv"]
+    expected = np.einsum("oc,bcis->bois", w, x) + b[:, None, None]
+    np.testing.assert_allclose(run(program, x=x)["y"], expected, atol=1e-5)
+
+
+def test_norms_over_channels(ane: Build, run: Run) -> None:
+    x, w, b = 300 * normal(1, 16, 1, 40) + 9, normal(16), normal(16)
+
+    def body(g: Graph, x: Var) -> Mapping[str, Var]:
+        return {
+            "layer": nn.layer_norm(g, x, "n", 1e-5, output="layer"),
+            "rms": nn.rms_norm(g, x, "n", 1e-6, output="rms"),
+            "small": nn.rms_norm(g, nn.mul(g, x, 1e-6), "n", 1e-6, output="small"),
+            "heads": nn.mul(g, nn.head_rms_norm(g, x, 4, "h", 1e-6), 1.0, output="heads"),
+        }
+
+    out = run(ane(body, {"x": x}, {"n.weight": w, "n.bias": b, "h.weight": w[:4]}), x=x)
+    gamma, beta = w[:, None, None], b[:, None, None]
+    unit = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(out["layer"], unit * gamma + beta, atol=1e-4)
+    for name, value in (("rms", x), ("small", x * 1e-6)):
+        expected = value / np.sqrt((value**2).mean(1, keepdims=True) + 1e-6) * gamma
+        np.testing.assert_allclose(out[name], expected, rtol=1e-4, atol=1e-6)
+    heads = x.reshape(4, 4, 40)
+    expected = heads / np.sqrt((heads**2).mean(1, keepdims=True) + 1e-6) * w[:4, None]
+    np.testing.assert_allclose(out["heads"], expected.reshape(x.shape), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("queries", [40, 700])
+def test_attention_by_head_and_chunk(ane: Build, run: Run, ops: Ops, queries: int) -> None:
+    q, k, v = normal(1, 8, 1, queries), normal(1, 8, 1, 33), normal(1, 8, 1, 33)
+    bias = normal(2, queries, 33)
+
+    def body(g: Graph, q: Var, k: Var, v: Var) -> Mapping[str, Var]:
+        mask = nn.attention_bias(g, "bias", bias.shape, lambda: bias)
+        return {"y": nn.mul(g, nn.attention(g, q, k, v, name="a", mask=mask, heads=2), 1.0, output="y")}
+
+    program = ane(body, {"q": q, "k": k, "v": v})
+    chunks = -(-queries // QUERY_CHUNK)
+    assert ops(program).count("einsum") == 2 * 2 * chunks
+    qs, ks, vs = (x.reshape(2, 4, -1) for x in (q, k, v))
+    scores = np.einsum("hdq,hdk->hqk", qs, ks) / 2 + bias
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    expected = np.einsum("hqk,hdk->hdq", weights, vs).reshape(1, 8, 1, queries)
+    np.testing.assert_allclose(run(program, q=q, k=k, v=v)["y"], expected, atol=1e-5)
+
+
+def test_attention_for_the_neural_engine_asks_for_the_heads(ane: Build) -> None:
+    x = normal(1, 8, 1, 40)
+    with pytest.raises(ValueError, match="needs the number of heads"):
+        ane(lambda g, x: {"y": nn.attention(g, x, x, x, name="a")}, {"x": x})
+
+
+@pytest.mark.parametrize("tokens", [1, 31, 512, 513, 1178, 4429])
+def test_query_chunks_cover_every_token_once(tokens: int) -> None:
+    chunks = query_chunks(tokens)
+    assert [i for begin, end in chunks for i in range(begin, end)] == list(range(tokens))
+    assert all(end - begin <= QUERY_CHUNK and begin % 32 == 0 for begin, end in chunks)
+    assert len(chunks) == -(-tokens // QUERY_CHUNK)
+
+
+@pytest.mark.parametrize("kind", ["silu", "quick_gelu"])
+def test_gates_are_products_for_the_neural_engine(ane: Build, run: Run, ops: Ops, kind: str) -> None:
+    x = np.linspace(-8, 8, 64, dtype=np.float32).reshape(1, 1, 1, 64)
+    program = ane(lambda g, x: {"y": nn.mul(g, nn.activation(g, x, kind), 1.0, output="y")}, {"x": x})
+    assert kind not in ops(program)
+    assert "sigmoid" in ops(program)
+    expected = [ACTIVATIONS[kind](float(v)) for v in x.ravel()]
+    np.testing.assert_allclose(run(program, x=x)["y"].ravel(), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("layout", ["gpu", "ane"])
+def test_first_match_takes_the_first_of_several(build: Build, run: Run, layout: Any) -> None:
+    x = normal(1, 6, 5)
+    ids = np.array([[3, 9, 1, 9, 9, 2]], np.int32)
+
+    def body(g: Graph, x: Var, ids: Var) -> Mapping[str, Var]:
+        row = nn.first_match(g, nn.tokens_from_rows(g, x, name="x"), ids, 9)
+        row = nn.rows_from_vector(g, row, output="y") if layout == "ane" else nn.mul(g, row, 1.0, output="y")
+        return {"y": row}
+
+    program = build(body, {"x": x.shape, "ids": ids.shape}, dtypes={"ids": "int32"}, target=layout)
+    np.testing.assert_allclose(run(program, x=x, ids=ids)["y"], x[:, 1], atol=1e-6)
