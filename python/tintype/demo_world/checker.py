@@ -3,8 +3,8 @@
 Nothing here is learned.  The background is the median colour of the border.  Foreground pixels lie
 nearer to a palette colour than to the background; connected ones form an object (two touching objects
 are parted by colour).  An object's colour is the nearest palette entry to the median of its inside, its
-shape the rendered template with the largest intersection over union after size and place are
-normalised, and a relation is read from the centroids.
+shape the rendered template with the largest intersection over union once area and
+centroid are the same, and a relation is read from the centroids.
 
     picture → mask → components → (colour, shape, centroid) → best match with the scene → Verdict
 
@@ -14,6 +14,7 @@ Needs numpy and PIL only.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +30,8 @@ MAX_COLOUR_ERROR = 75.0  # Euclidean RGB distance
 MAX_BACKGROUND_ERROR = 45.0
 MIN_CONTRAST = 40.0  # what lies nearer to the background is background
 SECOND_COLOUR = 0.25  # share of an object's inside from which it is taken for two that touch
-TEMPLATE_SIZE = 40
+TEMPLATE_SIZE = 64
+TEMPLATE_SPAN = 2.6  # sides of the square of a shape's own area
 TEMPLATE_RADII = (13, 20, 30, 44)
 
 ASPECTS = ("colour", "shape", "background", "count", "relation", "all")
@@ -133,9 +135,9 @@ def read(picture: Image.Image) -> Reading:
     ground = np.median(np.concatenate([edge.reshape(-1, 3) for edge in edges]), axis=0)
     background, background_error = _nearest_ground(ground)
 
-    to_palette = np.stack([np.linalg.norm(pixels - rgb, axis=-1) for rgb in COLOURS.values()])
+    to_palette = np.stack([_distance(pixels, rgb) for rgb in COLOURS.values()])
     nearest = to_palette.argmin(axis=0)
-    to_ground = np.linalg.norm(pixels - ground, axis=-1)
+    to_ground = _distance(pixels, ground)
     mask = (to_ground > to_palette.min(axis=0)) & (to_ground > MIN_CONTRAST)
     found = [
         _describe(part, pixels)
@@ -145,6 +147,11 @@ def read(picture: Image.Image) -> Reading:
     ]
     found.sort(key=lambda f: -f.area)
     return Reading(background, background_error, tuple(found))
+
+
+def _distance(pixels: np.ndarray, rgb: np.ndarray | tuple[int, int, int]) -> np.ndarray:
+    difference = pixels - np.asarray(rgb, np.float32)
+    return np.sqrt(np.einsum("yxc,yxc->yx", difference, difference))
 
 
 def _nearest_ground(ground: np.ndarray) -> tuple[str, float]:
@@ -194,24 +201,38 @@ def _erode(mask: np.ndarray) -> np.ndarray:
 
 def components(mask: np.ndarray) -> list[np.ndarray]:
     """4-connected components of a boolean mask, the largest first."""
-    height, width = mask.shape
-    todo = mask.copy()
-    found = []
-    for start in zip(*np.nonzero(mask), strict=True):
-        if not todo[start]:
-            continue
-        part = np.zeros_like(mask)
-        stack = [start]
-        todo[start] = False
-        while stack:
-            y, x = stack.pop()
-            part[y, x] = True
-            for ny, nx in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
-                if 0 <= ny < height and 0 <= nx < width and todo[ny, nx]:
-                    todo[ny, nx] = False
-                    stack.append((ny, nx))
-        found.append(part)
-    return sorted(found, key=lambda part: -int(part.sum()))
+    runs = _runs(mask)
+    parent = list(range(len(runs)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            index = parent[index]
+        return index
+
+    above: list[int] = []  # the runs one row up
+    row = -1
+    current: list[int] = []
+    for index, (y, begin, end) in enumerate(runs):
+        if y != row:
+            above, current, row = (current if y == row + 1 else []), [], y
+        for other in above:
+            if runs[other][1] < end and begin < runs[other][2]:
+                parent[root(other)] = root(index)
+        current.append(index)
+
+    parts: dict[int, np.ndarray] = {}
+    for index, (y, begin, end) in enumerate(runs):
+        part = parts.setdefault(root(index), np.zeros_like(mask))
+        part[y, begin:end] = True
+    return sorted(parts.values(), key=lambda part: -int(part.sum()))
+
+
+def _runs(mask: np.ndarray) -> list[tuple[int, int, int]]:
+    """(y, begin, end) of every horizontal run of a mask, row by row."""
+    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    ys, begins = np.nonzero(edges == 1)
+    _, ends = np.nonzero(edges == -1)
+    return list(zip(ys.tolist(), begins.tolist(), ends.tolist(), strict=True))
 
 
 def classify_shape(mask: np.ndarray) -> tuple[str, float]:
@@ -235,13 +256,15 @@ def _templates() -> tuple[tuple[str, np.ndarray], ...]:
 
 
 def _normalise(mask: np.ndarray) -> np.ndarray:
-    """A mask's bounding box, scaled by its longer side and centred in a small square."""
+    """A mask scaled to one area about its centroid, in a small square.
+
+    Area and centroid change little when an outline wobbles; a bounding box would stretch a disc that is
+    a little too narrow until it fits a hexagon better.
+    """
     ys, xs = np.nonzero(mask)
-    crop = mask[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
-    height, width = crop.shape
-    scale = TEMPLATE_SIZE / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = Image.fromarray(crop.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
-    square = Image.new("L", (TEMPLATE_SIZE, TEMPLATE_SIZE), 0)
-    square.paste(small, ((TEMPLATE_SIZE - size[0]) // 2, (TEMPLATE_SIZE - size[1]) // 2))
-    return np.asarray(square) > 127
+    x, y = xs.mean() + 0.5, ys.mean() + 0.5
+    half = TEMPLATE_SPAN * math.sqrt(len(xs)) / 2
+    picture = Image.fromarray(mask.astype(np.uint8) * 255)
+    box = (x - half, y - half, x + half, y + half)
+    size = (TEMPLATE_SIZE, TEMPLATE_SIZE)
+    return np.asarray(picture.transform(size, Image.Transform.EXTENT, box, Image.Resampling.BILINEAR)) > 127
