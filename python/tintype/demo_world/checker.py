@@ -151,7 +151,8 @@ def read(picture: Image.Image) -> Reading:
 
 def _distance(pixels: np.ndarray, rgb: np.ndarray | tuple[int, int, int]) -> np.ndarray:
     difference = pixels - np.asarray(rgb, np.float32)
-    return np.sqrt(np.einsum("yxc,yxc->yx", difference, difference))
+    distance: np.ndarray = np.sqrt(np.einsum("yxc,yxc->yx", difference, difference))
+    return distance
 
 
 def _nearest_ground(ground: np.ndarray) -> tuple[str, float]:
