@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .neural_engine import show_forecast
 from .output import bytes_text, count_text, echo_json, table
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ SHOWN_OPS = 8
 @click.command(short_help="Show what a bundle or an .mlpackage holds.")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def inspect(path: Path, as_json: bool) -> None:
+@click.option("--neural-engine", is_flag=True, help="Forecast what would run on the Neural Engine, op by op.")
+def inspect(path: Path, as_json: bool, neural_engine: bool) -> None:
     """Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops."""
     from ..errors import ModelFileError
     from ..names import BUNDLE_FILE
@@ -28,7 +30,11 @@ def inspect(path: Path, as_json: bool) -> None:
     if not path.exists():
         raise ModelFileError(f"there is nothing at {path}: name a bundle or an .mlpackage")
     is_bundle = path.name == BUNDLE_FILE or (path / BUNDLE_FILE).is_file()
-    value = _bundle(path.parent if path.name == BUNDLE_FILE else path) if is_bundle else _package(path)
+    path = path.parent if path.name == BUNDLE_FILE else path
+    if neural_engine:
+        show_forecast(path, is_bundle, as_json)
+        return
+    value = _bundle(path) if is_bundle else _package(path)
     if as_json:
         echo_json(value)
     elif is_bundle:

@@ -15,21 +15,20 @@ ML's Model.proto and MIL.proto that are shown are decoded; every length is check
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..errors import ModelFileError, ModelFormatError
 from .model import TensorInfo
+from .wire import DamagedError, entries, fields, first, integers, messages, number_of, text
 
-__all__ = ["FunctionSummary", "PackageSummary", "read_package"]
+__all__ = ["FunctionSummary", "PackageSummary", "opened", "read_package"]
 
 #: ArrayFeatureType.ArrayDataType → numpy's name.
 ARRAY_DTYPES = {65568: "float32", 131104: "int32", 65600: "float64", 65552: "float16", 131080: "int8"}
 
 MODEL_PATHS = ("Data/com.apple.CoreML/model.mlmodel", "Data/model.mlmodel", "model.mlmodel")
-
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,16 @@ def read_package(path: str | Path) -> PackageSummary:
 
     Raises ModelFileError if a file is missing, ModelFormatError if it is damaged or is no ML Program.
     """
+    with opened(path) as (data, file):
+        return _model(data, file)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[tuple[memoryview, Path]]:
+    """The bytes of the model file in the package at `path`, and its path; errors as `read_package` has them.
+
+    A DamagedError inside the block becomes a ModelFormatError that names the file.
+    """
     root = Path(path)
     file = next((root / p for p in MODEL_PATHS if (root / p).is_file()), None)
     if file is None:
@@ -67,127 +76,52 @@ def read_package(path: str | Path) -> PackageSummary:
     except OSError as error:
         raise ModelFileError(f"{file} cannot be read: {error.strerror}") from error
     try:
-        return _model(data, file)
-    except _DamagedError as error:
+        yield data, file
+    except DamagedError as error:
         raise ModelFormatError(f"{file} is damaged ({error}): convert or download the model again") from error
 
 
-class _DamagedError(Exception):
-    """A message that is not valid protobuf."""
-
-
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if place >= len(data) or shift > 63:
-            raise _DamagedError(f"a number ends outside the file at byte {place}")
-        byte = data[place]
-        value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
-        if not byte & 0x80:
-            return value, place
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
-    """(field number, int or memoryview) of every field of a message."""
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        number, kind = key >> 3, key & 7
-        if kind == VARINT:
-            value, place = _varint(data, place)
-            yield number, value
-            continue
-        if kind == BYTES:
-            size, place = _varint(data, place)
-        elif kind in (FIXED64, FIXED32):
-            size = 8 if kind == FIXED64 else 4
-        else:
-            raise _DamagedError(f"field {number} has the unknown wire type {kind}")
-        if number == 0 or size > len(data) - place:
-            raise _DamagedError(f"field {number} of {size} bytes does not fit")
-        yield number, data[place : place + size]
-        place += size
-
-
-def _messages(data: memoryview, wanted: int) -> Iterator[memoryview]:
-    for number, value in _fields(data):
-        if number == wanted:
-            if not isinstance(value, memoryview):
-                raise _DamagedError(f"field {wanted} is a number, expected a message")
-            yield value
-
-
-def _first(data: memoryview, wanted: int) -> memoryview:
-    return next(_messages(data, wanted), memoryview(b""))
-
-
-def _number(data: memoryview, wanted: int, default: int = 0) -> int:
-    for number, value in _fields(data):
-        if number == wanted and isinstance(value, int):
-            return value
-    return default
-
-
-def _text(data: memoryview) -> str:
-    return bytes(data).decode("utf-8", "replace")
-
-
-def _map(data: memoryview, wanted: int) -> Iterator[tuple[str, memoryview]]:
-    """Entries of a map<string, message>."""
-    for entry in _messages(data, wanted):
-        yield _text(_first(entry, 1)), _first(entry, 2)
-
-
 def _model(data: memoryview, file: Path) -> PackageSummary:
-    program = _first(data, 502)
-    description = _first(data, 2)
+    program = first(data, 502)
+    description = first(data, 2)
     if not len(program):
         raise ModelFormatError(f"{file} holds no ML Program: only packages of that kind are read")
-    interfaces = {_text(_first(f, 1)): (f, (2, 3, 6)) for f in _messages(description, 20)}
+    interfaces = {text(first(f, 1)): (f, (2, 3, 6)) for f in messages(description, 20)}
     functions, parameters = {}, 0
-    for name, function in sorted(_map(program, 2), key=lambda item: item[0] != "main"):
+    for name, function in sorted(entries(program, 2), key=lambda item: item[0] != "main"):
         interface, numbers = interfaces.get(name, (description, (1, 10, 13)))
-        rows = [tuple(_feature(f) for f in _messages(interface, number)) for number in numbers]
+        rows = [tuple(_feature(f) for f in messages(interface, number)) for number in numbers]
         tally = _Tally()
-        for _, block in _map(function, 3):
+        for _, block in entries(function, 3):
             tally.add(block)
         functions[name] = FunctionSummary(rows[0], rows[1], rows[2], dict(tally.ops.most_common()))
         # Functions of one package share their weights.
         parameters = max(parameters, tally.parameters())
     weights = list(file.parent.glob("weights/*.bin"))
     return PackageSummary(
-        specification_version=_number(data, 1),
+        specification_version=number_of(data, 1),
         functions=functions,
         parameters=parameters,
         weight_bytes=sum(weight.stat().st_size for weight in weights),
-        metadata=_metadata(_first(description, 100)),
+        metadata=_metadata(first(description, 100)),
     )
 
 
 def _metadata(data: memoryview) -> dict[str, str]:
     keys = {1: "description", 2: "version", 3: "author", 4: "license"}
-    rows = {keys[n]: _text(v) for n, v in _fields(data) if n in keys and isinstance(v, memoryview)}
-    return rows | {key: _text(value) for key, value in _map(data, 100)}
+    rows = {keys[n]: text(v) for n, v in fields(data) if n in keys and isinstance(v, memoryview)}
+    return rows | {key: text(value) for key, value in entries(data, 100)}
 
 
 def _feature(data: memoryview) -> TensorInfo:
     """FeatureDescription: name 1, type 3 { multiArrayType 5, stateType 8 { arrayType 1 }, isOptional 1000}"""
-    kind = _first(data, 3)
-    array = _first(kind, 5)
+    kind = first(data, 3)
+    array = first(kind, 5)
     if not len(array):
-        array = _first(_first(kind, 8), 1)
-    shape: list[int] = []
-    for number, value in _fields(array):
-        if number == 1 and isinstance(value, int):
-            shape.append(value)
-        elif number == 1:  # packed
-            place = 0
-            while place < len(value):
-                size, place = _varint(value, place)
-                shape.append(size)
-    dtype = ARRAY_DTYPES.get(_number(array, 2), "other")
-    return TensorInfo(_text(_first(data, 1)), dtype, tuple(shape), bool(_number(kind, 1000)))
+        array = first(first(kind, 8), 1)
+    shape = integers(array, 1)
+    dtype = ARRAY_DTYPES.get(number_of(array, 2), "other")
+    return TensorInfo(text(first(data, 1)), dtype, tuple(shape), bool(number_of(kind, 1000)))
 
 
 @dataclass
@@ -203,25 +137,25 @@ class _Tally:
 
     def add(self, block: memoryview, depth: int = 0) -> None:
         if depth > 32:
-            raise _DamagedError("blocks are nested too deeply")
-        for operation in _messages(block, 3):
-            kind = _text(_first(operation, 1))
+            raise DamagedError("blocks are nested too deeply")
+        for operation in messages(block, 3):
+            kind = text(first(operation, 1))
             if kind == "const":
                 self._constant(operation)
                 continue
             self.ops[kind] += 1
             if kind.startswith("constexpr_"):
-                self.decompressed += sum(_elements(output) for output in _messages(operation, 3))
-                for _, argument in _map(operation, 2):
-                    self.consumed.update(_text(_first(binding, 1)) for binding in _messages(argument, 1))
-            for inner in _messages(operation, 4):
+                self.decompressed += sum(_elements(output) for output in messages(operation, 3))
+                for _, argument in entries(operation, 2):
+                    self.consumed.update(text(first(binding, 1)) for binding in messages(argument, 1))
+            for inner in messages(operation, 4):
                 self.add(inner, depth + 1)
 
     def _constant(self, operation: memoryview) -> None:
-        value = next((v for name, v in _map(operation, 5) if name == "val"), memoryview(b""))
-        if len(_first(value, 5)):  # in the weight file
-            for output in _messages(operation, 3):
-                self.weights[_text(_first(output, 1))] = _elements(output)
+        value = next((v for name, v in entries(operation, 5) if name == "val"), memoryview(b""))
+        if len(first(value, 5)):  # in the weight file
+            for output in messages(operation, 3):
+                self.weights[text(first(output, 1))] = _elements(output)
 
     def parameters(self) -> int:
         """Compressed weights count as what they stand for."""
@@ -230,6 +164,6 @@ class _Tally:
 
 def _elements(named: memoryview) -> int:
     """Elements of a NamedValueType with a static tensor type; 0 for anything else."""
-    tensor = _first(_first(named, 2), 1)
-    sizes = [_number(_first(dimension, 1), 1) for dimension in _messages(tensor, 3)]
+    tensor = first(first(named, 2), 1)
+    sizes = [number_of(first(dimension, 1), 1) for dimension in messages(tensor, 3)]
     return math.prod(sizes)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import resource
 import subprocess
 import sys
@@ -229,6 +230,24 @@ def test_inspect_for_people(
     assert "input  x float16 [2, 3]" in out
     assert run_command(["inspect", str(small_package), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["functions"]["main"]["ops"] == {"linear": 1, "relu": 1}
+
+
+def test_inspect_neural_engine(
+    ane: Bundle, small_package: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["inspect", "--neural-engine", str(ane.root)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Forecast by published rules")
+    assert re.search(r"denoiser +100 % ", out)
+    assert "modulation: off the Neural Engine" in out
+    assert "cos (fall-back)" in out
+    assert run_command(["inspect", "--neural-engine", "--json", str(small_package)]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["forecast"] is True
+    row = value["packages"][small_package.name]
+    assert [(m["op"], m["rule"], m["place"]) for m in row["misses"]] == [("linear", "layout", "linear_0")]
+    assert row["flops"] == 2 * 2 * 64 * 3 + 2 * 64 + 2 * 64
+    assert set(row["roofline"]) >= {"M1", "M4"}
 
 
 def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
