@@ -1,6 +1,7 @@
 """What the tests share: the reference data, and bundles converted from it once a session."""
 
 import functools
+import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -38,13 +39,17 @@ def golden() -> Callable[[str], Arrays]:
 
 @pytest.fixture(scope="session")
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bundle]:
-    """Converts a checkpoint folder of tests/data, or the demo model; each choice once a session."""
+    """Converts a checkpoint folder of tests/data, or the demo model, for its goldens' size; each choice once
+    a session."""
 
     @functools.cache
     def make(source: str, precision: str = "float32", batch: int = 1, target: str = "gpu") -> Bundle:
         folder = DEMO_MODEL if source == "demo" else DATA / source
         output = tmp_path_factory.mktemp("bundles") / f"{source}-{precision}-{batch}-{target}"
-        return tintype.convert(folder, output, precision=precision, batch=batch, target=target)
+        golden = folder / "golden" / "generate.json"
+        run = json.loads(golden.read_text()) if golden.is_file() else {}
+        size = (run["width"], run["height"]) if run else None
+        return tintype.convert(folder, output, precision=precision, batch=batch, target=target, size=size)
 
     return make
 

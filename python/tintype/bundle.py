@@ -5,12 +5,13 @@ neither numpy nor coremltools, so that describing a bundle costs nothing.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from . import names
+from .bundle_reader import BundleReader
 from .errors import BundleError
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Component",
     "Context",
     "Defaults",
+    "DynamicShift",
     "Latent",
     "Pooled",
     "Schedule",
@@ -28,10 +30,10 @@ __all__ = [
 
 Json = Mapping[str, Any]
 
-FAMILIES = ("sd3",)
+FAMILIES = (names.SD3, names.FLUX)
 PRECISIONS = ("float16", "float32")
 DTYPES = ("float16", "float32", "int32")
-SCHEDULES = ("flow_match_euler",)
+SCHEDULES = (names.FLOW_MATCH_EULER, names.FLOW_MATCH_LINEAR, names.FLOW_MATCH_DYNAMIC)
 TOKENIZER_KINDS = ("clip_bpe", "t5_unigram")
 
 
@@ -97,17 +99,28 @@ class Latent:
 
 
 @dataclass(frozen=True)
+class DynamicShift:
+    """How the shift of the schedule grows with the image: linear in its tokens between two points."""
+
+    base_shift: float
+    max_shift: float
+    base_image_seq_len: int
+    max_image_seq_len: int
+
+
+@dataclass(frozen=True)
 class Schedule:
-    """The noise schedule; `shift` is the static shift s of the flow-matching schedule."""
+    """The noise schedule; `shift` is the static shift s, `dynamic` what takes its place (FLUX.1-dev)."""
 
     kind: str
     shift: float
     num_train_timesteps: int
+    dynamic: DynamicShift | None = None
 
 
 @dataclass(frozen=True)
 class Context:
-    """The text sequence that the denoiser attends to: tokens of either half, and its width."""
+    """The text sequence that the denoiser attends to: tokens that CLIP and T5 read, and its width."""
 
     clip_tokens: int
     t5_tokens: int
@@ -182,7 +195,7 @@ class Bundle:
         cls, data: Any, *, file: "str | Path" = names.BUNDLE_FILE, root: Path | None = None
     ) -> "Bundle":
         """Check the decoded `bundle.json` and make a Bundle of it; `file` is only named in errors."""
-        reader = _Reader(data, str(file), "")
+        reader = BundleReader(data, str(file), "")
         reader.constant("format", names.BUNDLE_FORMAT, "this is not a Tintype bundle")
         reader.constant(
             "format_version",
@@ -213,11 +226,7 @@ class Bundle:
                 scale=latent.number("scale", nonzero=True),
                 shift=latent.number("shift"),
             ),
-            schedule=Schedule(
-                kind=schedule.choice("kind", SCHEDULES),
-                shift=schedule.number("shift", nonzero=True),
-                num_train_timesteps=schedule.count("num_train_timesteps"),
-            ),
+            schedule=_schedule(schedule),
             context=Context(context.count("clip_tokens"), context.count("t5_tokens"), context.count("dim")),
             pooled=Pooled(reader.child("pooled").count("dim")),
             defaults=Defaults(defaults.count("steps"), defaults.number("guidance_scale")),
@@ -241,7 +250,7 @@ class Bundle:
             "precision": self.precision,
             "size": vars(self.size).copy(),
             "latent": vars(self.latent).copy(),
-            "schedule": vars(self.schedule).copy(),
+            "schedule": _schedule_json(self.schedule),
             "context": vars(self.context).copy(),
             "pooled": vars(self.pooled).copy(),
             "defaults": vars(self.defaults).copy(),
@@ -331,18 +340,18 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
     return row | {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
 
 
-def _component(reader: "_Reader") -> Component:
+def _component(reader: BundleReader) -> Component:
     return Component(
         path=reader.path("path"),
-        inputs=reader.specs("inputs"),
-        outputs=reader.specs("outputs"),
+        inputs=_specs(reader, "inputs"),
+        outputs=_specs(reader, "outputs"),
         parameters=reader.count("parameters", minimum=0, default=0),
         weight_bytes=reader.count("weight_bytes", minimum=0, default=0),
         sha256=reader.text("sha256", default=""),
     )
 
 
-def _tokenizer(reader: "_Reader") -> Tokenizer:
+def _tokenizer(reader: BundleReader) -> Tokenizer:
     return Tokenizer(
         kind=reader.choice("kind", TOKENIZER_KINDS),
         path=reader.path("path"),
@@ -353,97 +362,47 @@ def _tokenizer(reader: "_Reader") -> Tokenizer:
     )
 
 
-class _Reader:
-    """Typed access to one JSON object; every failure names file, key, value and remedy."""
-
-    def __init__(self, data: Any, file: str, prefix: str) -> None:
-        self._file, self._prefix = file, prefix
-        if not isinstance(data, dict):
-            where = f"{prefix.rstrip('.')} is" if prefix else "holds"
-            raise BundleError(f"{file}: {where} {_short(data)}, expected an object: convert the model again")
-        self.data: dict[str, Any] = data
-
-    def child(self, key: str) -> "_Reader":
-        return _Reader(self._get(key), self._file, f"{self._prefix}{key}.")
-
-    def constant(self, key: str, expected: Any, remedy: str) -> None:
-        value = self._get(key, remedy)
-        if value != expected or isinstance(value, bool):
-            self._fail(key, value, repr(expected), remedy)
-
-    def text(self, key: str, default: str | None = None) -> str:
-        return str(self._typed(key, lambda v: isinstance(v, str), "a string", default))
-
-    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
-        expected = f"one of {', '.join(allowed)}"
-        return str(self._typed(key, lambda v: v in allowed, expected, None))
-
-    def count(self, key: str, minimum: int = 1, default: int | None = None) -> int:
-        def valid(value: Any) -> bool:
-            return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
-
-        return int(self._typed(key, valid, f"an integer of at least {minimum}", default))
-
-    def number(self, key: str, nonzero: bool = False) -> float:
-        def valid(value: Any) -> bool:
-            real = (
-                isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-            )
-            return real and (value != 0 or not nonzero)
-
-        return float(self._typed(key, valid, "a finite number" + (" other than 0" if nonzero else ""), None))
-
-    def mapping(self, key: str) -> Json:
-        return dict(self._typed(key, lambda v: isinstance(v, dict), "an object", {}))
-
-    def path(self, key: str) -> str:
-        value = self.text(key)
-        pure = PurePosixPath(value)
-        windows = "\\" in value or ":" in value
-        if not pure.parts or pure.is_absolute() or ".." in pure.parts or windows or "\0" in value:
-            self._fail(
-                key, value, "a relative path inside the bundle, without '..'", "convert the model again"
-            )
-        return value
-
-    def specs(self, key: str) -> tuple[TensorSpec, ...]:
-        rows = self._typed(key, lambda v: isinstance(v, list) and v, "a non-empty list", None)
-        specs = []
-        for index, row in enumerate(rows):
-            reader = _Reader(row, self._file, f"{self._prefix}{key}[{index}].")
-            shape = reader._typed("shape", _is_shape, "a list of positive integers", None)
-            specs.append(TensorSpec(reader.text("name"), reader.choice("dtype", DTYPES), tuple(shape)))
-        return tuple(specs)
-
-    def _get(self, key: str, remedy: str = "convert the model again") -> Any:
-        if key not in self.data:
-            raise BundleError(f"{self._file}: {self._prefix}{key} is missing: {remedy}")
-        return self.data[key]
-
-    def _typed(self, key: str, valid: Callable[[Any], Any], expected: str, default: Any) -> Any:
-        if default is not None and key not in self.data:
-            return default
-        value = self._get(key)
-        try:
-            good = bool(valid(value))
-        except TypeError:
-            good = False
-        if not good:
-            self._fail(key, value, expected, "convert the model again")
-        return value
-
-    def _fail(self, key: str, value: Any, expected: str, remedy: str) -> None:
-        raise BundleError(
-            f"{self._file}: {self._prefix}{key} is {_short(value)}, expected {expected}: {remedy}"
+def _schedule(reader: BundleReader) -> Schedule:
+    kind = reader.choice("kind", SCHEDULES)
+    dynamic = None
+    if kind == names.FLOW_MATCH_DYNAMIC:
+        dynamic = DynamicShift(
+            reader.number("base_shift"),
+            reader.number("max_shift"),
+            reader.count("base_image_seq_len"),
+            reader.count("max_image_seq_len"),
         )
+        if dynamic.base_image_seq_len >= dynamic.max_image_seq_len:
+            reader.fail(
+                "base_image_seq_len",
+                dynamic.base_image_seq_len,
+                f"less than max_image_seq_len {dynamic.max_image_seq_len}",
+                "convert the model again",
+            )
+    return Schedule(
+        kind=kind,
+        shift=reader.number("shift", nonzero=True),
+        num_train_timesteps=reader.count("num_train_timesteps"),
+        dynamic=dynamic,
+    )
+
+
+def _schedule_json(schedule: Schedule) -> dict[str, Any]:
+    row = {k: v for k, v in vars(schedule).items() if k != "dynamic"}
+    return row if schedule.dynamic is None else row | vars(schedule.dynamic)
+
+
+def _specs(reader: BundleReader, key: str) -> tuple[TensorSpec, ...]:
+    rows = reader.typed(key, lambda v: isinstance(v, list) and v, "a non-empty list", None)
+    specs = []
+    for index in range(len(rows)):
+        row = reader.element(key, index)
+        shape = row.typed("shape", _is_shape, "a list of positive integers", None)
+        specs.append(TensorSpec(row.text("name"), row.choice("dtype", DTYPES), tuple(shape)))
+    return tuple(specs)
 
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(n, int) and not isinstance(n, bool) and 0 < n < 2**31 for n in value
     )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -10,6 +10,13 @@ BUNDLE_FORMAT: Final = "tintype-bundle"
 BUNDLE_FORMAT_VERSION: Final = 1
 BUNDLE_FILE: Final = "bundle.json"
 
+SD3: Final = "sd3"
+FLUX: Final = "flux"
+
+FLOW_MATCH_EULER: Final = "flow_match_euler"
+FLOW_MATCH_LINEAR: Final = "flow_match_linear"
+FLOW_MATCH_DYNAMIC: Final = "flow_match_dynamic"
+
 TEXT_ENCODER: Final = "text_encoder"
 TEXT_ENCODER_2: Final = "text_encoder_2"
 TEXT_ENCODER_3: Final = "text_encoder_3"
@@ -36,6 +43,7 @@ INPUT_IDS: Final = "input_ids"
 HIDDEN_STATES: Final = "hidden_states"
 POOLED: Final = "pooled"
 TIMESTEP: Final = "timestep"
+GUIDANCE: Final = "guidance"
 MODULATION_ROWS: Final = "modulation"
 LATENT: Final = "latent"
 CONTEXT: Final = "context"

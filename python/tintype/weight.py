@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "ComputedWeight", "FileSpan", "Weight", "WeightProvider"]
+__all__ = ["Array", "ComputedWeight", "DerivedWeight", "FileSpan", "Weight", "WeightProvider"]
 
 Array = npt.NDArray[Any]
 
@@ -92,5 +92,31 @@ class ComputedWeight:
 
     def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
         """Computed bytes lie in no file."""
+        del dtype
+        return None
+
+
+@dataclass(frozen=True)
+class DerivedWeight:
+    """A weight whose elements are those of another in a different order; `make(dtype)` gives the tensor."""
+
+    name: str
+    shape: tuple[int, ...]
+    make: Callable[[npt.DTypeLike], Array]
+
+    def array(self, dtype: npt.DTypeLike) -> Array:
+        """The tensor as `dtype`."""
+        return np.ascontiguousarray(self.make(dtype)).reshape(self.shape)
+
+    def elements(self, begin: int, end: int, dtype: npt.DTypeLike) -> Array:
+        """A part of the tensor."""
+        return self.array(dtype).reshape(-1)[begin:end]
+
+    def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
+        """One piece."""
+        yield self.array(dtype).reshape(-1)
+
+    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
+        """Reordered bytes lie in no file."""
         del dtype
         return None

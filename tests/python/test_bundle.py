@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tintype.bundle import Bundle
+from tintype.bundle import Bundle, DynamicShift
 from tintype.errors import BundleError
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "bundle_format.md"
@@ -55,6 +55,20 @@ def test_read(folder: Path) -> None:
         bundle.tokenizer_path("tokenizer_4")
     with pytest.raises(KeyError, match="'image' is not among latent"):
         bundle.component("denoiser").input("image")
+
+
+def test_dynamic_shift(example: dict[str, Any]) -> None:
+    shift = {"base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 4096}
+    example["schedule"] = {"kind": "flow_match_dynamic", "shift": 1.0, "num_train_timesteps": 1000} | shift
+    bundle = Bundle.from_json(example)
+    assert bundle.schedule.dynamic == DynamicShift(**shift)
+    assert bundle.to_json() == example
+    example["schedule"]["max_image_seq_len"] = 256
+    with pytest.raises(BundleError, match=r"schedule\.base_image_seq_len is 256, expected less than"):
+        Bundle.from_json(example)
+    del example["schedule"]["max_shift"]
+    with pytest.raises(BundleError, match=r"schedule\.max_shift is missing"):
+        Bundle.from_json(example)
 
 
 def test_keys_of_the_future_are_ignored(example: dict[str, Any]) -> None:

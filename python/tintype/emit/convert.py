@@ -11,10 +11,10 @@ from ..errors import UsageError
 from ..layers import IOSpec, MILProgram, Precision, Target
 from ..weights import DiffusersFolder
 from .package import Package, write_package
-from .plan import PIPELINES, SD3Plan
+from .plan import PIPELINES, Plan
 from .source_hashes import SourceHashes
 from .staging import staged_folder
-from .tokenizers import CLIP_TOKENIZERS, copy_clip_tokenizer, copy_t5_tokenizer
+from .tokenizers import copy_clip_tokenizer, copy_t5_tokenizer
 
 __all__ = ["Progress", "convert"]
 
@@ -51,7 +51,7 @@ def convert(
     """
     _check_choices(precision, batch, target)
     folder = DiffusersFolder(source, PIPELINES)
-    plan = SD3Plan.make(
+    plan = Plan.make(
         folder,
         precision=precision,
         target=target,
@@ -109,28 +109,28 @@ def _specs(specs: Sequence[IOSpec]) -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec(s.name, s.dtype, s.shape) for s in specs)
 
 
-def _tokenizers(plan: SD3Plan, stage: Path) -> dict[str, Tokenizer]:
+def _tokenizers(plan: Plan, stage: Path) -> dict[str, Tokenizer]:
     """Copy the tokenizers of the selected text encoders."""
     tokenizers = {
-        name: copy_clip_tokenizer(plan.source, name, stage, plan.context.clip_tokens)
-        for encoder, name in CLIP_TOKENIZERS.items()
-        if encoder in plan.components
+        part.tokenizer: copy_clip_tokenizer(plan.source, part, stage, plan.context.clip_tokens)
+        for component, part in plan.family.clips.items()
+        if component in plan.components
     }
     if names.TEXT_ENCODER_3 in plan.components:
-        name = names.TOKENIZER_3
-        tokenizers[name] = copy_t5_tokenizer(plan.source, name, stage, plan.context.t5_tokens)
+        part = plan.family.t5
+        tokenizers[part.tokenizer] = copy_t5_tokenizer(plan.source, part, stage, plan.context.t5_tokens)
     return tokenizers
 
 
 def _bundle(
-    plan: SD3Plan,
+    plan: Plan,
     components: Mapping[str, Component],
     tokenizers: Mapping[str, Tokenizer],
     files: Mapping[str, str],
 ) -> Bundle:
     return Bundle(
         name=_name(plan.source),
-        family="sd3",
+        family=plan.family.name,
         target=plan.target,
         precision=plan.precision,
         size=plan.size,

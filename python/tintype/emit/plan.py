@@ -1,7 +1,8 @@
-"""Stable Diffusion 3: from a checkpoint and the caller's wishes to what is built, checked before anything is.
+"""From a checkpoint and the caller's wishes to what is built, checked before anything is.
 
-`SD3Plan` holds the configs of all components, agreeing with each other, and the sizes that follow from them;
-`programs` builds the selected components one after another.
+`Plan` holds the configs of all components, agreeing with each other, and the sizes that follow from them;
+`programs` builds the selected components one after another. What differs between families is a row of
+`families`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,24 +13,24 @@ from .. import names
 from ..bundle import Context, Defaults, Latent, Pooled, Schedule, Size
 from ..errors import CheckpointError, ConversionError, UsageError
 from ..layers import MILProgram, Precision, Target
-from ..models import clip, sd3, t5, vae
+from ..models import clip, t5, vae
 from ..models.clip import CLIPConfig
-from ..models.sd3 import SD3Config
 from ..models.t5 import T5Config
 from ..models.vae import VAEConfig
 from ..weights import HUGGING_FACE, Checkpoint, DiffusersFolder
-from .tokenizers import CLIP_TOKENIZERS, clip_tokens, t5_tokens
+from .families import FAMILIES, SCHEDULER_FILE, Family, TransformerConfig
+from .tokenizers import clip_tokens, t5_tokens
 
-__all__ = ["PIPELINES", "SD3Plan"]
+__all__ = ["PIPELINES", "Plan"]
 
-PIPELINES = ("StableDiffusion3Pipeline",)
-TRANSFORMER, VAE, SCHEDULER = "transformer", "vae", "scheduler"
+PIPELINES = tuple(FAMILIES)
+TRANSFORMER, VAE = "transformer", "vae"
 
-#: What the model cards of Stable Diffusion 3 advise.
-DEFAULTS = Defaults(steps=28, guidance_scale=7.0)
-
-#: The longest T5 prompt that a caller may ask for: what the model was trained with.
+#: The longest T5 prompt that a caller may ask for: what the models were trained with.
 MAX_T5_TOKENS = 512
+
+#: The latent's side where the config names none: images of 1024 × 1024, which the models were trained with.
+DEFAULT_LATENT_SIDE = 128
 
 #: A half of the autoencoder → prefixes of the checkpoint keys of the other half.
 OTHER_HALF = {
@@ -39,9 +40,10 @@ OTHER_HALF = {
 
 
 @dataclass(frozen=True)
-class SD3Plan:
+class Plan:
     """Everything that is decided before the first op is built."""
 
+    family: Family
     source: DiffusersFolder
     components: tuple[str, ...]
     precision: Precision
@@ -50,7 +52,7 @@ class SD3Plan:
     size: Size
     clips: Mapping[str, CLIPConfig]
     t5: T5Config | None
-    transformer: SD3Config
+    transformer: TransformerConfig
     vae: VAEConfig
     context: Context
     schedule: Schedule
@@ -67,20 +69,23 @@ class SD3Plan:
         size: tuple[int, int] | None,
         components: Sequence[str] | None,
         max_sequence_length: int | None,
-    ) -> "SD3Plan":
+    ) -> "Plan":
         """Read the configs and decide; CheckpointError, ConversionError or UsageError if they do not fit."""
-        chosen = _components(source, components)
+        family = FAMILIES[source.pipeline]
+        _check_batch(family, batch)
+        chosen = _components(family, source, components)
         transformer_json = source.config(TRANSFORMER)
-        transformer = SD3Config.from_json(transformer_json, TRANSFORMER)
+        transformer = family.config(transformer_json, TRANSFORMER)
         autoencoder = VAEConfig.from_json(source.config(VAE), VAE)
-        clips = {n: CLIPConfig.from_json(source.config(n), n) for n in CLIP_TOKENIZERS}
-        with_t5 = names.TEXT_ENCODER_3 in chosen
-        t5_config = (
-            T5Config.from_json(source.config(names.TEXT_ENCODER_3), names.TEXT_ENCODER_3) if with_t5 else None
+        clips = {n: CLIPConfig.from_json(source.config(p.folder), p.folder) for n, p in family.clips.items()}
+        with_t5, folder = names.TEXT_ENCODER_3 in chosen, family.t5.folder
+        t5_config = T5Config.from_json(source.config(folder), folder) if with_t5 else None
+        _check_widths(family, transformer, autoencoder, clips, t5_config)
+        tokens = min(
+            clip_tokens(source, family.clips[n].tokenizer_folder, c.max_positions) for n, c in clips.items()
         )
-        _check_widths(transformer, autoencoder, clips, t5_config)
-        tokens = min(clip_tokens(source, CLIP_TOKENIZERS[n], c.max_positions) for n, c in clips.items())
         plan = cls(
+            family=family,
             source=source,
             components=chosen,
             precision=precision,
@@ -93,13 +98,13 @@ class SD3Plan:
             vae=autoencoder,
             context=Context(
                 clip_tokens=tokens,
-                t5_tokens=_t5_tokens(source, max_sequence_length) if with_t5 else tokens,
+                t5_tokens=_t5_tokens(family, transformer, source, max_sequence_length, with_t5) or tokens,
                 dim=transformer.context_width,
             ),
-            schedule=_schedule(source.json(f"{SCHEDULER}/scheduler_config.json")),
-            defaults=_defaults(source.index.get("tintype")),
+            schedule=family.schedule(source.json(SCHEDULER_FILE)),
+            defaults=_defaults(source.index.get("tintype"), family.defaults(transformer)),
         )
-        sd3.check_size(transformer, plan.latent_size)
+        family.model.check_size(transformer, plan.latent_size)
         return plan
 
     @property
@@ -120,12 +125,17 @@ class SD3Plan:
         """The bundle's description of the pooled text."""
         return Pooled(self.transformer.pooled_width)
 
+    @property
+    def context_tokens(self) -> int:
+        """The length of the denoiser's context."""
+        return self.context.t5_tokens + (self.context.clip_tokens if self.family.joins_clip else 0)
+
     def config(self) -> dict[str, Any]:
         """Every dimension, for `inspect`."""
         rows: dict[str, Any] = {n: asdict(c) for n, c in self.clips.items()}
         if self.t5 is not None:
             rows[names.TEXT_ENCODER_3] = asdict(self.t5)
-        return rows | {names.DENOISER: asdict(self.transformer), "vae": asdict(self.vae)}
+        return rows | {names.DENOISER: _dimensions(self.transformer), "vae": asdict(self.vae)}
 
     def programs(self) -> Iterator[tuple[str, MILProgram]]:
         """Build the selected components in the bundle's order, each checked against its tensors."""
@@ -133,7 +143,7 @@ class SD3Plan:
             names.TEXT_ENCODER: lambda: self._clip(names.TEXT_ENCODER),
             names.TEXT_ENCODER_2: lambda: self._clip(names.TEXT_ENCODER_2),
             names.TEXT_ENCODER_3: self._t5,
-            names.DENOISER: self._mmdit,
+            names.DENOISER: self._denoiser,
             names.VAE_DECODER: lambda: self._vae(names.VAE_DECODER),
             names.VAE_ENCODER: lambda: self._vae(names.VAE_ENCODER),
         }
@@ -141,11 +151,11 @@ class SD3Plan:
             if name in self.components:
                 yield from build()
 
-    def _weights(self, folder: str) -> Checkpoint:
-        return self.source.weights(folder, HUGGING_FACE[folder])
+    def _weights(self, component: str, folder: str) -> Checkpoint:
+        return self.source.weights(folder, HUGGING_FACE[component])
 
     def _clip(self, name: str) -> Iterator[tuple[str, MILProgram]]:
-        weights = self._weights(name)
+        weights = self._weights(name, self.family.clips[name].folder)
         program = clip.build(
             self.clips[name],
             weights,
@@ -158,24 +168,24 @@ class SD3Plan:
 
     def _t5(self) -> Iterator[tuple[str, MILProgram]]:
         assert self.t5 is not None  # `make` reads it whenever the component is selected
-        weights = self._weights(names.TEXT_ENCODER_3)
+        weights = self._weights(names.TEXT_ENCODER_3, self.family.t5.folder)
         program = t5.build(
             self.t5, weights, precision=self.precision, tokens=self.context.t5_tokens, target=self.target
         )
         weights.check()
         yield names.TEXT_ENCODER_3, program
 
-    def _mmdit(self) -> Iterator[tuple[str, MILProgram]]:
-        weights = self._weights(TRANSFORMER)
-        modulation = sd3.build_modulation(
+    def _denoiser(self) -> Iterator[tuple[str, MILProgram]]:
+        weights = self._weights(TRANSFORMER, TRANSFORMER)
+        modulation = self.family.model.build_modulation(
             self.transformer, weights, precision=self.precision, batch=self.batch, target=self.target
         )
-        denoiser = sd3.build_denoiser(
+        denoiser = self.family.model.build_denoiser(
             self.transformer,
             weights,
             precision=self.precision,
             latent=self.latent_size,
-            tokens=self.context.clip_tokens + self.context.t5_tokens,
+            tokens=self.context_tokens,
             batch=self.batch,
             target=self.target,
         )
@@ -184,7 +194,7 @@ class SD3Plan:
         yield names.DENOISER, denoiser
 
     def _vae(self, name: str) -> Iterator[tuple[str, MILProgram]]:
-        weights = self._weights(VAE)
+        weights = self._weights(VAE, VAE)
         build = vae.build_decoder if name == names.VAE_DECODER else vae.build_encoder
         program = build(
             self.vae, weights, precision=self.precision, latent=self.latent_size, target=self.target
@@ -193,33 +203,41 @@ class SD3Plan:
         yield name, program
 
 
-def _components(source: DiffusersFolder, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def _check_batch(family: Family, batch: int) -> None:
+    if batch > family.max_batch:
+        raise UsageError(
+            f"batch is {batch}, but models of the family {family.name} have one row only: their guidance is "
+            "an input; leave batch out"
+        )
+
+
+def _components(family: Family, source: DiffusersFolder, wanted: Sequence[str] | None) -> tuple[str, ...]:
     """The selected components in order; all that the source has, if the caller names none."""
-    optional = names.TEXT_ENCODER_3
+    t5_name, has_t5 = names.TEXT_ENCODER_3, family.t5_required or source.has(family.t5.folder)
     if wanted is None:
-        return tuple(c for c in names.SELECTABLE_COMPONENTS if c != optional or source.has(c))
-    unknown = [c for c in wanted if c not in names.SELECTABLE_COMPONENTS]
+        return tuple(c for c in family.components if c != t5_name or has_t5)
+    unknown = [c for c in wanted if c not in family.components]
     if unknown or not wanted:
         raise UsageError(
             f"components: {', '.join(map(repr, unknown)) or 'none named'}: "
-            f"choose among {', '.join(names.SELECTABLE_COMPONENTS)}"
+            f"choose among {', '.join(family.components)}"
         )
-    if optional in wanted and not source.has(optional):
+    if t5_name in wanted and not has_t5:
         raise ConversionError(
-            f"components: {source.path} has no {optional}: leave it out, zeros take its place"
+            f"components: {source.path} has no {t5_name}: leave it out, zeros take its place"
         )
-    return tuple(c for c in names.SELECTABLE_COMPONENTS if c in wanted)
+    return tuple(c for c in family.components if c in wanted)
 
 
 def _check_widths(
-    transformer: SD3Config,
+    family: Family,
+    transformer: TransformerConfig,
     autoencoder: VAEConfig,
     clips: Mapping[str, CLIPConfig],
     t5_config: T5Config | None,
 ) -> None:
     """CheckpointError unless what one component gives is what the next one takes."""
-    hidden = sum(c.hidden_size for c in clips.values())
-    pooled = sum(c.pooled_dim for c in clips.values())
+    pooled, hidden = family.pooled_width(clips), family.clip_width(clips)
     rows = [
         ("pooled_projection_dim", transformer.pooled_width, "the text encoders' projections", pooled),
         ("in_channels", transformer.in_channels, "the VAE's latent_channels", autoencoder.latent_channels),
@@ -241,53 +259,53 @@ def _check_widths(
 
 
 def _size(
-    size: tuple[int, int] | None, transformer: SD3Config, autoencoder: VAEConfig, sample_size: Any
+    size: tuple[int, int] | None, transformer: TransformerConfig, autoencoder: VAEConfig, sample_size: Any
 ) -> Size:
     """The image size: the caller's, or the square that the model was trained with."""
     if size is None:
-        side = (sample_size if isinstance(sample_size, int) else 128) * autoencoder.downscale
+        side = (sample_size if isinstance(sample_size, int) else DEFAULT_LATENT_SIDE) * autoencoder.downscale
         size = (side, side)
     multiple = autoencoder.downscale * transformer.patch
     for name, value in zip(("width", "height"), size, strict=True):
         if not isinstance(value, int) or value <= 0 or value % multiple:
             raise UsageError(f"size: the {name} is {value}, expected a positive multiple of {multiple}")
-    largest = transformer.pos_embed_max_size * multiple
-    if max(size) > largest:
+    largest = getattr(transformer, "pos_embed_max_size", None)  # FLUX has no table, and so no limit
+    if largest is not None and max(size) > largest * multiple:
+        side = largest * multiple
         raise UsageError(
-            f"size: {size[0]}x{size[1]} is beyond {largest}x{largest}, where the position table ends "
-            f"(pos_embed_max_size {transformer.pos_embed_max_size}): choose a smaller size"
+            f"size: {size[0]}x{size[1]} is beyond {side}x{side}, where the position table ends "
+            f"(pos_embed_max_size {largest}): choose a smaller size"
         )
     return Size(*size)
 
 
-def _t5_tokens(source: DiffusersFolder, wanted: int | None) -> int:
+def _t5_tokens(
+    family: Family,
+    transformer: TransformerConfig,
+    source: DiffusersFolder,
+    wanted: int | None,
+    with_t5: bool,
+) -> int | None:
+    """T: the caller's, or the tokenizer's up to what the family reads; None for CLIP's length without T5."""
+    if not with_t5 and not family.t5_required:
+        return None
     if wanted is None:
-        return t5_tokens(source)
+        return t5_tokens(source, family.t5.tokenizer_folder, family.t5_tokens(transformer))
     if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MAX_T5_TOKENS:
         raise UsageError(f"max_sequence_length is {wanted!r}, expected an integer from 1 to {MAX_T5_TOKENS}")
     return wanted
 
 
-def _schedule(data: Mapping[str, Any]) -> Schedule:
-    file = f"{SCHEDULER}/scheduler_config.json"
-    kind, shift = data.get("_class_name"), data.get("shift", 1.0)
-    dynamic = bool(data.get("use_dynamic_shifting"))
-    if kind != "FlowMatchEulerDiscreteScheduler" or dynamic:
-        raise CheckpointError(
-            f"{file}: _class_name {kind!r} with use_dynamic_shifting {dynamic}, "
-            "expected FlowMatchEulerDiscreteScheduler with a static shift: Tintype has no other schedule yet"
-        )
-    if not isinstance(shift, (int, float)) or shift <= 0:
-        raise CheckpointError(f"{file}: shift is {shift!r}, expected a positive number: download it again")
-    return Schedule("flow_match_euler", float(shift), int(data.get("num_train_timesteps", 1000)))
+def _dimensions(config: Any) -> dict[str, Any]:
+    return asdict(config)
 
 
-def _defaults(wishes: Any) -> Defaults:
-    """The run's defaults: a checkpoint may give its own in model_index.json's `tintype` object."""
+def _defaults(wishes: Any, own: Defaults) -> Defaults:
+    """The run's defaults: `own`, or what the checkpoint says in model_index.json's `tintype` object."""
     wishes = wishes if isinstance(wishes, dict) else {}
     steps, guidance = (
-        wishes.get("steps", DEFAULTS.steps),
-        wishes.get("guidance_scale", DEFAULTS.guidance_scale),
+        wishes.get("steps", own.steps),
+        wishes.get("guidance_scale", own.guidance_scale),
     )
     if not isinstance(steps, int) or steps < 1 or not isinstance(guidance, (int, float)):
         raise CheckpointError(

@@ -6,38 +6,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import names
 from ..bundle import Tokenizer
 from ..errors import CheckpointError
 from ..weights import DiffusersFolder
+from .families import TextPart
 
-__all__ = ["CLIP_TOKENIZERS", "clip_tokens", "copy_clip_tokenizer", "copy_t5_tokenizer", "t5_tokens"]
-
-#: Text encoder → its tokenizer.
-CLIP_TOKENIZERS: Mapping[str, str] = {
-    names.TEXT_ENCODER: names.TOKENIZER,
-    names.TEXT_ENCODER_2: names.TOKENIZER_2,
-}
+__all__ = ["clip_tokens", "copy_clip_tokenizer", "copy_t5_tokenizer", "t5_tokens"]
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 
-#: The longest T5 prompt unless the caller says otherwise; the pipelines' default.
-T5_TOKENS = 256
+
+def clip_tokens(source: DiffusersFolder, folder: str, max_positions: int) -> int:
+    """L: the length that the CLIP tokenizer in `folder` pads to, at most the encoder's positions."""
+    return _max_length(_settings(source, folder), max_positions)
 
 
-def clip_tokens(source: DiffusersFolder, name: str, max_positions: int) -> int:
-    """L: the length that the CLIP tokenizer `name` pads to, at most the encoder's number of positions."""
-    return _max_length(_settings(source, name), max_positions)
+def t5_tokens(source: DiffusersFolder, folder: str, limit: int) -> int:
+    """T: the length of the T5 tokenizer in `folder`, at most `limit`."""
+    return _max_length(_settings(source, folder), limit)
 
 
-def t5_tokens(source: DiffusersFolder) -> int:
-    """T: the T5 tokenizer's length, at most 256."""
-    return _max_length(_settings(source, names.TOKENIZER_3), T5_TOKENS)
-
-
-def copy_clip_tokenizer(source: DiffusersFolder, name: str, out: Path, max_length: int) -> Tokenizer:
-    """Write vocab.json and merges.txt into `out`/`name`, from the like files or out of a tokenizer.json."""
-    folder, target = source.folder(name), out / name
+def copy_clip_tokenizer(source: DiffusersFolder, part: TextPart, out: Path, max_length: int) -> Tokenizer:
+    """Write vocab.json and merges.txt into `out`, from the like files or out of a tokenizer.json."""
+    name = part.tokenizer_folder
+    folder, target = source.folder(name), out / part.tokenizer
     target.mkdir()
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
         vocab = source.json(f"{name}/vocab.json")
@@ -55,12 +47,15 @@ def copy_clip_tokenizer(source: DiffusersFolder, name: str, out: Path, max_lengt
         _id(source, name, vocab, _token(settings, key, default))
         for key, default in (("bos_token", START), ("eos_token", END), ("pad_token", END))
     )
-    return Tokenizer("clip_bpe", name, max_length, bos_token_id=bos, eos_token_id=eos, pad_token_id=pad)
+    return Tokenizer(
+        "clip_bpe", part.tokenizer, max_length, bos_token_id=bos, eos_token_id=eos, pad_token_id=pad
+    )
 
 
-def copy_t5_tokenizer(source: DiffusersFolder, name: str, out: Path, max_length: int) -> Tokenizer:
-    """Write tokenizer.json into `out`/`name`."""
-    folder, target = source.folder(name), out / name
+def copy_t5_tokenizer(source: DiffusersFolder, part: TextPart, out: Path, max_length: int) -> Tokenizer:
+    """Write tokenizer.json into `out`."""
+    name = part.tokenizer_folder
+    folder, target = source.folder(name), out / part.tokenizer
     data = _tokenizer_json(source, name, "Unigram", "tokenizer.json")
     target.mkdir()
     shutil.copyfile(folder / "tokenizer.json", target / "tokenizer.json")
@@ -68,7 +63,7 @@ def copy_t5_tokenizer(source: DiffusersFolder, name: str, out: Path, max_length:
     settings = _settings(source, name)
     eos = _id(source, name, vocab, _token(settings, "eos_token", "</s>"))
     pad = _id(source, name, vocab, _token(settings, "pad_token", "<pad>"))
-    return Tokenizer("t5_unigram", name, max_length, eos_token_id=eos, pad_token_id=pad)
+    return Tokenizer("t5_unigram", part.tokenizer, max_length, eos_token_id=eos, pad_token_id=pad)
 
 
 def _settings(source: DiffusersFolder, name: str) -> dict[str, Any]:

@@ -31,9 +31,11 @@ from .graph import Graph, IOSpec, MILProgram, Precision, Target, Var, build_prog
 from .linear import affine, conv2d, embedding, gather, linear
 from .norm import group_norm, head_rms_norm, layer_norm, rms_norm
 from .patches import project_patches
+from .rotary import rotary, rotary_table
 from .selection import first_match
 from .timestep import timestep_embedding
 from .tokens import (
+    concat_channels,
     concat_tokens,
     direct_output,
     image_from_tokens,
@@ -71,6 +73,7 @@ __all__ = [
     "build_program",
     "cast",
     "concat",
+    "concat_channels",
     "concat_tokens",
     "conv2d",
     "direct_output",
@@ -91,6 +94,8 @@ __all__ = [
     "project_patches",
     "reshape",
     "rms_norm",
+    "rotary",
+    "rotary_table",
     "rows_from_tokens",
     "rows_from_vector",
     "scaled",

@@ -18,6 +18,7 @@ from .graph import Graph, Var
 
 __all__ = [
     "channel_axis",
+    "concat_channels",
     "concat_tokens",
     "direct_output",
     "image_from_tokens",
@@ -103,6 +104,11 @@ def image_from_tokens(g: Graph, x: Var, size: tuple[int, int], *, names: tuple[s
 def concat_tokens(g: Graph, values: Sequence[Var], *, name: str) -> Var:
     """One sequence after another; also of heads."""
     return concat(g, values, token_axis(g), name=name)
+
+
+def concat_channels(g: Graph, values: Sequence[Var], *, name: str) -> Var:
+    """Channels of several sequences side by side."""
+    return concat(g, values, channel_axis(g, values[0]), name=name)
 
 
 def slice_tokens(g: Graph, x: Var, begin: int, end: int, *, name: str) -> Var:

@@ -4,6 +4,6 @@ Models compose `tintype.layers` and read weights through a provider that they ar
 `tintype.weights` nor coremltools.
 """
 
-from . import clip, sd3, t5, vae
+from . import clip, flux, sd3, t5, vae
 
-__all__ = ["clip", "sd3", "t5", "vae"]
+__all__ = ["clip", "flux", "sd3", "t5", "vae"]

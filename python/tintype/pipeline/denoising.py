@@ -1,7 +1,8 @@
 """The denoiser with its modulation: velocities of a latent under one or two prompts.
 
 Shape key: B = batch of the packages (1 or 2), rows = prompts of a run ([negative, positive] under guidance,
-else [positive]), R x W = modulation rows, C, h, w = the latent.
+else [positive]), R x W = modulation rows, C, h, w = the latent. A model that embeds the guidance scale takes
+it as an input of the modulation, and has one row.
 """
 
 from collections.abc import Sequence
@@ -45,6 +46,9 @@ class Denoiser:
         self._rows = rows
         batch = bundle.component(names.DENOISER).input(names.LATENT).shape[0]
         self._batches = batches(len(rows), batch)
+        self._embedded = any(
+            spec.name == names.GUIDANCE for spec in bundle.component(names.MODULATION).inputs
+        )
         self._contexts = [np.concatenate([rows[r].context for r in group]) for group in self._batches]
         # [step][group] → [B, R, W]
         self._modulation = [self._modulate(timestep) for timestep in schedule.timesteps]
@@ -77,5 +81,7 @@ class Denoiser:
                 names.TIMESTEP: np.full(len(group), timestep, dtype=np.float32),  # [B]
                 names.POOLED: np.concatenate([self._rows[r].pooled for r in group]),  # [B, P]
             }
+            if self._embedded:
+                inputs[names.GUIDANCE] = np.full(len(group), self._guidance, dtype=np.float32)  # [B]
             results.append(self._models.run(names.MODULATION, self._backend, inputs)[names.MODULATION_ROWS])
         return results

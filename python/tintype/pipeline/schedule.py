@@ -10,8 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import names
+from ..bundle import Schedule
+
 __all__ = [
     "SigmaSchedule",
+    "bundle_schedule",
     "dynamic_shift",
     "euler_step",
     "flow_match_schedule",
@@ -21,6 +25,9 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any]
+
+#: Latent pixels that make an image token, by which the dynamic shift counts.
+PIXELS_A_TOKEN = 2 * 2
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,14 @@ def flow_match_schedule(steps: int, shift: float, train_timesteps: int = 1000) -
     return _schedule(shifted(points / train_timesteps, shift), train_timesteps)
 
 
-def linear_schedule(steps: int, *, mu: float | None = None, train_timesteps: int = 1000) -> SigmaSchedule:
-    """FLUX's schedule: N points from 1 down to 1/N, shifted exponentially by `mu` if there is one."""
+def linear_schedule(
+    steps: int, *, shift: float = 1.0, mu: float | None = None, train_timesteps: int = 1000
+) -> SigmaSchedule:
+    """FLUX's schedule: N points from 1 down to 1/N, shifted exponentially by `mu`, or else by `shift`."""
     points = np.linspace(1.0, 1.0 / steps, steps, dtype=np.float64)
-    if mu is not None:
+    if mu is None:
+        points = shifted(points, shift)
+    else:
         points = math.exp(mu) / (math.exp(mu) + (1 / points - 1))
     return _schedule(points, train_timesteps)
 
@@ -72,6 +83,22 @@ def dynamic_shift(
     """FLUX.1-dev's `mu` for an image of so many tokens: linear between the base and the largest size."""
     slope = (max_shift - base_shift) / (max_tokens - base_tokens)
     return image_tokens * slope + base_shift - slope * base_tokens
+
+
+def bundle_schedule(row: Schedule, steps: int, latent_pixels: int) -> SigmaSchedule:
+    """The schedule that a bundle describes, for a latent of `latent_pixels` = h·w."""
+    if row.kind == names.FLOW_MATCH_EULER:
+        return flow_match_schedule(steps, row.shift, row.num_train_timesteps)
+    if row.dynamic is None:
+        return linear_schedule(steps, shift=row.shift, train_timesteps=row.num_train_timesteps)
+    mu = dynamic_shift(
+        latent_pixels // PIXELS_A_TOKEN,
+        base_tokens=row.dynamic.base_image_seq_len,
+        max_tokens=row.dynamic.max_image_seq_len,
+        base_shift=row.dynamic.base_shift,
+        max_shift=row.dynamic.max_shift,
+    )
+    return linear_schedule(steps, mu=mu, train_timesteps=row.num_train_timesteps)
 
 
 def _schedule(sigmas: Array, train_timesteps: int) -> SigmaSchedule:

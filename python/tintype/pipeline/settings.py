@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from .. import names
 from ..bundle import Bundle
 from ..errors import UsageError
 from ..run import check_backend
+from .families import FAMILIES, Family
 from .noise import MAX_SEED, numpy_noise, random_seed
 
 __all__ = ["DENOISER_STAGE", "STAGES", "TEXT_STAGE", "VAE_STAGE", "GenerationSettings", "Plan", "make_plan"]
@@ -63,11 +65,13 @@ class Plan:
     settings: GenerationSettings
     latents: Array
     backends: Mapping[str, str]
+    classifier_free: bool = True
 
     @property
     def guided(self) -> bool:
-        """Whether the negative prompt is run: at guidance 1 or less it has no influence."""
-        return self.settings.guidance_scale > 1
+        """Whether the negative prompt is run: at guidance 1 or less, or where guidance is an input, it has
+        no influence."""
+        return self.classifier_free and self.settings.guidance_scale > 1
 
 
 def make_plan(
@@ -85,6 +89,8 @@ def make_plan(
     default_backends: Mapping[str, str],
 ) -> Plan:
     """Checks every value; UsageError names the value and the remedy."""
+    family = FAMILIES[bundle.family]
+    _check_family(bundle, family, negative_prompt, use_t5)
     width, height = _checked_size(bundle, size)
     shape = (1, bundle.latent.channels, bundle.latent.height, bundle.latent.width)
     if latents is not None:
@@ -106,7 +112,7 @@ def make_plan(
         model=bundle.name,
         precision=bundle.precision,
     )
-    return Plan(settings, noise, stage_backends(backend, default_backends))
+    return Plan(settings, noise, stage_backends(backend, default_backends), family.classifier_free)
 
 
 def stage_backends(backend: BackendChoice, defaults: Mapping[str, str]) -> dict[str, str]:
@@ -121,6 +127,21 @@ def stage_backends(backend: BackendChoice, defaults: Mapping[str, str]) -> dict[
             f"backend names the stage {unknown[0]!r}, expected stages among {', '.join(map(repr, STAGES))}"
         )
     return {**defaults, **{stage: check_backend(name) for stage, name in backend.items()}}
+
+
+def _check_family(bundle: Bundle, family: Family, negative_prompt: Any, use_t5: bool) -> None:
+    """What a family does not have: an error where no picture could be made, else a warning."""
+    if family.t5_required and not use_t5:
+        raise UsageError(
+            f"use_t5 is {use_t5!r}, but {bundle.name} is of the family {bundle.family}, which has no other "
+            "reader of the whole prompt: leave it out"
+        )
+    if negative_prompt and not family.classifier_free:
+        warnings.warn(
+            f"the negative prompt has no influence: models of the family {bundle.family} have none",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _checked_text(name: str, value: Any) -> str:

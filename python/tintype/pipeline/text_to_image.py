@@ -22,23 +22,15 @@ from .. import names
 from ..bundle import Bundle
 from .conditioning import TextConditioning, TextEncoders
 from .denoising import Denoiser
+from .families import FAMILIES
 from .image import save_image, to_image
-from .schedule import SigmaSchedule, euler_step, flow_match_schedule
+from .schedule import SigmaSchedule, bundle_schedule, euler_step
 from .settings import STAGES, VAE_STAGE, BackendChoice, GenerationSettings, Plan, make_plan, stage_backends
 from .stages import StageModels, StageRun
 
 __all__ = ["Conditioned", "GenerationResult", "Pipeline", "Step", "Timings"]
 
 Array = np.ndarray[Any, Any]
-
-#: Components without which no picture can be made; T5 and the VAE's encoder are optional.
-REQUIRED = (
-    names.TEXT_ENCODER,
-    names.TEXT_ENCODER_2,
-    names.MODULATION,
-    names.DENOISER,
-    names.VAE_DECODER,
-)
 
 
 @dataclass(frozen=True)
@@ -106,7 +98,7 @@ class Pipeline:
     """Draws pictures with a bundle. Models are loaded on first use and kept; `close` frees them."""
 
     def __init__(self, bundle: Bundle, backend: BackendChoice = names.AUTO, units: str = "all") -> None:
-        for component in REQUIRED:
+        for component in FAMILIES[bundle.family].required:
             bundle.component(component)
         self.bundle = bundle
         self._backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
@@ -150,7 +142,8 @@ class Pipeline:
         """Draw one picture.
 
         steps            Euler steps; the bundle's default if None
-        guidance_scale   how strongly the prompt is followed; 1 or less leaves the negative prompt out
+        guidance_scale   how strongly the prompt is followed; 1 or less leaves the negative prompt out. FLUX
+        has no negative prompt: dev embeds the scale, schnell does not read it
         seed             0 … 2³²-1; None draws one, which the result's settings report
         size             (width, height); a bundle has one size, so this only checks
         latents          initial noise, float [1, C, h, w], instead of a seed
@@ -216,9 +209,8 @@ class Pipeline:
 
     def _run(self, plan: Plan) -> Iterator[Conditioned | Step | GenerationResult]:
         clock = _Clock(self._models)
-        schedule = flow_match_schedule(
-            plan.settings.steps, self.bundle.schedule.shift, self.bundle.schedule.num_train_timesteps
-        )
+        pixels = self.bundle.latent.height * self.bundle.latent.width
+        schedule = bundle_schedule(self.bundle.schedule, plan.settings.steps, pixels)
         positive = self._text.encode(plan.settings.prompt, plan)
         negative = self._text.encode(plan.settings.negative_prompt, plan) if plan.guided else None
         clock.lap("text_encoder")

@@ -44,6 +44,7 @@ class DiffusersFolder:
                 f"{self.path / MODEL_INDEX}: _class_name is {kind!r}, expected {' or '.join(pipelines)}: "
                 "Tintype converts no other pipelines yet"
             )
+        self.pipeline = str(kind)
 
     def has(self, component: str) -> bool:
         """Whether the pipeline has this component, by its index."""

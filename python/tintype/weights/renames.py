@@ -13,6 +13,8 @@ __all__ = ["HUGGING_FACE"]
 CLIP = (
     # A buffer of positions 0 … L − 1 that older transformers saved.
     Rename(r"text_model\.embeddings\.position_ids", None),
+    # CLIPTextModel as transformers 5 saves it, without the model's own prefix.
+    Rename(r"((?:embeddings|encoder|final_layer_norm)\..*)", r"text_model.\1"),
 )
 
 T5 = (

@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tintype import convert, names
-from tintype.bundle import Bundle
+from tintype.bundle import Bundle, DynamicShift, Schedule
 from tintype.errors import CheckpointError, ConversionError, TintypeError, UsageError
 
 Edit = Callable[..., None]
@@ -61,6 +61,28 @@ def test_demo_model_has_no_t5(demo: Bundle) -> None:
     assert names.TOKENIZER_3 not in demo.tokenizers
     assert (demo.context.clip_tokens, demo.context.t5_tokens) == (24, 24)
     assert demo.component(names.DENOISER).input(names.CONTEXT).shape == (1, 48, 160)
+
+
+def test_what_a_flux_bundle_holds(make_bundle: Callable[..., Bundle]) -> None:
+    dev, schnell = make_bundle("flux-dev-tiny", "float16"), make_bundle("flux-schnell-tiny", "float16")
+    expected = [c for c in names.COMPONENTS if c != names.TEXT_ENCODER_2]
+    assert list(dev.components) == list(schnell.components) == expected
+    assert (dev.family, list(dev.tokenizers)) == ("flux", ["tokenizer", "tokenizer_3"])
+    assert (dev.context.clip_tokens, dev.context.t5_tokens, schnell.context.t5_tokens) == (77, 128, 96)
+    assert dev.component(names.DENOISER).input(names.CONTEXT).shape == (1, 128, 96)
+    assert dev.component(names.DENOISER).output(names.VELOCITY).shape == (1, 16, 16, 16)
+    assert dev.component(names.MODULATION).output(names.MODULATION_ROWS).shape == (1, 2 * 12 + 3 * 3 + 2, 64)
+    assert dev.schedule == Schedule("flow_match_dynamic", 1.0, 1000, DynamicShift(0.5, 1.15, 256, 4096))
+    assert schnell.schedule == Schedule("flow_match_linear", 1.0, 1000)
+    assert (dev.defaults.steps, dev.defaults.guidance_scale) == (28, 3.5)
+    assert (schnell.defaults.steps, schnell.defaults.guidance_scale) == (4, 0.0)
+
+
+def test_what_flux_cannot_be(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="batch is 2, but models of the family flux have one row only"):
+        convert(data / "flux-dev-tiny", tmp_path / "out", batch=2)
+    with pytest.raises(UsageError, match="'text_encoder_2': choose among text_encoder, text_encoder_3, "):
+        convert(data / "flux-dev-tiny", tmp_path / "out", components=["text_encoder_2"])
 
 
 def test_same_input_same_bytes(data: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import tintype
 from tintype import names
 from tintype.bundle import Bundle
 from tintype.emit.package import write_package
-from tintype.emit.plan import PIPELINES, SD3Plan
+from tintype.emit.plan import PIPELINES, Plan
 from tintype.layers import MILProgram
 from tintype.models import sd3
 from tintype.pipeline import Pipeline
@@ -46,7 +46,7 @@ def check(got: Array, expected: Array, precision: str) -> None:
 class Models:
     """Components of a checkpoint in the Neural Engine's layout, written and loaded one by one."""
 
-    def __init__(self, plan: SD3Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path) -> None:
         self.precision, self.latent = plan.precision, plan.latent
         self.programs = dict(plan.programs())
         self.folder = folder
@@ -61,7 +61,7 @@ class Models:
 
 
 def make_models(source: Path, folder: Path, precision: Any, batch: int) -> Models:
-    plan = SD3Plan.make(
+    plan = Plan.make(
         DiffusersFolder(source, PIPELINES),
         precision=precision,
         target="ane",

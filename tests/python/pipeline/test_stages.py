@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tintype import names
-from tintype.bundle import Bundle
+from tintype.bundle import Bundle, Context
 from tintype.errors import BundleError, EngineError, ModelFileError, ModelFormatError
 from tintype.pipeline import Pipeline
-from tintype.pipeline.conditioning import compose_context
 from tintype.pipeline.denoising import batches
+from tintype.pipeline.families import compose_context, t5_context
 from tintype.pipeline.stages import StageModels
 
 MODEL = "Data/com.apple.CoreML/model.mlmodel"
@@ -119,11 +119,14 @@ def test_values_beyond_half_precision_are_named(sd3_half: Bundle) -> None:
 
 def test_text_that_does_not_fit_the_context() -> None:
     clip = [np.zeros((1, 5, 3), np.float32), np.zeros((1, 5, 4), np.float32)]
-    assert compose_context(clip, None, t5_tokens=2, width=8).shape == (1, 7, 8)
+    assert compose_context(clip, None, Context(5, 2, 8)).shape == (1, 7, 8)
     with pytest.raises(BundleError, match="7 channels"):
-        compose_context(clip, None, t5_tokens=2, width=6)
+        compose_context(clip, None, Context(5, 2, 6))
     with pytest.raises(BundleError, match=r"T5 \(2, 9\)"):
-        compose_context(clip, np.zeros((1, 2, 9), np.float32), t5_tokens=2, width=8)
+        compose_context(clip, np.zeros((1, 2, 9), np.float32), Context(5, 2, 8))
+    assert t5_context(clip, np.zeros((1, 2, 8), np.float32), Context(5, 2, 8)).shape == (1, 2, 8)
+    with pytest.raises(BundleError, match=r"T5 gives None, but the bundle's context is 2 x 8"):
+        t5_context(clip, None, Context(5, 2, 8))
 
 
 @pytest.mark.parametrize(
