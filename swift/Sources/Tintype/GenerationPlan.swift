@@ -27,20 +27,21 @@ struct GenerationPlan: Sendable {
     } else {
       let used = try Self.checked(seed: request.seed)
       seed = Int(used)
-      latents = try Self.noise(seed: used, shape: bundle.latent.shape)
+      latents = try Self.noise(request.generator, seed: used, shape: bundle.latent.shape)
     }
     settings = GenerationSettings(
       prompt: request.prompt, negativePrompt: request.negativePrompt, steps: steps, guidanceScale: guidance,
-      seed: seed, width: bundle.size.width, height: bundle.size.height,
+      seed: seed, generator: seed == nil ? nil : request.generator, width: bundle.size.width,
+      height: bundle.size.height,
       useT5: request.useT5 && bundle.components[Component.textEncoder3.rawValue] != nil, model: bundle.name,
       precision: bundle.precision)
     backend = request.backend ?? configuration.backend
     units = request.units ?? configuration.units
   }
 
-  /// NumPy's `RandomState(seed).standard_normal(shape)`, rounded to float32.
-  static func noise(seed: UInt32, shape: [Int]) throws -> Tensor {
-    var random = NumPyRandom(seed: seed)
+  /// Standard normal numbers in row-major order, rounded to float32.
+  static func noise(_ generator: NoiseGenerator, seed: UInt32, shape: [Int]) throws -> Tensor {
+    var random = generator(seed: seed)
     return try Tensor(shape: shape, floats: random.normals(shape.reduce(1, *)).map { Float($0) })
   }
 

@@ -10,6 +10,8 @@ public struct GenerationRequest: Sendable {
   public var guidanceScale: Double?
   /// 0 … 2³²−1. Nil draws one, which the result's settings report.
   public var seed: Int?
+  /// What draws the noise from the seed.
+  public var generator: NoiseGenerator
   /// A bundle has one size, so this only checks.
   public var size: ImageSize?
   /// Initial noise, float [1, C, h, w], instead of a seed.
@@ -23,14 +25,15 @@ public struct GenerationRequest: Sendable {
 
   public init(
     _ prompt: String, negativePrompt: String = "", steps: Int? = nil, guidanceScale: Double? = nil, seed: Int? = nil,
-    size: ImageSize? = nil, initialLatents: Tensor? = nil, backend: PerStage<BackendChoice>? = nil,
-    units: PerStage<ComputeUnits>? = nil, useT5: Bool = true
+    generator: NoiseGenerator = .numpy, size: ImageSize? = nil, initialLatents: Tensor? = nil,
+    backend: PerStage<BackendChoice>? = nil, units: PerStage<ComputeUnits>? = nil, useT5: Bool = true
   ) {
     self.prompt = prompt
     self.negativePrompt = negativePrompt
     self.steps = steps
     self.guidanceScale = guidanceScale
     self.seed = seed
+    self.generator = generator
     self.size = size
     self.initialLatents = initialLatents
     self.backend = backend

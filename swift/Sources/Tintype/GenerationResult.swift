@@ -23,6 +23,8 @@ public struct GenerationSettings: Codable, Sendable, Equatable {
   public let guidanceScale: Double
   /// Nil: the caller gave the noise.
   public let seed: Int?
+  /// What drew the noise; nil as `seed`.
+  public let generator: NoiseGenerator?
   public let width: Int
   public let height: Int
   /// Whether T5 was run.
@@ -36,7 +38,7 @@ public struct GenerationSettings: Codable, Sendable, Equatable {
   public static let pngKeyword = "parameters"
 
   enum CodingKeys: String, CodingKey {
-    case prompt, steps, seed, width, height, model, precision, backends
+    case prompt, steps, seed, generator, width, height, model, precision, backends
     case negativePrompt = "negative_prompt"
     case guidanceScale = "guidance_scale"
     case useT5 = "use_t5"
@@ -50,6 +52,7 @@ public struct GenerationSettings: Codable, Sendable, Equatable {
     try values.encode(steps, forKey: .steps)
     try values.encode(guidanceScale, forKey: .guidanceScale)
     try values.encode(seed, forKey: .seed)
+    try values.encodeIfPresent(generator, forKey: .generator)
     try values.encode(width, forKey: .width)
     try values.encode(height, forKey: .height)
     try values.encode(useT5, forKey: .useT5)

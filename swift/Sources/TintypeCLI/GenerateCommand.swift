@@ -16,6 +16,10 @@ struct GenerateCommand {
         name: "--guidance-scale", value: "G",
         help: "How strongly the prompt is followed; 1 or less: without guidance. [default: the model's]"),
       .init(name: "--seed", value: "N", help: "0 to 4294967295. [default: a random one, which is printed]"),
+      .init(
+        name: "--generator", value: "NAME", choices: NoiseGenerator.allCases.map(\.rawValue),
+        help: "What draws the noise from the seed: numpy as Python's tintype does, torch as diffusers does on the CPU, "
+          + "philox as PyTorch does on CUDA. [default: numpy]"),
       .init(name: "--size", value: "WxH", help: "Must be the model's size. [default: the model's]"),
       .init(
         name: "--backend", value: "NAME", choices: BackendChoice.allCases.map(\.rawValue),
@@ -57,7 +61,8 @@ struct GenerateCommand {
       arguments.positionals[0], negativePrompt: arguments.values["--negative-prompt"] ?? "",
       steps: try arguments.number("--steps", Int.self, Self.spec),
       guidanceScale: try arguments.number("--guidance-scale", Double.self, Self.spec),
-      seed: try arguments.number("--seed", Int.self, Self.spec), size: try Self.size(arguments),
+      seed: try arguments.number("--seed", Int.self, Self.spec),
+      generator: arguments.values["--generator"].flatMap(NoiseGenerator.init) ?? .numpy, size: try Self.size(arguments),
       backend: .all(arguments.values["--backend"].flatMap(BackendChoice.init) ?? .auto),
       units: .all(arguments.values["--units"].flatMap(ComputeUnits.init) ?? .all), useT5: !arguments.has("--no-t5"))
   }

@@ -21,6 +21,13 @@ import Testing
     #expect(plan.latents.floats() == random.normals(4).map { Float($0) })
   }
 
+  @Test(arguments: NoiseGenerator.allCases) func theNoiseIsTheGeneratorsOwn(_ generator: NoiseGenerator) throws {
+    let plan = try plan(GenerationRequest("x", seed: 3, generator: generator))
+    var random = generator(seed: 3)
+    #expect(plan.latents.floats() == random.normals(4).map { Float($0) })
+    #expect(plan.settings.generator == generator)
+  }
+
   @Test func aDrawnSeedIsReported() throws {
     let seeds = try (0..<8).map { _ in try plan(GenerationRequest("x")).settings.seed }
     #expect(Set(seeds).count > 1)
