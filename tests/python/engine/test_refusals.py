@@ -178,5 +178,5 @@ def test_computed_index_out_of_range_stays_inside():
 def test_a_result_beyond_memory_is_refused(shape):
     """Also where the count of elements wraps around 64 bits."""
     case = Case("fill", lambda x: mb.fill(shape=x, value=1.0), {"x": np.array(shape, np.int32)})
-    with pytest.raises(ctypes_api.EngineError, match="larger than memory|the shape is negative"):
+    with pytest.raises(ctypes_api.EngineError, match=r"larger than memory|the shape is negative"):
         run(case)
