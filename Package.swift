@@ -9,7 +9,7 @@ import PackageDescription
   // uses, run by the engine on the CPU, so that `import CoreML` resolves and predictions really happen.
   let coreML: [Target.Dependency] = ["CoreML"]
   let coreMLTargets: [Target] = [
-    .target(name: "CoreML", dependencies: ["CTintype", "TintypeMLX"], path: "swift/Sources/CoreML"),
+    .target(name: "CoreML", dependencies: ["TintypeMLX", "TintypePackages"], path: "swift/Sources/CoreML"),
     .testTarget(name: "CoreMLTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLTests"),
   ]
   let coreMLProducts: [Product] = [.library(name: "CoreML", targets: ["CoreML"])]
@@ -31,8 +31,10 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CTintype", path: "bridge/c"),
     .target(name: "TintypeMLX", dependencies: ["CTintype"], path: "swift/Sources/TintypeMLX"),
+    .target(name: "TintypePackages", dependencies: ["TintypeMLX"], path: "swift/Sources/TintypePackages"),
     .target(
-      name: "TintypeBackends", dependencies: ["TintypeMLX"] + coreML, path: "swift/Sources/TintypeBackends"),
+      name: "TintypeBackends", dependencies: ["TintypeMLX", "TintypePackages"] + coreML,
+      path: "swift/Sources/TintypeBackends"),
     .target(
       name: "TintypeRuntime", dependencies: ["CTintype", "TintypeBackends"], path: "swift/Sources/TintypeRuntime"),
     .target(name: "TintypeTokenizers", path: "swift/Sources/TintypeTokenizers"),
@@ -46,6 +48,9 @@ let package = Package(
     .testTarget(
       name: "TintypeMLXTests", dependencies: ["TintypeMLX", "CTintype", "TestSupport"],
       path: "swift/Tests/TintypeMLXTests"),
+    .testTarget(
+      name: "TintypePackagesTests", dependencies: ["TintypePackages", "TestSupport"],
+      path: "swift/Tests/TintypePackagesTests"),
     .testTarget(
       name: "TintypeBackendsTests", dependencies: ["TintypeBackends", "TestSupport"] + coreML,
       path: "swift/Tests/TintypeBackendsTests"),

@@ -1,4 +1,5 @@
 import TintypeMLX
+import TintypePackages
 
 /// How the shape of a multi-array is constrained. Raw values are Apple's.
 public enum MLMultiArrayShapeConstraintType: Int, Sendable {
@@ -12,16 +13,41 @@ open class MLMultiArrayShapeConstraint {
   public let type: MLMultiArrayShapeConstraintType
   /// The allowed shapes, when they are enumerated.
   public let enumeratedShapes: [[NSNumber]]
+  private let ranges: [FlexibleShapes.Range]
 
-  init(type: MLMultiArrayShapeConstraintType, enumeratedShapes: [[NSNumber]]) {
+  init(
+    type: MLMultiArrayShapeConstraintType, enumeratedShapes: [[NSNumber]] = [], ranges: [FlexibleShapes.Range] = []
+  ) {
     self.type = type
     self.enumeratedShapes = enumeratedShapes
+    self.ranges = ranges
+  }
+
+  #if !TINTYPE_ESSENTIALS_ONLY
+    /// The allowed extents of each dimension as NSRange values, when they are ranges.
+    public var sizeRangeForDimension: [NSValue] {
+      ranges.map { range in
+        let length = range.upper.map { max($0 - range.lower + 1, 0) } ?? Int.max - range.lower
+        return NSValue(range: NSRange(location: range.lower, length: length))
+      }
+    }
+  #endif
+}
+
+/// What a state feature must be.
+open class MLStateConstraint {
+  public let bufferShape: [Int]
+  public let dataType: MLMultiArrayDataType
+
+  init(bufferShape: [Int], dataType: MLMultiArrayDataType) {
+    self.bufferShape = bufferShape
+    self.dataType = dataType
   }
 }
 
 /// What a multi-array feature must be.
 open class MLMultiArrayConstraint {
-  /// Flexible extents are given as 1.
+  /// The default shape; flexible extents of a package that names none are given as 1.
   public let shape: [NSNumber]
   public let dataType: MLMultiArrayDataType
   public let shapeConstraint: MLMultiArrayShapeConstraint
@@ -39,9 +65,11 @@ open class MLFeatureDescription {
   public let type: MLFeatureType
   public let isOptional: Bool
   public let multiArrayConstraint: MLMultiArrayConstraint?
+  public let stateConstraint: MLStateConstraint?
   let feature: FeatureDescription
+  private let flexible: FlexibleShapes.Entry?
 
-  init(_ feature: FeatureDescription, type: MLFeatureType) throws {
+  init(_ feature: FeatureDescription, type: MLFeatureType, flexible: FlexibleShapes.Entry? = nil) throws {
     guard let dataType = MLMultiArrayDataType(feature.elementType) else {
       throw MLModelError(
         .generic, status: .unsupported,
@@ -51,22 +79,43 @@ open class MLFeatureDescription {
     self.type = type
     name = feature.name
     isOptional = feature.isOptional
-    let shape = (feature.shape ?? []).map { NSNumber(value: $0 < 0 ? 1 : $0) }
-    let constraint =
-      if let extents = feature.shape {
-        extents.contains(-1)
-          ? MLMultiArrayShapeConstraint(type: .range, enumeratedShapes: [])
-          : MLMultiArrayShapeConstraint(type: .enumerated, enumeratedShapes: [shape])
-      } else {
-        MLMultiArrayShapeConstraint(type: .unspecified, enumeratedShapes: [])
+    self.flexible = flexible
+    let isFlexible = feature.shape?.contains(-1) ?? true
+    let shape =
+      isFlexible && flexible?.defaultShape.isEmpty == false
+      ? flexible?.defaultShape ?? [] : (feature.shape ?? []).map { $0 < 0 ? 1 : $0 }
+    if type == .state {
+      stateConstraint = MLStateConstraint(bufferShape: shape, dataType: dataType)
+      multiArrayConstraint = nil
+      return
+    }
+    stateConstraint = nil
+    let numbers = shape.map { NSNumber(value: $0) }
+    let constraint: MLMultiArrayShapeConstraint =
+      switch (flexible?.limits, feature.shape) {
+      case (.enumerated(let shapes), _):
+        MLMultiArrayShapeConstraint(
+          type: .enumerated, enumeratedShapes: shapes.map { $0.map { NSNumber(value: $0) } })
+      case (.ranges(let ranges), _): MLMultiArrayShapeConstraint(type: .range, ranges: ranges)
+      case (nil, nil): MLMultiArrayShapeConstraint(type: .unspecified)
+      case (nil, .some):
+        isFlexible
+          ? MLMultiArrayShapeConstraint(type: .range)
+          : MLMultiArrayShapeConstraint(type: .enumerated, enumeratedShapes: [numbers])
       }
-    multiArrayConstraint = MLMultiArrayConstraint(shape: shape, dataType: dataType, shapeConstraint: constraint)
+    multiArrayConstraint = MLMultiArrayConstraint(shape: numbers, dataType: dataType, shapeConstraint: constraint)
+  }
+
+  /// Whether an array of this shape fits.
+  func accepts(shape: [Int]) -> Bool {
+    if let flexible, flexible.limits != nil { return flexible.allows(shape) }
+    return feature.accepts(shape: shape)
   }
 
   /// Whether a prediction would accept the value.
   open func isAllowedValue(_ value: MLFeatureValue) -> Bool {
     if value.isUndefined { return isOptional }
     guard let array = value.multiArrayValue else { return false }
-    return feature.accepts(shape: array.extents)
+    return accepts(shape: array.extents)
   }
 }

@@ -32,6 +32,9 @@ open class MLDictionaryFeatureProvider: MLFeatureProvider {
     case let value as Int64: return MLFeatureValue(int64: value)
     case let value as Double: return MLFeatureValue(double: value)
     case let value as Float: return MLFeatureValue(double: Double(value))
+    case let value as MLSequence: return MLFeatureValue(sequence: value)
+    case let value as [String]: return MLFeatureValue(sequence: MLSequence(strings: value))
+    case let value as [AnyHashable: NSNumber]: return try MLFeatureValue(dictionary: value)
     case let value as NSNumber: return MLFeatureValue(double: value.doubleValue)
     default:
       throw MLModelError(

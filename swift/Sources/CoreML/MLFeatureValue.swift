@@ -11,14 +11,15 @@ public enum MLFeatureType: Int, Sendable {
   case state = 8
 }
 
-/// A value of one of Core ML's feature types. Images, dictionaries and sequences do not exist here: no ML Program
-/// that the engine runs takes or gives them.
+/// A value of one of Core ML's feature types. Images do not exist here: no ML Program that the engine runs takes them.
 open class MLFeatureValue {
   private enum Value {
     case int64(Int64)
     case double(Double)
     case string(String)
     case multiArray(MLMultiArray)
+    case dictionary([AnyHashable: NSNumber])
+    case sequence(MLSequence)
     case undefined(MLFeatureType)
   }
 
@@ -28,6 +29,19 @@ open class MLFeatureValue {
   public init(double value: Double) { self.value = .double(value) }
   public init(string value: String) { self.value = .string(value) }
   public init(multiArray value: MLMultiArray) { self.value = .multiArray(value) }
+  public init(sequence: MLSequence) { value = .sequence(sequence) }
+  public init<Scalar>(shapedArray: MLShapedArray<Scalar>) { value = .multiArray(MLMultiArray(shapedArray)) }
+
+  /// Keys must be strings or integers, and all of one kind.
+  public init(dictionary: [AnyHashable: NSNumber]) throws {
+    let keys = dictionary.keys.map(\.base)
+    guard keys.allSatisfy({ $0 is String }) || keys.allSatisfy({ $0 is Int || $0 is Int64 || $0 is NSNumber }) else {
+      throw MLModelError(
+        .featureType, status: .invalidArgument, "the keys of a dictionary feature must be all strings or all integers")
+    }
+    value = .dictionary(dictionary)
+  }
+
   public init(undefined type: MLFeatureType) { self.value = .undefined(type) }
 
   open var type: MLFeatureType {
@@ -36,6 +50,8 @@ open class MLFeatureValue {
     case .double: .double
     case .string: .string
     case .multiArray: .multiArray
+    case .dictionary: .dictionary
+    case .sequence: .sequence
     case .undefined(let type): type
     }
   }
@@ -62,5 +78,38 @@ open class MLFeatureValue {
   /// nil unless the value is a multi-array.
   open var multiArrayValue: MLMultiArray? {
     if case .multiArray(let value) = value { value } else { nil }
+  }
+
+  /// nil unless the value is a multi-array of these scalars.
+  public func shapedArrayValue<Scalar>(of type: Scalar.Type) -> MLShapedArray<Scalar>? {
+    guard let array = multiArrayValue, array.dataType == Scalar.multiArrayDataType else { return nil }
+    return MLShapedArray(array)
+  }
+
+  /// Empty unless the value is a dictionary.
+  open var dictionaryValue: [AnyHashable: NSNumber] {
+    if case .dictionary(let value) = value { value } else { [:] }
+  }
+
+  /// nil unless the value is a sequence.
+  open var sequenceValue: MLSequence? {
+    if case .sequence(let value) = value { value } else { nil }
+  }
+
+  /// Whether both have the same type and value; multi-arrays are compared element by element.
+  open func isEqual(to value: MLFeatureValue) -> Bool {
+    switch (self.value, value.value) {
+    case (.int64(let left), .int64(let right)): left == right
+    case (.double(let left), .double(let right)): left == right
+    case (.string(let left), .string(let right)): left == right
+    case (.dictionary(let left), .dictionary(let right)): left == right
+    case (.undefined(let left), .undefined(let right)): left == right
+    case (.sequence(let left), .sequence(let right)):
+      left.type == right.type && left.stringValues == right.stringValues && left.int64Values == right.int64Values
+    case (.multiArray(let left), .multiArray(let right)):
+      left.dataType == right.dataType && left.extents == right.extents
+        && (0..<left.count).allSatisfy { left[$0] == right[$0] }
+    default: false
+    }
   }
 }

@@ -1,3 +1,4 @@
+import Dispatch
 import TintypeMLX
 
 extension MLModel {
@@ -6,10 +7,35 @@ extension MLModel {
     try prediction(from: input, options: MLPredictionOptions())
   }
 
+  /// Runs the model without blocking the caller. A task that is cancelled before the model runs throws
+  /// `MLModelError.predictionCancelled`.
+  public func prediction(
+    from input: any MLFeatureProvider, options: MLPredictionOptions = MLPredictionOptions()
+  ) async throws -> any MLFeatureProvider {
+    if Task.isCancelled {
+      throw MLModelError(.predictionCancelled, status: .cancelled, "The prediction was cancelled.")
+    }
+    // The caller waits, so nothing else uses these while the other thread does.
+    nonisolated(unsafe) let (input, options) = (input, options)
+    nonisolated(unsafe) var result: (any MLFeatureProvider)?
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      DispatchQueue.global().async {
+        continuation.resume(with: Result { result = try self.predict(input, options) })
+      }
+    }
+    guard let result else { throw MLModelError(.generic, status: .runtime, "The prediction gave no result.") }
+    return result
+  }
+
   /// Runs the model with options.
   public func prediction(
     from input: any MLFeatureProvider, options: MLPredictionOptions
   ) throws -> any MLFeatureProvider {
+    try predict(input, options)
+  }
+
+  private func predict(_ input: any MLFeatureProvider, _ options: MLPredictionOptions) throws -> any MLFeatureProvider {
+    if !modelDescription.stateDescriptionsByName.isEmpty { throw statesUnsupported() }
     // Converted inputs must live until the engine has read them.
     var owners: [Any] = []
     var inputs: [(name: String, view: TensorView)] = []
@@ -43,7 +69,7 @@ extension MLModel {
   }
 
   private func check(_ array: MLMultiArray, against feature: FeatureDescription) throws {
-    if feature.accepts(shape: array.extents) { return }
+    if modelDescription.inputDescriptionsByName[feature.name]?.accepts(shape: array.extents) ?? true { return }
     let expected = feature.shape ?? []
     if expected.count != array.extents.count {
       throw invalid(
@@ -61,12 +87,10 @@ extension MLModel {
       throw MLModelError(
         .generic, status: .unsupported, "an output is \(tensor.elementType.rawValue), which no MLMultiArray can hold")
     }
-    guard let backing = backing as? MLMultiArray, backing.extents == tensor.shape, backing.dataType == dataType,
-      backing.view.isContiguous
-    else { return MLMultiArray(tensor, dataType: dataType) }
-    tensor.withUnsafeBytes { source in
-      if let base = source.baseAddress { backing.dataPointer.copyMemory(from: base, byteCount: source.count) }
+    guard let backing = backing as? MLMultiArray, backing.extents == tensor.shape, backing.dataType == dataType else {
+      return MLMultiArray(tensor, dataType: dataType)
     }
+    backing.copyElements(of: tensor)
     return backing
   }
 

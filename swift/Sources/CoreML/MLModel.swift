@@ -1,12 +1,16 @@
+import Dispatch
 import TintypeMLX
+import TintypePackages
 
 /// A model that runs on the engine, on the CPU.
 ///
 /// This is the portable implementation of Apple's class for systems without Core ML: the same names, signatures and
 /// errors for what they cover, and no Neural Engine or GPU whatever the configuration asks for.
-open class MLModel {
+open class MLModel: @unchecked Sendable {
   public let modelDescription: MLModelDescription
-  public let configuration: MLModelConfiguration
+  /// A copy: changes of it do not reach the model.
+  public var configuration: MLModelConfiguration { MLModelConfiguration(settings) }
+  private let settings: MLModelConfiguration.Settings
   let engineModel: EngineModel
   let function: FunctionDescription
 
@@ -34,10 +38,16 @@ open class MLModel {
     }
     self.function = function
     engineModel = model
-    configuration = MLModelConfiguration(settings)
+    self.settings = settings
+    // The engine has accepted the package; where its shapes cannot be read, they are as flexible as it says.
+    let bytes = try? Data(contentsOf: PackageFiles(package: package).specificationURL())
+    let shapes = bytes.flatMap { try? FlexibleShapes(parsing: [UInt8]($0)) }
+    func describe(_ feature: FeatureDescription) throws -> MLFeatureDescription {
+      try MLFeatureDescription(
+        feature, type: .multiArray, flexible: shapes?.entry(function: function.name, feature: feature.name))
+    }
     modelDescription = try MLModelDescription(
-      inputs: function.inputs.map { try MLFeatureDescription($0, type: .multiArray) },
-      outputs: function.outputs.map { try MLFeatureDescription($0, type: .multiArray) },
+      inputs: function.inputs.map(describe), outputs: function.outputs.map(describe),
       states: function.states.map { try MLFeatureDescription($0, type: .state) },
       metadata: ModelMetadata.keys(fromJSON: model.metadataJSON))
   }
@@ -47,6 +57,17 @@ open class MLModel {
     contentsOf url: URL, configuration: MLModelConfiguration = MLModelConfiguration()
   ) async throws -> sending MLModel {
     try MLModel(contentsOf: url, settings: configuration.settings)
+  }
+
+  /// The same; `handler` is called on another thread.
+  open class func load(
+    contentsOf url: URL, configuration: MLModelConfiguration = MLModelConfiguration(),
+    completionHandler handler: @escaping @Sendable (Result<MLModel, any Error>) -> Void
+  ) {
+    let settings = configuration.settings
+    DispatchQueue.global().async {
+      handler(Result { try MLModel(contentsOf: url, settings: settings) })
+    }
   }
 
   /// What `print(model)` shows; it says which implementation runs.

@@ -19,6 +19,9 @@ open class MLModelConfiguration {
 
   open var allowLowPrecisionAccumulationOnGPU = false
 
+  /// Accepted as on Apple's systems; the engine needs no hints.
+  open var optimizationHints = MLOptimizationHints()
+
   public init() {}
 
   /// The settings as plain values.
@@ -27,13 +30,17 @@ open class MLModelConfiguration {
     let functionName: String?
     let modelDisplayName: String?
     let allowLowPrecisionAccumulationOnGPU: Bool
+    let reshapeFrequency: MLOptimizationHints.ReshapeFrequency
+    let specializationStrategy: MLOptimizationHints.SpecializationStrategy
   }
 
   /// What a model keeps: later changes of this object do not reach it.
   var settings: Settings {
     Settings(
       computeUnits: computeUnits, functionName: functionName, modelDisplayName: modelDisplayName,
-      allowLowPrecisionAccumulationOnGPU: allowLowPrecisionAccumulationOnGPU)
+      allowLowPrecisionAccumulationOnGPU: allowLowPrecisionAccumulationOnGPU,
+      reshapeFrequency: optimizationHints.reshapeFrequency,
+      specializationStrategy: optimizationHints.specializationStrategy)
   }
 
   init(_ settings: Settings) {
@@ -41,5 +48,7 @@ open class MLModelConfiguration {
     functionName = settings.functionName
     modelDisplayName = settings.modelDisplayName
     allowLowPrecisionAccumulationOnGPU = settings.allowLowPrecisionAccumulationOnGPU
+    optimizationHints.reshapeFrequency = settings.reshapeFrequency
+    optimizationHints.specializationStrategy = settings.specializationStrategy
   }
 }

@@ -33,13 +33,19 @@ open class MLMultiArray {
   /// A new array; its elements are zero.
   public convenience init(shape: [NSNumber], dataType: MLMultiArrayDataType) throws {
     let extents = shape.map(\.intValue)
-    let count = try MLMultiArray.checkedCount(of: extents, dataType)
-    let bytes = count * dataType.elementType.size
+    _ = try MLMultiArray.checkedCount(of: extents, dataType)
+    self.init(zeros: extents, dataType: dataType)
+  }
+
+  /// A new array of zeros; the shape must be one that `checkedCount` accepts.
+  convenience init(zeros extents: [Int], dataType: MLMultiArrayDataType, strides: [Int]? = nil) {
+    let steps = strides ?? TensorView.contiguousStrides(of: extents)
+    precondition(steps.count == extents.count, "shape \(extents) needs \(extents.count) strides, got \(steps.count)")
+    let span = extents.contains(0) ? 0 : zip(extents, steps).reduce(1) { $0 + ($1.0 - 1) * $1.1 }
+    let bytes = max(span, extents.reduce(1, *)) * dataType.elementType.size
     let base = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 1), alignment: 64)
     base.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    self.init(
-      base: base, extents: extents, steps: TensorView.contiguousStrides(of: extents), dataType: dataType,
-      release: { base.deallocate() })
+    self.init(base: base, extents: extents, steps: steps, dataType: dataType, release: { base.deallocate() })
   }
 
   /// An array over memory that the caller owns; `deallocator` runs when the array is gone.
@@ -74,10 +80,7 @@ open class MLMultiArray {
       others[axis] = first[axis]
       precondition(others == first, "shapes \(first) and \(array.extents) differ outside of axis \(axis)")
     }
-    let steps = TensorView.contiguousStrides(of: extents)
-    let size = dataType.elementType.size
-    let base = UnsafeMutableRawPointer.allocate(byteCount: max(extents.reduce(1, *) * size, 1), alignment: 64)
-    self.init(base: base, extents: extents, steps: steps, dataType: dataType, release: { base.deallocate() })
+    self.init(zeros: extents, dataType: dataType)
     var offset = 0
     for array in multiArrays {
       for index in array.indices {

@@ -42,6 +42,27 @@ import Testing
     #expect(error.errorDescription == "feature 'x' has a value of type Array<Int>, which is no feature value")
   }
 
+  @Test func dictionariesAndSequences() throws {
+    let dictionary = try MLFeatureValue(dictionary: ["cat": 0.75, "dog": 0.25])
+    #expect(dictionary.type == .dictionary && dictionary.dictionaryValue["cat"] == 0.75)
+    #expect(throws: MLModelError.self) { try MLFeatureValue(dictionary: ["cat": 1, 2: 2]) }
+    let strings = MLFeatureValue(sequence: MLSequence(strings: ["a", "b"]))
+    #expect(strings.type == .sequence && strings.sequenceValue?.stringValues == ["a", "b"])
+    #expect(MLSequence(int64s: [1, 2]).type == .int64 && MLSequence(empty: .string).stringValues.isEmpty)
+    #expect(dictionary.sequenceValue == nil && strings.dictionaryValue.isEmpty)
+    let provider = try MLDictionaryFeatureProvider(dictionary: ["names": ["a", "b"], "scores": ["a": 1.0]])
+    #expect(provider["names"]?.type == .sequence)
+  }
+
+  @Test func valuesCompare() throws {
+    let left = MLFeatureValue(shapedArray: MLShapedArray<Float>(scalars: [1, 2], shape: [2]))
+    let right = MLFeatureValue(shapedArray: MLShapedArray<Float>(scalars: [1, 2], shape: [2]))
+    #expect(left.isEqual(to: right))
+    #expect(!left.isEqual(to: MLFeatureValue(shapedArray: MLShapedArray<Float>(scalars: [1, 3], shape: [2]))))
+    #expect(!left.isEqual(to: MLFeatureValue(int64: 1)))
+    #expect(MLFeatureValue(string: "a").isEqual(to: MLFeatureValue(string: "a")))
+  }
+
   @Test func rawValuesAreApples() {
     #expect(
       [MLFeatureType.invalid, .int64, .double, .string, .image, .multiArray, .dictionary, .sequence, .state]

@@ -10,6 +10,9 @@
 | integer       | ids int32 [1, 5]                          | doubled int32 [1, 5]                           |
 | multi_output  | x float32 [2, 3]                          | negated, squared [2, 3], total [2]; this order |
 | two_functions | x float32 [2, 3]; functions twice, thrice | y = 2x or 3x; the default function is twice    |
+| ranges        | x float32 [1 to 4, 3], default [2, 3]     | doubled, of x's shape                          |
+| enumerated    | x float32 [2, 3] or [4, 3]                | doubled, of x's shape                          |
+| stateful      | x float16 [2]; state total float16 [2]    | y = total + x                                  |
 | truncated     | linear with half of its weight.bin        | refused                                        |
 | damaged       | linear with a cut model.mlmodel           | refused                                        |
 
@@ -25,14 +28,14 @@ from pathlib import Path
 import coremltools as ct
 import numpy as np
 from coremltools.converters.mil import Builder as mb  # noqa: N813
-from coremltools.converters.mil.mil import types
+from coremltools.converters.mil.mil import get_new_symbol, types
 from coremltools.proto import Model_pb2
 
 TARGET = ct.target.iOS16
 IDENTIFIERS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
 
 
-def save(program, path, precision=ct.precision.FLOAT32, target=TARGET):
+def save(program, path, precision=ct.precision.FLOAT32, target=TARGET, **options):
     """Convert a MIL program and write it without random identifiers."""
     model = ct.convert(
         program,
@@ -40,6 +43,7 @@ def save(program, path, precision=ct.precision.FLOAT32, target=TARGET):
         minimum_deployment_target=target,
         compute_precision=precision,
         skip_model_load=True,
+        **options,
     )
     model.short_description = "Fixture of the Swift tests"
     model.author = "Tintype"
@@ -116,6 +120,24 @@ def scale_program(factor):
     return program
 
 
+def flexible_program():
+    @mb.program(input_specs=[mb.TensorSpec((get_new_symbol(), 3))], opset_version=TARGET)
+    def program(x):
+        return mb.add(x=x, y=x, name="doubled")
+
+    return program
+
+
+def stateful_program():
+    specs = [mb.TensorSpec((2,), dtype=types.fp16), mb.StateTensorSpec((2,), dtype=types.fp16)]
+
+    @mb.program(input_specs=specs, opset_version=ct.target.iOS18)
+    def program(x, total):
+        return mb.add(x=mb.read_state(input=total), y=mb.identity(x=x), name="y")
+
+    return program
+
+
 def two_functions(path):
     with tempfile.TemporaryDirectory() as folder:
         descriptor = ct.utils.MultiFunctionDescriptor()
@@ -147,6 +169,15 @@ def main():
     save(integer_program(), target / "integer.mlpackage")
     save(multi_output_program(), target / "multi_output.mlpackage")
     two_functions(target / "two_functions.mlpackage")
+    rows = ct.RangeDim(lower_bound=1, upper_bound=4, default=2)
+    save(
+        flexible_program(),
+        target / "ranges.mlpackage",
+        inputs=[ct.TensorType(name="x", shape=ct.Shape((rows, 3)))],
+    )
+    shapes = ct.EnumeratedShapes(shapes=[(2, 3), (4, 3)], default=(2, 3))
+    save(flexible_program(), target / "enumerated.mlpackage", inputs=[ct.TensorType(name="x", shape=shapes)])
+    save(stateful_program(), target / "stateful.mlpackage", precision=ct.precision.FLOAT16, target=ct.target.iOS18)
     broken(target / "linear.mlpackage", target / "truncated.mlpackage", "weights/weight.bin", 0.5)
     broken(target / "linear.mlpackage", target / "damaged.mlpackage", "model.mlmodel", 0.6)
 

@@ -1,3 +1,5 @@
+import TintypePackages
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else

@@ -1,6 +1,7 @@
 import CoreML
 import Dispatch
 import TintypeMLX
+import TintypePackages
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials

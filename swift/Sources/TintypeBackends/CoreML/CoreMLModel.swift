@@ -1,5 +1,6 @@
 import CoreML
 import TintypeMLX
+import TintypePackages
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials

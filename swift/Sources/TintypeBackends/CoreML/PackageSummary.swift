@@ -1,4 +1,5 @@
 import TintypeMLX
+import TintypePackages
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials

@@ -1,8 +1,9 @@
 import Foundation
 import TestSupport
 import Testing
+import TintypeMLX
 
-@testable import TintypeBackends
+@testable import TintypePackages
 
 @Suite struct PackageSpecificationTests {
   private func specification(_ name: String) throws -> PackageSpecification {
@@ -33,7 +34,7 @@ import Testing
 
   @Test(arguments: ["linear", "half", "integer", "multi_output", "two_functions"])
   func saysWhatTheEngineSays(_ name: String) throws {
-    let model = try MLXBackend().load(Fixture.package(name), units: .all)
+    let model = try EngineModel(path: Fixture.package(name).path, library: EngineLibrary.open())
     #expect(try specification(name).description == model.description)
   }
 

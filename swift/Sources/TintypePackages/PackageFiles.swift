@@ -5,8 +5,10 @@
 #endif
 
 /// The files of an `.mlpackage`.
-struct PackageFiles {
-  let package: URL
+package struct PackageFiles {
+  package let package: URL
+
+  package init(package: URL) { self.package = package }
 
   private struct Manifest: Decodable {
     struct Item: Decodable { let path: String }
@@ -15,24 +17,24 @@ struct PackageFiles {
   }
 
   /// `model.mlmodel`, where the manifest says it is.
-  func specificationURL() throws -> URL {
+  package func specificationURL() throws -> URL {
     let manifest = try JSONDecoder().decode(
       Manifest.self, from: Data(contentsOf: package.appendingPathComponent("Manifest.json")))
     let path = manifest.itemInfoEntries[manifest.rootModelIdentifier]?.path ?? "com.apple.CoreML/model.mlmodel"
     return package.appendingPathComponent("Data").appendingPathComponent(path)
   }
 
-  func specification() throws -> PackageSpecification {
+  package func specification() throws -> PackageSpecification {
     try PackageSpecification(parsing: [UInt8](Data(contentsOf: specificationURL())))
   }
 
   /// Bytes of all weight files.
-  func weightBytes() -> Int {
+  package func weightBytes() -> Int {
     all().filter { $0.path.hasSuffix(".bin") }.reduce(0) { $0 + $1.size }
   }
 
   /// Every file with its path inside the package, size and time of modification, in the order of the paths.
-  func all() -> [(path: String, size: Int, modified: Double)] {
+  package func all() -> [(path: String, size: Int, modified: Double)] {
     let manager = FileManager.default
     let paths = (try? manager.subpathsOfDirectory(atPath: package.path)) ?? []
     return paths.sorted().compactMap { path in

@@ -8,15 +8,15 @@ import TintypeMLX
 
 /// What a package's `model.mlmodel` says of itself: the parts that `MLModel` does not tell, or not for functions that
 /// are not loaded (their names, and the order of inputs and outputs).
-struct PackageSpecification: Equatable {
-  var version = 0
-  var description = ModelDescription(functions: [])
-  var metadata: [String: String] = [:]
+package struct PackageSpecification: Equatable {
+  package var version = 0
+  package var description = ModelDescription(functions: [])
+  package var metadata: [String: String] = [:]
   /// How often each op occurs, by function.
-  var operations: [String: [String: Int]] = [:]
+  package var operations: [String: [String: Int]] = [:]
 
   /// Field numbers of Core ML's `Model.proto` and `MIL.proto`.
-  init(parsing bytes: [UInt8]) throws {
+  package init(parsing bytes: [UInt8]) throws {
     var inputs: [FeatureDescription] = []
     var outputs: [FeatureDescription] = []
     var states: [FeatureDescription] = []
@@ -159,7 +159,7 @@ struct PackageSpecification: Equatable {
 
 extension ElementType {
   /// Core ML's raw values (`MLMultiArrayDataType`, and `ArrayDataType` in packages).
-  init?(coreMLRawValue value: Int) {
+  package init?(coreMLRawValue value: Int) {
     switch value {
     case 0x10010: self = .float16
     case 0x10020: self = .float32
@@ -171,7 +171,7 @@ extension ElementType {
   }
 
   /// nil for types that Core ML's multi-arrays do not have.
-  var coreMLRawValue: Int? {
+  package var coreMLRawValue: Int? {
     switch self {
     case .float16: 0x10010
     case .float32: 0x10020

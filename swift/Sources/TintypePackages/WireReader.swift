@@ -1,21 +1,23 @@
 /// Reads protobuf's wire format from bytes that need not be well-formed.
-struct WireReader {
-  enum Value {
+package struct WireReader {
+  package enum Value {
     case number(UInt64)
     case bytes(ArraySlice<UInt8>)
   }
 
   /// The bytes are no protobuf message.
-  struct Malformed: Error, Equatable {
-    let offset: Int
+  package struct Malformed: Error, Equatable {
+    package let offset: Int
+
+    package init(offset: Int) { self.offset = offset }
   }
 
   private var rest: ArraySlice<UInt8>
 
-  init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
+  package init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
   /// The next field, or nil at the end.
-  mutating func next() throws -> (field: Int, value: Value)? {
+  package mutating func next() throws -> (field: Int, value: Value)? {
     if rest.isEmpty { return nil }
     let key = try varint()
     let field = Int(truncatingIfNeeded: key >> 3)
@@ -34,13 +36,13 @@ struct WireReader {
   }
 
   /// Calls `body` with every field.
-  static func forEach(_ bytes: ArraySlice<UInt8>, _ body: (Int, Value) throws -> Void) throws {
+  package static func forEach(_ bytes: ArraySlice<UInt8>, _ body: (Int, Value) throws -> Void) throws {
     var reader = WireReader(bytes)
     while let (field, value) = try reader.next() { try body(field, value) }
   }
 
   /// Repeated integers, packed or not.
-  static func integers(_ value: Value) throws -> [Int] {
+  package static func integers(_ value: Value) throws -> [Int] {
     switch value {
     case .number(let number): return [Int(truncatingIfNeeded: number)]
     case .bytes(let bytes):
@@ -70,11 +72,11 @@ struct WireReader {
 }
 
 extension WireReader.Value {
-  var bytes: ArraySlice<UInt8>? {
+  package var bytes: ArraySlice<UInt8>? {
     if case .bytes(let bytes) = self { bytes } else { nil }
   }
-  var number: UInt64? {
+  package var number: UInt64? {
     if case .number(let number) = self { number } else { nil }
   }
-  var text: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
+  package var text: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 }

@@ -1,0 +1,173 @@
+import TintypePackages
+
+/// What a model is made of. The portable implementation knows ML Programs.
+public enum MLModelStructure: Sendable {
+  case program(Program)
+  case unsupported
+
+  /// An ML Program.
+  public struct Program: Sendable {
+    public let functions: [String: Function]
+
+    public struct Function: Sendable {
+      public let inputs: [NamedValueType]
+      public let block: Block
+    }
+
+    public struct Block: Sendable {
+      public let inputs: [NamedValueType]
+      public let outputNames: [String]
+      public let operations: [Operation]
+    }
+
+    public struct Operation: Sendable {
+      /// With its opset, as in "ios16.linear"; constants are "const".
+      public let operatorName: String
+      public let inputs: [String: Argument]
+      public let outputs: [NamedValueType]
+      public let blocks: [Block]
+    }
+
+    public struct Argument: Sendable {
+      public let bindings: [Binding]
+    }
+
+    /// What an argument is: another value's name, or a value of its own.
+    public enum Binding: Sendable {
+      case name(String)
+      case value(Value)
+    }
+
+    /// The value is not told, as with Apple's.
+    public struct Value: Sendable {}
+
+    public struct NamedValueType: Sendable {
+      public let name: String
+      public let type: ValueType
+    }
+
+    /// The type is not told, as with Apple's.
+    public struct ValueType: Sendable {}
+  }
+
+  /// Reads the structure of a compiled model.
+  public static func load(contentsOf url: URL) async throws -> MLModelStructure {
+    try read(url)
+  }
+
+  /// Reads the structure of an asset.
+  public static func load(asset: MLModelAsset) async throws -> MLModelStructure {
+    try read(asset.url)
+  }
+
+  static func read(_ url: URL) throws -> MLModelStructure {
+    let package = try CompiledModel.package(in: url)
+    do {
+      let bytes = try Data(contentsOf: PackageFiles(package: package).specificationURL())
+      return try ProgramReader.structure(of: [UInt8](bytes))
+    } catch {
+      throw MLModelError(
+        .io, status: .format, "Unable to load model: \(url.path). Its program cannot be read: \(error)")
+    }
+  }
+}
+
+/// Field numbers of Core ML's `Model.proto` and `MIL.proto`.
+private enum ProgramReader {
+  typealias Program = MLModelStructure.Program
+
+  static func structure(of bytes: [UInt8]) throws -> MLModelStructure {
+    var program: ArraySlice<UInt8>?
+    try WireReader.forEach(bytes[...]) { if $0 == 502 { program = $1.bytes } }
+    guard let program else { return .unsupported }
+    var functions: [String: Program.Function] = [:]
+    try WireReader.forEach(program) { field, value in
+      guard field == 2, let entry = value.bytes else { return }
+      let (name, message) = try mapEntry(entry)
+      functions[name] = try function(message)
+    }
+    return .program(Program(functions: functions))
+  }
+
+  private static func function(_ message: ArraySlice<UInt8>) throws -> Program.Function {
+    var inputs: [Program.NamedValueType] = []
+    var opset = ""
+    var blocks: [String: ArraySlice<UInt8>] = [:]
+    try WireReader.forEach(message) { field, value in
+      guard let bytes = value.bytes else { return }
+      switch field {
+      case 1: inputs.append(try namedType(bytes))
+      case 2: opset = value.text ?? ""
+      case 3:
+        let (name, block) = try mapEntry(bytes)
+        blocks[name] = block
+      default: break
+      }
+    }
+    let prefix = opset.hasPrefix("CoreML") ? Int(opset.dropFirst(6)).map { "ios\($0 + 10)." } ?? "" : ""
+    let body = try block(blocks[opset] ?? blocks.values.first ?? [], prefix: prefix, depth: 0)
+    return Program.Function(inputs: inputs, block: body)
+  }
+
+  private static func block(_ message: ArraySlice<UInt8>, prefix: String, depth: Int) throws -> Program.Block {
+    guard depth < 32 else { throw WireReader.Malformed(offset: message.startIndex) }
+    var inputs: [Program.NamedValueType] = []
+    var outputs: [String] = []
+    var operations: [Program.Operation] = []
+    try WireReader.forEach(message) { field, value in
+      guard let bytes = value.bytes else { return }
+      switch field {
+      case 1: inputs.append(try namedType(bytes))
+      case 2: outputs.append(value.text ?? "")
+      case 3: operations.append(try operation(bytes, prefix: prefix, depth: depth))
+      default: break
+      }
+    }
+    return Program.Block(inputs: inputs, outputNames: outputs, operations: operations)
+  }
+
+  private static func operation(_ message: ArraySlice<UInt8>, prefix: String, depth: Int) throws -> Program.Operation {
+    var name = ""
+    var inputs: [String: Program.Argument] = [:]
+    var outputs: [Program.NamedValueType] = []
+    var blocks: [Program.Block] = []
+    try WireReader.forEach(message) { field, value in
+      guard let bytes = value.bytes else { return }
+      switch field {
+      case 1: name = value.text ?? ""
+      case 2:
+        let (input, argument) = try mapEntry(bytes)
+        var bindings: [Program.Binding] = []
+        try WireReader.forEach(argument) { field, value in
+          guard field == 1, let binding = value.bytes else { return }
+          try WireReader.forEach(binding) { field, value in
+            if field == 1 { bindings.append(.name(value.text ?? "")) }
+            if field == 2 { bindings.append(.value(Program.Value())) }
+          }
+        }
+        inputs[input] = Program.Argument(bindings: bindings)
+      case 3: outputs.append(try namedType(bytes))
+      case 4: blocks.append(try block(bytes, prefix: prefix, depth: depth + 1))
+      default: break
+      }
+    }
+    return Program.Operation(
+      operatorName: name == "const" ? name : prefix + name, inputs: inputs, outputs: outputs, blocks: blocks)
+  }
+
+  private static func namedType(_ message: ArraySlice<UInt8>) throws -> Program.NamedValueType {
+    var name = ""
+    try WireReader.forEach(message) { if $0 == 1 { name = $1.text ?? "" } }
+    return Program.NamedValueType(name: name, type: Program.ValueType())
+  }
+
+  private static func mapEntry(_ entry: ArraySlice<UInt8>) throws -> (key: String, value: ArraySlice<UInt8>) {
+    var key = ""
+    var content: ArraySlice<UInt8> = []
+    try WireReader.forEach(entry) { field, value in
+      if field == 1 { key = value.text ?? "" }
+      if field == 2 { content = value.bytes ?? [] }
+    }
+    return (key, content)
+  }
+}

@@ -1,0 +1,112 @@
+/// The shapes that a package's arrays allow beyond their default ones, by function and feature.
+package struct FlexibleShapes {
+  package enum Limits: Equatable {
+    case enumerated([[Int]])
+    /// Both bounds are allowed; no upper bound: any extent from the lower one on.
+    case ranges([Range])
+  }
+
+  package struct Range: Equatable {
+    package let lower: Int
+    package let upper: Int?
+
+    package func contains(_ extent: Int) -> Bool { extent >= lower && upper.map { extent <= $0 } ?? true }
+  }
+
+  package struct Entry: Equatable {
+    /// The shape where a caller names none.
+    package var defaultShape: [Int] = []
+    package var limits: Limits?
+
+    package func allows(_ shape: [Int]) -> Bool {
+      switch limits {
+      case nil: true
+      case .enumerated(let shapes): shapes.contains(shape)
+      case .ranges(let ranges):
+        ranges.count == shape.count && zip(ranges, shape).allSatisfy { $0.contains($1) }
+      }
+    }
+  }
+
+  /// By function ("" where the package lists its features without functions), then by feature.
+  private var entries: [String: [String: Entry]] = [:]
+
+  /// Field numbers of Core ML's `Model.proto` and `FeatureTypes.proto`.
+  package init(parsing bytes: [UInt8]) throws {
+    var found: [String: [String: Entry]] = [:]
+    try WireReader.forEach(bytes[...]) { field, value in
+      guard field == 2, let message = value.bytes else { return }
+      try WireReader.forEach(message) { field, value in
+        guard let bytes = value.bytes else { return }
+        switch field {
+        case 1, 10: try Self.readFeature(bytes, into: &found["", default: [:]])
+        case 20: try Self.readFunction(bytes, into: &found)
+        default: break
+        }
+      }
+    }
+    entries = found
+  }
+
+  /// nil where the package does not know the feature, or it is no array.
+  package func entry(function: String, feature: String) -> Entry? {
+    (entries[function] ?? entries[""])?[feature]
+  }
+
+  private static func readFunction(_ message: ArraySlice<UInt8>, into found: inout [String: [String: Entry]]) throws {
+    var name = ""
+    var features: [String: Entry] = [:]
+    try WireReader.forEach(message) { field, value in
+      guard let bytes = value.bytes else { return }
+      if field == 1 { name = value.text ?? "" }
+      if field == 2 || field == 3 { try readFeature(bytes, into: &features) }
+    }
+    found[name] = features
+  }
+
+  private static func readFeature(_ message: ArraySlice<UInt8>, into features: inout [String: Entry]) throws {
+    var name = ""
+    var entry: Entry?
+    try WireReader.forEach(message) { field, value in
+      if field == 1 { name = value.text ?? "" }
+      guard field == 3, let type = value.bytes else { return }
+      try WireReader.forEach(type) { field, value in
+        if field == 5, let array = value.bytes { entry = try readArray(array) }
+      }
+    }
+    features[name] = entry
+  }
+
+  private static func readArray(_ array: ArraySlice<UInt8>) throws -> Entry {
+    var entry = Entry()
+    try WireReader.forEach(array) { field, value in
+      switch (field, value) {
+      case (1, _): entry.defaultShape += try WireReader.integers(value)
+      case (21, .bytes(let message)):
+        var shapes: [[Int]] = []
+        try WireReader.forEach(message) { field, value in
+          guard field == 1, let shape = value.bytes else { return }
+          var extents: [Int] = []
+          try WireReader.forEach(shape) { field, value in if field == 1 { extents += try WireReader.integers(value) } }
+          shapes.append(extents)
+        }
+        entry.limits = .enumerated(shapes)
+      case (31, .bytes(let message)):
+        var ranges: [Range] = []
+        try WireReader.forEach(message) { field, value in
+          guard field == 1, let range = value.bytes else { return }
+          var (lower, upper) = (0, 0)
+          try WireReader.forEach(range) { field, value in
+            let number = value.number.map { Int(truncatingIfNeeded: $0) } ?? 0
+            if field == 1 { lower = number }
+            if field == 2 { upper = number }
+          }
+          ranges.append(Range(lower: lower, upper: upper < 0 ? nil : upper))
+        }
+        entry.limits = .ranges(ranges)
+      default: break
+      }
+    }
+    return entry
+  }
+}
