@@ -1,10 +1,11 @@
 """Converts the bundles that the Swift tests read (once; again when the converter or a source changed).
 
 Usage: python make_bundles.py FOLDER
-Writes FOLDER/sd3-medium-tiny-float32, FOLDER/sd3-medium-tiny-float16 and FOLDER/demo.
+Writes FOLDER/NAME-float32 for each tiny reference pipeline, FOLDER/sd3-medium-tiny-float16 and FOLDER/demo.
 """
 
 import hashlib
+import json
 import pathlib
 import sys
 
@@ -13,12 +14,27 @@ from tintype.emit import convert
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = pathlib.Path(tintype.__file__).parent
-SD3 = ROOT / "tests/data/sd3-medium-tiny"
-BUNDLES = {
-    "sd3-medium-tiny-float32": (SD3, "float32"),
-    "sd3-medium-tiny-float16": (SD3, "float16"),
+DATA = ROOT / "tests/data"
+REFERENCES = (
+    "sd3-medium-tiny",
+    "sd3.5-medium-tiny",
+    "sd3.5-large-tiny",
+    "flux-dev-tiny",
+    "flux-schnell-tiny",
+)
+BUNDLES = {f"{name}-float32": (DATA / name, "float32") for name in REFERENCES} | {
+    "sd3-medium-tiny-float16": (DATA / "sd3-medium-tiny", "float16"),
     "demo": (PACKAGE / "_demo_model", "float16"),
 }
+
+
+def golden_size(source: pathlib.Path) -> tuple[int, int] | None:
+    """Width and height of a reference pipeline's picture; None where the model's own size is meant."""
+    golden = source / "golden" / "generate.json"
+    if not golden.is_file():
+        return None
+    run = json.loads(golden.read_text())
+    return run["width"], run["height"]
 
 
 def fingerprint(source: pathlib.Path) -> str:
@@ -39,7 +55,7 @@ def main(folder: pathlib.Path) -> None:
         stamp, key = folder / f"{name}.sha256", fingerprint(source)
         if stamp.exists() and stamp.read_text() == key and (folder / name).exists():
             continue
-        convert(source, folder / name, precision=precision, overwrite=True)
+        convert(source, folder / name, precision=precision, size=golden_size(source), overwrite=True)
         stamp.write_text(key)
         print(f"converted {folder / name}")
 

@@ -4,7 +4,7 @@ struct BundleChecks {
   let file: String
 
   func run() throws {
-    try choice("family", descriptor.family, BundleNames.families)
+    try choice("family", descriptor.family, ModelFamily.all.map(\.name))
     try choice("precision", descriptor.precision, BundleNames.precisions)
     try choice("schedule.kind", descriptor.schedule.kind, BundleNames.schedules)
     let (latent, context) = (descriptor.latent, descriptor.context)
@@ -30,6 +30,7 @@ struct BundleChecks {
         throw bad(key, "\(value)", "a finite number" + (mayBeZero ? "" : " other than 0"))
       }
     }
+    if let dynamic = descriptor.schedule.dynamic { try self.dynamic(dynamic) }
     for (key, path) in ModelBundle.paths(descriptor) where !Self.staysInside(path) {
       throw BundleError.pathEscapes(file: file, key: key, value: path)
     }
@@ -72,6 +73,22 @@ struct BundleChecks {
         throw bad(key, "\(shape)", "a list of positive integers that memory can hold")
       }
       product = next
+    }
+  }
+
+  private func dynamic(_ shift: BundleDescriptor.DynamicShift) throws {
+    for (key, value) in [("base_shift", shift.baseShift), ("max_shift", shift.maxShift)] where !value.isFinite {
+      throw bad("schedule.\(key)", "\(value)", "a finite number")
+    }
+    for (key, value) in [
+      ("base_image_seq_len", shift.baseImageTokens), ("max_image_seq_len", shift.maxImageTokens),
+    ] {
+      try count("schedule.\(key)", value, most: Limit.tokens)
+    }
+    guard shift.baseImageTokens < shift.maxImageTokens else {
+      throw bad(
+        "schedule.base_image_seq_len", "\(shift.baseImageTokens)", "less than max_image_seq_len \(shift.maxImageTokens)"
+      )
     }
   }
 

@@ -40,19 +40,7 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
     public var shape: [Int] { [1, channels, height, width] }
   }
 
-  /// The noise schedule; `shift` is the static shift s of flow matching.
-  public struct Schedule: Codable, Sendable, Equatable {
-    public let kind: String
-    public let shift: Double
-    public let trainTimesteps: Int
-
-    enum CodingKeys: String, CodingKey {
-      case kind, shift
-      case trainTimesteps = "num_train_timesteps"
-    }
-  }
-
-  /// The text sequence that the denoiser attends to: tokens of either half, and its width.
+  /// The text sequence that the denoiser attends to: tokens that CLIP and T5 read, and its width.
   public struct Context: Codable, Sendable, Equatable {
     public let clipTokens: Int
     public let t5Tokens: Int

@@ -9,6 +9,7 @@ public enum BundleNames {
   public static let hiddenStates = "hidden_states"
   public static let pooled = "pooled"
   public static let timestep = "timestep"
+  public static let guidance = "guidance"
   public static let modulation = "modulation"
   public static let latent = "latent"
   public static let context = "context"
@@ -20,10 +21,12 @@ public enum BundleNames {
   public static let tokenizer2 = "tokenizer_2"
   public static let tokenizer3 = "tokenizer_3"
 
-  static let families = ["sd3"]
   static let precisions = ["float16", "float32"]
   static let elementTypes = ["float16", "float32", "int32"]
-  static let schedules = ["flow_match_euler"]
+  static let eulerSchedule = "flow_match_euler"
+  static let linearSchedule = "flow_match_linear"
+  static let dynamicSchedule = "flow_match_dynamic"
+  static let schedules = [eulerSchedule, linearSchedule, dynamicSchedule]
   static let clipTokenizer = "clip_bpe"
   static let t5Tokenizer = "t5_unigram"
 }
@@ -37,9 +40,6 @@ public enum Component: String, Sendable, Codable, CaseIterable, Hashable {
   case denoiser
   case vaeDecoder = "vae_decoder"
   case vaeEncoder = "vae_encoder"
-
-  /// Those without which no picture can be made; T5 and the VAE's encoder are optional.
-  static let required: [Component] = [.textEncoder, .textEncoder2, .modulation, .denoiser, .vaeDecoder]
 
   /// The part of a run that the component belongs to.
   public var stage: Stage {

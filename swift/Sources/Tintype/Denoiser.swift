@@ -2,7 +2,7 @@
 /// for each entry of the schedule and each prompt.
 ///
 /// Shape key: B the packages' batch (1 or 2), rows the prompts of a run ([negative, positive] under guidance, else
-/// [positive]), R×W modulation rows, C, h, w the latent, J the context's width, P the pooled width.
+/// [positive]; a model that embeds the guidance scale has one row), R×W modulation rows, C, h, w the latent, J the context's width, P the pooled width.
 struct Denoiser: Sendable {
   private let bundle: BundleDescriptor
   private let models: ComponentModels
@@ -28,13 +28,20 @@ struct Denoiser: Sendable {
     self.groups = groups
     contexts = try groups.map { group in try stacked(group.map { rows[$0].context }) }
     let pooled = try groups.map { group in try stacked(group.map { rows[$0].pooled }) }
+    let embedsGuidance = try bundle.component(.modulation).input(BundleNames.guidance) != nil
+    let guidance = Float(plan.settings.guidanceScale)
     var modulation: [[Tensor]] = []
     for timestep in schedule.timesteps {
       var row: [Tensor] = []
       for (group, pooled) in zip(groups, pooled) {
-        let timesteps = try Tensor(shape: [group.count], floats: group.map { _ in timestep })
-        let outputs = try await models.run(
-          .modulation, [BundleNames.timestep: timesteps, BundleNames.pooled: pooled], plan: plan, recorder: recorder)
+        var inputs = [
+          BundleNames.timestep: try Tensor(shape: [group.count], floats: group.map { _ in timestep }),
+          BundleNames.pooled: pooled,
+        ]
+        if embedsGuidance {
+          inputs[BundleNames.guidance] = try Tensor(shape: [group.count], floats: group.map { _ in guidance })
+        }
+        let outputs = try await models.run(.modulation, inputs, plan: plan, recorder: recorder)
         guard let rows = outputs[BundleNames.modulation] else {
           throw PipelineError.featureMismatch(
             component: .modulation, kind: "outputs", listed: [BundleNames.modulation], found: outputs.keys.sorted())

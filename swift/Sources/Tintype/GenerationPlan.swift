@@ -5,8 +5,12 @@ struct GenerationPlan: Sendable {
   let backend: PerStage<BackendChoice>
   let units: PerStage<ComputeUnits>
 
-  /// Whether the negative prompt is run: at guidance 1 or less it has no influence.
-  var isGuided: Bool { settings.guidanceScale > 1 }
+  let family: ModelFamily
+  /// What the caller should know before anything runs.
+  let warnings: [String]
+
+  /// Whether the negative prompt is run: at guidance 1 or less, or where guidance is an input, it has no influence.
+  var isGuided: Bool { family.hasNegativePass && settings.guidanceScale > 1 }
 
   /// Throws `RequestError`, naming the value and what would do.
   init(_ request: GenerationRequest, bundle: BundleDescriptor, configuration: PipelineConfiguration) throws {
@@ -20,6 +24,11 @@ struct GenerationPlan: Sendable {
       throw RequestError.guidanceScale(guidance)
     }
     try Self.check(size: request.size, bundle: bundle)
+    family = bundle.modelFamily
+    guard request.useT5 || !family.needsT5 else { throw RequestError.t5Needed(model: bundle.name, family: family.name) }
+    warnings =
+      family.hasNegativePass || request.negativePrompt.isEmpty
+      ? [] : ["the negative prompt has no influence: models of the family \(family.name) have none"]
     let seed: Int?
     if let given = request.initialLatents {
       seed = nil

@@ -6,6 +6,8 @@ public enum RequestError: Error, Equatable, Sendable {
   /// A side that 16 (the VAE's 8 times the patch's 2) does not divide.
   case sizeMultiple(side: String, value: Int)
   case sizeMismatch(requested: ImageSize, model: String, own: ImageSize)
+  /// T5 was left out where it alone reads the whole prompt.
+  case t5Needed(model: String, family: String)
   case latentsShape(expected: [Int], actual: [Int])
   case latentsType(ElementType)
   case latentsNotFinite(count: Int)
@@ -27,6 +29,8 @@ extension RequestError: CustomStringConvertible {
     case .sizeMismatch(let requested, let model, let own):
       "size is \(requested), but the model \(model) was converted for \(own): "
         + "leave size out, or convert the model again with --size \(requested)"
+    case .t5Needed(let model, let family):
+      "T5 is left out, but \(model) is of the family \(family), which has no other reader of the whole prompt: keep it"
     case .latentsShape(let expected, let actual):
       "latents have shape \(actual), expected a float array of shape \(expected)"
     case .latentsType(let type):

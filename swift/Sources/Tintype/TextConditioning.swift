@@ -1,9 +1,10 @@
 import Foundation
 import TintypeTokenizers
 
-/// One prompt for the denoiser. Shape key: L CLIP tokens, T T5 tokens, J the context's width, P the pooled width.
+/// One prompt for the denoiser. Shape key: L CLIP tokens, T T5 tokens, N the context's tokens (L + T, or T where CLIP's
+/// are no part of it), J its width, P the pooled width.
 public struct TextConditioning: Sendable {
-  /// float32 [1, L + T, J]
+  /// float32 [1, N, J]
   public let context: Tensor
   /// float32 [1, P]
   public let pooled: Tensor
@@ -13,6 +14,8 @@ public struct TextConditioning: Sendable {
 ///
 /// prompt ─► CLIP-L, CLIP-G (hidden states joined on channels, padded to J) ─┐
 ///        └► T5 (or zeros) ──────────────────────────────────────────────────┴► context; pooled = both CLIPs' joined
+///
+/// FLUX: CLIP-L gives the pooled state alone, T5 the context.
 struct TextEncoders: Sendable {
   private let bundle: ModelBundle
   private let models: ComponentModels
@@ -26,12 +29,12 @@ struct TextEncoders: Sendable {
   func encode(_ prompt: String, plan: GenerationPlan, recorder: RunRecorder) async throws -> TextConditioning {
     var hidden: [Tensor] = []
     var pooled: [Tensor] = []
-    for (component, tokenizer) in [
-      (Component.textEncoder, BundleNames.tokenizer), (.textEncoder2, BundleNames.tokenizer2),
-    ] {
-      let outputs = try await run(component, tokenizer, prompt, plan: plan, recorder: recorder)
-      hidden.append(try outputs.float32(BundleNames.hiddenStates, component, bundle.descriptor))
-      pooled.append(try outputs.float32(BundleNames.pooled, component, bundle.descriptor))
+    for clip in plan.family.clips {
+      let outputs = try await run(clip.component, clip.tokenizer, prompt, plan: plan, recorder: recorder)
+      if plan.family.contextHasClip {
+        hidden.append(try outputs.float32(BundleNames.hiddenStates, clip.component, bundle.descriptor))
+      }
+      pooled.append(try outputs.float32(BundleNames.pooled, clip.component, bundle.descriptor))
     }
     var t5: Tensor?
     if plan.settings.useT5 {
@@ -39,7 +42,9 @@ struct TextEncoders: Sendable {
       t5 = try outputs.float32(BundleNames.hiddenStates, .textEncoder3, bundle.descriptor)
     }
     return TextConditioning(
-      context: try Self.context(clip: hidden, t5: t5, bundle.descriptor.context),
+      context: try plan.family.contextHasClip
+        ? Self.context(clip: hidden, t5: t5, bundle.descriptor.context)
+        : Self.context(t5: t5, bundle.descriptor.context),
       pooled: try Self.joined(pooled, width: bundle.descriptor.pooled.dim))
   }
 
@@ -103,6 +108,15 @@ struct TextEncoders: Sendable {
     }
     values += t5?.floats() ?? Array(repeating: 0, count: bundle.t5Tokens * width)
     return try Tensor(shape: [1, length + bundle.t5Tokens, width], floats: values)
+  }
+
+  /// T5's states alone: [1, T, J].
+  static func context(t5: Tensor?, _ bundle: BundleDescriptor.Context) throws -> Tensor {
+    let expected = [1, bundle.t5Tokens, bundle.dim]
+    guard let t5, t5.shape == expected else {
+      throw PipelineError.shapeMismatch(what: "T5's hidden state", expected: expected, actual: t5?.shape ?? [])
+    }
+    return t5
   }
 
   private static func joined(_ pooled: [Tensor], width: Int) throws -> Tensor {

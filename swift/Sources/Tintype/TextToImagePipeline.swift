@@ -21,7 +21,7 @@ public struct TextToImagePipeline: Sendable {
   }
 
   public init(bundle: ModelBundle, configuration: PipelineConfiguration = PipelineConfiguration()) throws {
-    for component in Component.required { _ = try bundle.descriptor.component(component) }
+    for component in bundle.descriptor.modelFamily.required { _ = try bundle.descriptor.component(component) }
     self.bundle = bundle
     self.configuration = configuration
     models = ComponentModels(bundle: bundle, makeBackend: configuration.makeBackend)
@@ -71,9 +71,8 @@ public struct TextToImagePipeline: Sendable {
   ) async throws -> GenerationResult {
     let recorder = RunRecorder()
     let descriptor = bundle.descriptor
-    let schedule = FlowMatchSchedule(
-      steps: plan.settings.steps, shift: .fixed(descriptor.schedule.shift),
-      trainTimesteps: descriptor.schedule.trainTimesteps)
+    let schedule = descriptor.noiseSchedule(steps: plan.settings.steps)
+    plan.warnings.forEach(recorder.warn)
     let (rows, _) = try await recorder.time(\.textEncoder) {
       let positive = try await text.encode(plan.settings.prompt, plan: plan, recorder: recorder)
       guard plan.isGuided else { return [positive] }

@@ -103,9 +103,11 @@ import Testing
     #expect(try plan(GenerationRequest("x", seed: 4, initialLatents: half)).settings.seed == nil)
   }
 
-  @Test(arguments: Component.required) func missingComponentsAreFoundBeforeAnythingRuns(_ missing: Component) throws {
+  @Test(arguments: ModelFamily.stableDiffusion3.required) func missingComponentsAreFoundBeforeAnythingRuns(
+    _ missing: Component
+  ) throws {
     let bundle = try FakeBundle(omitting: missing.rawValue).bundle
-    let known = Component.required.filter { $0 != missing }.map(\.rawValue)
+    let known = ModelFamily.stableDiffusion3.required.filter { $0 != missing }.map(\.rawValue)
     #expect(throws: BundleError.missingComponent(name: missing.rawValue, bundle: "fake", known: known)) {
       try TextToImagePipeline(bundle: bundle)
     }

@@ -64,7 +64,7 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
         "latent.scale is 0.0, expected a finite number other than 0: convert the model again"
       ),
       (["precision"], "\"int4\"", "precision is 'int4', expected one of float16, float32: convert the model again"),
-      (["family"], "\"sd9\"", "family is 'sd9', expected one of sd3: convert the model again"),
+      (["family"], "\"sd9\"", "family is 'sd9', expected one of sd3, flux: convert the model again"),
       (
         ["components", "denoiser", "path"], "\"../x\"",
         "components.denoiser.path is '../x', expected a relative path inside the bundle, without '..': "

@@ -81,7 +81,7 @@ import Testing
     }
   }
 
-  @Test(arguments: Component.required) func notANumberEndsTheRun(_ bad: Component) async throws {
+  @Test(arguments: ModelFamily.stableDiffusion3.required) func notANumberEndsTheRun(_ bad: Component) async throws {
     let fake = try FakeBundle()
     let row = try fake.bundle.descriptor.component(bad)
     let backend = fake.backend { component, _ in
