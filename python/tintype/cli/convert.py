@@ -43,6 +43,13 @@ __all__ = ["convert"]
     show_default=True,
     help="2 makes a denoiser that takes both rows of guidance in one call.",
 )
+@click.option("--variant", metavar="NAME", help="Which files of a Hugging Face folder, such as fp16.")
+@click.option(
+    "--tokenizers",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="For single files: a Hugging Face folder of the same model, with its tokenizers.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def convert(
@@ -54,10 +61,16 @@ def convert(
     components: str | None,
     max_sequence_length: int | None,
     batch: int,
+    variant: str | None,
+    tokenizers: Path | None,
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Convert the checkpoint folder SOURCE (Hugging Face layout) to a bundle that Core ML and MLX run."""
+    """Convert the checkpoint SOURCE to a bundle that Core ML and MLX run.
+
+    SOURCE is a Hugging Face folder, or a publisher's single file (sd3*.safetensors, flux1-*.safetensors with
+    ae.safetensors beside it; --tokenizers is needed then).
+    """
     from ..emit import convert as convert_checkpoint
 
     chosen = None
@@ -74,6 +87,8 @@ def convert(
             batch=batch,
             target=target,
             overwrite=overwrite,
+            variant=variant,
+            tokenizers=tokenizers,
             progress=progress,
         )
     if not quiet:

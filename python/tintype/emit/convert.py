@@ -9,7 +9,7 @@ from .. import names
 from ..bundle import Bundle, Component, TensorSpec, Tokenizer
 from ..errors import UsageError
 from ..layers import IOSpec, MILProgram, Precision, Target
-from ..weights import DiffusersFolder
+from ..weights import Source, open_source
 from .package import Package, write_package
 from .plan import PIPELINES, Plan
 from .source_hashes import SourceHashes
@@ -35,9 +35,15 @@ def convert(
     batch: int = 1,
     target: Target = "gpu",
     overwrite: bool = False,
+    variant: str | None = None,
+    tokenizers: "str | Path | None" = None,
     progress: Progress | None = None,
 ) -> Bundle:
-    """Convert the Hugging Face folder `source` into the bundle `output`, and return its description.
+    """Convert the checkpoint `source` into the bundle `output`, and return its description.
+
+    `source` is a Hugging Face folder, or a publisher's single safetensors file, which has no tokenizers: then
+    `tokenizers` names a Hugging Face folder of the same model that has them. `variant` ("fp16") chooses among
+    the files of a Hugging Face folder.
 
     `size` is (width, height) in pixels, by default the model's own; `components` are names of
     `names.SELECTABLE_COMPONENTS`, by default all that the source has; `max_sequence_length` is T5's number of
@@ -50,7 +56,7 @@ def convert(
     ConversionError (the output, or values that do not fit).
     """
     _check_choices(precision, batch, target)
-    folder = DiffusersFolder(source, PIPELINES)
+    folder = open_source(source, PIPELINES, variant=variant, tokenizers=tokenizers)
     plan = Plan.make(
         folder,
         precision=precision,
@@ -66,9 +72,9 @@ def convert(
         for name, program in plan.programs():
             hashes.start(folder.files)
             rows[name] = _component(program, name, stage, progress)
-        tokenizers = _tokenizers(plan, stage)
+        copied = _tokenizers(plan, stage)
         hashes.start(folder.files)
-        bundle = _bundle(plan, rows, tokenizers, hashes.result())
+        bundle = _bundle(plan, rows, copied, hashes.result())
         (stage / names.BUNDLE_FILE).write_text(bundle.to_text(), encoding="utf-8")
     return Bundle.read(output)
 
@@ -142,17 +148,17 @@ def _bundle(
         components=components,
         tokenizers=tokenizers,
         config=plan.config(),
-        source={"layout": "diffusers", "files": files},
+        source={"layout": plan.source.layout, "files": files},
         tools=_tools(),
     )
 
 
-def _name(source: DiffusersFolder) -> str:
+def _name(source: Source) -> str:
     """The source folder's name, or the one in model_index.json's `tintype` object."""
     wishes: Any = source.index.get("tintype")
     if isinstance(wishes, dict) and isinstance(wishes.get("name"), str):
         return str(wishes["name"])
-    return source.path.resolve().name.strip("._") or "model"
+    return source.name.strip("._") or "model"
 
 
 def _tools() -> dict[str, str]:

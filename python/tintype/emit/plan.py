@@ -17,7 +17,7 @@ from ..models import clip, t5, vae
 from ..models.clip import CLIPConfig
 from ..models.t5 import T5Config
 from ..models.vae import VAEConfig
-from ..weights import HUGGING_FACE, Checkpoint, DiffusersFolder
+from ..weights import HUGGING_FACE, Checkpoint, Source
 from .families import FAMILIES, SCHEDULER_FILE, Family, TransformerConfig
 from .tokenizers import clip_tokens, t5_tokens
 
@@ -32,6 +32,9 @@ MAX_T5_TOKENS = 512
 #: The latent's side where the config names none: images of 1024 × 1024, which the models were trained with.
 DEFAULT_LATENT_SIDE = 128
 
+#: What the published CLIP encoders read.
+CLIP_TOKENS = 77
+
 #: A half of the autoencoder → prefixes of the checkpoint keys of the other half.
 OTHER_HALF = {
     names.VAE_DECODER: ("encoder.", "quant_conv."),
@@ -44,7 +47,7 @@ class Plan:
     """Everything that is decided before the first op is built."""
 
     family: Family
-    source: DiffusersFolder
+    source: Source
     components: tuple[str, ...]
     precision: Precision
     target: Target
@@ -61,7 +64,7 @@ class Plan:
     @classmethod
     def make(
         cls,
-        source: DiffusersFolder,
+        source: Source,
         *,
         precision: Precision,
         target: Target,
@@ -77,13 +80,15 @@ class Plan:
         transformer_json = source.config(TRANSFORMER)
         transformer = family.config(transformer_json, TRANSFORMER)
         autoencoder = VAEConfig.from_json(source.config(VAE), VAE)
-        clips = {n: CLIPConfig.from_json(source.config(p.folder), p.folder) for n, p in family.clips.items()}
+        clips = {
+            n: CLIPConfig.from_json(source.config(p.folder), p.folder)
+            for n, p in family.clips.items()
+            if n in chosen or source.has(p.folder)
+        }
         with_t5, folder = names.TEXT_ENCODER_3 in chosen, family.t5.folder
         t5_config = T5Config.from_json(source.config(folder), folder) if with_t5 else None
         _check_widths(family, transformer, autoencoder, clips, t5_config)
-        tokens = min(
-            clip_tokens(source, family.clips[n].tokenizer_folder, c.max_positions) for n, c in clips.items()
-        )
+        tokens = _clip_tokens(family, source, clips, chosen)
         plan = cls(
             family=family,
             source=source,
@@ -211,7 +216,7 @@ def _check_batch(family: Family, batch: int) -> None:
         )
 
 
-def _components(family: Family, source: DiffusersFolder, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def _components(family: Family, source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:
     """The selected components in order; all that the source has, if the caller names none."""
     t5_name, has_t5 = names.TEXT_ENCODER_3, family.t5_required or source.has(family.t5.folder)
     if wanted is None:
@@ -237,12 +242,14 @@ def _check_widths(
     t5_config: T5Config | None,
 ) -> None:
     """CheckpointError unless what one component gives is what the next one takes."""
-    pooled, hidden = family.pooled_width(clips), family.clip_width(clips)
+    hidden = family.clip_width(clips)
     rows = [
-        ("pooled_projection_dim", transformer.pooled_width, "the text encoders' projections", pooled),
         ("in_channels", transformer.in_channels, "the VAE's latent_channels", autoencoder.latent_channels),
         ("out_channels", transformer.out_channels, "the VAE's latent_channels", autoencoder.latent_channels),
     ]
+    if len(clips) == len(family.clips):
+        pooled = family.pooled_width(clips)
+        rows.insert(0, ("pooled_projection_dim", transformer.pooled_width, "the text encoders", pooled))
     if t5_config is not None:
         rows.append(("joint_attention_dim", transformer.context_width, "T5's d_model", t5_config.width))
     for key, got, what, expected in rows:
@@ -279,16 +286,30 @@ def _size(
     return Size(*size)
 
 
+def _clip_tokens(
+    family: Family, source: Source, clips: Mapping[str, CLIPConfig], chosen: Sequence[str]
+) -> int:
+    """L: what all of the tokenizers pad to; the published models' length where none is there."""
+    found = [
+        clip_tokens(source, family.clips[n].tokenizer_folder, c.max_positions)
+        for n, c in clips.items()
+        if n in chosen or source.has(family.clips[n].tokenizer_folder)
+    ]
+    return min(found, default=CLIP_TOKENS)
+
+
 def _t5_tokens(
     family: Family,
     transformer: TransformerConfig,
-    source: DiffusersFolder,
+    source: Source,
     wanted: int | None,
     with_t5: bool,
 ) -> int | None:
     """T: the caller's, or the tokenizer's up to what the family reads; None for CLIP's length without T5."""
     if not with_t5 and not family.t5_required:
         return None
+    if wanted is None and not with_t5 and not source.has(family.t5.tokenizer_folder):
+        return family.t5_tokens(transformer)
     if wanted is None:
         return t5_tokens(source, family.t5.tokenizer_folder, family.t5_tokens(transformer))
     if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MAX_T5_TOKENS:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..bundle import Tokenizer
 from ..errors import CheckpointError
-from ..weights import DiffusersFolder
+from ..weights import Source
 from .families import TextPart
 
 __all__ = ["clip_tokens", "copy_clip_tokenizer", "copy_t5_tokenizer", "t5_tokens"]
@@ -16,17 +16,17 @@ __all__ = ["clip_tokens", "copy_clip_tokenizer", "copy_t5_tokenizer", "t5_tokens
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-def clip_tokens(source: DiffusersFolder, folder: str, max_positions: int) -> int:
+def clip_tokens(source: Source, folder: str, max_positions: int) -> int:
     """L: the length that the CLIP tokenizer in `folder` pads to, at most the encoder's positions."""
     return _max_length(_settings(source, folder), max_positions)
 
 
-def t5_tokens(source: DiffusersFolder, folder: str, limit: int) -> int:
+def t5_tokens(source: Source, folder: str, limit: int) -> int:
     """T: the length of the T5 tokenizer in `folder`, at most `limit`."""
     return _max_length(_settings(source, folder), limit)
 
 
-def copy_clip_tokenizer(source: DiffusersFolder, part: TextPart, out: Path, max_length: int) -> Tokenizer:
+def copy_clip_tokenizer(source: Source, part: TextPart, out: Path, max_length: int) -> Tokenizer:
     """Write vocab.json and merges.txt into `out`, from the like files or out of a tokenizer.json."""
     name = part.tokenizer_folder
     folder, target = source.folder(name), out / part.tokenizer
@@ -52,7 +52,7 @@ def copy_clip_tokenizer(source: DiffusersFolder, part: TextPart, out: Path, max_
     )
 
 
-def copy_t5_tokenizer(source: DiffusersFolder, part: TextPart, out: Path, max_length: int) -> Tokenizer:
+def copy_t5_tokenizer(source: Source, part: TextPart, out: Path, max_length: int) -> Tokenizer:
     """Write tokenizer.json into `out`."""
     name = part.tokenizer_folder
     folder, target = source.folder(name), out / part.tokenizer
@@ -66,7 +66,7 @@ def copy_t5_tokenizer(source: DiffusersFolder, part: TextPart, out: Path, max_le
     return Tokenizer("t5_unigram", part.tokenizer, max_length, eos_token_id=eos, pad_token_id=pad)
 
 
-def _settings(source: DiffusersFolder, name: str) -> dict[str, Any]:
+def _settings(source: Source, name: str) -> dict[str, Any]:
     folder, settings = source.folder(name), {}
     for file in ("special_tokens_map.json", "tokenizer_config.json"):
         if (folder / file).is_file():
@@ -74,7 +74,7 @@ def _settings(source: DiffusersFolder, name: str) -> dict[str, Any]:
     return settings
 
 
-def _tokenizer_json(source: DiffusersFolder, name: str, kind: str, expected: str) -> dict[str, Any]:
+def _tokenizer_json(source: Source, name: str, kind: str, expected: str) -> dict[str, Any]:
     folder = source.folder(name)
     if not (folder / "tokenizer.json").is_file():
         found = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
@@ -99,7 +99,7 @@ def _token(settings: Mapping[str, Any], key: str, default: str) -> str:
     return str(value.get("content", default)) if isinstance(value, dict) else str(value)
 
 
-def _id(source: DiffusersFolder, name: str, vocab: Mapping[str, int], token: str) -> int:
+def _id(source: Source, name: str, vocab: Mapping[str, int], token: str) -> int:
     if token not in vocab:
         raise CheckpointError(
             f"{source.path / name}: the vocabulary has no token {token!r}: download the tokenizer again"

@@ -1,19 +1,25 @@
-"""Checkpoints, read lazily: safetensors by memory map, the Hugging Face folder layout, rename tables.
+"""Checkpoints, read lazily: safetensors by memory map, Hugging Face folders, publishers' files, renames.
 
-Nothing here knows a model's structure, and nothing imports coremltools.
+Nothing here builds a model, and nothing imports coremltools. Single files have no config.json; the one that
+their tensors imply is made in `original_configs`.
 """
 
 from .checkpoint import Checkpoint, Rename
 from .diffusers_folder import DiffusersFolder
+from .original import OriginalFiles
 from .renames import HUGGING_FACE
 from .safetensors import SafetensorsFile, StoredWeight, write_safetensors
+from .source import Source, open_source
 
 __all__ = [
     "HUGGING_FACE",
     "Checkpoint",
     "DiffusersFolder",
+    "OriginalFiles",
     "Rename",
     "SafetensorsFile",
+    "Source",
     "StoredWeight",
+    "open_source",
     "write_safetensors",
 ]

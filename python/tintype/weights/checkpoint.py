@@ -13,7 +13,6 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..weight import ComputedWeight, Weight
-from .safetensors import StoredWeight
 
 __all__ = ["Checkpoint", "Rename"]
 
@@ -39,11 +38,9 @@ class Rename:
 class Checkpoint:
     """The tensors of `component`; implements `tintype.layers.WeightProvider`."""
 
-    def __init__(
-        self, component: str, tensors: Mapping[str, StoredWeight], renames: Sequence[Rename] = ()
-    ) -> None:
+    def __init__(self, component: str, tensors: Mapping[str, Weight], renames: Sequence[Rename] = ()) -> None:
         self.component = component
-        self.tensors: dict[str, StoredWeight] = {}
+        self.tensors: dict[str, Weight] = {}
         self._original: dict[str, str] = {}
         for name, tensor in tensors.items():
             key: str | None = name

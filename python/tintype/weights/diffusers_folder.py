@@ -6,9 +6,13 @@ transformer/     config.json  diffusion_pytorch_model.safetensors, or shards:
                  diffusion_pytorch_model.safetensors.index.json
                  diffusion_pytorch_model-00001-of-00002.safetensors …
 tokenizer/       vocab.json  merges.txt  tokenizer_config.json
+
+A variant stands before the suffix: model.fp16.safetensors, model.fp16-00001-of-00002.safetensors, with the
+index model.safetensors.index.fp16.json (older: model.fp16.safetensors.index.json).
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,17 +26,38 @@ __all__ = ["DiffusersFolder"]
 MODEL_INDEX = "model_index.json"
 STEMS = ("diffusion_pytorch_model", "model")
 
+#: A file of a variant, or its index; the group is the variant.
+VARIANT = re.compile(rf"(?:{'|'.join(STEMS)})\.(?:safetensors\.index\.)?((?!safetensors|index)\w+)(?:[-.].*)")
+
 
 class DiffusersFolder:
     """A checkpoint folder; `files` collects what was read, by its path in the folder."""
 
-    def __init__(self, path: "str | Path", pipelines: Sequence[str]) -> None:
-        """Open the folder, which must hold one of the `pipelines` (class names)."""
+    def __init__(
+        self,
+        path: "str | Path",
+        pipelines: Sequence[str],
+        variant: str | None = None,
+        *,
+        partial: bool = False,
+    ) -> None:
+        """Open the folder, which must hold one of the `pipelines` (class names).
+
+        `variant` names the files to read ("fp16"); None reads those without one, or the only one there is. A
+        `partial` folder may lack model_index.json and weights: it has what lies in it.
+        """
         self.path = Path(path)
+        self.name = self.path.resolve().name
         self.files: dict[str, Path] = {}
+        self.layout = "diffusers"
+        self.index: dict[str, Any] = {}
+        self._variant, self._partial = variant, partial
+        self.pipeline = ""
         if not self.path.is_dir():
             what = "is a file" if self.path.exists() else "does not exist"
             raise CheckpointError(f"{self.path} {what}: name a folder with a {MODEL_INDEX} in it")
+        if partial:
+            return
         if not (self.path / MODEL_INDEX).is_file():
             raise CheckpointError(
                 f"{self.path} has no {MODEL_INDEX}: name the folder of a Hugging Face (diffusers) pipeline"
@@ -48,8 +73,15 @@ class DiffusersFolder:
 
     def has(self, component: str) -> bool:
         """Whether the pipeline has this component, by its index."""
+        if self._partial:
+            tokenizer = component.startswith("tokenizer")
+            return any((self.path / component).glob("*" if tokenizer else "*.safetensors"))
         entry = self.index.get(component)
         return isinstance(entry, list) and len(entry) == 2 and entry[1] is not None
+
+    def holds(self, relative: str) -> bool:
+        """Whether the file is there."""
+        return (self.path / relative).is_file()
 
     def folder(self, component: str) -> Path:
         """The component's folder. CheckpointError when it is not there."""
@@ -86,19 +118,32 @@ class DiffusersFolder:
     def weights(self, component: str, renames: Sequence[Rename] = ()) -> Checkpoint:
         """The component's tensors, from one file or from the shards of an index."""
         folder = self.folder(component)
-        for stem in STEMS:
-            if (folder / f"{stem}.safetensors.index.json").is_file():
-                return Checkpoint(component, self._shards(component, stem), renames)
-            if (folder / f"{stem}.safetensors").is_file():
-                return Checkpoint(component, self._open(f"{component}/{stem}.safetensors").tensors, renames)
+        for suffix in self._suffixes(folder):
+            for stem in STEMS:
+                indexes = f"{stem}.safetensors.index{suffix}.json", f"{stem}{suffix}.safetensors.index.json"
+                for index in indexes:
+                    if (folder / index).is_file():
+                        return Checkpoint(component, self._shards(component, index), renames)
+                file = f"{stem}{suffix}.safetensors"
+                if (folder / file).is_file():
+                    return Checkpoint(component, self._open(f"{component}/{file}").tensors, renames)
         found = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
+        suffix = f".{self._variant}" if self._variant else ""
         raise CheckpointError(
-            f"{folder} has no {' or '.join(f'{s}.safetensors' for s in STEMS)}, only {found}: "
+            f"{folder} has no {' or '.join(f'{s}{suffix}.safetensors' for s in STEMS)}, only {found}: "
             "download the safetensors files of the checkpoint"
         )
 
-    def _shards(self, component: str, stem: str) -> Mapping[str, StoredWeight]:
-        relative = f"{component}/{stem}.safetensors.index.json"
+    def _suffixes(self, folder: Path) -> Sequence[str]:
+        """What may stand before the suffix: the variant, or nothing, or else the only variant there is."""
+        if self._variant is not None:
+            return (f".{self._variant}",)
+        names = (p.name for p in folder.glob("*.safetensors*"))
+        variants = {m[1] for m in map(VARIANT.match, names) if m}
+        return ("", f".{variants.pop()}") if len(variants) == 1 else ("",)
+
+    def _shards(self, component: str, index: str) -> Mapping[str, StoredWeight]:
+        relative = f"{component}/{index}"
         table = self.json(relative).get("weight_map")
         if not isinstance(table, dict) or not all(_is_file_name(v) for v in table.values()):
             raise CheckpointError(f"{self.path / relative} has no usable weight_map: download it again")

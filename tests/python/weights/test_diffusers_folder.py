@@ -50,6 +50,30 @@ def test_shards_of_an_index(folder: Path) -> None:
     assert f"transformer/{table['b']}" in source.files
 
 
+def test_variants(folder: Path) -> None:
+    transformer = folder / "transformer"
+    stem = "diffusion_pytorch_model"
+    write_safetensors(transformer / f"{stem}.fp16.safetensors", {"a": np.ones(2, np.float16)})
+    assert DiffusersFolder(folder, PIPELINES).weights("transformer").tensors["a"].shape == (2,)
+    write_safetensors(transformer / f"{stem}.safetensors", {"a": np.ones(3, np.float32)})
+    assert DiffusersFolder(folder, PIPELINES).weights("transformer").tensors["a"].shape == (3,)
+    assert DiffusersFolder(folder, PIPELINES, "fp16").weights("transformer").tensors["a"].shape == (2,)
+    with pytest.raises(
+        CheckpointError, match=r"has no diffusion_pytorch_model\.bf16\.safetensors or model\.bf16"
+    ):
+        DiffusersFolder(folder, PIPELINES, "bf16").weights("transformer")
+
+
+@pytest.mark.parametrize("index", [f"{INDEX[:-5]}.fp16.json", INDEX.replace(".safe", ".fp16.safe")])
+def test_shards_of_a_variant(folder: Path, index: str) -> None:
+    shard = "diffusion_pytorch_model.fp16-00001-of-00001.safetensors"
+    write_safetensors(folder / "transformer" / shard, {"a": np.ones(2, np.float16)})
+    (folder / "transformer" / index).write_text(json.dumps({"weight_map": {"a": shard}}))
+    for variant in ("fp16", None):
+        source = DiffusersFolder(folder, PIPELINES, variant)
+        assert source.weights("transformer").tensors["a"].shape == (2,)
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
