@@ -1,6 +1,7 @@
 """Conversion of an SD3-medium-size MMDiT (2.03 B parameters) against `cp` of the same bytes, in the same run.
 
-    python benchmarks/convert.py [--blocks 24] [--dtype float16|bfloat16|float32] [--folder DIR] [--json]
+    python benchmarks/convert.py [--blocks 24] [--dtype float16|bfloat16|float32] [--quantize RECIPE]
+                                 [--folder DIR] [--json]
 
 Makes a checkpoint with random weights in DIR (4 GB for float16; removed afterwards), copies its weights with
 `cp` and converts it in a process of its own. Prints both times, their ratio, and the converter's peak of
@@ -24,7 +25,10 @@ import numpy as np
 HEADS, HEAD_WIDTH, CONTEXT, POOLED, CHANNELS, TABLE = 24, 64, 4096, 2048, 16, 192
 WIDTH = HEADS * HEAD_WIDTH
 DTYPES = {"float16": ("F16", 2), "bfloat16": ("BF16", 2), "float32": ("F32", 4)}
-CONVERT = "import sys, tintype; tintype.convert(sys.argv[1], sys.argv[2], components=['denoiser'])"
+CONVERT = (
+    "import sys, tintype; "
+    "tintype.convert(sys.argv[1], sys.argv[2], components=['denoiser'], quantize=sys.argv[3] or None)"
+)
 
 
 def shapes(blocks: int) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -128,10 +132,10 @@ def anonymous_bytes(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
 
 
-def timed_conversion(source: Path, output: Path) -> tuple[float, int]:
+def timed_conversion(source: Path, output: Path, quantize: str) -> tuple[float, int]:
     """Seconds of a conversion in a fresh process, and its peak of anonymous memory in bytes."""
     begin = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", CONVERT, str(source), str(output)])
+    process = subprocess.Popen([sys.executable, "-c", CONVERT, str(source), str(output), quantize])
     peak = 0
     done = threading.Event()
 
@@ -159,6 +163,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, help="where the checkpoint and the bundle go (default: a temporary one)"
     )
+    parser.add_argument("--quantize", default="", help="as for `tintype convert`")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="tintype-convert-", dir=options.folder))
@@ -170,11 +175,12 @@ def main() -> None:
         subprocess.run(["sync", str(folder / "copy")], check=True)
         copying = time.perf_counter() - begin
         (folder / "copy").unlink()
-        seconds, peak = timed_conversion(source, folder / "bundle")
+        seconds, peak = timed_conversion(source, folder / "bundle", options.quantize)
         result = {
             "parameters": sum(int(np.prod(shape)) for _, shape in shapes(options.blocks)),
             "bytes": weights.stat().st_size,
             "dtype": options.dtype,
+            "quantize": options.quantize or "no",
             "cp_and_sync_seconds": round(copying, 2),
             "convert_seconds": round(seconds, 2),
             "ratio": round(seconds / copying, 2),

@@ -56,6 +56,7 @@ class Component:
     parameters: int = 0
     weight_bytes: int = 0
     sha256: str = ""
+    compression: Json = field(default_factory=dict)
 
     def input(self, name: str) -> TensorSpec:
         """The input called `name`; KeyError when there is none."""
@@ -319,7 +320,7 @@ def _spec_json(spec: TensorSpec) -> dict[str, Any]:
 
 
 def _component_json(component: Component) -> dict[str, Any]:
-    return {
+    row: dict[str, Any] = {
         "path": component.path,
         "inputs": [_spec_json(s) for s in component.inputs],
         "outputs": [_spec_json(s) for s in component.outputs],
@@ -327,6 +328,8 @@ def _component_json(component: Component) -> dict[str, Any]:
         "weight_bytes": component.weight_bytes,
         "sha256": component.sha256,
     }
+    # Only there where something was compressed.
+    return row | ({"compression": dict(component.compression)} if component.compression else {})
 
 
 def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -348,6 +351,7 @@ def _component(reader: BundleReader) -> Component:
         parameters=reader.count("parameters", minimum=0, default=0),
         weight_bytes=reader.count("weight_bytes", minimum=0, default=0),
         sha256=reader.text("sha256", default=""),
+        compression=reader.mapping("compression"),
     )
 
 

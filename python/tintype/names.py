@@ -55,6 +55,9 @@ TOKENIZER: Final = "tokenizer"
 TOKENIZER_2: Final = "tokenizer_2"
 TOKENIZER_3: Final = "tokenizer_3"
 
+#: How weights can be stored in fewer bits; `compress.recipes` says what they mean.
+QUANTIZE_RECIPES: Final = ("int8", "int4", "palette4", "palette6", "palette8")
+
 AUTO: Final = "auto"
 COREML: Final = "coreml"
 MLX: Final = "mlx"

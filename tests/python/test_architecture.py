@@ -14,6 +14,7 @@ FORBIDDEN = {
     "names.py": {"*"},
     "errors.py": {"*"},
     "weights": {"layers", "models", "emit", "run", "pipeline", "cli", "embedded"},
+    "compress": {"weights", "layers", "models", "emit", "run", "pipeline", "cli", "embedded"},
     "layers": {"weights", "models", "emit", "run", "pipeline", "cli", "embedded"},
     "models": {"weights", "emit", "run", "pipeline", "cli", "embedded"},
     "emit": {"run", "pipeline", "cli", "embedded"},

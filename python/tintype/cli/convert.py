@@ -5,10 +5,15 @@ from typing import Literal
 
 import click
 
-from ..names import SELECTABLE_COMPONENTS
+from ..names import QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
 from .output import bytes_text, progress_bar, size_option
 
 __all__ = ["convert"]
+
+QUANTIZE_HELP = (
+    f"Store weights in fewer bits: {', '.join(QUANTIZE_RECIPES)}; for all (text encoders at 8 bits or more, "
+    "the VAE left alone), or by component: denoiser=palette4,text_encoder_3=int8."
+)
 
 
 @click.command(short_help="Convert a checkpoint to a bundle.")
@@ -29,6 +34,7 @@ __all__ = ["convert"]
     show_default=True,
     help="ane lays the graphs out for the Neural Engine, in float16.",
 )
+@click.option("--quantize", metavar="RECIPES", help=QUANTIZE_HELP)
 @size_option("Picture size in pixels. [default: the checkpoint's]")
 @click.option(
     "--components",
@@ -57,6 +63,7 @@ def convert(
     output: Path,
     precision: Literal["float16", "float32"],
     target: Literal["gpu", "ane"],
+    quantize: str | None,
     size: tuple[int, int] | None,
     components: str | None,
     max_sequence_length: int | None,
@@ -86,6 +93,7 @@ def convert(
             max_sequence_length=max_sequence_length,
             batch=batch,
             target=target,
+            quantize=quantize,
             overwrite=overwrite,
             variant=variant,
             tokenizers=tokenizers,

@@ -6,7 +6,6 @@ are the stable layer; if the classes change, this module is what to rewrite.
 
 from typing import Any
 
-import numpy as np
 from coremltools.converters.mil.backend.mil import helper
 from coremltools.converters.mil.backend.mil.load import CoreMLProtoExporter, MILProtoExporter
 from coremltools.converters.mil.mil import types
@@ -36,9 +35,16 @@ class _PlacingExporter(MILProtoExporter):  # type: ignore[misc]
         weight = self._weights.get(var.name)
         if weight is None:
             weight = ComputedWeight(var.name, value.shape, lambda: value)
-        offset = self._layout.add(weight, np.dtype(value.dtype))
-        primitive = helper.types_to_proto_primitive(types.numpy_type_to_builtin_type(value.dtype))
+        builtin = types.numpy_type_to_builtin_type(value.dtype)
+        offset = self._layout.add(weight, _kind(builtin))
+        primitive = helper.types_to_proto_primitive(builtin)
         return helper.create_file_value_tensor(WEIGHT_PATH, offset, value.shape, primitive)
+
+
+def _kind(builtin: Any) -> str:
+    """The name that `weight_file` has for a MIL type."""
+    name: str = types.builtin_to_string(builtin)
+    return {"fp16": "float16", "fp32": "float32"}.get(name, name)
 
 
 def model_bytes(program: MILProgram, layout: WeightLayout) -> bytes:

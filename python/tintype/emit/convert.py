@@ -7,8 +7,9 @@ from typing import Any, get_args
 
 from .. import names
 from ..bundle import Bundle, Component, TensorSpec, Tokenizer
+from ..compress import Recipe, recipes_for
 from ..errors import UsageError
-from ..layers import IOSpec, MILProgram, Precision, Target
+from ..layers import Compression, IOSpec, MILProgram, Precision, Target, compress_program
 from ..weights import Source, open_source
 from .package import Package, write_package
 from .plan import PIPELINES, Plan
@@ -34,6 +35,7 @@ def convert(
     max_sequence_length: int | None = None,
     batch: int = 1,
     target: Target = "gpu",
+    quantize: str | None = None,
     overwrite: bool = False,
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
@@ -49,7 +51,8 @@ def convert(
     `names.SELECTABLE_COMPONENTS`, by default all that the source has; `max_sequence_length` is T5's number of
     tokens, by default its tokenizer's, at most 256; `batch` 2 makes a denoiser that takes both rows of
     guidance at once; `target` lays the graphs out for the GPU and MLX ("gpu") or for the Neural Engine
-    ("ane", float16 only), the bundle's interface being the same.
+    ("ane", float16 only), the bundle's interface being the same; `quantize` stores weights in fewer bits: a
+    recipe, or COMPONENT=RECIPE, or several with commas between (`compress.recipes_for`).
 
     The same input gives the same bytes. `output` is complete or not there: on any error, Ctrl-C included,
     what was written is removed. Raises UsageError (a choice that cannot be), CheckpointError (the source),
@@ -67,11 +70,12 @@ def convert(
         max_sequence_length=max_sequence_length,
     )
     output = Path(output)
+    recipes = recipes_for(quantize, target, _packages(plan.components))
     rows = {}
     with staged_folder(output, overwrite=overwrite) as stage, SourceHashes() as hashes:
         for name, program in plan.programs():
             hashes.start(folder.files)
-            rows[name] = _component(program, name, stage, progress)
+            rows[name] = _component(program, name, stage, recipes.get(name), progress)
         copied = _tokenizers(plan, stage)
         hashes.start(folder.files)
         bundle = _bundle(plan, rows, copied, hashes.result())
@@ -93,22 +97,47 @@ def _check_choices(precision: str, batch: int, target: str) -> None:
         raise UsageError(f"batch is {batch!r}, expected 1 (guidance in two calls) or 2 (in one)")
 
 
-def _component(program: MILProgram, name: str, stage: Path, progress: Progress | None) -> Component:
+def _packages(components: Sequence[str]) -> tuple[str, ...]:
+    """All components that are written: the modulation comes with the denoiser."""
+    with_modulation = names.DENOISER in components
+    return tuple(
+        c for c in names.COMPONENTS if c in components or (c == names.MODULATION and with_modulation)
+    )
+
+
+def _component(
+    program: MILProgram, name: str, stage: Path, recipe: Recipe | None, progress: Progress | None
+) -> Component:
     path = f"{name}.mlpackage"
 
     def report(done: int, total: int) -> None:
         if progress is not None:
             progress(name, done, total)
 
+    parameters, compression = program.parameters, None
+    if recipe is not None:
+        program, compression = compress_program(program, recipe)
     package: Package = write_package(program, stage / path, report)
     return Component(
         path=path,
         inputs=_specs(program.inputs),
         outputs=_specs(program.outputs),
-        parameters=program.parameters,
+        parameters=parameters,
         weight_bytes=package.weight_bytes,
         sha256=package.sha256,
+        compression=_compression(compression) if compression is not None else {},
     )
+
+
+def _compression(done: Compression) -> dict[str, Any]:
+    """For bundle.json: the recipe, the errors ‖stored − source‖ / ‖source‖, and what was left alone."""
+    errors = {w.source.name: w.error for w in done.weights if w.error is not None}
+    row: dict[str, Any] = {"recipe": done.recipe.name, "weights": len(errors)}
+    if errors:
+        worst = max(errors, key=lambda name: errors[name])
+        row["mean_error"] = round(sum(errors.values()) / len(errors), 6)
+        row["largest_error"] = {"weight": worst, "error": round(errors[worst], 6)}
+    return row | ({"undivided": list(done.undivided)} if done.undivided else {})
 
 
 def _specs(specs: Sequence[IOSpec]) -> tuple[TensorSpec, ...]:

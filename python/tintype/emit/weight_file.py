@@ -3,7 +3,8 @@
 File layout (little-endian), every block 64-byte aligned:
 
     0    u32 blobs, u32 version 2, 56 zero bytes
-    64   blob: u32 0xDEADBEEF, u32 dtype, u64 bytes, u64 offset of the data, u64 padding bits 0, 32 zero bytes
+    64   blob: u32 0xDEADBEEF, u32 dtype, u64 bytes, u64 offset of the data, u64 padding bits, 32 zero
+         bytes
          data, then zeros up to the next blob; nothing after the last one
 
 A program refers to a blob by the offset of its metadata. Offsets are known before a byte is written, so
@@ -13,7 +14,7 @@ placing the weights (`WeightLayout`) and streaming them (`write`) are two steps.
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,11 @@ SENTINEL = 0xDEADBEEF
 VERSION = 2
 HEADER = struct.Struct("<II7Q")
 METADATA = struct.Struct("<IIQQQ4Q")
-DTYPES = {np.dtype(np.float16): 1, np.dtype(np.float32): 2, np.dtype(np.int32): 14}
+#: Type of a blob → (its code in the file, bits of an element). Elements below 8 bits are packed.
+KINDS: Mapping[str, tuple[int, int]] = {
+    "float16": (1, 16), "float32": (2, 32), "uint8": (3, 8), "int8": (4, 8), "int4": (8, 4), "uint4": (11, 4),
+    "uint6": (13, 6), "int32": (14, 32),
+}  # fmt: skip
 
 #: Pieces that may wait for the hash; bounds memory.
 MAX_PENDING = 4
@@ -38,16 +43,26 @@ MAX_PENDING = 4
 
 @dataclass(frozen=True)
 class Placement:
-    """A weight as `dtype`, its metadata at `offset`."""
+    """A weight as `kind` (a key of KINDS), its metadata at `offset`."""
 
     weight: Weight
-    dtype: np.dtype[Any]
+    kind: str
     offset: int
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What NumPy sees of the data: packed elements are bytes."""
+        return np.dtype(self.kind if KINDS[self.kind][1] >= 8 else "uint8")
+
+    @property
+    def bits(self) -> int:
+        """Bits of data."""
+        return int(np.prod(self.weight.shape, dtype=np.int64)) * KINDS[self.kind][1]
 
     @property
     def size(self) -> int:
         """Bytes of data."""
-        return int(np.prod(self.weight.shape, dtype=np.int64)) * self.dtype.itemsize
+        return -(-self.bits // 8)
 
 
 @dataclass(frozen=True)
@@ -70,9 +85,10 @@ class WeightLayout:
         """Bytes of the whole file."""
         return self._end
 
-    def add(self, weight: Weight, dtype: np.dtype[Any]) -> int:
-        """Place `weight` after the others; returns the offset that a program refers to it by."""
-        placement = Placement(weight, dtype, _aligned(self._end))
+    def add(self, weight: Weight, kind: str) -> int:
+        """Place `weight` as `kind` (a key of KINDS) after the others; returns the offset that a program
+        refers to it by."""
+        placement = Placement(weight, kind, _aligned(self._end))
         self.placements.append(placement)
         self._end = placement.offset + METADATA.size + placement.size
         return placement.offset
@@ -121,7 +137,8 @@ def _aligned(offset: int) -> int:
 
 def _metadata(placement: Placement) -> bytes:
     data = placement.offset + METADATA.size
-    return METADATA.pack(SENTINEL, DTYPES[placement.dtype], placement.size, data, 0, 0, 0, 0, 0)
+    padding = 8 * placement.size - placement.bits
+    return METADATA.pack(SENTINEL, KINDS[placement.kind][0], placement.size, data, padding, 0, 0, 0, 0)
 
 
 def _write_all(file: BinaryIO, data: memoryview) -> None:

@@ -27,6 +27,7 @@ from .basic import (
     transpose,
     upsample_nearest,
 )
+from .compressed import Compression, compress_program
 from .graph import Graph, IOSpec, MILProgram, Precision, Target, Var, build_program
 from .linear import affine, conv2d, embedding, gather, linear
 from .norm import group_norm, head_rms_norm, layer_norm, rms_norm
@@ -54,6 +55,7 @@ __all__ = [
     "ACTIVATIONS",
     "Array",
     "AttentionBias",
+    "Compression",
     "ComputedWeight",
     "FileSpan",
     "Graph",
@@ -72,6 +74,7 @@ __all__ = [
     "attention_bias",
     "build_program",
     "cast",
+    "compress_program",
     "concat",
     "concat_channels",
     "concat_tokens",

@@ -60,7 +60,7 @@ class MILProgram:
     """A finished program with one function `main`, and the weights behind its constants.
 
     `weights` maps a constant's name in the program to the weight whose bytes belong there. `parameters`
-    counts the elements of all tensors among the constants.
+    counts the elements of all tensors among the constants. `exact` names constants that are never compressed.
     """
 
     program: Program
@@ -68,6 +68,7 @@ class MILProgram:
     inputs: tuple[IOSpec, ...]
     outputs: tuple[IOSpec, ...]
     parameters: int
+    exact: frozenset[str] = frozenset()
 
 
 class Graph:
@@ -85,6 +86,7 @@ class Graph:
         self.target: Target = target
         self.weights: dict[str, Weight] = {}
         self.parameters = 0
+        self.exact: set[str] = set()
         self._scopes: list[str] = []
         self._constants: dict[tuple[str, str, tuple[int, ...], bytes], Var] = {}
         self._loaded: dict[tuple[str, np.dtype[Any], tuple[int, ...]], Var] = {}
@@ -253,4 +255,4 @@ def _build(
     program = Program()
     program.add_function("main", function)
     specs = tuple(IOSpec(n, graph.dtype(v).name, tuple(v.shape)) for n, v in outputs.items())
-    return MILProgram(program, graph.weights, tuple(inputs), specs, graph.parameters)
+    return MILProgram(program, graph.weights, tuple(inputs), specs, graph.parameters, frozenset(graph.exact))

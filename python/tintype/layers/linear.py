@@ -18,17 +18,20 @@ def linear(
     *,
     bias: bool = True,
     bias_row: Var | None = None,
+    exact: bool = False,
     output: str | None = None,
 ) -> Var:
     """x·Wᵀ + b over the channels of tokens or vectors, with `name`.weight (features, in) and `name`.bias.
 
-    `bias_row` (features) takes the place of `name`.bias. For the Neural Engine the layer is a 1×1
-    convolution: (B, in, 1, S) → (B, features, 1, S).
+    `bias_row` (features) takes the place of `name`.bias. An `exact` layer is never compressed. For the
+    Neural Engine the layer is a 1×1 convolution: (B, in, 1, S) → (B, features, 1, S).
     """
     dtype, axis = g.dtype(x), channel_axis(g, x)
     shape = (features, int(x.shape[axis]))
     view = (*shape, 1, 1) if g.channels_first else None
     weight = g.weight(f"{name}.weight", shape, dtype, view)
+    if exact:
+        g.exact.add(weight.name)
     if bias_row is None and bias:
         bias_row = g.weight(f"{name}.bias", (features,), dtype)
     return affine(g, x, weight, bias_row, name=name, output=output)

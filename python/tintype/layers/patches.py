@@ -22,7 +22,7 @@ def project_patches(
     """
     if g.channels_first:
         return _shuffled(g, x, name, patch, channels, latent, output)
-    x = linear(g, x, name, patch**2 * channels)  # (B, S, p·p·C)
+    x = linear(g, x, name, patch**2 * channels, exact=True)  # (B, S, p·p·C)
     batch, rows, columns = int(x.shape[0]), latent[0] // patch, latent[1] // patch
     shape = (batch * rows, columns, patch, patch * channels)
     x = reshape(g, x, shape, name="patches")  # (B·h/p, w/p, p, p·C)
