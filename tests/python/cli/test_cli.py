@@ -170,14 +170,28 @@ def test_a_bug_is_one_line_too_unless_debugged(capsys: pytest.CaptureFixture[str
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
+INTERRUPTED_IN_THE_LOOP = """
+import _thread
+from tintype.cli import main
+from tintype.pipeline.denoising import Denoiser
+
+velocity = Denoiser.velocity
+
+def interrupting(self, latents, index):
+    if index == 3:
+        _thread.interrupt_main()
+    return velocity(self, latents, index)
+
+Denoiser.velocity = interrupting
+main()
+"""
+
+
 def test_interruption(demo: Bundle, tmp_path: pathlib.Path) -> None:
-    code = (
-        "import threading, _thread; from tintype.cli import main; "
-        "threading.Timer(1.5, _thread.interrupt_main).start(); main()"
-    )
     picture = tmp_path / "a.png"
     arguments = ["generate", "x", "--model", str(demo.root), "--steps", "1000", "-o", str(picture)]
-    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    command = [sys.executable, "-c", INTERRUPTED_IN_THE_LOOP, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 130
     assert result.stderr.strip().splitlines()[-1] == "tintype: error: interrupted"
     assert "Traceback" not in result.stderr
