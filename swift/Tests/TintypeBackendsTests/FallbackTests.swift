@@ -3,40 +3,12 @@ import Testing
 
 @testable import TintypeBackends
 
-/// A backend that does what the test says.
-private struct Scripted: Backend {
-  let kind: BackendKind
-  var availability: BackendError?
-  var loading: BackendError?
-  var predicting: BackendError?
-  let loads = Locked(0)
-
-  func checkAvailability() throws { if let availability { throw availability } }
-
-  func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
-    loads.withLock { $0 += 1 }
-    if let loading { throw loading }
-    return Model(backend: kind, error: predicting)
-  }
-
-  struct Model: LoadedModel {
-    let backend: BackendKind
-    let error: BackendError?
-    let description = ModelDescription(functions: [])
-
-    func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
-      if let error { throw error }
-      return [backend.rawValue: try Tensor.zeros(shape: [1], elementType: .float32)]
-    }
-  }
-}
-
 @Suite struct FallbackTests {
   private let package = URL(fileURLWithPath: "/models/net.mlpackage")
   private let notices = Locked<[String]>([])
-  private let mlx = Scripted(kind: .mlx)
+  private let mlx = ScriptedBackend(kind: .mlx)
 
-  private func fallback(_ first: Scripted) -> FallbackBackend {
+  private func fallback(_ first: ScriptedBackend) -> FallbackBackend {
     let notices = self.notices
     return FallbackBackend(first: first, second: mlx) { text in notices.withLock { $0.append(text) } }
   }
@@ -46,7 +18,7 @@ private struct Scripted: Backend {
   }
 
   @Test func theFirstIsUsedWhenItWorks() throws {
-    let model = try fallback(Scripted(kind: .coreml)).load(package, units: .all)
+    let model = try fallback(ScriptedBackend(kind: .coreml)).load(package, units: .all)
     #expect(model.backend == .coreml)
     #expect(try model.predict([:]).keys.first == "coreml")
     #expect(notices.withLock { $0 }.isEmpty)
@@ -54,20 +26,20 @@ private struct Scripted: Backend {
   }
 
   @Test func aFailedLoadMovesOnAndSaysWhy() throws {
-    let model = try fallback(Scripted(kind: .coreml, loading: failure(.unsupported))).load(package, units: .all)
+    let model = try fallback(ScriptedBackend(kind: .coreml, loading: failure(.unsupported))).load(package, units: .all)
     #expect(model.backend == .mlx)
     #expect(notices.withLock { $0 } == ["coreml could not load net.mlpackage (the reason); using mlx"])
   }
 
   @Test func anUnavailableBackendMovesOn() throws {
     let reason = BackendError.unavailable(backend: .coreml, reason: "no Core ML", remedy: "use a Mac")
-    let backend = fallback(Scripted(kind: .coreml, availability: reason))
+    let backend = fallback(ScriptedBackend(kind: .coreml, availability: reason))
     try backend.checkAvailability()
     #expect(try backend.load(package, units: .all).backend == .mlx)
   }
 
   @Test func aFailedPredictionMovesOnOnceAndForAll() throws {
-    let model = try fallback(Scripted(kind: .coreml, predicting: failure(.runtime))).load(package, units: .all)
+    let model = try fallback(ScriptedBackend(kind: .coreml, predicting: failure(.runtime))).load(package, units: .all)
     #expect(model.backend == .coreml)
     #expect(try model.predict([:]).keys.first == "mlx")
     #expect(try model.predict([:]).keys.first == "mlx")
@@ -79,9 +51,9 @@ private struct Scripted: Backend {
   @Test(arguments: [BackendError.FailureKind.invalidArgument, .io, .cancelled])
   func mistakesAreNotRetried(_ kind: BackendError.FailureKind) throws {
     #expect(throws: failure(kind)) {
-      try fallback(Scripted(kind: .coreml, loading: failure(kind))).load(package, units: .all)
+      try fallback(ScriptedBackend(kind: .coreml, loading: failure(kind))).load(package, units: .all)
     }
-    let model = try fallback(Scripted(kind: .coreml, predicting: failure(kind))).load(package, units: .all)
+    let model = try fallback(ScriptedBackend(kind: .coreml, predicting: failure(kind))).load(package, units: .all)
     #expect(throws: failure(kind)) { try model.predict([:]) }
     #expect(mlx.loads.withLock { $0 } == 0)
   }

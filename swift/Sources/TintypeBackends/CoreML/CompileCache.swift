@@ -1,5 +1,3 @@
-import TintypePackages
-
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
@@ -34,7 +32,7 @@ struct CompileCache {
   func model(for package: URL, compile: (URL) throws -> URL) throws -> URL {
     let manager = FileManager.default
     let prefix = entryPrefix(of: package)
-    let name = "\(prefix)\(try contentDigest(of: package)).mlmodelc"
+    let name = "\(prefix)\(try ModelKey.digest(of: package, place: ModelKey.system)).mlmodelc"
     let entry = folder.appendingPathComponent(name, isDirectory: true)
     if manager.fileExists(atPath: entry.path) { return entry }
     let compiled = try compile(package)
@@ -95,20 +93,5 @@ struct CompileCache {
     var digest = SHA256()
     digest.update(package.standardizedFileURL.path)
     return "\(package.deletingPathExtension().lastPathComponent)-\(digest.hexDigest().prefix(8))-"
-  }
-
-  private func contentDigest(of package: URL) throws -> String {
-    var digest = SHA256()
-    digest.update("1 \(CoreMLPlatform.implementation) \(ProcessInfo.processInfo.operatingSystemVersionString)\n")
-    for file in PackageFiles(package: package).all() {
-      digest.update("\(file.path) \(file.size)")
-      if file.path.hasSuffix(".mlmodel") || file.path.hasSuffix(".json") {
-        digest.update([UInt8](try Data(contentsOf: package.appendingPathComponent(file.path))))
-      } else {
-        digest.update(" \(file.modified)")
-      }
-      digest.update("\n")
-    }
-    return String(digest.hexDigest().prefix(32))
   }
 }

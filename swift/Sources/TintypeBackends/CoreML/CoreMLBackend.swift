@@ -27,11 +27,7 @@ public struct CoreMLBackend: Backend {
 
   /// Opens an `.mlpackage` or a compiled `.mlmodelc`.
   public func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
-    guard FileManager.default.fileExists(atPath: package.path) else {
-      throw BackendError.failed(
-        backend: .coreml, kind: .io,
-        message: "the model package \(package.path) does not exist; check the path, or convert the model again")
-    }
+    guard FileManager.default.fileExists(atPath: package.path) else { throw missing(package) }
     if package.pathExtension == "mlmodelc" {
       return try CoreMLModel(compiled: package, specification: nil, weightBytes: nil, units: units)
     }
@@ -49,6 +45,18 @@ public struct CoreMLBackend: Backend {
         compiled: cachedModel(of: package), specification: specification, weightBytes: files.weightBytes(),
         units: units)
     }
+  }
+
+  /// The compiled form of a package, made if need be; a compiled model is itself.
+  func compiledModel(of package: URL) throws -> URL {
+    guard FileManager.default.fileExists(atPath: package.path) else { throw missing(package) }
+    return package.pathExtension == "mlmodelc" ? package : try cachedModel(of: package)
+  }
+
+  private func missing(_ package: URL) -> BackendError {
+    .failed(
+      backend: .coreml, kind: .io,
+      message: "the model package \(package.path) does not exist; check the path, or convert the model again")
   }
 
   private func cachedModel(of package: URL) throws -> URL {

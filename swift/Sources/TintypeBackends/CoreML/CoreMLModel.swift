@@ -74,17 +74,11 @@ extension FunctionDescription {
 /// One `MLModel`. Core ML asks that an instance predicts on one thread at a time, so a lock guards it.
 private final class FunctionModel: @unchecked Sendable {
   private let model: MLModel
-  private let lock = Locked(())
+  /// Whether the model takes our memory for its outputs.
+  private let usesBackings = Locked(true)
 
   init(compiled: URL, function: String?, units: ComputeUnits) throws {
-    let configuration = MLModelConfiguration()
-    configuration.computeUnits =
-      switch units {
-      case .all: .all
-      case .cpu: .cpuOnly
-      case .gpu: .cpuAndGPU
-      case .ane: .cpuAndNeuralEngine
-      }
+    let configuration = MLModelConfiguration(units: units)
     if let function {
       guard #available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *) else {
         throw BackendError.failed(
@@ -124,22 +118,68 @@ private final class FunctionModel: @unchecked Sendable {
     do {
       let features = try MLDictionaryFeatureProvider(
         dictionary: inputs.mapValues { MLFeatureValue(multiArray: try MLMultiArray(sharing: $0)) })
-      let result = try lock.withLock { _ in try model.prediction(from: features) }
+      let backings = try outputBackings(of: function)
+      let result = try usesBackings.withLock { try run(features, backings, &$0) }
       return try function.outputs.reduce(into: [:]) { tensors, feature in
         guard let array = result.featureValue(for: feature.name)?.multiArrayValue else {
           throw BackendError.failed(
             backend: .coreml, kind: .runtime, message: "the prediction has no output \"\(feature.name)\"")
         }
-        tensors[feature.name] = try Tensor(copying: array)
+        let backing = backings[feature.name]
+        tensors[feature.name] = backing?.array === array ? backing?.tensor : try Tensor(copying: array)
       }
     } catch {
       throw CoreMLPlatform.backendError(error, .runtime)
     }
   }
+
+  /// A tensor, and the array over its memory that Core ML writes.
+  private typealias Backing = (tensor: Tensor, array: MLMultiArray)
+
+  /// Memory for the outputs whose shapes are known before.
+  private func outputBackings(of function: FunctionDescription) throws -> [String: Backing] {
+    try function.outputs.reduce(into: [:]) { backings, feature in
+      guard let shape = feature.shape, !shape.isEmpty, !shape.contains(-1), feature.elementType.coreMLRawValue != nil
+      else { return }
+      let tensor = try Tensor.zeros(shape: shape, elementType: feature.elementType)
+      backings[feature.name] = (tensor, try MLMultiArray(sharing: tensor))
+    }
+  }
+
+  /// Predicts into the backings; where a model does not take them, it runs without, this time and later.
+  private func run(
+    _ features: any MLFeatureProvider, _ backings: [String: Backing], _ usesBackings: inout Bool
+  ) throws -> any MLFeatureProvider {
+    let options = MLPredictionOptions()
+    guard usesBackings, !backings.isEmpty else { return try model.prediction(from: features, options: options) }
+    options.outputBackings = backings.mapValues(\.array)
+    do {
+      return try model.prediction(from: features, options: options)
+    } catch {
+      options.outputBackings = [:]
+      let result = try model.prediction(from: features, options: options)
+      usesBackings = false
+      return result
+    }
+  }
+}
+
+extension MLModelConfiguration {
+  convenience init(units: ComputeUnits) {
+    self.init()
+    computeUnits =
+      switch units {
+      case .all: .all
+      case .cpu: .cpuOnly
+      case .gpu: .cpuAndGPU
+      case .ane: .cpuAndNeuralEngine
+      }
+  }
 }
 
 extension MLMultiArray {
-  /// An array over a tensor's memory, which lives as long as the array. Core ML only reads it.
+  /// An array over a tensor's memory, which lives as long as the array. Core ML reads it, or writes it
+  /// before anybody else sees the tensor.
   fileprivate convenience init(sharing tensor: Tensor) throws {
     guard let type = tensor.elementType.coreMLRawValue.flatMap(MLMultiArrayDataType.init(rawValue:)) else {
       throw BackendError.failed(

@@ -1,0 +1,102 @@
+import CoreML
+import TintypeMLX
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Where Core ML means to run a model's operations: what its compute plan says, before anything runs.
+public struct ComputePlanReport: Sendable, Codable, Equatable {
+  public enum Device: String, Sendable, Codable {
+    case cpu, gpu
+    case neuralEngine = "neural_engine"
+  }
+
+  /// One device's part of the work.
+  public struct Share: Sendable, Codable, Equatable {
+    public var operations = 0
+    /// Of the estimated cost, between 0 and 1; nil where Core ML gives no estimates.
+    public var cost: Double?
+  }
+
+  /// An operation that prefers another device than most.
+  public struct Operation: Sendable, Codable, Equatable {
+    public let name: String
+    public let output: String
+    public let device: Device
+    public let supported: [Device]
+  }
+
+  public let function: String
+  /// By device (`Device.rawValue`); constants are not counted.
+  public let devices: [String: Share]
+  /// Operations off the device that takes most of them, in the program's order.
+  public let elsewhere: [Operation]
+
+  init(function: String, operations: [(operation: Operation, cost: Double?)]) {
+    self.function = function
+    var devices: [String: Share] = [:]
+    for (operation, cost) in operations {
+      var share = devices[operation.device.rawValue] ?? Share()
+      share.operations += 1
+      if let cost { share.cost = (share.cost ?? 0) + cost }
+      devices[operation.device.rawValue] = share
+    }
+    self.devices = devices
+    let main = devices.max { ($0.value.operations, $1.key) < ($1.value.operations, $0.key) }?.key
+    elsewhere = operations.map(\.operation).filter { $0.device.rawValue != main }
+  }
+}
+
+extension CoreMLBackend {
+  /// Compiles the package if need be and asks Core ML for its plan. Needs macOS 14.4 or iOS 17.4.
+  public func computePlan(
+    of package: URL, units: ComputeUnits, function: String? = nil
+  ) async throws -> ComputePlanReport {
+    guard #available(macOS 14.4, iOS 17.4, tvOS 17.4, watchOS 10.4, visionOS 1.1, *) else {
+      throw BackendError.failed(
+        backend: .coreml, kind: .unsupported,
+        message: "compute plans need macOS 14.4 or iOS 17.4; on older systems, Instruments' Core ML template shows "
+          + "where a model runs")
+    }
+    do {
+      let compiled = try compiledModel(of: package)
+      let plan = try await MLComputePlan.load(contentsOf: compiled, configuration: MLModelConfiguration(units: units))
+      guard case .program(let program) = plan.modelStructure else {
+        throw BackendError.failed(
+          backend: .coreml, kind: .unsupported, message: "\(package.lastPathComponent) is no ML Program")
+      }
+      let names = program.functions.keys.sorted()
+      let name = function ?? (names.contains("main") ? "main" : names.first ?? "")
+      guard let main = program.functions[name] else {
+        throw BackendError.unknownFunction(name: name, known: names)
+      }
+      let operations = main.block.operations.compactMap { operation -> (ComputePlanReport.Operation, Double?)? in
+        guard let usage = plan.deviceUsage(for: operation) else { return nil }
+        let row = ComputePlanReport.Operation(
+          name: operation.operatorName, output: operation.outputs.first?.name ?? "", device: .init(usage.preferred),
+          supported: usage.supported.map { .init($0) })
+        return (row, plan.estimatedCost(of: operation)?.weight)
+      }
+      return ComputePlanReport(function: name, operations: operations)
+    } catch {
+      throw CoreMLPlatform.backendError(error, .runtime)
+    }
+  }
+}
+
+@available(macOS 14, iOS 17, tvOS 17, watchOS 10, *)
+extension ComputePlanReport.Device {
+  fileprivate init(_ device: MLComputeDevice) {
+    // Not a switch: Apple may add devices.
+    if case .neuralEngine = device {
+      self = .neuralEngine
+    } else if case .gpu = device {
+      self = .gpu
+    } else {
+      self = .cpu
+    }
+  }
+}

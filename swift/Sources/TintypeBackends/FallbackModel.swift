@@ -1,0 +1,84 @@
+import TintypeMLX
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// A model that moves to the second backend at the first prediction that fails, and stays there.
+final class FallbackModel: LoadedModel {
+  private let backends: FallbackBackend
+  private let package: URL
+  private let units: ComputeUnits
+  private let current: Locked<Current>
+
+  private struct Current {
+    var model: any LoadedModel
+    /// The second backend gave numbers that are not finite either: it is the model, not the backend.
+    var mayBeInfinite = false
+  }
+
+  init(backends: FallbackBackend, package: URL, units: ComputeUnits, model: any LoadedModel) {
+    self.backends = backends
+    self.package = package
+    self.units = units
+    current = Locked(Current(model: model))
+  }
+
+  private var model: any LoadedModel { current.withLock { $0.model } }
+  var backend: BackendKind { model.backend }
+  var description: ModelDescription { model.description }
+  var metadataJSON: String? { model.metadataJSON }
+
+  func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
+    let (model, mayBeInfinite) = current.withLock { ($0.model, $0.mayBeInfinite) }
+    do {
+      let outputs = try model.predict(inputs, function: function)
+      guard model.backend == backends.first.kind, !mayBeInfinite, let error = outputs.firstNonFinite(backend) else {
+        return outputs
+      }
+      return try verified(outputs, error, inputs, function)
+    } catch let error where model.backend == backends.first.kind && FallbackBackend.mayHelp(after: error) {
+      let other = try replacement(after: error)
+      return try other.predict(inputs, function: function)
+    }
+  }
+
+  /// Outputs with NaN or infinity: the second backend says whether the model or the first backend is to blame.
+  private func verified(
+    _ outputs: [String: Tensor], _ error: BackendError, _ inputs: [String: Tensor], _ function: String?
+  ) throws -> [String: Tensor] {
+    guard let other = try? backends.second.load(package, units: units),
+      let others = try? other.predict(inputs, function: function), others.firstNonFinite(other.backend) == nil
+    else {
+      current.withLock { $0.mayBeInfinite = true }
+      return outputs
+    }
+    current.withLock { current in
+      if current.model.backend != backends.first.kind { return }
+      current.model = other
+      backends.moveOn(from: package, units: units, after: error, verb: "run")
+    }
+    return others
+  }
+
+  private func replacement(after reason: any Error) throws -> any LoadedModel {
+    try current.withLock { current in
+      // Another thread may have moved on already.
+      if current.model.backend != backends.first.kind { return current.model }
+      current.model = try backends.second.load(package, units: units)
+      backends.moveOn(from: package, units: units, after: reason, verb: "run")
+      return current.model
+    }
+  }
+}
+
+extension [String: Tensor] {
+  /// An error about the first output, by name, that holds NaN or infinity; nil where all are finite.
+  public func firstNonFinite(_ backend: BackendKind) -> BackendError? {
+    guard let name = keys.sorted().first(where: { self[$0]?.isFinite == false }) else { return nil }
+    return BackendError.failed(
+      backend: backend, kind: .runtime, message: "output \"\(name)\" holds NaN or infinity on \(backend.rawValue)")
+  }
+}

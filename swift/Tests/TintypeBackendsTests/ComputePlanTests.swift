@@ -1,0 +1,58 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import TintypeBackends
+
+@Suite struct ComputePlanTests {
+  private let folder: TemporaryFolder
+  private let backend: CoreMLBackend
+
+  init() throws {
+    folder = try TemporaryFolder()
+    backend = CoreMLBackend(cacheFolder: folder.url)
+  }
+
+  @Test func everyOperationHasADevice() async throws {
+    let report = try await backend.computePlan(of: Fixture.package("multi_output"), units: .all)
+    #expect(report.function == "main")
+    #expect(report.devices.values.reduce(0) { $0 + $1.operations } == 3)
+    if !CoreMLPlatform.isApples {
+      #expect(report.devices == ["cpu": .init(operations: 3, cost: nil)])
+      #expect(report.elsewhere.isEmpty)
+    }
+  }
+
+  @Test func functionsHaveTheirOwnPlans() async throws {
+    let package = Fixture.package("two_functions")
+    #expect(try await backend.computePlan(of: package, units: .cpu, function: "thrice").function == "thrice")
+    await #expect(throws: BackendError.unknownFunction(name: "absent", known: ["thrice", "twice"])) {
+      try await backend.computePlan(of: package, units: .cpu, function: "absent")
+    }
+  }
+
+  @Test func missingPackagesAreNamed() async throws {
+    await #expect {
+      try await backend.computePlan(of: Fixture.package("absent"), units: .all)
+    } throws: {
+      ($0 as? BackendError)?.kind == .io
+    }
+  }
+
+  @Test func operationsOffTheMainDeviceAreListed() throws {
+    func operation(_ name: String, _ device: ComputePlanReport.Device) -> ComputePlanReport.Operation {
+      .init(name: name, output: name, device: device, supported: [.cpu, device])
+    }
+    let report = ComputePlanReport(
+      function: "main",
+      operations: [
+        (operation("a", .neuralEngine), 0.5), (operation("b", .cpu), 0.25), (operation("c", .neuralEngine), 0.25),
+      ])
+    #expect(
+      report.devices
+        == ["neural_engine": .init(operations: 2, cost: 0.75), "cpu": .init(operations: 1, cost: 0.25)])
+    #expect(report.elsewhere.map(\.name) == ["b"])
+    let data = try JSONEncoder().encode(report)
+    #expect(try JSONDecoder().decode(ComputePlanReport.self, from: data) == report)
+  }
+}

@@ -1,0 +1,36 @@
+import Foundation
+
+@testable import TintypeBackends
+
+/// A backend that does what the test says.
+struct ScriptedBackend: Backend {
+  let kind: BackendKind
+  var availability: BackendError?
+  var loading: BackendError?
+  var predicting: BackendError?
+  /// What every prediction gives, under the backend's name.
+  var value: Float = 0
+  var beforeLoading: @Sendable () -> Void = {}
+  let loads = Locked(0)
+
+  func checkAvailability() throws { if let availability { throw availability } }
+
+  func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
+    loads.withLock { $0 += 1 }
+    beforeLoading()
+    if let loading { throw loading }
+    return Model(backend: kind, error: predicting, value: value)
+  }
+
+  struct Model: LoadedModel {
+    let backend: BackendKind
+    let error: BackendError?
+    let value: Float
+    let description = ModelDescription(functions: [])
+
+    func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
+      if let error { throw error }
+      return [backend.rawValue: try Tensor(shape: [1], floats: [value])]
+    }
+  }
+}
