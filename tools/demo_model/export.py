@@ -22,12 +22,12 @@ TOKENIZERS = ("tokenizer", "tokenizer_2")
 LIMIT_MB = 12
 
 
-def export(work: pathlib.Path, out: pathlib.Path) -> int:
+def export(work: pathlib.Path, out: pathlib.Path, last: bool = False) -> int:
     """Writes the pipeline and returns its size in bytes."""
     state = torch.load(work / "flow.pt", map_location="cpu")
     tokenizer = load_tokenizer(work / "tokenizer", CONFIG.max_tokens)
     flow = Flow(tokenizer)
-    flow.load_state_dict({**state["model"], **state["ema"]})
+    flow.load_state_dict(state["model"] if last else {**state["model"], **state["ema"]})
     transformer = make_transformer()  # with the usual attention
     transformer.load_state_dict(flow.transformer.state_dict())
     vae = load_vae(work / "vae.pt", torch.device("cpu"))
@@ -66,8 +66,9 @@ def main() -> None:
     )
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--last", action="store_true", help="the latest weights, not their average")
     args = parser.parse_args()
-    size = export(args.work, args.out)
+    size = export(args.work, args.out, args.last)
     print(f"{args.out}: {size / 1e6:.2f} MB")
     if size > LIMIT_MB * 1e6:
         raise SystemExit(f"{size / 1e6:.2f} MB are more than the wheel's {LIMIT_MB} MB")

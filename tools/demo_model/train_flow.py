@@ -29,6 +29,7 @@ from train_vae import load_vae
 from training import Average, Budget, Every, common_arguments, log, save_atomically
 
 DECAY = 0.999
+HOLD = 0.25  # share of the time before the learning rate falls
 MOMENTUM, MOMENTUM_WITH_HELPER = 0.95, 0.9
 
 
@@ -131,7 +132,7 @@ def run(
     logging, saving = Every(30), Every(150)
     samples, loss_sum = 0, 0.0
     while (progress := budget.progress) < 1:
-        state.optimizer.scale_rates(rate_factor(progress))
+        state.optimizer.scale_rates(rate_factor(progress, hold=HOLD))
         loss, count = objective(state.model)
         loss.backward()
         helped, helped_loss = helper.merge(count) if helper else (0, 0.0)
