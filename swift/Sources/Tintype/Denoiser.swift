@@ -7,7 +7,6 @@ struct Denoiser: Sendable {
   private let bundle: BundleDescriptor
   private let models: ComponentModels
   private let plan: GenerationPlan
-  private let recorder: RunRecorder
   /// Row numbers in groups of B; the last row fills up an incomplete group.
   private let groups: [[Int]]
   /// One for each group: [B, L + T, J]
@@ -24,7 +23,6 @@ struct Denoiser: Sendable {
     self.bundle = bundle
     self.models = models
     self.plan = plan
-    self.recorder = recorder
     self.groups = groups
     contexts = try groups.map { group in try stacked(group.map { rows[$0].context }) }
     let pooled = try groups.map { group in try stacked(group.map { rows[$0].pooled }) }
@@ -55,7 +53,7 @@ struct Denoiser: Sendable {
 
   /// The guided velocity [1, C, h, w] of `latents` [1, C, h, w] at a step of the schedule, float32:
   /// v = v_negative + g·(v_positive − v_negative).
-  func velocity(_ latents: Tensor, step: Int) async throws -> [Float] {
+  func velocity(_ latents: Tensor, step: Int, recorder: RunRecorder) async throws -> [Float] {
     var found: [Int: [Float]] = [:]
     for (index, group) in groups.enumerated() {
       let inputs = [

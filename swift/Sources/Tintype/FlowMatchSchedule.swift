@@ -56,6 +56,16 @@ public struct FlowMatchSchedule: Sendable, Equatable {
     timesteps = levels.map { $0 * Float(trainTimesteps) }
   }
 
+  private init(sigmas: [Float], timesteps: [Float]) {
+    self.sigmas = sigmas
+    self.timesteps = timesteps
+  }
+
+  /// The schedule without its first steps.
+  func dropping(_ steps: Int) -> FlowMatchSchedule {
+    FlowMatchSchedule(sigmas: Array(sigmas.dropFirst(steps)), timesteps: Array(timesteps.dropFirst(steps)))
+  }
+
   /// `numpy.linspace`: the last point is exactly `last`, a single one is `first`.
   private static func linear(from first: Double, to last: Double, _ count: Int) -> [Double] {
     guard count > 1 else { return [first] }

@@ -1,7 +1,11 @@
-/// A checked request: the settings, the initial noise (float32 [1, C, h, w]) and what runs each stage.
+/// A checked request: the settings, the noise of its pictures and what runs each stage.
 struct GenerationPlan: Sendable {
   let settings: GenerationSettings
-  let latents: Tensor
+  let noise: NoiseStream
+  /// How many pictures.
+  let count: Int
+  let source: ImageSource?
+  let previewInterval: Int?
   let backend: PerStage<BackendChoice>
   let units: PerStage<ComputeUnits>
 
@@ -13,7 +17,9 @@ struct GenerationPlan: Sendable {
   var isGuided: Bool { family.hasNegativePass && settings.guidanceScale > 1 }
 
   /// Throws `RequestError`, naming the value and what would do.
-  init(_ request: GenerationRequest, bundle: BundleDescriptor, configuration: PipelineConfiguration) throws {
+  init(
+    _ request: GenerationRequest, count: Int = 1, bundle: BundleDescriptor, configuration: PipelineConfiguration
+  ) throws {
     let steps = request.steps ?? bundle.defaults.steps
     let most = bundle.schedule.trainTimesteps
     guard (1...most).contains(steps) else {
@@ -29,29 +35,30 @@ struct GenerationPlan: Sendable {
     warnings =
       family.hasNegativePass || request.negativePrompt.isEmpty
       ? [] : ["the negative prompt has no influence: models of the family \(family.name) have none"]
+    guard (1...RequestError.mostPictures).contains(count) else {
+      throw RequestError.count(count, most: RequestError.mostPictures)
+    }
+    if let interval = request.previewInterval, interval < 1 { throw RequestError.previewInterval(interval) }
+    if let source = request.source { try Self.check(source, bundle: bundle) }
+    (self.count, source, previewInterval) = (count, request.source, request.previewInterval)
     let seed: Int?
     if let given = request.initialLatents {
+      guard count == 1 else { throw RequestError.latentsOfSeveral(count: count) }
       seed = nil
-      latents = try Self.checked(latents: given, shape: bundle.latent.shape)
+      noise = NoiseStream(try Self.checked(latents: given, shape: bundle.latent.shape))
     } else {
       let used = try Self.checked(seed: request.seed)
       seed = Int(used)
-      latents = try Self.noise(request.generator, seed: used, shape: bundle.latent.shape)
+      noise = NoiseStream(request.generator, seed: used, shape: bundle.latent.shape)
     }
     settings = GenerationSettings(
       prompt: request.prompt, negativePrompt: request.negativePrompt, steps: steps, guidanceScale: guidance,
       seed: seed, generator: seed == nil ? nil : request.generator, width: bundle.size.width,
       height: bundle.size.height,
       useT5: request.useT5 && bundle.components[Component.textEncoder3.rawValue] != nil, model: bundle.name,
-      precision: bundle.precision)
+      precision: bundle.precision, strength: request.source?.strength)
     backend = request.backend ?? configuration.backend
     units = request.units ?? configuration.units
-  }
-
-  /// Standard normal numbers in row-major order, rounded to float32.
-  static func noise(_ generator: NoiseGenerator, seed: UInt32, shape: [Int]) throws -> Tensor {
-    var random = generator(seed: seed)
-    return try Tensor(shape: shape, floats: random.normals(shape.reduce(1, *)).map { Float($0) })
   }
 
   private static func checked(seed: Int?) throws -> UInt32 {
@@ -70,6 +77,18 @@ struct GenerationPlan: Sendable {
     guard size == bundle.size else {
       throw RequestError.sizeMismatch(requested: size, model: bundle.name, own: bundle.size)
     }
+  }
+
+  private static func check(_ source: ImageSource, bundle: BundleDescriptor) throws {
+    for (what, image) in [("image", source.image as RGBImage?), ("mask", source.mask)] {
+      guard let image else { continue }
+      let size = ImageSize(width: image.width, height: image.height)
+      guard size == bundle.size else {
+        throw RequestError.imageSize(what: what, actual: size, model: bundle.name, own: bundle.size)
+      }
+    }
+    guard source.strength > 0, source.strength <= 1 else { throw RequestError.strength(source.strength) }
+    _ = try bundle.component(.vaeEncoder)
   }
 
   private static func checked(latents: Tensor, shape: [Int]) throws -> Tensor {

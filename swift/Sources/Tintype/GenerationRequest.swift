@@ -14,6 +14,11 @@ public struct GenerationRequest: Sendable {
   public var generator: NoiseGenerator
   /// A bundle has one size, so this only checks.
   public var size: ImageSize?
+  /// A picture to begin with, and which part of it to draw anew; nil: noise alone.
+  public var source: ImageSource?
+  /// Every how many steps an event brings a preview; nil: never. The first run that wants one runs the VAE's decoder
+  /// once more.
+  public var previewInterval: Int?
   /// Initial noise, float [1, C, h, w], instead of a seed.
   public var initialLatents: Tensor?
   /// Which engine runs each stage; nil: what the pipeline's configuration says.
@@ -25,7 +30,8 @@ public struct GenerationRequest: Sendable {
 
   public init(
     _ prompt: String, negativePrompt: String = "", steps: Int? = nil, guidanceScale: Double? = nil, seed: Int? = nil,
-    generator: NoiseGenerator = .numpy, size: ImageSize? = nil, initialLatents: Tensor? = nil,
+    generator: NoiseGenerator = .numpy, size: ImageSize? = nil, source: ImageSource? = nil, previewInterval: Int? = nil,
+    initialLatents: Tensor? = nil,
     backend: PerStage<BackendChoice>? = nil, units: PerStage<ComputeUnits>? = nil, useT5: Bool = true
   ) {
     self.prompt = prompt
@@ -35,6 +41,8 @@ public struct GenerationRequest: Sendable {
     self.seed = seed
     self.generator = generator
     self.size = size
+    self.source = source
+    self.previewInterval = previewInterval
     self.initialLatents = initialLatents
     self.backend = backend
     self.units = units

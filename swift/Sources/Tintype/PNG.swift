@@ -1,6 +1,6 @@
 import Foundation
 
-/// Writes PNG files (ISO/IEC 15948): 8-bit RGB, each row with the filter that leaves the smallest differences.
+/// Reads and writes PNG files (ISO/IEC 15948): 8-bit RGB, each row with the filter that leaves the smallest differences.
 ///
 /// Signature ─► IHDR ─► iTXt… ─► IDAT (zlib) ─► IEND; a chunk is length, type, data, CRC-32 of type and data.
 public enum PNG {

@@ -8,11 +8,19 @@ public enum RequestError: Error, Equatable, Sendable {
   case sizeMismatch(requested: ImageSize, model: String, own: ImageSize)
   /// T5 was left out where it alone reads the whole prompt.
   case t5Needed(model: String, family: String)
+  /// An image or a mask of another size than the model's.
+  case imageSize(what: String, actual: ImageSize, model: String, own: ImageSize)
+  case strength(Double)
+  case previewInterval(Int)
+  case count(Int, most: Int)
+  /// The caller's noise is one picture's.
+  case latentsOfSeveral(count: Int)
   case latentsShape(expected: [Int], actual: [Int])
   case latentsType(ElementType)
   case latentsNotFinite(count: Int)
 
   static let sideMultiple = 16
+  static let mostPictures = 10_000
 }
 
 extension RequestError: CustomStringConvertible {
@@ -31,6 +39,17 @@ extension RequestError: CustomStringConvertible {
         + "leave size out, or convert the model again with --size \(requested)"
     case .t5Needed(let model, let family):
       "T5 is left out, but \(model) is of the family \(family), which has no other reader of the whole prompt: keep it"
+    case .imageSize(let what, let actual, let model, let own):
+      "the \(what) is \(actual), but the model \(model) was converted for \(own): scale or crop the \(what), "
+        + "or convert the model again with --size \(actual)"
+    case .strength(let value):
+      "strength is \(value), expected a number above 0 up to 1 (1 begins with noise alone)"
+    case .previewInterval(let value):
+      "preview_interval is \(value), expected an integer of at least 1; leave it out for no previews"
+    case .count(let value, let most):
+      "count is \(value), expected an integer from 1 to \(most)"
+    case .latentsOfSeveral(let count):
+      "latents are given for one picture, but \(count) are asked for: leave latents out, or ask for one"
     case .latentsShape(let expected, let actual):
       "latents have shape \(actual), expected a float array of shape \(expected)"
     case .latentsType(let type):

@@ -5,7 +5,18 @@ final class RunRecorder: Sendable {
     var runs: [Stage: [(backend: BackendKind, reason: String)]] = [:]
     var warnings: [String] = []
   }
-  private let state = Locked(State())
+  private let state: Locked<State>
+
+  convenience init() { self.init(State()) }
+
+  private init(_ state: State) { self.state = Locked(state) }
+
+  /// For the next picture of the run: what is known of backends and warnings, and no seconds.
+  func next() -> RunRecorder {
+    var copy = state.withLock { $0 }
+    copy.timings = Timings()
+    return RunRecorder(copy)
+  }
 
   /// Adds the seconds of `work`, less those that it spent loading models.
   func time<Value: Sendable>(

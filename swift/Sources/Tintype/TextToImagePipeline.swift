@@ -8,12 +8,15 @@ import Foundation
 ///
 /// tokens ─► text encoders ─► modulation of every step ─► denoiser, Euler steps ─► VAE ─► picture
 ///
+/// A request's `source` is a picture to begin with: image-to-image, and with a mask inpainting.
+///
 /// Models are loaded on first use and kept until `unload`. Cancelling the task ends a run before its next model call.
 public struct TextToImagePipeline: Sendable {
   public let bundle: ModelBundle
   private let configuration: PipelineConfiguration
   private let models: ComponentModels
   private let text: TextEncoders
+  private let previews = PreviewStore()
 
   /// Reads and checks the bundle's description; loads no model yet. Throws `BundleError`.
   public init(bundleAt folder: URL, configuration: PipelineConfiguration = PipelineConfiguration()) throws {
@@ -35,13 +38,24 @@ public struct TextToImagePipeline: Sendable {
   public func generate(
     _ request: GenerationRequest, onEvent: @Sendable (GenerationEvent) -> Void = { _ in }
   ) async throws -> GenerationResult {
-    try await run(try plan(request), onEvent)
+    // A plan for one picture gives one.
+    try await run(try plan(request, count: 1), onEvent)[0]
   }
 
-  /// `generate` as a stream: `.conditioned`, every `.step`, `.done`. The request is checked at once; a consumer that
-  /// stops iterating cancels the run.
-  public func events(_ request: GenerationRequest) throws -> AsyncThrowingStream<GenerationEvent, any Error> {
-    let plan = try plan(request)
+  /// Draws several pictures, one after the other. The text is encoded once; the seed's noise continues from picture to
+  /// picture, so that the first is the one that `generate(_:onEvent:)` draws.
+  public func generate(
+    _ request: GenerationRequest, count: Int, onEvent: @Sendable (GenerationEvent) -> Void = { _ in }
+  ) async throws -> [GenerationResult] {
+    try await run(try plan(request, count: count), onEvent)
+  }
+
+  /// `generate` as a stream: `.conditioned`, every `.step`, `.done`, for each picture. The request is checked at once;
+  /// a consumer that stops iterating cancels the run.
+  public func events(
+    _ request: GenerationRequest, count: Int = 1
+  ) throws -> AsyncThrowingStream<GenerationEvent, any Error> {
+    let plan = try plan(request, count: count)
     return AsyncThrowingStream { continuation in
       let task = Task {
         do {
@@ -62,82 +76,15 @@ public struct TextToImagePipeline: Sendable {
     await models.unload(Set(Component.allCases.filter { stages.contains($0.stage) }))
   }
 
-  private func plan(_ request: GenerationRequest) throws -> GenerationPlan {
-    try GenerationPlan(request, bundle: bundle.descriptor, configuration: configuration)
+  private func plan(_ request: GenerationRequest, count: Int) throws -> GenerationPlan {
+    try GenerationPlan(request, count: count, bundle: bundle.descriptor, configuration: configuration)
   }
 
   private func run(
     _ plan: GenerationPlan, _ tell: @Sendable (GenerationEvent) -> Void
-  ) async throws -> GenerationResult {
-    let recorder = RunRecorder()
-    let descriptor = bundle.descriptor
-    let schedule = descriptor.noiseSchedule(steps: plan.settings.steps)
-    plan.warnings.forEach(recorder.warn)
-    let (rows, _) = try await recorder.time(\.textEncoder) {
-      let positive = try await text.encode(plan.settings.prompt, plan: plan, recorder: recorder)
-      guard plan.isGuided else { return [positive] }
-      return [try await text.encode(plan.settings.negativePrompt, plan: plan, recorder: recorder), positive]
-    }
-    let (denoiser, _) = try await recorder.time(\.modulation) {
-      try await Denoiser(
-        bundle: descriptor, models: models, plan: plan, schedule: schedule, rows: rows, recorder: recorder)
-    }
-    tell(
-      .conditioned(
-        GenerationEvent.Conditioned(
-          settings: plan.settings, schedule: schedule, initialLatents: plan.latents, positive: rows[rows.count - 1],
-          negative: rows.count > 1 ? rows[0] : nil)))
-
-    var latents = plan.latents
-    for step in schedule.timesteps.indices {
-      let before = latents
-      let (after, seconds) = try await recorder.time(\.denoiser) {
-        let velocity = try await denoiser.velocity(before, step: step)
-        return try Self.euler(before, velocity, from: schedule.sigmas[step], to: schedule.sigmas[step + 1])
-      }
-      latents = after
-      tell(
-        .step(
-          GenerationEvent.Step(
-            number: step + 1, steps: schedule.timesteps.count, sigma: schedule.sigmas[step],
-            timestep: schedule.timesteps[step], latents: after, seconds: seconds)))
-    }
-    let final = latents
-    let (decoded, _) = try await recorder.time(\.vae) { try await decode(final, plan: plan, recorder: recorder) }
-    let result = try finished(plan, final, decoded, recorder)
-    tell(.done(result))
-    return result
-  }
-
-  /// x + (σ_next − σ)·v, float32.
-  static func euler(_ latents: Tensor, _ velocity: [Float], from sigma: Float, to next: Float) throws -> Tensor {
-    let distance = next - sigma
-    return try Tensor(shape: latents.shape, floats: zip(latents.floats(), velocity).map { $0 + distance * $1 })
-  }
-
-  /// Model space ─► VAE space (x / scale + shift) ─► pixels in −1…1, float32 [1, 3, H, W].
-  private func decode(_ latents: Tensor, plan: GenerationPlan, recorder: RunRecorder) async throws -> Tensor {
-    let (scale, shift) = (Float(bundle.descriptor.latent.scale), Float(bundle.descriptor.latent.shift))
-    let scaled = try Tensor(shape: latents.shape, floats: latents.floats().map { $0 / scale + shift })
-    let outputs = try await models.run(.vaeDecoder, [BundleNames.latent: scaled], plan: plan, recorder: recorder)
-    return try outputs.float32(BundleNames.image, .vaeDecoder, bundle.descriptor)
-  }
-
-  private func finished(
-    _ plan: GenerationPlan, _ latents: Tensor, _ decoded: Tensor, _ recorder: RunRecorder
-  ) throws -> GenerationResult {
-    let size = bundle.descriptor.size
-    guard let image = RGBImage(decoded: decoded), image.width == size.width, image.height == size.height else {
-      throw PipelineError.shapeMismatch(
-        what: "the decoded picture", expected: [1, 3, size.height, size.width], actual: decoded.shape)
-    }
-    let stages = recorder.stages
-    var settings = plan.settings
-    for (stage, run) in stages { settings.backends[stage.rawValue] = run.backend }
-    return GenerationResult(
-      image: image, initialLatents: plan.latents, latents: latents, decoded: decoded, settings: settings,
-      stages: stages, timings: recorder.timings,
-      warnings: recorder.warnings)
+  ) async throws -> [GenerationResult] {
+    try await GenerationRun(bundle: bundle.descriptor, models: models, text: text, previews: previews, plan: plan)
+      .pictures(tell)
   }
 }
 

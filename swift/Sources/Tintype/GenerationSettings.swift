@@ -1,0 +1,75 @@
+/// Everything that is needed to make a picture again; PNG files hold it as JSON under `pngKeyword`, as Python's do.
+public struct GenerationSettings: Codable, Sendable, Equatable {
+  public let prompt: String
+  public let negativePrompt: String
+  public let steps: Int
+  public let guidanceScale: Double
+  /// Nil: the caller gave the noise.
+  public let seed: Int?
+  /// What drew the noise; nil as `seed`.
+  public let generator: NoiseGenerator?
+  public let width: Int
+  public let height: Int
+  /// Whether T5 was run.
+  public let useT5: Bool
+  /// The bundle's name.
+  public let model: String
+  public let precision: String
+  /// How far the picture may leave the one that it began with; nil: it began with noise alone.
+  public let strength: Double?
+  /// The picture's place among those of its run, from 0: how often noise was drawn from the seed before.
+  public var imageIndex = 0
+  /// Stage to the backend that ran it.
+  public var backends: [String: String] = [:]
+
+  public static let pngKeyword = "parameters"
+
+  enum CodingKeys: String, CodingKey {
+    case prompt, steps, seed, generator, width, height, model, precision, backends
+    case strength
+    case imageIndex = "image_index"
+    case negativePrompt = "negative_prompt"
+    case guidanceScale = "guidance_scale"
+    case useT5 = "use_t5"
+  }
+
+  /// Writes a missing seed as null, as Python does, and what the run did not use not at all.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(prompt, forKey: .prompt)
+    try values.encode(negativePrompt, forKey: .negativePrompt)
+    try values.encode(steps, forKey: .steps)
+    try values.encode(guidanceScale, forKey: .guidanceScale)
+    try values.encode(seed, forKey: .seed)
+    try values.encodeIfPresent(generator, forKey: .generator)
+    try values.encode(width, forKey: .width)
+    try values.encode(height, forKey: .height)
+    try values.encode(useT5, forKey: .useT5)
+    try values.encode(model, forKey: .model)
+    try values.encode(precision, forKey: .precision)
+    try values.encodeIfPresent(strength, forKey: .strength)
+    if imageIndex > 0 { try values.encode(imageIndex, forKey: .imageIndex) }
+    try values.encode(backends, forKey: .backends)
+  }
+}
+
+// In an extension, so that the memberwise initialiser stays.
+extension GenerationSettings {
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    prompt = try values.decode(String.self, forKey: .prompt)
+    negativePrompt = try values.decode(String.self, forKey: .negativePrompt)
+    steps = try values.decode(Int.self, forKey: .steps)
+    guidanceScale = try values.decode(Double.self, forKey: .guidanceScale)
+    seed = try values.decodeIfPresent(Int.self, forKey: .seed)
+    generator = try values.decodeIfPresent(NoiseGenerator.self, forKey: .generator)
+    width = try values.decode(Int.self, forKey: .width)
+    height = try values.decode(Int.self, forKey: .height)
+    useT5 = try values.decode(Bool.self, forKey: .useT5)
+    model = try values.decode(String.self, forKey: .model)
+    precision = try values.decode(String.self, forKey: .precision)
+    strength = try values.decodeIfPresent(Double.self, forKey: .strength)
+    imageIndex = try values.decodeIfPresent(Int.self, forKey: .imageIndex) ?? 0
+    backends = try values.decodeIfPresent([String: String].self, forKey: .backends) ?? [:]
+  }
+}

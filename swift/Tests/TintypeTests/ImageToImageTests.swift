@@ -1,0 +1,187 @@
+import Foundation
+import Testing
+
+@testable import Tintype
+
+@Suite struct ImageToImageTests {
+  private func image(_ name: String) throws -> RGBImage {
+    try PNG.decode(Data(contentsOf: TestData.url("image-to-image/\(name).png")))
+  }
+
+  private func request(_ source: ImageSource, _ backend: BackendChoice = .mlx) -> GenerationRequest {
+    GenerationRequest(
+      "a red circle above a blue square on a white background", negativePrompt: "blurry, low quality", steps: 8,
+      guidanceScale: 5, seed: 9, generator: .torch, source: source, backend: .all(backend))
+  }
+
+  /// diffusers' pipelines with PyTorch's CPU generator (tests/data/scripts/make_image_to_image.py): the same seed gives
+  /// the same noise, the same steps and the same latents.
+  @Test(arguments: [BackendChoice.mlx, .coreml], [("image_to_image", 0.7, false), ("inpainting", 0.6, true)])
+  func latentsAreDiffusers(_ backend: BackendChoice, _ row: (name: String, strength: Double, hasMask: Bool))
+    async throws
+  {
+    let golden = try Safetensors(TestData.url("image-to-image/\(row.name).safetensors"))
+    let source = ImageSource(
+      try image("image"), mask: row.hasMask ? try image("mask") : nil, strength: row.strength)
+    let pipeline = try TestBundles.pipeline("sd3-medium-tiny-float32")
+    let result = try await pipeline.generate(request(source, backend))
+    #expect(result.initialLatents.floats() == (try golden("noise").floats()))
+    let difference = Difference(result.latents, try golden("final_latent"))
+    #expect(difference.relative <= 1e-4, "\(row.name): \(difference)")
+    #expect(result.settings.strength == row.strength)
+  }
+
+  @Test func sourceLatentsAreTheEncodersMeans() async throws {
+    let golden = try Safetensors(TestData.url("image-to-image/image_to_image.safetensors"))
+    let bundle = try ModelBundle(at: TestBundles.url("sd3-medium-tiny-float32"))
+    let model = try makeBackend(.mlx).load(bundle.package(.vaeEncoder), units: .all)
+    let outputs = try model.predict(["image": image("image").normalized()])
+    let latent = bundle.descriptor.latent
+    let source = try LatentSource(moments: #require(outputs["moments"]), latent: latent, mask: nil)
+    let ours = try Tensor(shape: latent.shape, floats: source.latents)
+    let difference = Difference(ours, try golden("source"))
+    #expect(difference.relative <= 1e-4, "\(difference)")
+  }
+
+  @Test func outsideTheMaskTheSourceStays() async throws {
+    let pipeline = try TestBundles.pipeline("sd3-medium-tiny-float32")
+    let black = try #require(RGBImage(width: 128, height: 128, bytes: Array(repeating: 0, count: 128 * 128 * 3)))
+    let kept = try await pipeline.generate(request(ImageSource(try image("image"), mask: black)))
+    let golden = try Safetensors(TestData.url("image-to-image/image_to_image.safetensors"))
+    #expect(Difference(kept.latents, try golden("source")).relative <= 1e-4)
+  }
+
+  @Test(arguments: [(8, 1.0, 0), (8, 0.7, 2), (28, 0.6, 11), (10, 0.3, 7), (2, 0.1, 1), (1, 0.5, 0), (4, 1e-20, 3)])
+  func strengthSaysHowManyStepsAreRun(_ steps: Int, _ strength: Double, _ first: Int) throws {
+    // diffusers: int(max(steps − min(steps·strength, steps), 0)); here at least one step is run.
+    #expect(ImageSource(try image("image"), strength: strength).firstStep(of: steps) == first)
+  }
+
+  @Test func badSourcesAreNamedWithWhatWouldDo() throws {
+    let fake = try FakeBundle()
+    func message(_ source: ImageSource) -> String? {
+      do {
+        _ = try GenerationPlan(
+          GenerationRequest("x", source: source), bundle: fake.bundle.descriptor, configuration: PipelineConfiguration()
+        )
+        return nil
+      } catch { return "\(error)" }
+    }
+    let small = try #require(RGBImage(width: 1, height: 2, bytes: [0, 0, 0, 0, 0, 0]))
+    let whole = try #require(RGBImage(width: 16, height: 8, bytes: Array(repeating: 0, count: 16 * 8 * 3)))
+    let remedy = "but the model fake was converted for 16x8: scale or crop the"
+    let again = "or convert the model again with --size 1x2"
+    #expect(message(ImageSource(small)) == "the image is 1x2, \(remedy) image, \(again)")
+    #expect(message(ImageSource(whole, mask: small)) == "the mask is 1x2, \(remedy) mask, \(again)")
+    for strength in [0, -1, 1.01, .nan] {
+      let text = "strength is \(strength), expected a number above 0 up to 1 (1 begins with noise alone)"
+      #expect(message(ImageSource(whole, strength: strength)) == text)
+    }
+    #expect(message(ImageSource(whole))?.hasPrefix("the bundle fake has no component 'vae_encoder'") == true)
+  }
+
+  @Test func masksAreShrunkByTheirMean() throws {
+    var bytes = [UInt8](repeating: 0, count: 4 * 2 * 3)
+    for index in 0..<3 { bytes[index] = 255 }
+    for index in 6..<12 { bytes[index] = 255 }
+    #expect(try #require(RGBImage(width: 4, height: 2, bytes: bytes)).coverage(side: 2) == [0.25, 0.5])
+  }
+}
+
+@Suite struct SeveralPicturesTests {
+  @Test func theNoiseContinuesAndTheTextIsReadOnce() async throws {
+    let fake = try FakeBundle()
+    let backend = fake.backend()
+    let pipeline = try fake.pipeline(backend)
+    let request = GenerationRequest("a", guidanceScale: 1, seed: 4)
+    let results = try await pipeline.generate(request, count: 3)
+    var random = NumPyRandom(seed: 4)
+    #expect(results.map { $0.initialLatents.floats() } == (0..<3).map { _ in random.normals(4).map { Float($0) } })
+    #expect(results.map(\.settings.imageIndex) == [0, 1, 2])
+    #expect(backend.calls(.textEncoder).count == 1)
+    #expect(backend.calls(.denoiser).count == 6)
+    #expect(results.allSatisfy { $0.settings.backends.count == 3 })
+    #expect(results[1].timings.textEncoder == 0)
+    #expect(try await pipeline.generate(request).latents.floats() == results[0].latents.floats())
+    var events: [String] = []
+    for try await event in try pipeline.events(request, count: 2) {
+      switch event {
+      case .conditioned(let start): events.append("start \(start.settings.imageIndex)")
+      case .step(let step): events.append("step \(step.imageIndex) \(step.number)")
+      case .done(let result): events.append("done \(result.settings.imageIndex)")
+      }
+    }
+    #expect(events == ["start 0", "step 0 1", "step 0 2", "done 0", "start 1", "step 1 1", "step 1 2", "done 1"])
+  }
+
+  @Test func badCountsAreRefused() async throws {
+    let pipeline = try FakeBundle().pipeline(FakeBundle().backend())
+    await #expect(throws: RequestError.count(0, most: 10_000)) {
+      try await pipeline.generate(GenerationRequest("a"), count: 0)
+    }
+    let noise = try Tensor.zeros(shape: [1, 2, 1, 2], elementType: .float32)
+    let request = GenerationRequest("a", initialLatents: noise)
+    #expect(throws: RequestError.latentsOfSeveral(count: 2)) { try pipeline.events(request, count: 2) }
+    #expect(throws: RequestError.previewInterval(0)) { try pipeline.events(GenerationRequest("a", previewInterval: 0)) }
+  }
+}
+
+@Suite struct PreviewTests {
+  @Test func aLinearDecoderIsFoundAgain() throws {
+    let latent = try JSONDecoder().decode(
+      BundleDescriptor.Latent.self,
+      from: Data(#"{"channels": 4, "height": 24, "width": 20, "downscale": 2, "scale": 1, "shift": 0}"#.utf8))
+    let factors: [[Float]] = [[0.1, 0.2, -0.1, 0, 0.05], [0, 0.1, 0.1, -0.2, 0], [0.3, 0, 0, 0.1, -0.1]]
+    let probe = try LatentProjection.probe(latent)
+    let (values, plane) = (probe.floats(), 24 * 20)
+    var pixels: [Float] = []
+    for row in factors {
+      for y in 0..<48 {
+        for x in 0..<40 {
+          let place = y / 2 * 20 + x / 2
+          pixels.append((0..<4).reduce(row[4]) { $0 + row[$1] * values[$1 * plane + place] })
+        }
+      }
+    }
+    let fitted = LatentProjection(latents: probe, decoded: try Tensor(shape: [1, 3, 48, 40], floats: pixels), side: 2)
+    for (ours, theirs) in zip(fitted.factors.joined(), factors.joined()) { #expect(abs(ours - theirs) < 1e-3) }
+    #expect(fitted.image(try Tensor.zeros(shape: [1, 3, 2, 2], elementType: .float32)) == nil)
+  }
+
+  /// The last preview of the embedded model against its picture, shrunk to the preview's size.
+  @Test func previewsResembleThePicture() async throws {
+    let pipeline = try TestBundles.pipeline("demo")
+    let request = GenerationRequest(
+      "a red circle above a blue square on a white background", steps: 12, guidanceScale: 4, seed: 7,
+      previewInterval: 4, backend: .all(.mlx))
+    var previews: [Int: RGBImage] = [:]
+    var finished: GenerationResult?
+    for try await event in try pipeline.events(request) {
+      if case .step(let step) = event { previews[step.number] = step.preview }
+      if case .done(let result) = event { finished = result }
+    }
+    #expect(previews.keys.sorted() == [4, 8, 12])
+    let (last, result) = (try #require(previews[12]), try #require(finished))
+    let latent = pipeline.bundle.descriptor.latent
+    #expect(last.width == latent.width && last.height == latent.height)
+    var square = 0.0
+    for row in 0..<latent.height {
+      for column in 0..<latent.width {
+        for channel in 0..<3 {
+          var sum = 0.0
+          for y in 0..<latent.downscale {
+            for x in 0..<latent.downscale {
+              let pixel = (row * latent.downscale + y) * result.image.width + column * latent.downscale + x
+              sum += Double(result.image.bytes[3 * pixel + channel])
+            }
+          }
+          let mean = sum / Double(latent.downscale * latent.downscale)
+          let difference = mean - Double(last.bytes[3 * (row * latent.width + column) + channel])
+          square += difference * difference
+        }
+      }
+    }
+    let psnr = 20 * log10(255 / (square / Double(last.bytes.count)).squareRoot())
+    #expect(psnr > 12, "\(psnr) dB")
+  }
+}
