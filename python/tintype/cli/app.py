@@ -16,6 +16,7 @@ from .convert import convert
 from .generate import generate
 from .inspect import inspect
 from .run import run
+from .verify import verify
 
 __all__ = ["EXIT_FAILURE", "EXIT_INTERRUPTED", "EXIT_UNAVAILABLE", "EXIT_USAGE", "cli", "main"]
 
@@ -47,7 +48,7 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (generate, convert, inspect, backends, run, bench):
+for command in (generate, convert, inspect, verify, backends, run, bench):
     cli.add_command(command)
 
 

@@ -1,12 +1,17 @@
 """`tintype convert`: a checkpoint in, a bundle out."""
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from ..names import QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
 from .output import bytes_text, progress_bar, size_option
+
+if TYPE_CHECKING:
+    from ..bundle import Bundle
 
 __all__ = ["convert"]
 
@@ -56,6 +61,11 @@ QUANTIZE_HELP = (
     metavar="FOLDER",
     help="For single files: a Hugging Face folder of the same model, with its tokenizers.",
 )
+@click.option(
+    "--no-gate",
+    is_flag=True,
+    help="With --quantize: warn where a component is below 35 dB or a cosine of 0.999, instead of failing.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def convert(
@@ -70,6 +80,7 @@ def convert(
     batch: int,
     variant: str | None,
     tokenizers: Path | None,
+    no_gate: bool,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -98,6 +109,7 @@ def convert(
             variant=variant,
             tokenizers=tokenizers,
             progress=progress,
+            gate=accuracy_gate(source, variant, tokenizers, no_gate) if quantize else None,
         )
     if not quiet:
         weights = sum(component.weight_bytes for component in bundle.components.values())
@@ -105,3 +117,26 @@ def convert(
             f"{output}: {bundle.family}, {bundle.precision}, {bundle.size.width}x{bundle.size.height}, "
             f"{len(bundle.components)} components, {bytes_text(weights)}"
         )
+
+
+def accuracy_gate(
+    source: Path, variant: str | None, tokenizers: Path | None, only_warn: bool
+) -> Callable[["Bundle"], None]:
+    """Verifies a bundle against its checkpoint and records the result; ConversionError, or with `only_warn` a
+    warning, where a component is too far off."""
+
+    def check(bundle: "Bundle") -> None:
+        from ..errors import ConversionError
+        from ..verify import record_accuracy, verify_bundle
+
+        accuracy = verify_bundle(bundle, source, variant=variant, tokenizers=tokenizers)
+        record_accuracy(bundle, accuracy)
+        if not accuracy.complaint:
+            return
+        if not only_warn:
+            raise ConversionError(
+                f"{accuracy.complaint}: choose more bits (--quantize), or accept it with --no-gate"
+            )
+        warnings.warn(accuracy.complaint, UserWarning, stacklevel=2)
+
+    return check

@@ -40,10 +40,8 @@ RECIPES: Final[Mapping[str, Recipe]] = {
     "palette8": Recipe("palette8", "palette", 8, 16),
 }
 
-#: The recipe of 8 bits that stands for one of fewer bits where these would cost too much.
-AT_EIGHT_BITS: Final[Mapping[str, str]] = {
-    "int8": "int8", "int4": "int8", "palette4": "palette8", "palette6": "palette8", "palette8": "palette8",
-}  # fmt: skip
+#: What stands for a recipe of fewer bits where these would cost too much; both targets run it well.
+EIGHT_BITS_RECIPE: Final = "int8"
 
 #: Components that get 8 bits unless they are named: text loses its meaning, and errors in the modulation
 #: multiply everything behind it.
@@ -89,7 +87,9 @@ def _by_policy(component: str, general: str | None, named: Mapping[str, str]) ->
         general = named.get(names.DENOISER)
     if general is None:
         return None
-    return AT_EIGHT_BITS[general] if component in EIGHT_BITS else general
+    if component in EIGHT_BITS and RECIPES[general].bits < 8:
+        return EIGHT_BITS_RECIPE
+    return general
 
 
 def _parse(text: str) -> tuple[str | None, dict[str, str]]:

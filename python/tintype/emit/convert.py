@@ -19,6 +19,9 @@ from .tokenizers import copy_clip_tokenizer, copy_t5_tokenizer
 
 __all__ = ["Progress", "convert"]
 
+#: Called with the complete bundle before it is published; what it raises leaves nothing behind.
+Gate = Callable[[Bundle], object]
+
 #: Called with (component, bytes of weights written, bytes of weights in all).
 Progress = Callable[[str, int, int], None]
 
@@ -40,6 +43,7 @@ def convert(
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
     progress: Progress | None = None,
+    gate: Gate | None = None,
 ) -> Bundle:
     """Convert the checkpoint `source` into the bundle `output`, and return its description.
 
@@ -53,6 +57,8 @@ def convert(
     guidance at once; `target` lays the graphs out for the GPU and MLX ("gpu") or for the Neural Engine
     ("ane", float16 only), the bundle's interface being the same; `quantize` stores weights in fewer bits: a
     recipe, or COMPONENT=RECIPE, or several with commas between (`compress.recipes_for`).
+
+    `gate` is called with the complete bundle before it takes its place: it may raise, and add to bundle.json.
 
     The same input gives the same bytes. `output` is complete or not there: on any error, Ctrl-C included,
     what was written is removed. Raises UsageError (a choice that cannot be), CheckpointError (the source),
@@ -80,6 +86,8 @@ def convert(
         hashes.start(folder.files)
         bundle = _bundle(plan, rows, copied, hashes.result())
         (stage / names.BUNDLE_FILE).write_text(bundle.to_text(), encoding="utf-8")
+        if gate is not None:
+            gate(Bundle.read(stage))
     return Bundle.read(output)
 
 

@@ -26,8 +26,8 @@ def test_nothing_asked() -> None:
     [
         ("int8", "int8"),
         ("int4", "int8"),
-        ("palette4", "palette8"),
-        ("palette6", "palette8"),
+        ("palette4", "int8"),
+        ("palette6", "int8"),
         ("palette8", "palette8"),
     ],
 )
@@ -44,7 +44,7 @@ def test_text_and_modulation_keep_eight_bits(recipe: str, eight: str) -> None:
 def test_a_named_component_gets_what_it_is_named_for() -> None:
     assert chosen("denoiser=palette4, text_encoder_3=palette6") == {
         "text_encoder_3": "palette6",
-        "modulation": "palette8",
+        "modulation": "int8",
         "denoiser": "palette4",
     }
     assert chosen("int8,vae_decoder=int8,modulation=int4")["vae_decoder"] == "int8"

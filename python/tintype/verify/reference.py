@@ -1,0 +1,88 @@
+"""A recorded run: what goes into and comes out of every component while a picture is drawn.
+
+Timesteps, embeddings and latents are those of a real run, so every component is compared where it works, and
+not on noise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import names
+from ..bundle import Bundle
+from ..pipeline.conditioning import TextEncoders
+from ..pipeline.denoising import Denoiser
+from ..pipeline.schedule import bundle_schedule, euler_step
+from ..pipeline.settings import STAGES, make_plan, stage_backends
+from ..pipeline.stages import StageModels
+
+__all__ = ["Call", "Recording", "record", "replay"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One prediction: float32 outputs of the inputs."""
+
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The calls of every component in order, the final latents and the decoded picture in [-1, 1]."""
+
+    calls: Mapping[str, list[Call]]
+    latents: Array
+    decoded: Array
+
+
+class _Recorder(StageModels):
+    """Remembers every call."""
+
+    def __init__(self, bundle: Bundle, units: str) -> None:
+        super().__init__(bundle, units)
+        self.calls: dict[str, list[Call]] = {}
+
+    def run(self, component: str, backend: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        outputs = super().run(component, backend, inputs)
+        kept = {name: value.copy() for name, value in outputs.items()}
+        self.calls.setdefault(component, []).append(Call(dict(inputs), kept))
+        return outputs
+
+
+def record(bundle: Bundle, prompt: str, steps: int, backend: str) -> Recording:
+    """Draw `prompt` with seed 0 and record it. Every component of the bundle is called, the VAE's encoder on
+    the picture that came out."""
+    backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
+    plan = make_plan(bundle, prompt, steps=steps, seed=0, default_backends=backends)
+    models = _Recorder(bundle, "all")
+    try:
+        pixels = bundle.latent.height * bundle.latent.width
+        schedule = bundle_schedule(bundle.schedule, steps, pixels)
+        text = TextEncoders(bundle, models)
+        rows = [text.encode(plan.settings.negative_prompt, plan)] if plan.guided else []
+        rows.append(text.encode(plan.settings.prompt, plan))
+        denoiser, latents = Denoiser(bundle, models, plan, schedule, rows), plan.latents
+        for index in range(schedule.steps):
+            velocity = denoiser.velocity(latents, index)
+            latents = euler_step(latents, velocity, schedule.sigmas[index], schedule.sigmas[index + 1])
+        scaled = latents / np.float32(bundle.latent.scale) + np.float32(bundle.latent.shift)
+        decoded = models.run(names.VAE_DECODER, backend, {names.LATENT: scaled})[names.IMAGE]
+        if names.VAE_ENCODER in bundle.components:
+            models.run(names.VAE_ENCODER, backend, {names.IMAGE: np.clip(decoded, -1, 1)})
+        return Recording(models.calls, latents, decoded)
+    finally:
+        models.close()
+
+
+def replay(bundle: Bundle, component: str, calls: list[Call], backend: str) -> list[Mapping[str, Array]]:
+    """The outputs of the bundle's component on recorded inputs, float32."""
+    models = StageModels(bundle, "all")
+    try:
+        return [models.run(component, backend, call.inputs) for call in calls]
+    finally:
+        models.close()

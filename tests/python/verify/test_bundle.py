@@ -1,0 +1,108 @@
+"""Verification end to end, and the gate that convert holds compressed bundles to."""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tintype import names
+from tintype.bundle import Bundle
+from tintype.cli.app import run_command
+from tintype.errors import TintypeError, UsageError
+from tintype.verify import record_accuracy, verify_bundle
+
+WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
+
+
+@pytest.fixture
+def copy(sd3_half: Bundle, tmp_path: Path) -> Bundle:
+    """A copy of sd3-medium-tiny in float16."""
+    assert sd3_half.root is not None
+    return Bundle.read(shutil.copytree(sd3_half.root, tmp_path / "bundle"))
+
+
+def test_float16_passes_and_the_result_is_kept(copy: Bundle, data: Path) -> None:
+    accuracy = verify_bundle(copy, data / "sd3-medium-tiny")
+    assert set(accuracy.components) == set(names.COMPONENTS)
+    assert accuracy.failures == ()
+    assert accuracy.complaint == ""
+    assert min(v.psnr for v in accuracy.components.values()) > 50
+    assert accuracy.run["image"].psnr > 40
+    record_accuracy(copy, accuracy)
+    assert copy.root is not None
+    stored = Bundle.read(copy.root)
+    assert stored.accuracy == accuracy.to_json()
+    assert stored.components == copy.components
+    assert sorted(p.name for p in copy.root.parent.iterdir()) == ["bundle"]
+
+
+def test_a_damaged_component_is_found(copy: Bundle, data: Path) -> None:
+    file = copy.package_path(names.DENOISER) / WEIGHTS
+    blob = bytearray(file.read_bytes())
+    weights = np.frombuffer(blob, np.float16, offset=len(blob) // 2 // 64 * 64)
+    assert weights.size > 5000
+    begin = len(blob) // 2 // 64 * 64
+    blob[begin + 2048 : begin + 6144] = bytes(4096)
+    file.write_bytes(blob)
+    accuracy = verify_bundle(copy, data / "sd3-medium-tiny")
+    assert accuracy.failures == (names.DENOISER,)
+    assert accuracy.complaint.startswith("denoiser reaches ")
+    assert not accuracy.to_json()["passed"]
+
+
+def test_parts_of_a_pipeline_are_verified_too(data: Path, tmp_path: Path) -> None:
+    import tintype
+
+    source = data / "sd3-medium-tiny"
+    bundle = tintype.convert(source, tmp_path / "part", target="ane", components=["denoiser", "vae_decoder"])
+    accuracy = verify_bundle(bundle, source)
+    assert list(accuracy.components) == ["modulation", "denoiser", "vae_decoder"]
+    assert accuracy.failures == ()
+    assert accuracy.run == {}
+
+
+def test_what_cannot_be(copy: Bundle, data: Path, demo: Bundle) -> None:
+    with pytest.raises(UsageError, match="backend is 'cuda', expected one of auto, coreml, mlx"):
+        verify_bundle(copy, data / "sd3-medium-tiny", backend="cuda")
+    with pytest.raises(TintypeError, match="another checkpoint"):
+        verify_bundle(demo, data / "sd3-medium-tiny")
+
+
+def test_commands(copy: Bundle, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["verify", str(copy.root)]) == 1
+    assert "was never verified: name its checkpoint with --against" in capsys.readouterr().err
+    assert run_command(["verify", str(copy.root), "--against", "nothing"]) == 1
+    assert "there is nothing at nothing" in capsys.readouterr().err
+    source = str(data / "sd3-medium-tiny")
+    assert run_command(["verify", str(copy.root), "--against", source, "--backend", "coreml"]) == 0
+    out = capsys.readouterr().out
+    assert "passed: components on coreml, at least 35 dB and 0.999" in out
+    assert run_command(["verify", str(copy.root), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["backend"] == "coreml"
+
+
+def test_convert_holds_compressed_bundles_to_the_bars(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options: list[Any] = ["convert", data / "sd3-medium-tiny", "-o", tmp_path / "b", "--quiet"]
+    line = [str(o) for o in options]
+    assert run_command([*line, "--quantize", "int8"]) == 0
+    assert Bundle.read(tmp_path / "b").accuracy["passed"] is True
+    before = (tmp_path / "b" / names.BUNDLE_FILE).read_bytes()
+
+    line += ["--quantize", "denoiser=palette4", "--components", "denoiser", "--target", "ane", "--overwrite"]
+    assert run_command(line) == 1
+    assert "denoiser reaches 3" in capsys.readouterr().err
+    assert (tmp_path / "b" / names.BUNDLE_FILE).read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b"]
+
+    with warnings.catch_warnings():
+        assert run_command([*line, "--no-gate"]) == 0
+    assert "tintype: warning: denoiser reaches 3" in capsys.readouterr().err
+    bundle = Bundle.read(tmp_path / "b")
+    assert bundle.accuracy["passed"] is False
+    assert bundle.component(names.DENOISER).compression["recipe"] == "palette4"
