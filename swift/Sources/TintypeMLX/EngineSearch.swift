@@ -11,7 +11,8 @@
 /// 1. the path that the caller names: it is the only place then;
 /// 2. the path in the environment variable `TINTYPE_ENGINE_LIBRARY`: likewise;
 /// 3. beside the image that holds this code (in Python's wheel: `tintype/lib/`) and in `../lib` of it;
-/// 4. `build/engine/` in every folder above the image and above the executable (`make env` puts it there).
+/// 4. on Apple's systems, `TintypeEngine.framework` in the app's Frameworks folder (scripts/build-xcframework.sh);
+/// 5. `build/engine/` in every folder above the image and above the executable (`make env` puts it there).
 public enum EngineSearch {
   public static let environmentVariable = "TINTYPE_ENGINE_LIBRARY"
 
@@ -29,9 +30,22 @@ public enum EngineSearch {
     if let environment, !environment.isEmpty { return [environment] }
     let folders = [image, executable].compactMap { $0.map(folder(of:)) }
     let beside = folders.prefix(1).flatMap { ["\($0)/\(libraryName)", "\(folder(of: $0))/lib/\(libraryName)"] }
+    #if os(Linux)
+      let frameworks: [String] = []
+    #else
+      let frameworks = folders.flatMap(frameworkPlaces)
+    #endif
     let above = folders.flatMap(ancestors).map { "\($0)/build/engine/\(libraryName)" }
     var seen = Set<String>()
-    return (beside + above).filter { seen.insert($0).inserted }
+    return (beside + frameworks + above).filter { seen.insert($0).inserted }
+  }
+
+  /// Where an app has its frameworks: iOS's beside the executable, macOS's one folder up, and for code that is a
+  /// framework itself, beside that.
+  static func frameworkPlaces(around folder: String) -> [String] {
+    let framework = "TintypeEngine.framework/TintypeEngine"
+    let parent = self.folder(of: folder)
+    return ["\(folder)/Frameworks/\(framework)", "\(parent)/Frameworks/\(framework)", "\(parent)/\(framework)"]
   }
 
   /// The library's real path (its own run path is relative to itself), or nil and the places looked at.

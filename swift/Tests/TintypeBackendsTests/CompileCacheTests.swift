@@ -96,8 +96,9 @@ import Testing
     let backend = CoreMLBackend(cacheFolder: cache.folder)
     _ = try backend.load(package, units: .all)
     let entry = cache.folder.appendingPathComponent(try #require(entries().first))
-    let manifest = entry.appendingPathComponent("model.mlpackage/Manifest.json")
-    try FileManager.default.removeItem(at: manifest)
+    for name in try FileManager.default.contentsOfDirectory(atPath: entry.path) {
+      try FileManager.default.removeItem(at: entry.appendingPathComponent(name))
+    }
     let model = try backend.load(package, units: .all)
     let x = try Tensor(shape: [2, 3], floats: [Float](repeating: 0, count: 6))
     #expect(try model.predict(["x": x])["y"]?.floats() == [0, 1, 2, 3, 0, 1, 2, 3])

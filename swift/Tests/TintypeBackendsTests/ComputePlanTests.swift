@@ -16,7 +16,7 @@ import Testing
   @Test func everyOperationHasADevice() async throws {
     let report = try await backend.computePlan(of: Fixture.package("multi_output"), units: .all)
     #expect(report.function == "main")
-    #expect(report.devices.values.reduce(0) { $0 + $1.operations } == 3)
+    #expect(report.devices.values.reduce(0) { $0 + $1.operations } >= 3)
     if !CoreMLPlatform.isApples {
       #expect(report.devices == ["cpu": .init(operations: 3, cost: nil)])
       #expect(report.elsewhere.isEmpty)

@@ -32,6 +32,17 @@ import Testing
         ].reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } })
   }
 
+  @Test func appsCarryTheEngineAsAFramework() {
+    let framework = "TintypeEngine.framework/TintypeEngine"
+    #expect(EngineSearch.frameworkPlaces(around: "/App.app").first == "/App.app/Frameworks/\(framework)")
+    #expect(
+      EngineSearch.frameworkPlaces(around: "/App.app/Contents/MacOS")
+        .contains("/App.app/Contents/Frameworks/\(framework)"))
+    #expect(
+      EngineSearch.frameworkPlaces(around: "/App.app/Frameworks/Kit.framework")
+        .contains("/App.app/Frameworks/\(framework)"))
+  }
+
   @Test func summaryIsShort() {
     let places = EngineSearch.candidates(explicit: nil, environment: nil, image: "/a/b/c/d", executable: "/x/y/z")
     #expect(
