@@ -86,8 +86,9 @@ def convert(
 ) -> None:
     """Convert the checkpoint SOURCE to a bundle that Core ML and MLX run.
 
-    SOURCE is a Hugging Face folder, or a publisher's single file (sd3*.safetensors, flux1-*.safetensors with
-    ae.safetensors beside it; --tokenizers is needed then).
+    SOURCE is a Hugging Face folder, the id of a model on the Hugging Face Hub (ORGANISATION/NAME), or a
+    publisher's single file (sd3*.safetensors, flux1-*.safetensors with ae.safetensors beside it;
+    --tokenizers is needed then).
     """
     from ..emit import convert as convert_checkpoint
 

@@ -10,7 +10,8 @@ from ..bundle import Bundle, Component, TensorSpec, Tokenizer
 from ..compress import Recipe, recipes_for
 from ..errors import UsageError
 from ..layers import Compression, IOSpec, MILProgram, Precision, Target, compress_program
-from ..weights import Source, open_source
+from ..weights import DiffusersFolder, Source, download, is_repository, open_source
+from .families import FAMILIES
 from .package import Package, write_package
 from .plan import PIPELINES, Plan
 from .source_hashes import SourceHashes
@@ -49,7 +50,8 @@ def convert(
 
     `source` is a Hugging Face folder, or a publisher's single safetensors file, which has no tokenizers: then
     `tokenizers` names a Hugging Face folder of the same model that has them. `variant` ("fp16") chooses among
-    the files of a Hugging Face folder.
+    the files of a Hugging Face folder. ORGANISATION/NAME (and perhaps @REVISION), if there is no such folder,
+    is loaded from the Hugging Face Hub.
 
     `size` is (width, height) in pixels, by default the model's own; `components` are names of
     `names.SELECTABLE_COMPONENTS`, by default all that the source has; `max_sequence_length` is T5's number of
@@ -65,7 +67,10 @@ def convert(
     ConversionError (the output, or values that do not fit).
     """
     _check_choices(precision, batch, target)
-    folder = open_source(source, PIPELINES, variant=variant, tokenizers=tokenizers)
+    if is_repository(source):
+        folder: Source = _from_hub(str(source), components, variant, progress)
+    else:
+        folder = open_source(source, PIPELINES, variant=variant, tokenizers=tokenizers)
     plan = Plan.make(
         folder,
         precision=precision,
@@ -89,6 +94,26 @@ def convert(
         if gate is not None:
             gate(Bundle.read(stage))
     return Bundle.read(output)
+
+
+def _from_hub(
+    repository: str, components: Sequence[str] | None, variant: str | None, progress: Progress | None
+) -> DiffusersFolder:
+    """Load what is needed of a repository on the Hugging Face Hub, and open it."""
+
+    def folders(index: Mapping[str, Any]) -> Sequence[str]:
+        family = FAMILIES.get(str(index.get("_class_name")))
+        return () if family is None else family.folders(components)
+
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress("download", done, total)
+
+    found = download(repository, folders, variant=variant, report=report)
+    folder = DiffusersFolder(found.folder, PIPELINES, variant)
+    folder.name = found.repository.split("/")[1]
+    folder.origin = {"repository": found.repository, "revision": found.revision}
+    return folder
 
 
 def _check_choices(precision: str, batch: int, target: str) -> None:
@@ -185,7 +210,7 @@ def _bundle(
         components=components,
         tokenizers=tokenizers,
         config=plan.config(),
-        source={"layout": plan.source.layout, "files": files},
+        source={"layout": plan.source.layout, **plan.source.origin, "files": files},
         tools=_tools(),
     )
 

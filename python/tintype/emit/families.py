@@ -3,7 +3,7 @@
 One frozen row a family; `plan` loops over the rows and knows no family by name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
@@ -71,6 +71,17 @@ class Family:
         encoders = (*self.clips, names.TEXT_ENCODER_3)
         others = (names.DENOISER, names.VAE_DECODER, names.VAE_ENCODER)
         return tuple(c for c in names.SELECTABLE_COMPONENTS if c in (*encoders, *others))
+
+    def folders(self, components: Sequence[str] | None) -> tuple[str, ...]:
+        """The checkpoint's folders with the weights of `components` (all, if None)."""
+        parts = {**self.clips, names.TEXT_ENCODER_3: self.t5}
+        rows = {
+            **{name: part.folder for name, part in parts.items()},
+            names.DENOISER: "transformer",
+            names.VAE_DECODER: "vae",
+            names.VAE_ENCODER: "vae",
+        }
+        return tuple(dict.fromkeys(f for n, f in rows.items() if components is None or n in components))
 
     def pooled_width(self, clips: Mapping[str, CLIPConfig]) -> int:
         """P: the width of the pooled text that the encoders give."""

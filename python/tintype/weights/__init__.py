@@ -6,6 +6,7 @@ their tensors imply is made in `original_configs`.
 
 from .checkpoint import Checkpoint, Rename
 from .diffusers_folder import DiffusersFolder
+from .hub import HubCheckpoint, download, is_repository
 from .original import OriginalFiles
 from .renames import HUGGING_FACE
 from .safetensors import SafetensorsFile, StoredWeight, write_safetensors
@@ -15,11 +16,14 @@ __all__ = [
     "HUGGING_FACE",
     "Checkpoint",
     "DiffusersFolder",
+    "HubCheckpoint",
     "OriginalFiles",
     "Rename",
     "SafetensorsFile",
     "Source",
     "StoredWeight",
+    "download",
+    "is_repository",
     "open_source",
     "write_safetensors",
 ]

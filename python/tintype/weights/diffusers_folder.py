@@ -21,7 +21,7 @@ from ..errors import CheckpointError
 from .checkpoint import Checkpoint, Rename
 from .safetensors import SafetensorsFile, StoredWeight
 
-__all__ = ["DiffusersFolder"]
+__all__ = ["DiffusersFolder", "variant_suffixes"]
 
 MODEL_INDEX = "model_index.json"
 STEMS = ("diffusion_pytorch_model", "model")
@@ -52,6 +52,7 @@ class DiffusersFolder:
         self.layout = "diffusers"
         self.index: dict[str, Any] = {}
         self._variant, self._partial = variant, partial
+        self.origin: dict[str, str] = {}
         self.pipeline = ""
         if not self.path.is_dir():
             what = "is a file" if self.path.exists() else "does not exist"
@@ -118,7 +119,7 @@ class DiffusersFolder:
     def weights(self, component: str, renames: Sequence[Rename] = ()) -> Checkpoint:
         """The component's tensors, from one file or from the shards of an index."""
         folder = self.folder(component)
-        for suffix in self._suffixes(folder):
+        for suffix in variant_suffixes([p.name for p in folder.iterdir()], self._variant):
             for stem in STEMS:
                 indexes = f"{stem}.safetensors.index{suffix}.json", f"{stem}{suffix}.safetensors.index.json"
                 for index in indexes:
@@ -133,14 +134,6 @@ class DiffusersFolder:
             f"{folder} has no {' or '.join(f'{s}{suffix}.safetensors' for s in STEMS)}, only {found}: "
             "download the safetensors files of the checkpoint"
         )
-
-    def _suffixes(self, folder: Path) -> Sequence[str]:
-        """What may stand before the suffix: the variant, or nothing, or else the only variant there is."""
-        if self._variant is not None:
-            return (f".{self._variant}",)
-        names = (p.name for p in folder.glob("*.safetensors*"))
-        variants = {m[1] for m in map(VARIANT.match, names) if m}
-        return ("", f".{variants.pop()}") if len(variants) == 1 else ("",)
 
     def _shards(self, component: str, index: str) -> Mapping[str, StoredWeight]:
         relative = f"{component}/{index}"
@@ -163,6 +156,14 @@ class DiffusersFolder:
             raise CheckpointError(f"{path} is missing: download the whole checkpoint")
         self.files[relative] = path
         return SafetensorsFile(path)
+
+
+def variant_suffixes(names: Sequence[str], variant: str | None) -> Sequence[str]:
+    """What may stand before the suffix: the variant, or nothing, or else the only variant among `names`."""
+    if variant is not None:
+        return (f".{variant}",)
+    variants = {m[1] for m in map(VARIANT.fullmatch, names) if m}
+    return ("", f".{variants.pop()}") if len(variants) == 1 else ("",)
 
 
 def _is_file_name(value: Any) -> bool:

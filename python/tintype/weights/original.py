@@ -75,6 +75,7 @@ class OriginalFiles:
         self.path = Path(path)
         self.name = self.path.resolve().stem
         self.index: dict[str, Any] = {}
+        self.origin: dict[str, str] = {}
         self.files: dict[str, Path] = {}
         self.layout = "original"
         self._companion = None if companion is None else DiffusersFolder(companion, (SD3, FLUX), partial=True)

@@ -1,0 +1,190 @@
+"""Checkpoints on the Hugging Face Hub: the files that a conversion needs, in the hub's own cache.
+
+`huggingface_hub` does the work: finished files are not loaded again, a broken connection is taken up where it
+broke, and `HF_ENDPOINT`, `HF_HOME`, `HF_TOKEN` and `hf auth login` mean what they mean everywhere.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import CheckpointError
+from .diffusers_folder import MODEL_INDEX, STEMS, variant_suffixes
+
+__all__ = ["HubCheckpoint", "download", "is_repository"]
+
+#: ORGANISATION/NAME, and perhaps @REVISION.
+REPOSITORY = re.compile(r"(?P<name>[\w][\w.-]*/[\w][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
+
+#: Called with (bytes loaded, bytes in all).
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class HubCheckpoint:
+    """A downloaded checkpoint: its folder in the cache, and where it came from."""
+
+    folder: Path
+    repository: str
+    revision: str
+
+
+def is_repository(source: "str | Path") -> bool:
+    """Whether `source` reads as a repository id and is nothing on disk."""
+    text = str(source)
+    return isinstance(source, (str, Path)) and not Path(text).exists() and bool(REPOSITORY.fullmatch(text))
+
+
+def download(
+    source: str,
+    folders: Callable[[Mapping[str, Any]], Collection[str]],
+    *,
+    variant: str | None = None,
+    report: Report | None = None,
+) -> HubCheckpoint:
+    """Load what is needed of the repository `source`.
+
+    `folders` is given model_index.json and names the folders whose weights are needed; configs and tokenizers
+    are loaded anyway. Without a connection, what the cache holds is used. CheckpointError names the licence
+    page of a gated repository, a name that the hub does not know, or what is wrong with the connection.
+    """
+    match = REPOSITORY.fullmatch(source)
+    assert match is not None  # the caller asked is_repository
+    name, revision = match["name"], match["revision"] or "main"
+    try:
+        return _download(name, revision, folders, variant, report)
+    except CheckpointError:
+        raise
+    except Exception as error:  # the client raises its own errors and those of whatever HTTP library it uses
+        cached = _cached(name, revision)
+        if cached is not None and not _refused(error):
+            return cached
+        raise CheckpointError(_explanation(name, revision, error)) from error
+
+
+def needed_files(
+    files: Sequence[str], index: Mapping[str, Any], folders: Collection[str], variant: str | None
+) -> list[str]:
+    """The files of the repository to load: every small one of a component, the weights of `folders`."""
+    wanted = [MODEL_INDEX]
+    for part, entry in index.items():
+        if not isinstance(entry, list) or len(entry) != 2 or entry[1] is None:
+            continue
+        inside = [f.removeprefix(f"{part}/") for f in files if f.startswith(f"{part}/")]
+        wanted += [f"{part}/{f}" for f in inside if f.endswith((".json", ".txt")) and ".index." not in f]
+        if part in folders:
+            wanted += [f"{part}/{f}" for f in _weight_files(inside, variant)]
+    return [f for f in dict.fromkeys(wanted) if f in files]
+
+
+def _weight_files(names: Sequence[str], variant: str | None) -> list[str]:
+    """The files of a folder that `DiffusersFolder.weights` reads."""
+    for suffix in variant_suffixes(names, variant):
+        for stem in STEMS:
+            indexes = f"{stem}.safetensors.index{suffix}.json", f"{stem}{suffix}.safetensors.index.json"
+            index = next((i for i in indexes if i in names), None)
+            if index is not None:
+                shard = re.compile(re.escape(f"{stem}{suffix}") + r"-\d+-of-\d+\.safetensors")
+                return [index, *(n for n in names if shard.fullmatch(n))]
+            if f"{stem}{suffix}.safetensors" in names:
+                return [f"{stem}{suffix}.safetensors"]
+    return []
+
+
+def _download(
+    name: str,
+    revision: str,
+    folders: Callable[[Mapping[str, Any]], Collection[str]],
+    variant: str | None,
+    report: Report | None,
+) -> HubCheckpoint:
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+
+    info = HfApi().model_info(name, revision=revision, files_metadata=True)
+    sizes = {s.rfilename: s.size or 0 for s in info.siblings or ()}
+    if MODEL_INDEX not in sizes:
+        found = ", ".join(sorted(f for f in sizes if f.endswith(".safetensors"))) or "no safetensors files"
+        raise CheckpointError(
+            f"{name} on the Hugging Face Hub has no {MODEL_INDEX}, only {found}: name the repository of the "
+            "model in the diffusers layout, or download one of its files and convert that"
+        )
+    index = json.loads(Path(hf_hub_download(name, MODEL_INDEX, revision=info.sha)).read_text("utf-8"))
+    if not isinstance(index, dict):
+        raise CheckpointError(f"{name}: {MODEL_INDEX} holds no JSON object")
+    wanted = needed_files(list(sizes), index, folders(index), variant)
+    total = sum(sizes[f] for f in wanted)
+    if report is not None:
+        report(0, total)
+    folder = snapshot_download(
+        name,
+        revision=revision,
+        allow_patterns=[re.sub(r"([\[?*])", r"[\1]", f) for f in wanted],
+        tqdm_class=_bar_class(lambda done: report(min(done, total), total) if report else None),
+    )
+    if report is not None:
+        report(total, total)
+    return HubCheckpoint(Path(folder), name, str(info.sha))
+
+
+def _bar_class(report: Callable[[int], object]) -> Any:
+    """A progress bar that draws nothing and reports its bytes."""
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            self._counts = options.get("unit") == "B"
+            self._done = 0
+            super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self._done += int(n or 0)
+            if self._counts:
+                report(self._done)
+            return None
+
+    return Bar
+
+
+def _cached(name: str, revision: str) -> HubCheckpoint | None:
+    """What the cache holds of the repository."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, MODEL_INDEX, revision=revision)
+    if not isinstance(found, str):
+        return None
+    folder = Path(found).parent
+    return HubCheckpoint(folder, name, folder.name)
+
+
+def _refused(error: Exception) -> bool:
+    """Whether the hub answered, and said no."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    return isinstance(error, (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError))
+
+
+def _explanation(name: str, revision: str, error: Exception) -> str:
+    from huggingface_hub import constants
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    page = f"{constants.ENDPOINT}/{name}"
+    if isinstance(error, GatedRepoError):
+        return (
+            f"{name} is gated: accept its licence at {page}, then log in with `hf auth login` "
+            "(or set HF_TOKEN) and run this again"
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return (
+            f"there is no folder {name}, and no model of this name at {page}: check the spelling; "
+            "if the model is private, log in with `hf auth login`"
+        )
+    if isinstance(error, RevisionNotFoundError):
+        return f"{name} has no revision {revision!r}: see {page} for its branches and tags"
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
+    return (
+        f"there is no folder {name}, and it cannot be loaded from {constants.ENDPOINT} ({reason}): check the "
+        "connection and run this again; files that are complete are kept"
+    )

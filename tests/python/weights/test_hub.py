@@ -1,0 +1,193 @@
+"""Loading from the Hugging Face Hub: the real client against a hub on this machine, in processes of its own.
+
+The client reads HF_ENDPOINT and HF_HOME when it is imported, so each case is a run of the command.
+"""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tintype.bundle import Bundle
+from tintype.weights import is_repository
+from tintype.weights.hub import needed_files
+
+from .hub_server import COMMIT, HubServer, serve
+
+NAME = "someone/tiny-flux"
+DENOISER = "transformer/diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def repository(data: Path, tmp_path: Path) -> Path:
+    """flux-dev-tiny as a repository, with files that no conversion needs."""
+    folder = tmp_path / "repository"
+    shutil.copytree(data / "flux-dev-tiny", folder, ignore=shutil.ignore_patterns("golden", "original"))
+    (folder / "flux1-dev.safetensors").write_bytes(b"x" * 1000)
+    (folder / "README.md").write_text("A model.")
+    shutil.copy(folder / DENOISER, folder / DENOISER.replace(".safe", ".bf16.safe"))
+    return folder
+
+
+@pytest.fixture
+def hub(repository: Path) -> Iterator[HubServer]:
+    with serve({NAME: repository}) as server:
+        yield server
+
+
+def environment(endpoint: str, tmp_path: Path) -> dict[str, str]:
+    return {
+        "PYTHONPATH": ":".join(sys.path),
+        "PATH": os.environ["PATH"],
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(tmp_path / "cache"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+def convert(
+    endpoint: str, tmp_path: Path, *arguments: str, source: str = NAME
+) -> subprocess.CompletedProcess[str]:
+    """Run `tintype convert SOURCE -o out` with the hub at `endpoint` and a cache of its own."""
+    # The client writes pieces of 10 MB; the tiny model's files are smaller.
+    command = (
+        "import sys; from huggingface_hub import constants; constants.DOWNLOAD_CHUNK_SIZE = 1 << 16; "
+        "from tintype.cli import main; main(sys.argv[1:])"
+    )
+    options = ["-o", str(tmp_path / "out"), "--size", "128x128", *arguments]
+    return subprocess.run(
+        [sys.executable, "-c", command, "convert", source, *options],
+        env=environment(endpoint, tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_only_what_is_needed_is_loaded(hub: HubServer, tmp_path: Path) -> None:
+    done = convert(hub.url, tmp_path, "--components", "denoiser,vae_decoder")
+    assert (done.returncode, done.stderr) == (0, "")
+    bundle = Bundle.read(tmp_path / "out")
+    assert bundle.name == "tiny-flux"
+    assert (bundle.source["repository"], bundle.source["revision"]) == (NAME, COMMIT)
+    loaded = {file for file, _ in hub.files()}
+    assert {f for f in loaded if f.endswith(".safetensors")} == {
+        DENOISER,
+        "vae/diffusion_pytorch_model.safetensors",
+    }
+    assert "tokenizer_2/tokenizer.json" in loaded
+    assert not loaded & {"README.md", "flux1-dev.safetensors"}
+
+
+def test_progress_counts_the_bytes_of_what_is_loaded(
+    hub: HubServer, repository: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import sys, tintype; rows = []; "
+        "tintype.convert(sys.argv[1], sys.argv[2], size=(128, 128), components=['vae_decoder'], "
+        "progress=lambda *row: rows.append(row)); print([r for r in rows if r[0] == 'download'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, NAME, str(tmp_path / "out")],
+        env=environment(hub.url, tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    rows = ast.literal_eval(done.stdout)
+    total = sum((repository / file).stat().st_size for file, _ in hub.files())
+    assert rows[0] == ("download", 0, total)
+    assert rows[-1] == ("download", total, total)
+    assert 0 < rows[len(rows) // 2][1] <= total
+
+
+def test_a_broken_connection_is_taken_up_and_finished_files_are_kept(hub: HubServer, tmp_path: Path) -> None:
+    hub.breaks[DENOISER] = 1
+    arguments = ("--components", "denoiser", "--overwrite")
+    assert convert(hub.url, tmp_path, *arguments).returncode == 0
+    spans = [span for file, span in hub.files() if file == DENOISER]
+    assert len(spans) == 2
+    assert spans[0] is None
+    assert spans[1] is not None
+    assert int(spans[1].removeprefix("bytes=").split("-")[0]) > 900_000
+    expected = (tmp_path / "out" / "bundle.json").read_text()
+    hub.asked.clear()
+    assert convert(hub.url, tmp_path, *arguments).returncode == 0
+    assert [file for file, _ in hub.files()] == []
+    # Without a connection the cache is enough.
+    offline = convert("http://127.0.0.1:9", tmp_path, *arguments)
+    assert (offline.returncode, offline.stderr) == (0, "")
+    assert (tmp_path / "out" / "bundle.json").read_text() == expected
+
+
+def test_a_gated_model(hub: HubServer, tmp_path: Path) -> None:
+    hub.gated.add(NAME)
+    done = convert(hub.url, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"tintype: error: {NAME} is gated: accept its licence at {hub.url}/{NAME}, then log in with "
+        "`hf auth login` (or set HF_TOKEN) and run this again\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_that_the_hub_does_not_know(hub: HubServer, repository: Path, tmp_path: Path) -> None:
+    done = convert(hub.url, tmp_path, source="someone/else")
+    assert done.returncode == 1
+    assert (
+        f"there is no folder someone/else, and no model of this name at {hub.url}/someone/else" in done.stderr
+    )
+    done = convert(hub.url, tmp_path, source=f"{NAME}@v9")
+    assert f"{NAME} has no revision 'v9'" in done.stderr
+    (repository / "model_index.json").unlink()
+    done = convert(hub.url, tmp_path)
+    assert (
+        "has no model_index.json, only flux1-dev.safetensors, text_encoder/model.safetensors" in done.stderr
+    )
+
+
+def test_no_connection_and_nothing_in_the_cache(tmp_path: Path) -> None:
+    done = convert("http://127.0.0.1:9", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"tintype: error: there is no folder {NAME}, and it cannot be loaded from http://"
+    )
+    assert "check the connection" in done.stderr
+
+
+def test_what_reads_as_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_repository("org/name")
+    assert is_repository("org/name@refs/pr/3")
+    assert is_repository(Path("org/name-2.0_x"))
+    assert not is_repository("name")
+    assert not is_repository("./org/name")
+    assert not is_repository("/org/name")
+    assert not is_repository("a/b/c")
+    (tmp_path / "org" / "name").mkdir(parents=True)
+    assert not is_repository("org/name")
+
+
+def test_variants_and_shards() -> None:
+    index = {"t": ["transformers", "X"], "u": ["transformers", "X"], "n": [None, None]}
+    files = [
+        "model_index.json", "t/config.json", "t/model.safetensors", "t/model.fp16.safetensors", "n/config.json",
+        "u/model.safetensors.index.json", "u/model.safetensors.index.fp16.json", "u/model-00001-of-00001.safetensors",
+        "u/model.fp16-00001-of-00001.safetensors", "u/pytorch_model.bin", "other/config.json",
+    ]  # fmt: skip
+    assert needed_files(files, index, ("t", "u"), None) == [
+        "model_index.json", "t/config.json", "t/model.safetensors",
+        "u/model.safetensors.index.json", "u/model-00001-of-00001.safetensors",
+    ]  # fmt: skip
+    assert needed_files(files, index, ("t", "u"), "fp16") == [
+        "model_index.json", "t/config.json", "t/model.fp16.safetensors",
+        "u/model.safetensors.index.fp16.json", "u/model.fp16-00001-of-00001.safetensors",
+    ]  # fmt: skip
+    assert needed_files(files, index, (), None) == ["model_index.json", "t/config.json"]
