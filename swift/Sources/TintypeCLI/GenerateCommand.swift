@@ -3,49 +3,13 @@ import Tintype
 
 /// `tintype generate`: a prompt in, a picture out.
 struct GenerateCommand {
-  static let spec = CommandSpec(
-    name: "generate", summary: "Draw a picture.", discussion: "Draw PROMPT.",
-    positionals: [.init(name: "PROMPT", help: "What the picture shows; put quotes around it.")],
-    options: [
-      .init(
-        name: "--model", value: "BUNDLE",
-        help: "Bundle made by Python's `tintype convert`. [default: the embedded model, once Python has converted it]"),
-      .init(name: "--negative-prompt", value: "TEXT", help: "What the picture should not show."),
-      .init(name: "--steps", value: "N", help: "Denoising steps. [default: the model's]"),
-      .init(
-        name: "--guidance-scale", value: "G",
-        help: "How strongly the prompt is followed; 1 or less: without guidance. [default: the model's]"),
-      .init(name: "--seed", value: "N", help: "0 to 4294967295. [default: a random one, which is printed]"),
-      .init(
-        name: "--generator", value: "NAME", choices: NoiseGenerator.allCases.map(\.rawValue),
-        help: "What draws the noise from the seed: numpy as Python's tintype does, torch as diffusers does on the CPU, "
-          + "philox as PyTorch does on CUDA. [default: numpy]"),
-      .init(name: "--size", value: "WxH", help: "Must be the model's size. [default: the model's]"),
-      .init(
-        name: "--backend", value: "NAME", choices: BackendChoice.allCases.map(\.rawValue),
-        help: "coreml and mlx are strict; auto takes Core ML where it works, else MLX, and says why. [default: auto]"),
-      .init(
-        name: "--units", value: "NAME", choices: ComputeUnits.allCases.map(\.rawValue),
-        help: "What Core ML may use (ane: Neural Engine). MLX ignores it. [default: all]"),
-      .init(name: "--no-t5", help: "Run as if the model had no T5 text encoder."),
-      .init(
-        name: "--output", short: "-o", value: "FILE",
-        help: "PNG file to write, with the settings inside. An existing file is replaced. [default: out.png]"),
-      .init(name: "--latents-out", value: "FILE", help: "Also write the final latents, as a NumPy .npy file."),
-      .init(name: "--noise-out", value: "FILE", help: "Also write the initial noise, as a NumPy .npy file."),
-      .init(name: "--quiet", help: "Print nothing but warnings and errors."),
-      .init(name: "--json", help: "Print settings, backends and timings as JSON."),
-    ],
-    examples: [
-      "tintype generate \"a red circle above a blue square\"",
-      "tintype generate \"a photo of a cat\" --model sd3.bundle --seed 7 -o cat.png",
-    ])
-
   private let model: URL?
   private let request: GenerationRequest
   private let output: URL
   private let latentsOutput: URL?
   private let noiseOutput: URL?
+  private let previewFolder: URL?
+  private let count: Int
   private let isQuiet: Bool
   private let printsJSON: Bool
 
@@ -55,6 +19,8 @@ struct GenerateCommand {
     output = file("--output") ?? URL(fileURLWithPath: "out.png")
     latentsOutput = file("--latents-out")
     noiseOutput = file("--noise-out")
+    previewFolder = file("--preview-folder")
+    count = try arguments.number("--count", Int.self, Self.spec) ?? 1
     isQuiet = arguments.has("--quiet")
     printsJSON = arguments.has("--json")
     request = GenerationRequest(
@@ -63,6 +29,7 @@ struct GenerateCommand {
       guidanceScale: try arguments.number("--guidance-scale", Double.self, Self.spec),
       seed: try arguments.number("--seed", Int.self, Self.spec),
       generator: arguments.values["--generator"].flatMap(NoiseGenerator.init) ?? .numpy, size: try Self.size(arguments),
+      source: try Self.source(arguments), previewInterval: previewFolder == nil ? nil : 1,
       backend: .all(arguments.values["--backend"].flatMap(BackendChoice.init) ?? .auto),
       units: .all(arguments.values["--units"].flatMap(ComputeUnits.init) ?? .all), useT5: !arguments.has("--no-t5"))
   }
@@ -71,31 +38,61 @@ struct GenerateCommand {
     try Self.check(output, suffix: "png", option: "--output")
     if let latentsOutput { try Self.check(latentsOutput, suffix: "npy", option: "--latents-out") }
     if let noiseOutput { try Self.check(noiseOutput, suffix: "npy", option: "--noise-out") }
+    if let previewFolder { try Self.checkFolder(previewFolder) }
     let folder = try model ?? EmbeddedModel.folder(environment: environment)
     let pipeline = try TextToImagePipeline(bundleAt: folder)
     let progress = ProgressLine(terminal, quiet: isQuiet || printsJSON)
     defer { progress.clear() }
     progress.show("reading the prompt", 0, of: 1)
-    let result = try await pipeline.generate(request) { event in
+    // Written as they come: those that are done stay if a later one fails.
+    var results: [GenerationResult] = []
+    for try await event in try pipeline.events(request, count: count) {
       switch event {
-      case .conditioned(let start): progress.show("drawing", 0, of: start.settings.steps)
+      case .conditioned(let start): progress.show("drawing", 0, of: start.schedule.timesteps.count)
       case .step(let step):
         progress.show(step.number == step.steps ? "decoding" : "drawing", step.number, of: step.steps)
-      case .done: progress.clear()
+        try writePreview(step)
+      case .done(let result):
+        progress.clear()
+        try write(result)
+        results.append(result)
       }
     }
-    try result.write(to: output)
-    if let latentsOutput { try AtomicFile.write(NPY.encode(result.latents), to: latentsOutput) }
-    if let noiseOutput { try AtomicFile.write(NPY.encode(result.initialLatents), to: noiseOutput) }
-    result.warnings.forEach(terminal.warn)
-    try report(result, terminal)
+    // A cancelled stream ends without an error.
+    try Task.checkCancellation()
+    results.flatMap(\.warnings).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }.forEach(terminal.warn)
+    try report(results, terminal)
   }
 
-  private func report(_ result: GenerationResult, _ terminal: Terminal) throws {
+  private func write(_ result: GenerationResult) throws {
+    let index = result.settings.imageIndex
+    try result.write(to: numbered(output, index))
+    if let latentsOutput { try AtomicFile.write(NPY.encode(result.latents), to: numbered(latentsOutput, index)) }
+    if let noiseOutput { try AtomicFile.write(NPY.encode(result.initialLatents), to: numbered(noiseOutput, index)) }
+  }
+
+  /// step-01.png, or 2-step-01.png of the second of several pictures.
+  private func writePreview(_ step: GenerationEvent.Step) throws {
+    guard let previewFolder, let preview = step.preview else { return }
+    let digits = String(step.steps).count - String(step.number).count
+    let number = String(repeating: "0", count: max(0, digits)) + "\(step.number)"
+    let name = (count > 1 ? "\(step.imageIndex + 1)-" : "") + "step-\(number).png"
+    try AtomicFile.write(PNG.encode(preview), to: previewFolder.appendingPathComponent(name))
+  }
+
+  /// "out.png" of several pictures is "out-1.png", "out-2.png", …
+  private func numbered(_ file: URL, _ index: Int) -> URL {
+    guard count > 1 else { return file }
+    let name = "\(file.deletingPathExtension().lastPathComponent)-\(index + 1).\(file.pathExtension)"
+    return file.deletingLastPathComponent().appendingPathComponent(name)
+  }
+
+  private func report(_ results: [GenerationResult], _ terminal: Terminal) throws {
     if printsJSON {
-      return terminal.line(try jsonText(Report(result, output: output.path)))
+      let reports = results.map { Report($0, output: numbered(output, $0.settings.imageIndex).path) }
+      return terminal.line(try reports.count == 1 ? jsonText(reports[0]) : jsonText(reports))
     }
-    if isQuiet { return }
+    guard !isQuiet, let result = results.first else { return }
     let runs = Stage.allCases.compactMap { stage in result.stages[stage].map { (stage: stage, run: $0) } }
     if let first = runs.first, runs.allSatisfy({ $0.run == first.run }) {
       terminal.line(
@@ -103,11 +100,37 @@ struct GenerateCommand {
     } else {
       for row in runs { terminal.line("\(row.stage.rawValue) on \(row.run.backend) (\(row.run.reason))") }
     }
-    let settings = result.settings
-    let seed = settings.seed.map { "seed \($0)" } ?? "the given noise"
-    terminal.line(
-      "\(output.relativePath): \(settings.width)x\(settings.height), \(settings.steps) steps, "
-        + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(result.timings.total, 1)) s")
+    for result in results {
+      let settings = result.settings
+      let seed = settings.seed.map { "seed \($0)" } ?? "the given noise"
+      // A picture that is named by a relative path is told by it.
+      let name = count > 1 ? numbered(output, settings.imageIndex).path : output.relativePath
+      terminal.line(
+        "\(name): \(settings.width)x\(settings.height), \(settings.steps) steps, "
+          + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(result.timings.total, 1)) s")
+    }
+  }
+
+  private static func source(_ arguments: Arguments) throws -> ImageSource? {
+    func fail(_ problem: String) -> ArgumentError { ArgumentError(problem: problem, command: spec.fullName) }
+    func picture(_ option: String) throws -> RGBImage? {
+      guard let path = arguments.values[option] else { return nil }
+      do {
+        return try PNG.decode(Data(contentsOf: URL(fileURLWithPath: path)))
+      } catch let error as PNGError {
+        throw fail("\(option) is '\(path)', but \(error)")
+      } catch {
+        throw fail("\(option) is '\(path)', which cannot be read (\(error.localizedDescription))")
+      }
+    }
+    let strength = try arguments.number("--strength", Double.self, spec)
+    guard let image = try picture("--image") else {
+      for option in ["--mask", "--strength"] where arguments.values[option] != nil {
+        throw fail("\(option) has no influence without --image: name the picture to begin with")
+      }
+      return nil
+    }
+    return ImageSource(image, mask: try picture("--mask"), strength: strength ?? ImageSource.defaultStrength)
   }
 
   private static func size(_ arguments: Arguments) throws -> ImageSize? {
@@ -126,13 +149,18 @@ struct GenerateCommand {
     guard file.pathExtension.lowercased() == suffix else {
       throw fail("\(option) is '\(file.relativePath)', expected a name that ends with .\(suffix)")
     }
-    let folder = file.deletingLastPathComponent()
+    try checkFolder(file.deletingLastPathComponent())
     var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
-      throw fail("the folder \(folder.path) does not exist: make it, or name another file")
-    }
     if FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder), isFolder.boolValue {
       throw fail("\(file.path) is a folder: name a file")
+    }
+  }
+
+  private static func checkFolder(_ folder: URL) throws {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
+      throw ArgumentError(
+        problem: "the folder \(folder.path) does not exist: make it, or name another file", command: spec.fullName)
     }
   }
 

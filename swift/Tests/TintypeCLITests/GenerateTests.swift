@@ -80,6 +80,49 @@ enum CLITestBundles {
     #expect(console.error.split(separator: "\n").count == 1)
   }
 
+  @Test func severalPicturesFromAnImageWithPreviews() async throws {
+    let console = try Console()
+    let model = try CLITestBundles.url("sd3-medium-tiny-float32").path
+    let common = [
+      "generate", "a", "--model", model, "--steps", "2", "--guidance-scale", "1", "--backend", "mlx", "--no-t5",
+    ]
+    #expect(await console.run(common + ["--seed", "3", "-o", console.path("source.png")]) == 0, "\(console.error)")
+    let next = try Console()
+    try FileManager.default.createDirectory(atPath: next.path("previews"), withIntermediateDirectories: true)
+    let words = [
+      "--image", console.path("source.png"), "--mask", console.path("source.png"), "--strength", "1", "--count", "2",
+      "--generator", "torch", "--preview-folder", next.path("previews"), "--json", "-o", next.path("p.png"),
+    ]
+    #expect(await next.run(common + words) == 0, "\(next.error)")
+    let files = try FileManager.default.contentsOfDirectory(atPath: next.folder.path).sorted()
+    #expect(files == ["p-1.png", "p-2.png", "previews"])
+    let previews = try FileManager.default.contentsOfDirectory(atPath: next.path("previews")).sorted()
+    #expect(previews == ["1-step-1.png", "1-step-2.png", "2-step-1.png", "2-step-2.png"])
+    let reports = try #require(JSONSerialization.jsonObject(with: Data(next.output.utf8)) as? [[String: Any]])
+    #expect(reports.map { $0["output"] as? String } == [next.path("p-1.png"), next.path("p-2.png")])
+    let settings = reports.compactMap { $0["settings"] as? [String: Any] }
+    #expect(settings.map { $0["strength"] as? Double } == [1, 1])
+    #expect(settings.map { $0["image_index"] as? Int } == [nil, 1])
+    #expect(settings.map { $0["generator"] as? String } == ["torch", "torch"])
+  }
+
+  @Test func picturesThatCannotBeReadAreUsageErrors() async throws {
+    let help = " (see `tintype generate --help`)\n"
+    let text = try Console()
+    try Data("no picture".utf8).write(to: text.folder.appendingPathComponent("a.png"))
+    let path = text.path("a.png")
+    #expect(await text.run(["generate", "x", "--image", path]) == 2)
+    let reason = "it is not a PNG file: save the picture as PNG"
+    #expect(text.error == "tintype: error: --image is '\(path)', but \(reason)\(help)")
+    let missing = try Console()
+    #expect(await missing.run(["generate", "x", "--image", "/nonexistent.png"]) == 2)
+    #expect(missing.error.hasPrefix("tintype: error: --image is '/nonexistent.png', which cannot be read ("))
+    let alone = try Console()
+    #expect(await alone.run(["generate", "x", "--strength", "0.5"]) == 2)
+    let remedy = "name the picture to begin with"
+    #expect(alone.error == "tintype: error: --strength has no influence without --image: \(remedy)\(help)")
+  }
+
   @Test(arguments: [
     (["--steps", "0"], "steps is 0, expected an integer from 1 to 1000; 28 is this model's default"),
     (["--size", "100x128"], "width is 100, expected a multiple of 16, such as 96"),

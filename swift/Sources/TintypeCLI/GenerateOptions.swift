@@ -1,0 +1,58 @@
+import Tintype
+
+extension GenerateCommand {
+  static let spec = CommandSpec(
+    name: "generate", summary: "Draw a picture.", discussion: "Draw PROMPT.",
+    positionals: [.init(name: "PROMPT", help: "What the picture shows; put quotes around it.")],
+    options: [
+      .init(
+        name: "--model", value: "BUNDLE",
+        help: "Bundle made by Python's `tintype convert`. [default: the embedded model, once Python has converted it]"),
+      .init(name: "--negative-prompt", value: "TEXT", help: "What the picture should not show."),
+      .init(name: "--steps", value: "N", help: "Denoising steps. [default: the model's]"),
+      .init(
+        name: "--guidance-scale", value: "G",
+        help: "How strongly the prompt is followed; 1 or less: without guidance. [default: the model's]"),
+      .init(name: "--seed", value: "N", help: "0 to 4294967295. [default: a random one, which is printed]"),
+      .init(
+        name: "--generator", value: "NAME", choices: NoiseGenerator.allCases.map(\.rawValue),
+        help: "What draws the noise from the seed: numpy as Python's tintype does, torch as diffusers does on the CPU, "
+          + "philox as PyTorch does on CUDA. [default: numpy]"),
+      .init(
+        name: "--count", value: "N",
+        help: "How many pictures; the seed's noise continues from one to the next. [default: 1]"),
+      .init(
+        name: "--image", value: "FILE", help: "PNG file of the model's size to begin with, instead of noise alone."),
+      .init(
+        name: "--mask", value: "FILE",
+        help: "PNG file: white where --image is drawn anew, black where it stays. [default: all is drawn anew]"),
+      .init(
+        name: "--strength", value: "S",
+        help: "How far the picture may leave --image, above 0 up to 1. [default: \(ImageSource.defaultStrength)]"),
+      .init(name: "--size", value: "WxH", help: "Must be the model's size. [default: the model's]"),
+      .init(
+        name: "--backend", value: "NAME", choices: BackendChoice.allCases.map(\.rawValue),
+        help: "coreml and mlx are strict; auto takes Core ML where it works, else MLX, and says why. [default: auto]"),
+      .init(
+        name: "--units", value: "NAME", choices: ComputeUnits.allCases.map(\.rawValue),
+        help: "What Core ML may use (ane: Neural Engine). MLX ignores it. [default: all]"),
+      .init(name: "--no-t5", help: "Run as if the model had no T5 text encoder."),
+      .init(
+        name: "--output", short: "-o", value: "FILE",
+        help:
+          "PNG file to write, with the settings inside; several are numbered, out-1.png. An existing file is replaced. "
+          + "[default: out.png]"),
+      .init(name: "--latents-out", value: "FILE", help: "Also write the final latents, as a NumPy .npy file."),
+      .init(name: "--noise-out", value: "FILE", help: "Also write the initial noise, as a NumPy .npy file."),
+      .init(
+        name: "--preview-folder", value: "FOLDER",
+        help: "Also write a small preview of every step, as PNG files, into this folder."),
+      .init(name: "--quiet", help: "Print nothing but warnings and errors."),
+      .init(name: "--json", help: "Print settings, backends and timings as JSON; of several pictures, a list."),
+    ],
+    examples: [
+      "tintype generate \"a red circle above a blue square\"",
+      "tintype generate \"a photo of a cat\" --model sd3.bundle --seed 7 -o cat.png",
+      "tintype generate \"a photo of a dog\" --model sd3.bundle --image cat.png --strength 0.7",
+    ])
+}
