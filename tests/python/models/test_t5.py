@@ -34,7 +34,10 @@ def test_only_gated_gelu(config: Config) -> None:
         t5.T5Config.from_json(config("text_encoder_3", feed_forward_proj="relu"), "text_encoder_3")
 
 
-def test_float16_holds_a_residual_stream_beyond_65504(config: Config, weights: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["gpu", "ane"])
+def test_float16_holds_a_residual_stream_beyond_65504(
+    config: Config, weights: Any, tmp_path: Path, target: Any
+) -> None:
     """With the MLP's last projection scaled so that its output passes 2e5, float16 still follows float32."""
 
     class Large:
@@ -51,7 +54,8 @@ def test_float16_holds_a_residual_stream_beyond_65504(config: Config, weights: A
     out = {}
     for precision in ("float32", "float16"):
         path = tmp_path / f"{precision}.mlpackage"
-        write_package(t5.build(settings, Large(), precision=precision, tokens=24), path)  # type: ignore[arg-type]
+        program = t5.build(settings, Large(), precision=precision, tokens=24, target=target)  # type: ignore[arg-type]
+        write_package(program, path)
         result = tintype.load_model(path, backend="mlx").predict({"input_ids": ids})
         out[precision] = result["hidden_states"].astype(np.float32)
     assert np.isfinite(out["float16"]).all()
