@@ -86,7 +86,9 @@ test-python: bundles ## Python and parity tests
 	$(BIN)/python -m pytest
 
 bench: env ## Benchmarks, each a ratio against a peer or a limit measured in the same run
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/tintype bench --suite cpu
+	$(BIN)/tintype bench --suite demo --count 50
+	$(BIN)/python benchmarks/convert.py
 
 clean: ## Remove everything that was built
 	rm -rf $(VENV) build .build $(OUT)
