@@ -30,6 +30,18 @@ public protocol Backend: Sendable {
 
   /// Opens an `.mlpackage` and checks it.
   func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel
+
+  /// The same for a model that must first reproduce a recorded prediction. A named backend throws where it does not;
+  /// `auto` moves on to the other one, and asks once for each model, system, chip and compute units.
+  func load(_ package: URL, units: ComputeUnits, passing selfTest: SelfTest) throws -> any LoadedModel
+}
+
+extension Backend {
+  public func load(_ package: URL, units: ComputeUnits, passing selfTest: SelfTest) throws -> any LoadedModel {
+    let model = try load(package, units: units)
+    try selfTest.check(model)
+    return model
+  }
 }
 
 /// An opened package. Safe to use from several threads at once.

@@ -63,6 +63,17 @@ final class FallbackModel: LoadedModel {
     return others
   }
 
+  /// Whether the first backend fails the test, so that the second one takes over.
+  func moves(after selfTest: SelfTest) throws -> Bool {
+    do {
+      try selfTest.check(model)
+      return false
+    } catch let error where FallbackBackend.mayHelp(after: error) {
+      _ = try replacement(after: error)
+      return true
+    }
+  }
+
   private func replacement(after reason: any Error) throws -> any LoadedModel {
     try current.withLock { current in
       // Another thread may have moved on already.

@@ -48,6 +48,22 @@ struct VerdictStore: Sendable {
     try? FileManager.default.removeItem(at: file)
   }
 
+  /// Whether the model's self-test was passed here.
+  func hasPassed(_ package: URL, units: ComputeUnits) -> Bool {
+    passFile(of: package, units: units).map { FileManager.default.fileExists(atPath: $0.path) } ?? false
+  }
+
+  /// Keeps that the self-test was passed, so that it runs at the first use only.
+  func rememberPass(_ package: URL, units: ComputeUnits) {
+    guard let file = passFile(of: package, units: units) else { return }
+    try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try? Data().write(to: file)
+  }
+
+  private func passFile(of package: URL, units: ComputeUnits) -> URL? {
+    file(of: package, units: units)?.deletingPathExtension().appendingPathExtension("passed")
+  }
+
   /// nil where the package cannot be read; then there is nothing to remember either.
   func file(of package: URL, units: ComputeUnits) -> URL? {
     guard let digest = try? ModelKey.digest(of: package, place: "\(place) \(units.rawValue)") else { return nil }

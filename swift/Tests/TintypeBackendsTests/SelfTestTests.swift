@@ -1,0 +1,74 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import TintypeBackends
+
+@Suite struct SelfTestTests {
+  private let folder: TemporaryFolder
+  private let package: URL
+  private let verdicts: VerdictStore
+  private let x: Tensor
+
+  init() throws {
+    folder = try TemporaryFolder()
+    package = folder.url.appendingPathComponent("linear.mlpackage")
+    try FileManager.default.copyItem(at: Fixture.package("linear"), to: package)
+    verdicts = VerdictStore(folder: folder.url.appendingPathComponent("verdicts"))
+    x = try Tensor(shape: [2, 3], floats: [Float](repeating: 0, count: 6))
+  }
+
+  private func test(_ y: [Float], shape: [Int] = [2, 4]) throws -> SelfTest {
+    SelfTest(inputs: ["x": x], expected: ["y": try Tensor(shape: shape, floats: y)], tolerance: 1e-3)
+  }
+
+  private let right: [Float] = [0, 1, 2, 3, 0, 1, 2, 3]
+
+  @Test func theRightNumbersPass() throws {
+    _ = try MLXBackend().load(package, units: .all, passing: test(right))
+    _ = try MLXBackend().load(package, units: .all, passing: test(right.map { $0 + 0.002 }))
+  }
+
+  @Test func namedBackendsThrow() throws {
+    let error = try #require(throws: BackendError.self) {
+      try MLXBackend().load(package, units: .all, passing: test(right.map { $0 + 0.5 }))
+    }
+    #expect(
+      error.description.hasPrefix("output \"y\" differs by 0.5 from what was recorded, at most 0.0035 is allowed"))
+    let shape = try #require(throws: BackendError.self) {
+      try MLXBackend().load(package, units: .all, passing: test(right, shape: [8]))
+    }
+    #expect(
+      shape.description == "the self-test expects output \"y\" of shape [8], the model gives shape [2, 4]")
+  }
+
+  @Test func numbersThatAreNotFiniteFail() throws {
+    let model = try ScriptedBackend(kind: .coreml, value: .nan).load(package, units: .all)
+    let test = SelfTest(
+      inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [1])], tolerance: .greatestFiniteMagnitude)
+    #expect(throws: BackendError.self) { try test.check(model) }
+  }
+
+  @Test func autoMovesOnAndRemembers() throws {
+    let first = ScriptedBackend(kind: .coreml, value: 7)
+    let backend = FallbackBackend(first: first, second: MLXBackend(), notice: { _ in }, verdicts: verdicts)
+    let test = SelfTest(
+      inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [8])], tolerance: 1e-3)
+    let model = try backend.load(package, units: .all, passing: test)
+    #expect(model.backend == .mlx)
+    #expect(verdicts.verdict(on: package, units: .all)?.reason.hasPrefix("output \"coreml\" differs by 1.0") == true)
+    #expect(try backend.load(package, units: .all, passing: test).backend == .mlx)
+    #expect(first.loads.withLock { $0 } == 1)
+  }
+
+  @Test func autoAsksOnce() throws {
+    let first = ScriptedBackend(kind: .coreml, value: 7)
+    let backend = FallbackBackend(first: first, second: MLXBackend(), notice: { _ in }, verdicts: verdicts)
+    let passing = SelfTest(inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [7])], tolerance: 0)
+    let failing = SelfTest(inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [0])], tolerance: 0)
+    #expect(try backend.load(package, units: .all, passing: passing).backend == .coreml)
+    #expect(verdicts.hasPassed(package, units: .all) && !verdicts.hasPassed(package, units: .ane))
+    #expect(try backend.load(package, units: .all, passing: failing).backend == .coreml)
+    #expect(try backend.load(package, units: .ane, passing: failing).backend == .mlx)
+  }
+}
