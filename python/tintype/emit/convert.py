@@ -10,7 +10,7 @@ from ..bundle import Bundle, Component, TensorSpec, Tokenizer
 from ..compress import Recipe, recipes_for
 from ..errors import UsageError
 from ..layers import Compression, IOSpec, MILProgram, Precision, Target, compress_program
-from ..weights import DiffusersFolder, Source, download, is_repository, open_source
+from ..weights import Source, download, is_repository, open_source
 from .families import FAMILIES
 from .package import Package, write_package
 from .plan import PIPELINES, Plan
@@ -50,8 +50,8 @@ def convert(
 
     `source` is a Hugging Face folder, or a publisher's single safetensors file, which has no tokenizers: then
     `tokenizers` names a Hugging Face folder of the same model that has them. `variant` ("fp16") chooses among
-    the files of a Hugging Face folder. ORGANISATION/NAME (and perhaps @REVISION), if there is no such folder,
-    is loaded from the Hugging Face Hub.
+    the files of a Hugging Face folder. ORGANISATION/NAME (perhaps with /FILE.safetensors, perhaps with
+    @REVISION), if there is no such folder, is loaded from the Hugging Face Hub.
 
     `size` is (width, height) in pixels, by default the model's own; `components` are names of
     `names.SELECTABLE_COMPONENTS`, by default all that the source has; `max_sequence_length` is T5's number of
@@ -68,7 +68,7 @@ def convert(
     """
     _check_choices(precision, batch, target)
     if is_repository(source):
-        folder: Source = _from_hub(str(source), components, variant, progress)
+        folder = _from_hub(str(source), components, variant, tokenizers, progress)
     else:
         folder = open_source(source, PIPELINES, variant=variant, tokenizers=tokenizers)
     plan = Plan.make(
@@ -97,8 +97,12 @@ def convert(
 
 
 def _from_hub(
-    repository: str, components: Sequence[str] | None, variant: str | None, progress: Progress | None
-) -> DiffusersFolder:
+    repository: str,
+    components: Sequence[str] | None,
+    variant: str | None,
+    tokenizers: "str | Path | None",
+    progress: Progress | None,
+) -> Source:
     """Load what is needed of a repository on the Hugging Face Hub, and open it."""
 
     def folders(index: Mapping[str, Any]) -> Sequence[str]:
@@ -110,7 +114,7 @@ def _from_hub(
             progress("download", done, total)
 
     found = download(repository, folders, variant=variant, report=report)
-    folder = DiffusersFolder(found.folder, PIPELINES, variant)
+    folder = open_source(found.path, PIPELINES, variant=variant, tokenizers=tokenizers)
     folder.name = found.repository.split("/")[1]
     folder.origin = {"repository": found.repository, "revision": found.revision}
     return folder

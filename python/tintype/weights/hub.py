@@ -16,8 +16,13 @@ from .diffusers_folder import MODEL_INDEX, STEMS, variant_suffixes
 
 __all__ = ["HubCheckpoint", "download", "is_repository"]
 
-#: ORGANISATION/NAME, and perhaps @REVISION.
-REPOSITORY = re.compile(r"(?P<name>[\w][\w.-]*/[\w][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
+#: ORGANISATION/NAME, perhaps /FILE.safetensors, and perhaps @REVISION.
+REPOSITORY = re.compile(
+    r"(?P<name>[\w][\w.-]*/[\w][\w.-]*)(?:/(?P<file>[\w][\w.-]*\.safetensors))?(?:@(?P<revision>[\w./-]+))?"
+)
+
+#: The autoencoder's file beside FLUX.1's single file.
+AUTOENCODER = "ae.safetensors"
 
 #: Called with (bytes loaded, bytes in all).
 Report = Callable[[int, int], None]
@@ -25,9 +30,9 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class HubCheckpoint:
-    """A downloaded checkpoint: its folder in the cache, and where it came from."""
+    """A downloaded checkpoint: its folder, or single file, in the cache, and where it came from."""
 
-    folder: Path
+    path: Path
     repository: str
     revision: str
 
@@ -48,18 +53,20 @@ def download(
     """Load what is needed of the repository `source`.
 
     `folders` is given model_index.json and names the folders whose weights are needed; configs and tokenizers
-    are loaded anyway. Without a connection, what the cache holds is used. CheckpointError names the licence
-    page of a gated repository, a name that the hub does not know, or what is wrong with the connection.
+    are loaded anyway. Of a repository without model_index.json, its only single file is loaded, or the one
+    that `source` names, and the autoencoder beside it. Without a connection, what the cache holds is used.
+    CheckpointError names the licence page of a gated repository, a name that the hub does not know, or what
+    is wrong with the connection.
     """
     match = REPOSITORY.fullmatch(source)
     assert match is not None  # the caller asked is_repository
     name, revision = match["name"], match["revision"] or "main"
     try:
-        return _download(name, revision, folders, variant, report)
+        return _download(name, revision, match["file"], folders, variant, report)
     except CheckpointError:
         raise
     except Exception as error:  # the client raises its own errors and those of whatever HTTP library it uses
-        cached = _cached(name, revision)
+        cached = _cached(name, revision, match["file"])
         if cached is not None and not _refused(error):
             return cached
         raise CheckpointError(_explanation(name, revision, error)) from error
@@ -80,6 +87,23 @@ def needed_files(
     return [f for f in dict.fromkeys(wanted) if f in files]
 
 
+def single_files(name: str, files: Sequence[str], file: str | None) -> list[str]:
+    """The single file to load, `file` or the only one, and the autoencoder beside it.
+
+    CheckpointError lists the files if there are several or none.
+    """
+    found = sorted(f for f in files if f.endswith(".safetensors") and "/" not in f and f != AUTOENCODER)
+    if file is None and len(found) == 1:
+        file = found[0]
+    if file is None or file not in files:
+        raise CheckpointError(
+            f"{name} on the Hugging Face Hub has no {file or MODEL_INDEX}, only "
+            f"{', '.join(found) or 'no safetensors files'}: name the repository of the model in the "
+            f"diffusers layout, or one of the files as {name}/FILE"
+        )
+    return [file, *(f for f in (AUTOENCODER,) if f in files and f != file)]
+
+
 def _weight_files(names: Sequence[str], variant: str | None) -> list[str]:
     """The files of a folder that `DiffusersFolder.weights` reads."""
     for suffix in variant_suffixes(names, variant):
@@ -97,6 +121,7 @@ def _weight_files(names: Sequence[str], variant: str | None) -> list[str]:
 def _download(
     name: str,
     revision: str,
+    file: str | None,
     folders: Callable[[Mapping[str, Any]], Collection[str]],
     variant: str | None,
     report: Report | None,
@@ -105,16 +130,14 @@ def _download(
 
     info = HfApi().model_info(name, revision=revision, files_metadata=True)
     sizes = {s.rfilename: s.size or 0 for s in info.siblings or ()}
-    if MODEL_INDEX not in sizes:
-        found = ", ".join(sorted(f for f in sizes if f.endswith(".safetensors"))) or "no safetensors files"
-        raise CheckpointError(
-            f"{name} on the Hugging Face Hub has no {MODEL_INDEX}, only {found}: name the repository of the "
-            "model in the diffusers layout, or download one of its files and convert that"
-        )
-    index = json.loads(Path(hf_hub_download(name, MODEL_INDEX, revision=info.sha)).read_text("utf-8"))
-    if not isinstance(index, dict):
-        raise CheckpointError(f"{name}: {MODEL_INDEX} holds no JSON object")
-    wanted = needed_files(list(sizes), index, folders(index), variant)
+    if file is None and MODEL_INDEX in sizes:
+        index = json.loads(Path(hf_hub_download(name, MODEL_INDEX, revision=info.sha)).read_text("utf-8"))
+        if not isinstance(index, dict):
+            raise CheckpointError(f"{name}: {MODEL_INDEX} holds no JSON object")
+        wanted = needed_files(list(sizes), index, folders(index), variant)
+    else:
+        wanted = single_files(name, list(sizes), file)
+        file = wanted[0]
     total = sum(sizes[f] for f in wanted)
     if report is not None:
         report(0, total)
@@ -126,7 +149,7 @@ def _download(
     )
     if report is not None:
         report(total, total)
-    return HubCheckpoint(Path(folder), name, str(info.sha))
+    return HubCheckpoint(Path(folder) / (file or ""), name, str(info.sha))
 
 
 def _bar_class(report: Callable[[int], object]) -> Any:
@@ -148,15 +171,15 @@ def _bar_class(report: Callable[[int], object]) -> Any:
     return Bar
 
 
-def _cached(name: str, revision: str) -> HubCheckpoint | None:
+def _cached(name: str, revision: str, file: str | None) -> HubCheckpoint | None:
     """What the cache holds of the repository."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(name, MODEL_INDEX, revision=revision)
+    found = try_to_load_from_cache(name, file or MODEL_INDEX, revision=revision)
     if not isinstance(found, str):
         return None
-    folder = Path(found).parent
-    return HubCheckpoint(folder, name, folder.name)
+    place = Path(found)
+    return HubCheckpoint(place if file else place.parent, name, place.parent.name)
 
 
 def _refused(error: Exception) -> bool:

@@ -25,6 +25,9 @@ __all__ = ["OriginalFiles"]
 SD3, FLUX = "StableDiffusion3Pipeline", "FluxPipeline"
 SCHEDULER_FILE = "scheduler/scheduler_config.json"
 
+#: In the keys of DiffusionKit's quantized checkpoints; its others have the publishers' keys.
+DIFFUSION_KIT = "multimodal_transformer_blocks."
+
 Tensors = Mapping[str, StoredWeight]
 
 
@@ -84,6 +87,7 @@ class OriginalFiles:
         others = sorted(p for p in folder.glob("*.safetensors") if p not in first)
         self._parts: dict[str, tuple[Path, dict[str, StoredWeight]]] = {}
         self._rivals: dict[str, list[str]] = {}
+        self._quantized = False
         self._renamed: dict[str, Mapping[str, Weight]] = {}
         for file in first:
             self._collect(file, required=True)
@@ -94,6 +98,11 @@ class OriginalFiles:
             self._rivals.pop(name, None)
         self._name_clips()
         if not {"sd3", "flux"} & set(self._parts):
+            if self._quantized:
+                raise CheckpointError(
+                    f"{self.path} is quantized in DiffusionKit's layout: use the checkpoint that is not "
+                    "quantized, and --quantize"
+                )
             raise CheckpointError(
                 f"{self.path} holds no transformer of Stable Diffusion 3 or FLUX.1: "
                 "name a publisher's single file, or a folder with a model_index.json"
@@ -179,6 +188,7 @@ class OriginalFiles:
             if required:
                 raise
             return
+        self._quantized |= any(DIFFUSION_KIT in key and key.endswith(".scales") for key in tensors)
         for part in PARTS:
             found = next((p for p in part.prefixes if any(p + mark in tensors for mark in part.marks)), None)
             if found is None:

@@ -138,6 +138,31 @@ def test_a_gated_model(hub: HubServer, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_single_file(hub: HubServer, repository: Path, data: Path, tmp_path: Path) -> None:
+    """A repository like argmaxinc/mlx-FLUX.1-dev: the publisher's files, and no model_index.json."""
+    (repository / "model_index.json").unlink()
+    for name, file in (("flux1-dev", "flux1"), ("ae", "ae")):
+        shutil.copy(data / f"flux-dev-tiny/original/{file}.safetensors", repository / f"{name}.safetensors")
+    arguments = (
+        "--tokenizers",
+        str(data / "flux-dev-tiny"),
+        "--components",
+        "denoiser,vae_decoder",
+        "--overwrite",
+    )
+    done = convert(hub.url, tmp_path, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(file for file, _ in hub.files()) == ["ae.safetensors", "flux1-dev.safetensors"]
+    bundle = Bundle.read(tmp_path / "out")
+    assert (bundle.name, bundle.source["layout"], bundle.source["repository"]) == (
+        "tiny-flux",
+        "original",
+        NAME,
+    )
+    named = f"{NAME}/flux1-dev.safetensors"
+    assert convert("http://127.0.0.1:9", tmp_path, *arguments, source=named).returncode == 0
+
+
 def test_names_that_the_hub_does_not_know(hub: HubServer, repository: Path, tmp_path: Path) -> None:
     done = convert(hub.url, tmp_path, source="someone/else")
     assert done.returncode == 1
@@ -146,11 +171,8 @@ def test_names_that_the_hub_does_not_know(hub: HubServer, repository: Path, tmp_
     )
     done = convert(hub.url, tmp_path, source=f"{NAME}@v9")
     assert f"{NAME} has no revision 'v9'" in done.stderr
-    (repository / "model_index.json").unlink()
-    done = convert(hub.url, tmp_path)
-    assert (
-        "has no model_index.json, only flux1-dev.safetensors, text_encoder/model.safetensors" in done.stderr
-    )
+    done = convert(hub.url, tmp_path, source=f"{NAME}/x.safetensors")
+    assert f"{NAME} on the Hugging Face Hub has no x.safetensors, only flux1-dev.safetensors" in done.stderr
 
 
 def test_no_connection_and_nothing_in_the_cache(tmp_path: Path) -> None:
@@ -170,6 +192,7 @@ def test_what_reads_as_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not is_repository("name")
     assert not is_repository("./org/name")
     assert not is_repository("/org/name")
+    assert is_repository("org/name/file.safetensors@main")
     assert not is_repository("a/b/c")
     (tmp_path / "org" / "name").mkdir(parents=True)
     assert not is_repository("org/name")

@@ -168,6 +168,12 @@ def test_what_is_missing(data: Path, tmp_path: Path) -> None:
     message = r"ae\.safetensors holds no transformer of Stable Diffusion 3 or FLUX"
     with pytest.raises(CheckpointError, match=message):
         convert(tmp_path / "ae.safetensors", tmp_path / "out")
+    scales = {
+        "multimodal_transformer_blocks.0.image_transformer_block.attn.q_proj.scales": np.ones(2, np.float16)
+    }
+    save_file(scales, tmp_path / "quantized.safetensors")
+    with pytest.raises(CheckpointError, match="is quantized in DiffusionKit's layout"):
+        convert(tmp_path / "quantized.safetensors", tmp_path / "out")
     (tmp_path / "a.ckpt").touch()
     with pytest.raises(CheckpointError, match=r"a\.ckpt is a file, but no safetensors file"):
         open_source(tmp_path / "a.ckpt", PIPELINES)
