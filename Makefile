@@ -51,7 +51,7 @@ check: $(VENV)/.tintype-tools ## Lint and type-check all three languages
 	$(BIN)/mypy
 	find bridge tests -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror --style=file
 ifneq ($(SWIFT),)
-	$(SWIFT) format lint --strict --recursive --parallel Package.swift swift
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift swift examples
 endif
 
 format: $(VENV)/.tintype-tools ## Rewrite the sources in the house format
@@ -59,7 +59,7 @@ format: $(VENV)/.tintype-tools ## Rewrite the sources in the house format
 	$(BIN)/ruff format .
 	find bridge tests -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format -i --style=file
 ifneq ($(SWIFT),)
-	$(SWIFT) format --in-place --recursive --parallel Package.swift swift
+	$(SWIFT) format --in-place --recursive --parallel Package.swift swift examples
 endif
 
 test: test-engine test-swift test-python ## Set up and run every test

@@ -62,5 +62,13 @@ let package = Package(
       path: "swift/Tests/TintypeTokenizersTests"),
     .testTarget(name: "TintypeTests", dependencies: ["Tintype"], path: "swift/Tests/TintypeTests"),
     .testTarget(name: "TintypeCLITests", dependencies: ["TintypeCLI"], path: "swift/Tests/TintypeCLITests"),
+
+    // Examples, so that they keep compiling; no product of an app's dependency.
+    .executableTarget(name: "GeneratePicture", dependencies: ["Tintype"], path: "examples/swift/GeneratePicture"),
+    .target(name: "PictureModel", dependencies: ["Tintype"], path: "examples/swift/PictureModel"),
+    .executableTarget(
+      name: "PictureApp", dependencies: ["PictureModel", "Tintype"], path: "examples/swift/PictureApp"),
+    .testTarget(
+      name: "PictureModelTests", dependencies: ["PictureModel", "Tintype"], path: "swift/Tests/PictureModelTests"),
   ] + coreMLTargets
 )
