@@ -13,7 +13,7 @@ SOURCES := $(shell find python bridge swift/Sources cmake -type f -not -name '*.
            CMakeLists.txt Package.swift pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo check format test test-fast test-python test-engine test-swift bundles bench clean
+.PHONY: help env demo check format test test-fast test-python test-engine test-swift bundles bench fuzz clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -49,7 +49,7 @@ check: $(VENV)/.tintype-tools ## Lint and type-check all three languages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	find bridge tests -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror --style=file
+	find bridge tests fuzz -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror --style=file
 ifneq ($(SWIFT),)
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift swift examples
 endif
@@ -57,7 +57,7 @@ endif
 format: $(VENV)/.tintype-tools ## Rewrite the sources in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	find bridge tests -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format -i --style=file
+	find bridge tests fuzz -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format -i --style=file
 ifneq ($(SWIFT),)
 	$(SWIFT) format --in-place --recursive --parallel Package.swift swift examples
 endif
@@ -89,6 +89,18 @@ bench: env ## Benchmarks, each a ratio against a peer or a limit measured in the
 	$(BIN)/tintype bench --suite cpu
 	$(BIN)/tintype bench --suite demo --count 50
 	$(BIN)/python benchmarks/convert.py
+
+# clang with libFuzzer; CI replays the corpus with any compiler (ctest, fuzz_replay).
+CLANG ?= clang++
+SECONDS_OF_FUZZING ?= 3600
+
+fuzz: $(VENV)/.tintype-tools ## Fuzz the package reader and the checker under ASan and UBSan
+	$(BIN)/cmake -G Ninja -S . -B build/fuzz -DCMAKE_CXX_COMPILER=$(CLANG) -DTINTYPE_FUZZ=ON -DTINTYPE_SWIFT=OFF \
+	    -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
+	$(BIN)/cmake --build build/fuzz --target fuzz_package
+	@mkdir -p build/fuzz/corpus
+	build/fuzz/fuzz/fuzz_package -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+	    -max_total_time=$(SECONDS_OF_FUZZING) build/fuzz/corpus fuzz/corpus
 
 clean: ## Remove everything that was built
 	rm -rf $(VENV) build .build $(OUT)

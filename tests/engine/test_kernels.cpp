@@ -1,12 +1,15 @@
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <random>
 #include <vector>
 
 #include "check.h"
+#include "kernels/attention.h"
 #include "kernels/gemm.h"
 #include "kernels/micro_kernel.h"
+#include "kernels/parallel.h"
 
 using namespace tintype::kernels;
 
@@ -35,52 +38,135 @@ TEST(every_micro_kernel_multiplies_a_tile) {
     int depth = 37;
     auto a = noise(static_cast<size_t>(depth * kernel->rows), 1),
          b = noise(static_cast<size_t>(depth * kernel->columns), 2);
-    std::vector<float> c(static_cast<size_t>(kernel->rows * kernel->columns), 1.0f);
-    kernel->multiply(depth, a.data(), b.data(), c.data(), kernel->columns);
-    for (int i = 0; i < kernel->rows; ++i) {
-      for (int j = 0; j < kernel->columns; ++j) {
-        double sum = 1;
-        for (int k = 0; k < depth; ++k)
-          sum += double{a[static_cast<size_t>(k * kernel->rows + i)]} *
-                 b[static_cast<size_t>(k * kernel->columns + j)];
-        CHECK(std::abs(sum - c[static_cast<size_t>(i * kernel->columns + j)]) < 1e-4);
+    for (int height = 1; height <= kernel->rows; ++height) {
+      std::vector<float> c(static_cast<size_t>(kernel->rows * kernel->columns), 1.0f), once = c;
+      kernel->multiply(height, depth, a.data(), b.data(), c.data(), kernel->columns, true);
+      kernel->multiply(height, depth, a.data(), b.data(), once.data(), kernel->columns, false);
+      for (int i = 0; i < kernel->rows; ++i) {
+        for (int j = 0; j < kernel->columns; ++j) {
+          double sum = 0;
+          for (int k = 0; k < depth && i < height; ++k)
+            sum += double{a[static_cast<size_t>(k * kernel->rows + i)]} *
+                   b[static_cast<size_t>(k * kernel->columns + j)];
+          auto place = static_cast<size_t>(i * kernel->columns + j);
+          CHECK(std::abs(sum + 1 - c[place]) < 1e-4);
+          CHECK(std::abs(sum + (i < height ? 0 : 1) - once[place]) < 1e-4);
+        }
       }
     }
   }
 }
 
-TEST(every_micro_kernel_knows_exp) {
-  float infinity = std::numeric_limits<float>::infinity();
+TEST(every_micro_kernel_packs_lines_of_any_strides) {
+  auto source = noise(40 * 70, 6);
+  std::vector<unsigned short> halves(source.size());
+  micro_kernel_generic()->narrow(static_cast<long>(source.size()), source.data(), halves.data());
+  micro_kernel_generic()->widen(static_cast<long>(source.size()), halves.data(), source.data());
   for (const MicroKernel* kernel : kernels()) {
-    std::vector<float> x = {0, 1, -1, 88.3f, -87, 200, -200, infinity, -infinity, NAN, 1e-20f};
-    for (float value = -80; value < 80; value += 0.37f) x.push_back(value);
-    std::vector<float> y(x.size());
-    kernel->exponential(static_cast<long>(x.size()), x.data(), y.data());
-    for (size_t i = 0; i < x.size(); ++i) {
-      double expected = std::exp(double{x[i]});
-      if (std::isnan(x[i]))
-        CHECK(std::isnan(y[i]));
-      else if (expected > 3.4e38)
-        CHECK(std::isinf(y[i]));
-      else
-        CHECK(std::abs(y[i] - expected) <= 4e-7 * expected + 1e-37);
+    for (int width : {kernel->rows, kernel->columns}) {
+      for (int depth : {1, 16, 37}) {
+        for (auto [row, column] : {std::pair{70L, 1L}, std::pair{1L, 40L}, std::pair{2L, 64L}}) {
+          int count = width - 2;
+          for (bool half : {false, true}) {
+            std::vector<float> packed(static_cast<size_t>(width * depth), -1.0f);
+            const void* data = half ? static_cast<const void*>(halves.data()) : source.data();
+            kernel->pack({data, row, column, half}, count, depth, width, packed.data());
+            for (int k = 0; k < depth; ++k) {
+              for (int i = 0; i < width; ++i) {
+                float expected = i < count ? source[static_cast<size_t>(i * row + k * column)] : 0.0f;
+                CHECK(packed[static_cast<size_t>(k * width + i)] == expected);
+              }
+            }
+          }
+        }
+      }
     }
-    kernel->sigmoid_linear(3, 2.0f, x.data(), y.data());
-    CHECK(std::abs(y[1] - 1 / (1 + std::exp(-2.0))) < 1e-6);
   }
 }
 
-TEST(every_micro_kernel_knows_softmax) {
+TEST(every_micro_kernel_converts_float16_alike) {
+  std::vector<unsigned short> all(65536);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<unsigned short>(i);
+  std::vector<float> expected(all.size());
+  micro_kernel_generic()->widen(65536, all.data(), expected.data());
+  CHECK(expected[0x3c00] == 1 && expected[0xfbff] == -65504 && expected[1] == std::ldexp(1.0f, -24));
+  auto values = noise(5000, 7);
+  for (float& value : values) value *= std::exp(value * 6);
+  for (float value :
+       {65519.0f, 65520.0f, -70000.0f, 6e-8f, 2.9e-8f, 6.1e-5f, 1.00048828125f, 1.00146484375f, 0.0f})
+    values.push_back(value);
+  auto count = static_cast<long>(values.size());
+  std::vector<unsigned short> halves(values.size()), others(values.size());
+  micro_kernel_generic()->narrow(count, values.data(), halves.data());
   for (const MicroKernel* kernel : kernels()) {
-    for (long count : {1L, 7L, 16L, 77L}) {
+    std::vector<float> widened(all.size());
+    kernel->widen(65536, all.data(), widened.data());
+    for (size_t i = 0; i < all.size(); ++i)
+      CHECK(std::isnan(expected[i]) ? std::isnan(widened[i]) : widened[i] == expected[i]);
+    kernel->narrow(count, values.data(), others.data());
+    CHECK(others == halves);
+  }
+}
+
+TEST(every_micro_kernel_knows_its_functions) {
+  float infinity = std::numeric_limits<float>::infinity();
+  auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  struct Function {
+    Unary op;
+    std::function<double(double)> reference;
+  };
+  std::vector<Function> functions = {
+      {Unary::kExp, [](double x) { return std::exp(x); }},
+      {Unary::kErf, [](double x) { return std::erf(x); }},
+      {Unary::kTanh, [](double x) { return std::tanh(x); }},
+      {Unary::kSigmoid, sigmoid},
+      {Unary::kSigmoidLinear, [&](double x) { return x * sigmoid(2 * x); }},
+      {Unary::kGelu, [](double x) { return x / 2 * (1 + std::erf(x * std::sqrt(0.5))); }},
+      {Unary::kGeluTanh,
+       [](double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }},
+      {Unary::kSquare, [](double x) { return x * x; }},
+      {Unary::kAbs, [](double x) { return std::abs(x); }},
+      {Unary::kRelu, [](double x) { return std::max(x, 0.0); }},
+      {Unary::kAffine, [](double x) { return 2 * x + 0.5; }},
+      {Unary::kLeakyRelu, [](double x) { return x < 0 ? 2 * x : x; }},
+  };
+  std::vector<float> x = {0, 1, -1, 87, -87, 1e-20f, 0.3f, -0.624f, 0.626f};
+  for (float value = -20; value < 20; value += 0.37f) x.push_back(value);
+  std::vector<float> y(x.size());
+  for (const MicroKernel* kernel : kernels()) {
+    for (const Function& function : functions) {
+      kernel->unary(function.op, 2.0f, 0.5f, static_cast<long>(x.size()), x.data(), y.data());
+      for (size_t i = 0; i < x.size(); ++i) {
+        double expected = function.reference(double{x[i]});
+        CHECK(std::abs(y[i] - expected) <= 1e-6 * std::abs(expected) + 4e-7);
+      }
+    }
+    std::vector<float> edges = {200, -200, infinity, -infinity, NAN};
+    kernel->unary(Unary::kExp, 0, 0, 5, edges.data(), y.data());
+    CHECK(std::isinf(y[0]) && y[1] == 0 && std::isinf(y[2]) && y[3] == 0 && std::isnan(y[4]));
+  }
+}
+
+TEST(every_micro_kernel_knows_softmax_and_norm) {
+  for (const MicroKernel* kernel : kernels()) {
+    for (long count : {1L, 7L, 16L, 77L, 200L}) {
       auto x = noise(static_cast<size_t>(count), 3);
       x[0] = 50;
-      std::vector<float> y(x.size());
+      std::vector<float> y(x.size()), columns(x.size() * static_cast<size_t>(kernel->columns), 0.0f);
       kernel->softmax(count, x.data(), y.data());
-      double total = 0;
-      for (float value : x) total += std::exp(double{value} - 50);
+      for (size_t i = 0; i < x.size(); ++i) columns[i * static_cast<size_t>(kernel->columns) + 3] = x[i];
+      kernel->softmax_rows(count, columns.data());
+      double total = 0, mean = 0, variance = 0;
+      for (float value : x) total += std::exp(double{value} - 50), mean += value / double(count);
+      for (float value : x) variance += (value - mean) * (value - mean) / double(count);
+      for (size_t i = 0; i < x.size(); ++i) {
+        double expected = std::exp(double{x[i]} - 50) / total;
+        CHECK(std::abs(y[i] - expected) < 1e-6);
+        CHECK(std::abs(columns[i * static_cast<size_t>(kernel->columns) + 3] - expected) < 1e-6);
+      }
+      kernel->normalize(count, 1e-5f, x.data(), nullptr, nullptr, y.data());
       for (size_t i = 0; i < x.size(); ++i)
-        CHECK(std::abs(y[i] - std::exp(double{x[i]} - 50) / total) < 1e-6);
+        CHECK(std::abs(y[i] - (x[i] - mean) / std::sqrt(variance + 1e-5)) < 2e-4);
     }
   }
 }
@@ -90,22 +176,25 @@ TEST(multiplies_matrices_of_awkward_sizes) {
     int m, n, k;
   };
   for (Size s : {Size{1, 1, 1}, Size{5, 3, 2}, Size{13, 33, 257}, Size{121, 65, 300}, Size{64, 1100, 20},
-                 Size{7, 2, 600}}) {
-    auto a = noise(static_cast<size_t>(s.m * s.k), 4), b = noise(static_cast<size_t>(s.n * s.k), 5);
-    std::vector<float> c(static_cast<size_t>(s.m * s.n)), transposed(c.size());
-    multiply(s.m, s.n, s.k, Matrix{a.data(), s.k, 1}, Matrix{b.data(), 1, s.k}, c.data(),
-             s.n);  // b as [n, k]
+                 Size{7, 2, 600}, Size{500, 40, 64}}) {
+    auto a = noise(static_cast<size_t>(s.m * s.k), 4), b = noise(static_cast<size_t>(s.n * s.k), 5),
+         bias = noise(static_cast<size_t>(s.n), 8);
+    std::vector<float> c(static_cast<size_t>(s.m * s.n)), other(c.size());
+    Product to{c.data(), s.n, false, bias.data()}, to_other{other.data(), s.n, false, bias.data()};
+    multiply(s.m, s.n, s.k, Matrix{a.data(), s.k, 1}, Matrix{b.data(), 1, s.k}, to);  // b as [n, k]
     std::vector<float> rows(b.size());
     for (int k = 0; k < s.k; ++k) {
       for (int j = 0; j < s.n; ++j)
         rows[static_cast<size_t>(k * s.n + j)] = b[static_cast<size_t>(j * s.k + k)];
     }
-    multiply(s.m, s.n, s.k, Matrix{a.data(), s.k, 1}, Matrix{rows.data(), s.n, 1}, transposed.data(), s.n);
-    CHECK(c == transposed);
+    limit_threads(1);
+    multiply(s.m, s.n, s.k, Matrix{a.data(), s.k, 1}, Matrix{rows.data(), s.n, 1}, to_other);
+    limit_threads(0);
+    CHECK(c == other);  // whatever the layout and the number of threads
     double worst = 0;
     for (int i = 0; i < s.m; ++i) {
       for (int j = 0; j < s.n; ++j) {
-        double sum = 0;
+        double sum = bias[static_cast<size_t>(j)];
         for (int k = 0; k < s.k; ++k)
           sum += double{a[static_cast<size_t>(i * s.k + k)]} * b[static_cast<size_t>(j * s.k + k)];
         worst = std::max(worst, std::abs(sum - c[static_cast<size_t>(i * s.n + j)]));
@@ -113,6 +202,39 @@ TEST(multiplies_matrices_of_awkward_sizes) {
     }
     CHECK(worst < 2e-4);
   }
+}
+
+TEST(attends_without_the_matrix_of_scores) {
+  int queries = 70, keys = 500, depth = 20, values = 33;
+  auto q = noise(static_cast<size_t>(queries * depth), 1), k = noise(static_cast<size_t>(keys * depth), 2),
+       v = noise(static_cast<size_t>(keys * values), 3), mask = noise(static_cast<size_t>(queries * keys), 4);
+  for (int i = 0; i < queries * keys; i += 3) mask[static_cast<size_t>(i)] = -INFINITY;
+  for (int i = 0; i < 300; ++i) mask[static_cast<size_t>(5 * keys + i)] = -INFINITY;  // more than a block
+  std::vector<float> y(static_cast<size_t>(queries * values)), again(y.size());
+  AttentionSizes sizes{queries, keys, depth, values, 0.5f, MaskType::kFloat32, false};
+  Head head{
+      {q.data(), depth, 1}, {k.data(), depth, 1}, {v.data(), values, 1}, mask.data(), keys, 1, y.data()};
+  attend(sizes, head, 0, queries);
+  head.output = again.data();
+  attend(sizes, head, 0, 32);
+  attend(sizes, head, 32, queries);
+  for (int i = 0; i < queries; ++i) {
+    std::vector<double> weights;
+    double total = 0;
+    for (int j = 0; j < keys; ++j) {
+      double score = mask[static_cast<size_t>(i * keys + j)];
+      for (int d = 0; d < depth; ++d)
+        score += 0.5 * q[static_cast<size_t>(i * depth + d)] * k[static_cast<size_t>(j * depth + d)];
+      total += weights.emplace_back(std::exp(score));
+    }
+    for (int d = 0; d < values; ++d) {
+      double expected = 0;
+      for (int j = 0; j < keys; ++j)
+        expected += weights[static_cast<size_t>(j)] / total * v[static_cast<size_t>(j * values + d)];
+      CHECK(std::abs(expected - y[static_cast<size_t>(i * values + d)]) < 1e-5);
+    }
+  }
+  CHECK(micro_kernel().columns != 32 || y == again);  // panels of 32 start at the same places
 }
 
 TEST(works_in_parallel_on_every_element_once) {

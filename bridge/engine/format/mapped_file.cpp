@@ -36,14 +36,18 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path, cons
   if (::fstat(file.value, &status) != 0) refuse_file(path, what, errno);
   if (!S_ISREG(status.st_mode)) refuse_file(path, what, S_ISDIR(status.st_mode) ? EISDIR : EINVAL);
   auto size = static_cast<size_t>(status.st_size);
-  if (size == 0) return std::shared_ptr<const MappedFile>(new MappedFile(nullptr, 0));
+  if (size == 0) return std::shared_ptr<const MappedFile>(new MappedFile(nullptr, 0, false));
   void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.value, 0);
   if (data == MAP_FAILED) refuse_file(path, what, errno);
-  return std::shared_ptr<const MappedFile>(new MappedFile(static_cast<const uint8_t*>(data), size));
+  return std::shared_ptr<const MappedFile>(new MappedFile(static_cast<const uint8_t*>(data), size, true));
+}
+
+std::shared_ptr<const MappedFile> MappedFile::view(std::span<const uint8_t> bytes) {
+  return std::shared_ptr<const MappedFile>(new MappedFile(bytes.data(), bytes.size(), false));
 }
 
 MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<uint8_t*>(data_), size_);
+  if (mapped_) ::munmap(const_cast<uint8_t*>(data_), size_);
 }
 
 }  // namespace tintype

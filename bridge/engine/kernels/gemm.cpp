@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 
-#include "kernels/micro_kernel.h"
+#include "kernels/parallel.h"
 
 namespace tintype::kernels {
 
@@ -19,58 +18,60 @@ const MicroKernel& micro_kernel() {
 
 namespace {
 
-// Blocks that stay in the caches: a depth of both panels, rows of a in the second, columns of b in the third.
-constexpr int kDepth = 256, kRowBlock = 120, kColumnBlock = 1024;
+// A task is a tile of c of this size; with a depth of both factors it stays in the second cache.
+constexpr int kDepth = 256, kRowBlock = 480, kColumnBlock = 128;
 
-/** A part of the product and where its panels are packed. */
-struct Panels {
-  float *a, *b;
-};
+int64_t rounded_up(int64_t x, int64_t unit) {
+  return (x + unit - 1) / unit * unit;
+}
 
-// Rows [first, first + count) of a, `rows` at a time, depth by depth; missing rows are 0.
-void pack_rows(const Matrix& a, int first, int count, int start, int depth, int rows, float* to) {
-  for (int i = 0; i < count; i += rows) {
-    int valid = std::min(rows, count - i);
-    const float* from = a.data + (first + i) * a.row + start * a.column;
-    for (int r = 0; r < rows; ++r) {
-      for (int k = 0; k < depth; ++k) to[k * rows + r] = r < valid ? from[r * a.row + k * a.column] : 0.0f;
-    }
-    to += static_cast<int64_t>(depth) * rows;
+const void* at(const void* data, int64_t element, bool half) {
+  return static_cast<const char*>(data) + element * (half ? 2 : 4);
+}
+
+void pack_columns(const MicroKernel& kernel, const Matrix& b, int first, int count, int start, int depth,
+                  float* to) {
+  for (int j = 0; j < count; j += kernel.columns, to += static_cast<int64_t>(depth) * kernel.columns) {
+    const void* from = at(b.data, start * b.row + (first + j) * b.column, b.half);
+    kernel.pack({from, b.column, b.row, b.half}, std::min(kernel.columns, count - j), depth, kernel.columns,
+                to);
   }
 }
 
-void pack_columns(const Matrix& b, int first, int count, int start, int depth, int columns, float* to) {
-  for (int j = 0; j < count; j += columns) {
-    int valid = std::min(columns, count - j);
-    const float* from = b.data + start * b.row + (first + j) * b.column;
-    if (b.column == 1 && valid == columns) {
-      for (int k = 0; k < depth; ++k)
-        std::memcpy(to + k * columns, from + k * b.row, sizeof(float) * static_cast<size_t>(columns));
-    } else {
-      for (int c = 0; c < columns; ++c) {
-        for (int k = 0; k < depth; ++k)
-          to[k * columns + c] = c < valid ? from[k * b.row + c * b.column] : 0.0f;
-      }
-    }
-    to += static_cast<int64_t>(depth) * columns;
+// Pixels x, x + step, … of one image line; what lies outside is 0.
+void copy_pixels(const Patches& p, const void* line, int x, int count, float* to) {
+  int step = p.stride_width, before = x < 0 ? std::min(count, (-x + step - 1) / step) : 0;
+  int inside = std::clamp((p.width - x + step - 1) / step, before, count) - before;
+  std::fill(to, to + before, 0.0f);
+  std::fill(to + before + inside, to + count, 0.0f);
+  to += before, x += before * step;
+  if (inside <= 0) return;
+  if (p.half && step == 1) {
+    micro_kernel().widen(inside, static_cast<const uint16_t*>(line) + x, to);
+  } else if (p.half) {
+    for (int i = 0; i < inside; ++i)
+      micro_kernel().widen(1, static_cast<const uint16_t*>(line) + x + i * step, to + i);
+  } else if (step == 1) {
+    std::memcpy(to, static_cast<const float*>(line) + x, sizeof(float) * static_cast<size_t>(inside));
+  } else {
+    for (int i = 0; i < inside; ++i) to[i] = static_cast<const float*>(line)[x + i * step];
   }
 }
 
 // One row of the patch matrix: the pixels that kernel element `k` meets at outputs [first, first + count).
 void patch_row(const Patches& p, int k, int first, int count, float* to) {
   int area = p.kernel_height * p.kernel_width, place = k % area;
-  const float* plane = p.image + static_cast<int64_t>(k / area) * p.height * p.width;
+  int64_t plane = static_cast<int64_t>(k / area) * p.height * p.width;
   int y_offset = place / p.kernel_width * p.dilation_height - p.top;
   int x_offset = place % p.kernel_width * p.dilation_width - p.left;
   int row = first / p.out_width, column = first % p.out_width;
   while (count > 0) {
     int length = std::min(count, p.out_width - column), y = row * p.stride_height + y_offset;
     if (y < 0 || y >= p.height) {
-      std::memset(to, 0, sizeof(float) * static_cast<size_t>(length));
+      std::fill(to, to + length, 0.0f);
     } else {
-      const float* line = plane + static_cast<int64_t>(y) * p.width;
-      int x = column * p.stride_width + x_offset;
-      for (int i = 0; i < length; ++i, x += p.stride_width) to[i] = x >= 0 && x < p.width ? line[x] : 0.0f;
+      const void* line = at(p.image, plane + static_cast<int64_t>(y) * p.width, p.half);
+      copy_pixels(p, line, column * p.stride_width + x_offset, length, to);
     }
     to += length;
     count -= length;
@@ -79,80 +80,122 @@ void patch_row(const Patches& p, int k, int first, int count, float* to) {
   }
 }
 
-void pack_columns(const Patches& b, int first, int count, int start, int depth, int columns, float* to) {
-  float line[kColumnBlock];
+void pack_columns(const MicroKernel& kernel, const Patches& b, int first, int count, int start, int depth,
+                  float* to) {
+  float line[kColumnBlock + 64];
+  int padded = static_cast<int>(rounded_up(count, kernel.columns));
+  std::fill(line + count, line + padded, 0.0f);
+  size_t bytes = sizeof(float) * static_cast<size_t>(kernel.columns);
   for (int k = 0; k < depth; ++k) {
     patch_row(b, start + k, first, count, line);
-    for (int j = 0; j < count; j += columns) {
-      int valid = std::min(columns, count - j);
-      float* target = to + (static_cast<int64_t>(j) * depth) + static_cast<int64_t>(k) * columns;
-      std::memcpy(target, line + j, sizeof(float) * static_cast<size_t>(valid));
-      if (valid < columns)
-        std::memset(target + valid, 0, sizeof(float) * static_cast<size_t>(columns - valid));
-    }
+    for (int j = 0; j < padded; j += kernel.columns)
+      std::memcpy(to + static_cast<int64_t>(j) * depth + static_cast<int64_t>(k) * kernel.columns, line + j,
+                  bytes);
   }
 }
 
-// One packed row block times one packed column block; tiles at the edge go through a buffer.
-void multiply_block(const MicroKernel& kernel, int rows, int columns, int depth, const Panels& panels,
-                    float* c, int64_t c_row) {
-  float edge[16 * 64];
-  for (int j = 0; j < columns; j += kernel.columns) {
-    const float* b = panels.b + static_cast<int64_t>(j) * depth;
-    for (int i = 0; i < rows; i += kernel.rows) {
-      const float* a = panels.a + static_cast<int64_t>(i) * depth;
-      int height = std::min(kernel.rows, rows - i), width = std::min(kernel.columns, columns - j);
-      float* tile = c + i * c_row + j;
-      if (height == kernel.rows && width == kernel.columns) {
-        kernel.multiply(depth, a, b, tile, c_row);
-        continue;
-      }
-      std::memset(edge, 0, sizeof(float) * static_cast<size_t>(kernel.rows * kernel.columns));
-      kernel.multiply(depth, a, b, edge, kernel.columns);
-      for (int r = 0; r < height; ++r) {
-        for (int k = 0; k < width; ++k) tile[r * c_row + k] += edge[r * kernel.columns + k];
-      }
-    }
-  }
-}
+/** a in panels of the kernel's rows, a depth after the other. */
+struct PackedRows {
+  const float* data;
+  int64_t rows;  // rounded up
 
-template <typename B>
-void multiply_part(int m, int first, int last, int k, const Matrix& a, const B& b, float* c, int64_t c_row) {
-  const MicroKernel& kernel = micro_kernel();
-  static thread_local std::unique_ptr<float[]> buffer(
-      new float[kDepth * (kRowBlock + 16 + kColumnBlock + 64)]);
-  Panels panels{buffer.get(), buffer.get() + kDepth * (kRowBlock + 16)};
-  for (int column = first; column < last; column += kColumnBlock) {
-    int columns = std::min(kColumnBlock, last - column);
-    for (int start = 0; start < k; start += kDepth) {
-      int depth = std::min(kDepth, k - start);
-      pack_columns(b, column, columns, start, depth, kernel.columns, panels.b);
-      for (int row = 0; row < m; row += kRowBlock) {
-        int rows = std::min(kRowBlock, m - row);
-        pack_rows(a, row, rows, start, depth, kernel.rows, panels.a);
-        multiply_block(kernel, rows, columns, depth, panels, c + row * c_row + column, c_row);
-      }
-    }
+  const float* panel(int row, int start, int depth) const {
+    return data + rows * start + static_cast<int64_t>(row) * depth;
   }
-}
+};
 
-template <typename B>
-void multiply_all(int m, int n, int k, const Matrix& a, const B& b, float* c, int64_t c_row) {
-  bool small = static_cast<int64_t>(m) * n * k < 1 << 18;  // waking a thread costs more
-  if (small) return multiply_part(m, 0, n, k, a, b, c, c_row);
-  parallel(n, micro_kernel().columns, [&](int64_t first, int64_t last) {
-    multiply_part(m, static_cast<int>(first), static_cast<int>(last), k, a, b, c, c_row);
+PackedRows pack_all_rows(const MicroKernel& kernel, int m, int k, const Matrix& a, float* to) {
+  int64_t padded = rounded_up(m, kernel.rows), panels = padded / kernel.rows,
+          depths = (k + kDepth - 1) / kDepth;
+  auto pack = [&](int64_t task) {
+    int row = static_cast<int>(task % panels) * kernel.rows, start = static_cast<int>(task / panels) * kDepth;
+    int depth = std::min(kDepth, k - start);
+    const void* from = at(a.data, row * a.row + start * a.column, a.half);
+    kernel.pack({from, a.row, a.column, a.half}, std::min(kernel.rows, m - row), depth, kernel.rows,
+                to + padded * start + static_cast<int64_t>(row) * depth);
+  };
+  parallel(panels * depths, 64, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) pack(i);
   });
+  return {to, padded};
+}
+
+/** One tile of c: its place and size. */
+struct Tile {
+  int row, rows, column, columns;
+};
+
+// The tile's sums lie in `sums`, rows of `width`.
+void finish(const MicroKernel& kernel, const Tile& tile, float* sums, int width, const Product& c) {
+  for (int i = 0; i < tile.rows; ++i) {
+    float* line = sums + static_cast<int64_t>(i) * width;
+    if (c.bias) {
+      const float* bias = c.bias + (c.bias_of_rows ? tile.row + i : tile.column);
+      kernel.binary(Binary::kAdd, tile.columns, line, 1, bias, c.bias_of_rows ? 0 : 1, line);
+    }
+    int64_t place = (tile.row + i) * c.row + tile.column;
+    if (c.half)
+      kernel.narrow(tile.columns, line, static_cast<uint16_t*>(c.data) + place);
+    else
+      std::memcpy(static_cast<float*>(c.data) + place, line,
+                  sizeof(float) * static_cast<size_t>(tile.columns));
+  }
+}
+
+template <typename B>
+void multiply_tile(const Tile& tile, int k, const PackedRows& a, const B& b, const Product& c) {
+  const MicroKernel& kernel = micro_kernel();
+  static thread_local Scratch scratch;
+  int width = static_cast<int>(rounded_up(tile.columns, kernel.columns));
+  float* sums = scratch.floats(static_cast<size_t>(width) * static_cast<size_t>(kRowBlock + kDepth));
+  float* packed = sums + static_cast<int64_t>(width) * kRowBlock;
+  for (int start = 0; start < k; start += kDepth) {
+    int depth = std::min(kDepth, k - start);
+    pack_columns(kernel, b, tile.column, tile.columns, start, depth, packed);
+    for (int j = 0; j < width; j += kernel.columns) {
+      for (int i = 0; i < tile.rows; i += kernel.rows) {
+        kernel.multiply(std::min(kernel.rows, tile.rows - i), depth, a.panel(tile.row + i, start, depth),
+                        packed + static_cast<int64_t>(j) * depth, sums + static_cast<int64_t>(i) * width + j,
+                        width, start > 0);
+      }
+    }
+  }
+  if (k == 0) std::fill(sums, sums + static_cast<int64_t>(tile.rows) * width, 0.0f);
+  finish(kernel, tile, sums, width, c);
+}
+
+template <typename B>
+void multiply_all(int m, int n, int k, const Matrix& a, const B& b, const Product& c) {
+  if (m == 0 || n == 0) return;
+  const MicroKernel& kernel = micro_kernel();
+  static thread_local Scratch scratch;
+  float* packed = scratch.floats(static_cast<size_t>(rounded_up(m, kernel.rows)) * static_cast<size_t>(k));
+  PackedRows rows = pack_all_rows(kernel, m, k, a, packed);
+  int blocks = (m + kRowBlock - 1) / kRowBlock;
+  int height = static_cast<int>(rounded_up((m + blocks - 1) / blocks, kernel.rows));
+  auto task = [&](int64_t index) {
+    int row = static_cast<int>(index % blocks) * height,
+        column = static_cast<int>(index / blocks) * kColumnBlock;
+    Tile tile{row, std::min(height, m - row), column, std::min(kColumnBlock, n - column)};
+    if (tile.rows > 0) multiply_tile(tile, k, rows, b, c);
+  };
+  int64_t tasks = static_cast<int64_t>(blocks) * ((n + kColumnBlock - 1) / kColumnBlock);
+  if (static_cast<int64_t>(m) * n * k < 1 << 18) {  // waking a thread costs more
+    for (int64_t i = 0; i < tasks; ++i) task(i);
+  } else {
+    parallel_tasks(tasks, task);
+  }
+  scratch.trim();
 }
 
 }  // namespace
 
-void multiply(int m, int n, int k, const Matrix& a, const Matrix& b, float* c, int64_t c_row) {
-  multiply_all(m, n, k, a, b, c, c_row);
+void multiply(int m, int n, int k, const Matrix& a, const Matrix& b, const Product& c) {
+  multiply_all(m, n, k, a, b, c);
 }
 
-void multiply(int m, int n, int k, const Matrix& a, const Patches& b, float* c, int64_t c_row) {
-  multiply_all(m, n, k, a, b, c, c_row);
+void multiply(int m, int n, int k, const Matrix& a, const Patches& b, const Product& c) {
+  multiply_all(m, n, k, a, b, c);
 }
 
 }  // namespace tintype::kernels

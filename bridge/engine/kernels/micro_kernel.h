@@ -2,6 +2,37 @@
 
 namespace tintype::kernels {
 
+/** Functions of one value that the kernels know; a and b are their parameters. */
+enum class Unary {
+  kCopy,
+  kRelu,
+  kAbs,
+  kNegate,
+  kSquare,
+  kSqrt,
+  kRsqrt,      // 1 / sqrt(x + a)
+  kInverse,    // 1 / (x + a)
+  kClip,       // a to b
+  kAffine,     // a · x + b
+  kLeakyRelu,  // x or a · x
+  kExp,
+  kErf,
+  kTanh,
+  kSigmoid,
+  kSigmoidLinear,  // x · sigmoid(a · x)
+  kGelu,
+  kGeluTanh,
+};
+
+enum class Binary { kAdd, kSub, kMul, kDiv, kMax, kMin };
+
+/** Where lines of numbers lie: float32, or float16 where `half`; element (i, j) at i · row + j · column. */
+struct Lines {
+  const void* data;
+  long row, column;
+  bool half;
+};
+
 /**
  * The innermost loops, once an instruction set. Their files are compiled with that set's flags, so nothing
  * there may use inline functions that other files share: the linker could hand those the wrong instructions.
@@ -9,14 +40,31 @@ namespace tintype::kernels {
 struct MicroKernel {
   int rows;     // of a tile
   int columns;  // of a tile
-  /** c [rows, columns] += a [depth, rows] transposed times b [depth, columns]. */
-  void (*multiply)(int depth, const float* a, const float* b, float* c, long row_stride);
-  /** y = x · sigmoid(scale · x), sigmoid(x), exp(x), element by element. */
-  void (*sigmoid_linear)(long count, float scale, const float* x, float* y);
-  void (*sigmoid)(long count, const float* x, float* y);
-  void (*exponential)(long count, const float* x, float* y);
+  /** c [height ≤ rows, columns] = or += a [depth, rows] transposed times b [depth, columns]. */
+  void (*multiply)(int height, int depth, const float* a, const float* b, float* c, long row_stride,
+                   bool add);
+  /** to [depth, width], line i in column i; lines from `count` on are 0. */
+  void (*pack)(const Lines& from, int count, int depth, int width, float* to);
+  void (*widen)(long count, const unsigned short* x, float* y);
+  void (*narrow)(long count, const float* x, unsigned short* y);
+  void (*unary)(Unary op, float a, float b, long count, const float* x, float* y);
+  /** y = x op z; a step of 0 repeats the one value there. */
+  void (*binary)(Binary op, long count, const float* x, int x_step, const float* z, int z_step, float* y);
   /** y = softmax of x over `count` neighbouring elements. */
   void (*softmax)(long count, const float* x, float* y);
+  /** softmax over the `count` rows of x, each `columns` long and `columns` after the last; in place. */
+  void (*softmax_rows)(long count, float* x);
+  /** y = (x - mean) / sqrt(variance + epsilon) · gamma + beta; null: 1 and 0. */
+  void (*normalize)(long count, float epsilon, const float* x, const float* gamma, const float* beta,
+                    float* y);
+  /** Sum of x, in an order that depends on `count` alone. */
+  float (*sum)(long count, const float* x);
+  /**
+   * One block of attention for `columns` queries: scores [keys, columns] become exp(score - highest),
+   * `highest` and `total` [columns] are brought up to date, and the output so far [values, columns] is scaled
+   * to match.
+   */
+  void (*fold)(int keys, int values, float* scores, float* highest, float* total, float* output);
 };
 
 /** Null where the compiler or the machine lacks the instructions. */

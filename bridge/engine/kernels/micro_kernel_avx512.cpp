@@ -3,12 +3,14 @@
 namespace {
 constexpr int kLanes = 16, kRows = 12;
 }
-#include "kernels/micro_kernel.inl"
+#include "kernels/vectors.inl"
+// The order matters: tiles and loops are made of vectors.
+#include "kernels/tiles.inl"
+// The table of both stands at the end of the last.
+#include "kernels/loops.inl"
 
 const tintype::kernels::MicroKernel* tintype::kernels::micro_kernel_avx512() {
-  static const MicroKernel kernel = {kRows,   kColumns,    multiply, sigmoid_linear,
-                                     sigmoid, exponential, softmax};
   bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-             __builtin_cpu_supports("fma");
-  return has ? &kernel : nullptr;
+             __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  return has ? &kKernel : nullptr;
 }

@@ -3,10 +3,12 @@
 namespace {
 constexpr int kLanes = 4, kRows = 6;
 }
-#include "kernels/micro_kernel.inl"
+#include "kernels/vectors.inl"
+// The order matters: tiles and loops are made of vectors.
+#include "kernels/tiles.inl"
+// The table of both stands at the end of the last.
+#include "kernels/loops.inl"
 
 const tintype::kernels::MicroKernel* tintype::kernels::micro_kernel_generic() {
-  static const MicroKernel kernel = {kRows,   kColumns,    multiply, sigmoid_linear,
-                                     sigmoid, exponential, softmax};
-  return &kernel;
+  return &kKernel;
 }

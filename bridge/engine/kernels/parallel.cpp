@@ -1,82 +1,129 @@
+#include "kernels/parallel.h"
+
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-#include <vector>
-
-#include "kernels/gemm.h"
 
 namespace tintype::kernels {
 
 namespace {
 
-/** Workers that wait for one job at a time; the caller takes a part too. */
+thread_local bool inside = false;  // of a task
+
+/** Workers that wait for one job at a time; the caller works too. */
 class Pool {
  public:
   Pool() {
-    int count = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1, 16) - 1;
-    for (int i = 0; i < count; ++i) std::thread([this, i] { loop(i + 1); }).detach();
-    parts_ = count + 1;
+    workers_ = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1, 64) - 1;
+    for (int i = 0; i < workers_; ++i) std::thread([this] { loop(); }).detach();
   }
 
-  int parts() const { return parts_; }
+  int workers() const { return std::min(workers_, limit_.load() - 1); }
+  void limit(int count) { limit_ = count > 0 ? count : kNoLimit; }
 
-  // Only the engine's one MLX stream computes, but two streams may exist: the second then works alone.
-  void run(const std::function<void(int)>& part) {
-    if (!busy_.try_lock()) {
-      for (int i = 0; i < parts_; ++i) part(i);
+  // Two streams of MLX may compute at once: the second then works alone.
+  void run(int64_t count, const std::function<void(int64_t)>& body) {
+    std::unique_lock busy(busy_, std::try_to_lock);
+    int helpers = static_cast<int>(std::min<int64_t>(workers(), count - 1));
+    if (!busy || helpers < 1) {
+      for (int64_t i = 0; i < count; ++i) body(i);
       return;
     }
     {
       std::lock_guard lock(mutex_);
-      part_ = &part;
-      pending_ = parts_ - 1;
+      body_ = &body;
+      count_ = count;
+      next_ = 0;
+      places_ = helpers;
       ++round_;
     }
     start_.notify_all();
-    part(0);
+    work();
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [&] { return pending_ == 0; });
-    lock.unlock();
-    busy_.unlock();
+    places_ = 0;  // whoever has not woken up by now is not waited for
+    done_.wait(lock, [&] { return joined_ == 0; });
   }
 
  private:
-  void loop(int index) {
+  static constexpr int kNoLimit = 1 << 30;
+
+  void work() {
+    inside = true;
+    for (int64_t i = next_++; i < count_; i = next_++) (*body_)(i);
+    inside = false;
+  }
+
+  void loop() {
     uint64_t seen = 0;
     std::unique_lock lock(mutex_);
     while (true) {
       start_.wait(lock, [&] { return round_ != seen; });
       seen = round_;
-      const auto* part = part_;
+      if (places_ == 0) continue;
+      --places_;
+      ++joined_;
       lock.unlock();
-      (*part)(index);
+      work();
       lock.lock();
-      if (--pending_ == 0) done_.notify_one();
+      if (--joined_ == 0) done_.notify_one();
     }
   }
 
-  int parts_ = 1, pending_ = 0;
+  int workers_ = 0, places_ = 0, joined_ = 0;
   uint64_t round_ = 0;
-  const std::function<void(int)>* part_ = nullptr;
+  const std::function<void(int64_t)>* body_ = nullptr;
+  int64_t count_ = 0;
+  std::atomic<int64_t> next_{0};
+  std::atomic<int> limit_{kNoLimit};
   std::mutex busy_, mutex_;
   std::condition_variable start_, done_;
 };
 
+Pool& pool() {
+  static auto* pool = new Pool();  // lives as long as the process
+  return *pool;
+}
+
 }  // namespace
 
+void parallel_tasks(int64_t count, const std::function<void(int64_t)>& body) {
+  if (count <= 1 || inside) {
+    for (int64_t i = 0; i < count; ++i) body(i);
+    return;
+  }
+  pool().run(count, body);
+}
+
 void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
-  static auto* pool = new Pool();  // lives as long as the process
-  int64_t grains = (count + grain - 1) / grain;
-  if (grains <= 1 || pool->parts() == 1) {
+  if (count <= grain) {
     if (count > 0) body(0, count);
     return;
   }
-  pool->run([&](int part) {
-    int64_t begin = grains * part / pool->parts() * grain, end = grains * (part + 1) / pool->parts() * grain;
-    end = std::min(end, count);
-    if (begin < end) body(begin, end);
-  });
+  parallel_tasks((count + grain - 1) / grain,
+                 [&](int64_t i) { body(i * grain, std::min(count, (i + 1) * grain)); });
+}
+
+void limit_threads(int count) {
+  pool().limit(count);
+}
+
+float* Scratch::floats(size_t count) {
+  if (count > size_) {
+    data_.reset();  // before the next is taken
+    size_ = 0;
+    data_.reset(new float[count + 64]);
+    size_ = count;
+  }
+  return data_.get();
+}
+
+void Scratch::trim() {
+  constexpr size_t kKept = size_t{8} << 20;  // floats
+  if (size_ <= kKept) return;
+  data_.reset();
+  size_ = 0;
 }
 
 }  // namespace tintype::kernels

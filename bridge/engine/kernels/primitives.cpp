@@ -1,68 +1,67 @@
+// Products: matrices, convolutions, attention.
 #include "kernels/primitives.h"
 
 #include <algorithm>
-#include <array>
+#include <vector>
 
-#include "kernels/gemm.h"
-#include "kernels/micro_kernel.h"
-#include "mlx/backend/cpu/encoder.h"
-#include "mlx/primitives.h"
+#include "kernels/attention.h"
+#include "kernels/cpu_primitive.h"
+#include "kernels/parallel.h"
 
 namespace tintype::kernels {
 
-namespace mx = mlx::core;
-using mx::array;
-
 namespace {
 
-constexpr int64_t kGrain = 1 << 14;  // elements that are worth a thread
+/** A vector as float32, whatever it was; null stays null. */
+struct Bias {
+  const void* data = nullptr;
+  int64_t count = 0, stride = 1;
+  bool half = false;
 
-mx::Stream cpu_stream() {
-  return mx::default_stream(mx::Device::cpu);
-}
-
-/** Allocates the output and hands `work` to the stream; what it captures are addresses that MLX keeps alive.
- */
-template <typename Work>
-void dispatch(const mx::Stream& stream, Work&& work) {
-  mx::cpu::get_command_encoder(stream).dispatch(std::forward<Work>(work));
-}
-
-/** Base of primitives that exist on the CPU only. */
-class CpuPrimitive : public mx::UnaryPrimitive {
- public:
-  explicit CpuPrimitive(mx::Stream stream) : UnaryPrimitive(stream) {}
-  void eval_gpu(const std::vector<array>&, array&) override {
-    throw std::runtime_error("this primitive runs on the CPU only");
+  std::vector<float> values() const {
+    std::vector<float> all(static_cast<size_t>(count));
+    for (int64_t i = 0; i < count; ++i) {
+      const void* from = element(data, i * stride, half);
+      all[static_cast<size_t>(i)] = half ? 0 : *static_cast<const float*>(from);
+      if (half) micro_kernel().widen(1, static_cast<const uint16_t*>(from), &all[static_cast<size_t>(i)]);
+    }
+    return all;
   }
 };
 
-float* allocate(array& out) {
-  out.set_data(mx::allocator::malloc(out.nbytes()));
-  auto* data = out.data<float>();
-  if (!data && out.size()) throw std::bad_alloc();
-  return data;
+Bias bias_of(const std::vector<array>& inputs, size_t index) {
+  if (inputs.size() <= index) return {};
+  const array& x = inputs[index];
+  return {x.data<char>(), static_cast<int64_t>(x.size()), x.strides().empty() ? 1 : x.strides()[0],
+          is_half(x)};
 }
 
-// c [rows, columns] = the bias in every row, or 0.
-void fill_rows(float* c, int64_t rows, int64_t columns, const float* bias) {
-  for (int64_t i = 0; i < rows; ++i) {
-    if (bias)
-      std::copy(bias, bias + columns, c + i * columns);
-    else
-      std::fill(c + i * columns, c + (i + 1) * columns, 0.0f);
-  }
-}
+/** An operand: its address and how its axes lie. */
+struct Operand {
+  explicit Operand(const array& x)
+      : data(x.data<char>()), shape(x.shape()), strides(x.strides()), half(is_half(x)) {}
 
-/** Offset of batch element `index` in an array whose leading axes are the batch. */
-int64_t batch_offset(const mx::Shape& shape, const mx::Strides& strides, int64_t index) {
-  int64_t offset = 0;
-  for (int axis = static_cast<int>(shape.size()) - 3; axis >= 0; --axis) {
-    offset += index % shape[axis] * strides[axis];
-    index /= shape[axis];
+  int size(int axis) const { return shape[static_cast<size_t>(static_cast<int>(shape.size()) + axis)]; }
+
+  /** Offset of matrix `index`, the leading axes being the batch. */
+  int64_t offset(int64_t index) const {
+    int64_t place = 0;
+    for (int axis = static_cast<int>(shape.size()) - 3; axis >= 0; --axis) {
+      place += index % shape[axis] * strides[axis];
+      index /= shape[axis];
+    }
+    return place;
   }
-  return offset;
-}
+  Matrix matrix(int64_t index) const {
+    size_t rank = shape.size();
+    return {element(data, offset(index), half), strides[rank - 2], strides[rank - 1], half};
+  }
+
+  const void* data;
+  mx::Shape shape;
+  mx::Strides strides;
+  bool half;
+};
 
 /** inputs a, b of equal leading axes, any strides, and perhaps a bias of the last axis. */
 class Matmul : public CpuPrimitive {
@@ -71,22 +70,22 @@ class Matmul : public CpuPrimitive {
   const char* name() const override { return "TintypeMatmul"; }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
-    float* c = allocate(out);
+    void* c = allocate(out);
     if (out.size() == 0) return;
-    const array &a = inputs[0], &b = inputs[1];
-    const float* bias = inputs.size() > 2 ? inputs[2].data<float>() : nullptr;
-    dispatch(stream(), [=, a_data = a.data<float>(), b_data = b.data<float>(), a_shape = a.shape(),
-                        a_strides = a.strides(), b_shape = b.shape(), b_strides = b.strides()] {
-      int rank = static_cast<int>(a_shape.size());
-      int m = a_shape[rank - 2], k = a_shape[rank - 1], n = b_shape[rank - 1];
+    dispatch(stream(), [c, half = is_half(out), a = Operand(inputs[0]), b = Operand(inputs[1]),
+                        bias = bias_of(inputs, 2)] {
+      int m = a.size(-2), k = a.size(-1), n = b.size(-1);
       int64_t batch = 1;
-      for (int axis = 0; axis < rank - 2; ++axis) batch *= a_shape[axis];
-      fill_rows(c, batch * m, n, bias);
-      for (int64_t i = 0; i < batch; ++i) {
-        Matrix left{a_data + batch_offset(a_shape, a_strides, i), a_strides[rank - 2], a_strides[rank - 1]};
-        Matrix right{b_data + batch_offset(b_shape, b_strides, i), b_strides[rank - 2], b_strides[rank - 1]};
-        multiply(m, n, k, left, right, c + i * m * n, n);
-      }
+      for (size_t axis = 0; axis + 2 < a.shape.size(); ++axis) batch *= a.shape[axis];
+      std::vector<float> added = bias.values();
+      auto one = [&](int64_t i) {
+        Product product{element(c, i * m * n, half), n, half, added.empty() ? nullptr : added.data()};
+        multiply(m, n, k, a.matrix(i), b.matrix(i), product);
+      };
+      // Many small products are better divided between threads than each of them.
+      bool apart = batch >= 8 && static_cast<int64_t>(m) * n * k < int64_t{1} << 24;
+      if (apart && static_cast<int64_t>(m) * n * k * batch >= 1 << 18) return parallel_tasks(batch, one);
+      for (int64_t i = 0; i < batch; ++i) one(i);
     });
   }
 };
@@ -98,90 +97,112 @@ class Conv2d : public CpuPrimitive {
   const char* name() const override { return "TintypeConv2d"; }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
-    float* c = allocate(out);
+    void* c = allocate(out);
     if (out.size() == 0) return;
-    const array &x = inputs[0], &weight = inputs[1];
-    const float* bias = inputs.size() > 2 ? inputs[2].data<float>() : nullptr;
-    dispatch(stream(), [=, plan = plan_, x_data = x.data<float>(), w_data = weight.data<float>(),
-                        x_shape = x.shape(), w_shape = weight.shape(), shape = out.shape()] {
+    dispatch(stream(), [c, half = is_half(out), plan = plan_, x = Operand(inputs[0]),
+                        weight = Operand(inputs[1]), bias = bias_of(inputs, 2), shape = out.shape()] {
       int64_t area = static_cast<int64_t>(shape[2]) * shape[3],
-              image = static_cast<int64_t>(x_shape[2]) * x_shape[3];
-      int rows = shape[1] / plan.groups, depth = w_shape[1] * w_shape[2] * w_shape[3];
-      for (int64_t i = 0; i < static_cast<int64_t>(shape[0]) * plan.groups; ++i) {
+              image = static_cast<int64_t>(x.shape[1] / plan.groups) * x.shape[2] * x.shape[3];
+      int rows = shape[1] / plan.groups, depth = weight.shape[1] * weight.shape[2] * weight.shape[3];
+      std::vector<float> added = bias.values();
+      auto one = [&](int64_t i) {
         int64_t group = i % plan.groups;
-        float* y = c + i * rows * area;
-        for (int r = 0; r < rows; ++r) {
-          std::fill(y + r * area, y + (r + 1) * area, bias ? bias[group * rows + r] : 0.0f);
-        }
-        Patches patches{x_data + i * w_shape[1] * image,
-                        x_shape[2],
-                        x_shape[3],
-                        w_shape[2],
-                        w_shape[3],
-                        plan.strides[0],
-                        plan.strides[1],
-                        plan.dilations[0],
-                        plan.dilations[1],
-                        plan.before[0],
-                        plan.before[1],
-                        shape[3]};
-        multiply(rows, static_cast<int>(area), depth, {w_data + group * rows * depth, depth, 1}, patches, y,
-                 area);
-      }
+        Product product{element(c, i * rows * area, half), area, half,
+                        added.empty() ? nullptr : added.data() + group * rows, true};
+        Matrix filters{element(weight.data, group * rows * depth, weight.half), depth, 1, weight.half};
+        convolve(plan, x, weight, shape, element(x.data, i * image, x.half), rows, depth, filters, product);
+      };
+      int64_t count = static_cast<int64_t>(shape[0]) * plan.groups;
+      if (plan.groups >= 8) return parallel_tasks(count, one);
+      for (int64_t i = 0; i < count; ++i) one(i);
     });
   }
 
  private:
+  static void convolve(const ConvPlan& plan, const Operand& x, const Operand& weight, const mx::Shape& shape,
+                       const void* image, int rows, int depth, const Matrix& filters,
+                       const Product& product) {
+    int area = shape[2] * shape[3];
+    bool pointwise = weight.shape[2] == 1 && weight.shape[3] == 1 && area == x.shape[2] * x.shape[3] &&
+                     plan.before == std::array<int, 2>{0, 0};
+    if (pointwise) return multiply(rows, area, depth, filters, Matrix{image, area, 1, x.half}, product);
+    Patches patches{image,           x.shape[2],        x.shape[3],
+                    weight.shape[2], weight.shape[3],   plan.strides[0],
+                    plan.strides[1], plan.dilations[0], plan.dilations[1],
+                    plan.before[0],  plan.before[1],    shape[3],
+                    x.half};
+    multiply(rows, area, depth, filters, patches, product);
+  }
+
   ConvPlan plan_;
 };
 
-using Loop = void (*)(const MicroKernel& kernel, float parameter, int64_t count, const float* x, float* y);
-
-/** One loop over a row-contiguous input. `unit` is how many elements belong together. */
-class Map : public CpuPrimitive {
+/** inputs query, key, value of equal leading axes, any strides, and perhaps a mask broadcast to the scores.
+ */
+class Attention : public CpuPrimitive {
  public:
-  Map(mx::Stream stream, Loop loop, float parameter, int64_t unit)
-      : CpuPrimitive(stream), loop_(loop), parameter_(parameter), unit_(unit) {}
-  const char* name() const override { return "TintypeMap"; }
+  Attention(mx::Stream stream, float scale) : CpuPrimitive(stream), scale_(scale) {}
+  const char* name() const override { return "TintypeAttention"; }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
-    float* y = allocate(out);
+    void* y = allocate(out);
     if (out.size() == 0) return;
-    dispatch(stream(), [y, x = inputs[0].data<float>(), count = static_cast<int64_t>(out.size()),
-                        loop = loop_, parameter = parameter_, unit = unit_] {
-      const MicroKernel& kernel = micro_kernel();
-      parallel(count / unit, std::max<int64_t>(1, kGrain / unit), [&](int64_t first, int64_t last) {
-        if (unit == 1) return loop(kernel, parameter, last - first, x + first, y + first);
-        for (int64_t i = first; i < last; ++i) loop(kernel, parameter, unit, x + i * unit, y + i * unit);
+    Operand query(inputs[0]), key(inputs[1]), value(inputs[2]), mask(inputs.back());
+    AttentionSizes sizes{query.size(-2), key.size(-2),    query.size(-1), value.size(-1),
+                         scale_,         MaskType::kNone, is_half(out)};
+    if (inputs.size() > 3) {
+      sizes.mask = inputs[3].dtype() == mx::bool_ ? MaskType::kBool
+                   : mask.half                    ? MaskType::kFloat16
+                                                  : MaskType::kFloat32;
+    }
+    dispatch(stream(), [=, half = is_half(out)] {
+      int64_t heads = 1;
+      for (size_t axis = 0; axis + 2 < query.shape.size(); ++axis) heads *= query.shape[axis];
+      int chunk = attention_chunk(sizes, heads), chunks = (sizes.queries + chunk - 1) / chunk;
+      size_t rank = query.shape.size();
+      int64_t item = sizes.mask == MaskType::kBool ? 1 : sizes.mask == MaskType::kFloat16 ? 2 : 4;
+      parallel_tasks(heads * chunks, [&](int64_t task) {
+        int64_t i = task / chunks;
+        int first = static_cast<int>(task % chunks) * chunk;
+        Head head{query.matrix(i), key.matrix(i), value.matrix(i), nullptr, 0, 0, nullptr};
+        head.mask = static_cast<const char*>(mask.data) + mask.offset(i) * item;
+        head.mask_row = mask.strides[rank - 2], head.mask_column = mask.strides[rank - 1];
+        head.output = element(y, i * sizes.queries * sizes.values, half);
+        attend(sizes, head, first, std::min(sizes.queries, first + chunk));
       });
     });
   }
 
  private:
-  Loop loop_;
-  float parameter_;
-  int64_t unit_;
+  float scale_;
 };
-
-array map(const array& x, Loop loop, float parameter = 0, int64_t unit = 1) {
-  auto primitive = std::make_shared<Map>(cpu_stream(), loop, parameter, unit);
-  return array(x.shape(), mx::float32, std::move(primitive), {mx::contiguous(x)});
-}
 
 }  // namespace
 
+bool is_ours(mx::Dtype dtype) {
+  return dtype == mx::float32 || dtype == mx::float16;
+}
+
 bool is_ours(const array& x) {
-  return x.dtype() == mx::float32 && mx::default_device() == mx::Device::cpu;
+  return is_ours(x.dtype()) && mx::default_device() == mx::Device::cpu;
 }
 
 array matmul(const array& a, const array& b, const std::optional<array>& bias) {
-  bool ours = is_ours(a) && is_ours(b) && a.ndim() >= 2 && b.ndim() >= 2 && a.shape(-1) == b.shape(-2) &&
+  return matmul(a, b, bias, mx::result_type(a, b));
+}
+
+array matmul(const array& a, const array& b, const std::optional<array>& bias, mx::Dtype dtype) {
+  bool ours = is_ours(a) && is_ours(b) && is_ours(dtype) && a.ndim() >= 2 && b.ndim() >= 2 &&
+              a.shape(-1) == b.shape(-2) &&
               (!bias || (is_ours(*bias) && bias->ndim() == 1 && bias->shape(0) == b.shape(-1)));
   if (!ours) return bias ? mx::addmm(*bias, a, b) : mx::matmul(a, b);
   if (a.ndim() > 2 && b.ndim() == 2) {  // rows of all batches are one matrix
     mx::Shape shape = a.shape();
+    int rows = 1;
+    for (size_t axis = 0; axis + 1 < a.ndim(); ++axis) rows *= shape[axis];
+    array flat = mx::reshape(dense(a), {rows, shape.back()});
     shape.back() = b.shape(1);
-    return mx::reshape(matmul(mx::reshape(a, {-1, a.shape(-1)}), b, bias), shape);
+    return mx::reshape(matmul(flat, b, bias, dtype), shape);
   }
   mx::Shape a_batch(a.shape().begin(), a.shape().end() - 2), b_batch(b.shape().begin(), b.shape().end() - 2);
   mx::Shape a_shape = mx::broadcast_shapes(a_batch, b_batch), b_shape = a_shape, shape = a_shape;
@@ -192,57 +213,31 @@ array matmul(const array& a, const array& b, const std::optional<array>& bias) {
   shape.push_back(a.shape(-2));
   shape.push_back(b.shape(-1));
   std::vector<array> inputs = {mx::broadcast_to(a, a_shape), mx::broadcast_to(b, b_shape)};
-  if (bias) inputs.push_back(mx::contiguous(*bias));
-  return array(std::move(shape), mx::float32, std::make_shared<Matmul>(cpu_stream()), std::move(inputs));
+  if (bias) inputs.push_back(*bias);
+  return array(std::move(shape), dtype, std::make_shared<Matmul>(cpu_stream()), std::move(inputs));
 }
 
-array conv2d(const array& x, const array& weight, const std::optional<array>& bias, const ConvPlan& plan) {
+array conv2d(const array& x, const array& weight, const std::optional<array>& bias, const ConvPlan& plan,
+             mx::Dtype dtype) {
   mx::Shape shape = {x.shape(0), weight.shape(0), 0, 0};
   for (int i = 0; i < 2; ++i) {
     int reach = (weight.shape(i + 2) - 1) * plan.dilations[static_cast<size_t>(i)] + 1;
     int length = x.shape(i + 2) + plan.before[static_cast<size_t>(i)] + plan.after[static_cast<size_t>(i)];
     shape[i + 2] = (length - reach) / plan.strides[static_cast<size_t>(i)] + 1;
   }
-  std::vector<array> inputs = {mx::contiguous(x), mx::contiguous(weight)};
-  if (bias) inputs.push_back(mx::contiguous(*bias));
-  return array(std::move(shape), mx::float32, std::make_shared<Conv2d>(cpu_stream(), plan),
-               std::move(inputs));
+  std::vector<array> inputs = {dense(x), dense(weight)};
+  if (bias) inputs.push_back(*bias);
+  return array(std::move(shape), dtype, std::make_shared<Conv2d>(cpu_stream(), plan), std::move(inputs));
 }
 
-array sigmoid(const array& x) {
-  if (!is_ours(x)) return mx::sigmoid(x);
-  return map(x, [](const MicroKernel& kernel, float, int64_t count, const float* from, float* to) {
-    kernel.sigmoid(count, from, to);
-  });
-}
-
-array exp(const array& x) {
-  if (!is_ours(x)) return mx::exp(x);
-  return map(x, [](const MicroKernel& kernel, float, int64_t count, const float* from, float* to) {
-    kernel.exponential(count, from, to);
-  });
-}
-
-array sigmoid_linear(const array& x, float scale) {
-  if (!is_ours(x)) return mx::multiply(x, mx::sigmoid(mx::multiply(x, array(scale, x.dtype()))));
-  return map(
-      x,
-      [](const MicroKernel& kernel, float parameter, int64_t count, const float* from, float* to) {
-        kernel.sigmoid_linear(count, parameter, from, to);
-      },
-      scale);
-}
-
-array softmax(const array& x, int axis) {
-  bool last = axis == -1 || axis == static_cast<int>(x.ndim()) - 1;
-  if (!is_ours(x) || !last || x.ndim() == 0 || x.shape(-1) == 0)
-    return mx::softmax(x, axis, /*precise=*/true);
-  return map(
-      x,
-      [](const MicroKernel& kernel, float, int64_t count, const float* from, float* to) {
-        kernel.softmax(count, from, to);
-      },
-      0, x.shape(-1));
+array attention(const array& query, const array& key, const array& value, const std::optional<array>& mask,
+                float scale, mx::Dtype dtype) {
+  mx::Shape shape = query.shape(), scores = query.shape();
+  shape.back() = value.shape(-1);
+  scores.back() = key.shape(-2);
+  std::vector<array> inputs = {query, key, value};
+  if (mask) inputs.push_back(mx::broadcast_to(*mask, scores));
+  return array(std::move(shape), dtype, std::make_shared<Attention>(cpu_stream(), scale), std::move(inputs));
 }
 
 }  // namespace tintype::kernels

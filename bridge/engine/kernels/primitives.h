@@ -1,18 +1,26 @@
 #pragma once
 
+#include <array>
 #include <optional>
 
+#include "kernels/micro_kernel.h"
 #include "mlx/mlx.h"
 
 namespace tintype::kernels {
 
 /*
- * The engine's own MLX primitives for the CPU. MLX's wheel for Linux multiplies with reference BLAS and
- * computes exp element by element (2 GFLOP/s, 25 million elements/s here); these take their place wherever
- * MLX computes on the CPU in float32. On any other device and type the functions below are MLX's own ops.
+ * The engine's own MLX primitives for the CPU. MLX's wheel for Linux multiplies with reference BLAS, computes
+ * exp element by element and converts float16 in software; these take their place. They read float32 or
+ * float16, compute in float32 and round once, to `dtype`, which is float32 or float16 too. Strides are free.
  */
 
+/** True if `x` is what the primitives read: float32 or float16 on the CPU. */
+bool is_ours(const mlx::core::array& x);
+bool is_ours(mlx::core::Dtype dtype);
+
 /** a [..., m, k] times b [..., k, n], plus bias [n]; leading axes broadcast. */
+mlx::core::array matmul(const mlx::core::array& a, const mlx::core::array& b,
+                        const std::optional<mlx::core::array>& bias, mlx::core::Dtype dtype);
 mlx::core::array matmul(const mlx::core::array& a, const mlx::core::array& b,
                         const std::optional<mlx::core::array>& bias = std::nullopt);
 
@@ -22,17 +30,45 @@ struct ConvPlan {
   int groups;
 };
 
-/** x [n, c, h, w], weight [o, c / groups, kh, kw], bias [o]: channels stay first. CPU and float32 only. */
+/** x [n, c, h, w], weight [o, c / groups, kh, kw], bias [o]: channels stay first. Ours only. */
 mlx::core::array conv2d(const mlx::core::array& x, const mlx::core::array& weight,
-                        const std::optional<mlx::core::array>& bias, const ConvPlan& plan);
+                        const std::optional<mlx::core::array>& bias, const ConvPlan& plan,
+                        mlx::core::Dtype dtype);
 
-/** True if `x` is what the primitives here compute: float32 on the CPU. */
-bool is_ours(const mlx::core::array& x);
+/** query [..., l, e], key [..., s, e], value [..., s, v] of equal leading axes, mask (bool or ours) that
+ * broadcasts to
+ * [..., l, s]: softmax(scale q kᵀ + mask) v without the matrix of scores. Ours only. */
+mlx::core::array attention(const mlx::core::array& query, const mlx::core::array& key,
+                           const mlx::core::array& value, const std::optional<mlx::core::array>& mask,
+                           float scale, mlx::core::Dtype dtype);
 
+/** A function of one value. Ours only. */
+mlx::core::array unary(Unary op, const mlx::core::array& x, mlx::core::Dtype dtype, float a = 0, float b = 0);
+/** A function of two that broadcast. Ours only. */
+mlx::core::array binary(Binary op, const mlx::core::array& x, const mlx::core::array& y,
+                        mlx::core::Dtype dtype);
+/** Ours only. */
+mlx::core::array softmax(const mlx::core::array& x, int axis, mlx::core::Dtype dtype);
+/** Sums, or means, over the last `axes` axes, which stay with length 1. Ours only. */
+mlx::core::array sum_last(const mlx::core::array& x, int axes, bool mean, mlx::core::Dtype dtype);
+
+/** What normalisation over the last axes does after it: nothing, element by element, or by channel (axis 1).
+ */
+enum class NormScale { kElements, kChannels };
+
+/** (x - mean) / sqrt(variance + epsilon) over the last `axes` axes, times gamma plus beta. Ours only. */
+mlx::core::array normalize(const mlx::core::array& x, int axes, float epsilon,
+                           const std::optional<mlx::core::array>& gamma,
+                           const std::optional<mlx::core::array>& beta, NormScale scale,
+                           mlx::core::Dtype dtype);
+
+/** `x` row-contiguous; itself where it is already. */
+mlx::core::array dense(const mlx::core::array& x);
+/** Conversion, fast between float32 and float16. */
+mlx::core::array cast(const mlx::core::array& x, mlx::core::Dtype dtype);
+
+/** MLX's own on other devices and types. */
 mlx::core::array sigmoid(const mlx::core::array& x);
 mlx::core::array exp(const mlx::core::array& x);
-/** x · sigmoid(scale · x). */
-mlx::core::array sigmoid_linear(const mlx::core::array& x, float scale);
-mlx::core::array softmax(const mlx::core::array& x, int axis);
 
 }  // namespace tintype::kernels

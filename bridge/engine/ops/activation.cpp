@@ -9,6 +9,14 @@ namespace tintype {
 
 namespace {
 
+// One function of x from the stored type to the declared one.
+array curve(Call& call, kernels::Unary op, double a = 0, double b = 0) {
+  return kernels::unary(op, call.tensor("x"), call.output_dtype(), static_cast<float>(a),
+                        static_cast<float>(b));
+}
+
+using kernels::Unary;
+
 array clamped_relu(Call& call) {
   array x = call.wide("x"), zero = scalar_like(0, x);
   array leaky = mx::where(mx::less(x, zero), mx::multiply(x, scalar_like(call.number("alpha"), x)), x);
@@ -21,9 +29,18 @@ array elu(Call& call) {
   return mx::where(mx::greater(x, zero), x, below);
 }
 
+array sigmoid_linear(const array& x, double scale) {
+  return mx::multiply(x, mx::sigmoid(mx::multiply(x, scalar_like(scale, x))));
+}
+
 array gelu(Call& call) {
-  array x = call.wide("x"), half = scalar_like(0.5, x), one = scalar_like(1, x);
   std::string mode = call.text_or("mode", "EXACT");
+  if (call.is_ours({"x"})) {
+    if (mode == "EXACT") return curve(call, Unary::kGelu);
+    if (mode == "TANH_APPROXIMATION") return curve(call, Unary::kGeluTanh);
+    if (mode == "SIGMOID_APPROXIMATION") return curve(call, Unary::kSigmoidLinear, 1.702);
+  }
+  array x = call.wide("x"), half = scalar_like(0.5, x), one = scalar_like(1, x);
   if (mode == "EXACT") {
     array erf = mx::erf(mx::multiply(x, scalar_like(std::sqrt(0.5), x)));
     return mx::multiply(mx::multiply(x, half), mx::add(erf, one));
@@ -34,16 +51,18 @@ array gelu(Call& call) {
     array doubled = mx::multiply(mx::add(x, cubic), scalar_like(2 * std::sqrt(2 / M_PI), x));
     return mx::multiply(x, kernels::sigmoid(doubled));
   }
-  if (mode == "SIGMOID_APPROXIMATION") return kernels::sigmoid_linear(x, 1.702f);
+  if (mode == "SIGMOID_APPROXIMATION") return sigmoid_linear(x, 1.702);
   call.fail("unknown mode", mode, "EXACT, TANH_APPROXIMATION or SIGMOID_APPROXIMATION");
 }
 
 array leaky_relu(Call& call) {
+  if (call.is_ours({"x"})) return curve(call, Unary::kLeakyRelu, call.number("alpha"));
   array x = call.wide("x");
   return mx::where(mx::less(x, scalar_like(0, x)), mx::multiply(x, scalar_like(call.number("alpha"), x)), x);
 }
 
 array linear_activation(Call& call) {
+  if (call.is_ours({"x"})) return curve(call, Unary::kAffine, call.number("alpha"), call.number("beta"));
   array x = call.wide("x");
   return mx::add(mx::multiply(x, scalar_like(call.number("alpha"), x)), scalar_like(call.number("beta"), x));
 }
@@ -62,11 +81,13 @@ array prelu(Call& call) {
 }
 
 array relu(Call& call) {
+  if (call.is_ours({"x"})) return curve(call, Unary::kRelu);
   const array& x = call.tensor("x");
   return mx::maximum(x, scalar_like(0, x));
 }
 
 array relu6(Call& call) {
+  if (call.is_ours({"x"})) return curve(call, Unary::kClip, 0, 6);
   const array& x = call.tensor("x");
   return mx::minimum(mx::maximum(x, scalar_like(0, x)), scalar_like(6, x));
 }
@@ -78,7 +99,7 @@ array scaled_tanh(Call& call) {
 }
 
 array sigmoid(Call& call) {
-  return kernels::sigmoid(call.wide("x"));
+  return call.is_ours({"x"}) ? curve(call, Unary::kSigmoid) : mx::sigmoid(call.wide("x"));
 }
 
 array sigmoid_hard(Call& call) {
@@ -89,12 +110,14 @@ array sigmoid_hard(Call& call) {
 }
 
 array silu(Call& call) {
-  return kernels::sigmoid_linear(call.wide("x"), 1);
+  return call.is_ours({"x"}) ? curve(call, Unary::kSigmoidLinear, 1) : sigmoid_linear(call.wide("x"), 1);
 }
 
 array softmax(Call& call) {
-  array x = call.wide("x");
-  return kernels::softmax(x, call.axis_or("axis", -1, x.ndim()));
+  const array& x = call.tensor("x");
+  int axis = call.axis_or("axis", -1, x.ndim());
+  if (call.is_ours({"x"}) && x.shape(axis) > 0) return kernels::softmax(x, axis, call.output_dtype());
+  return mx::softmax(call.wide("x"), axis, /*precise=*/true);
 }
 
 array softplus(Call& call) {

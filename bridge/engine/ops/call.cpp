@@ -1,5 +1,6 @@
 #include "ops/call.h"
 
+#include "kernels/primitives.h"
 #include "ops/precision.h"
 #include "run/executor.h"
 #include "support/error.h"
@@ -82,6 +83,16 @@ const Value& Call::value(std::string_view name) const {
   const Argument* argument = find(name);
   if (!argument) fail("parameter " + quoted(name) + " is missing");
   return frame_.at(argument->bindings.front().slot);
+}
+
+bool Call::is_ours(std::initializer_list<std::string_view> names) const {
+  if (operation_.outputs.empty() || operation_.outputs[0].type.kind != ValueType::Kind::kTensor) return false;
+  DType declared = operation_.outputs[0].type.tensor.dtype;
+  if (declared != DType::kFloat16 && declared != DType::kFloat32) return false;
+  for (std::string_view name : names) {
+    if (!kernels::is_ours(tensor(name))) return false;
+  }
+  return true;
 }
 
 bool Call::is_constant(std::string_view name) const {

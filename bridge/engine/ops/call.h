@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,6 +60,11 @@ class Call {
 
   /** What `make` returns, made once if every argument it depends on is constant, else on every call. */
   array keep(const std::string& key, std::string_view argument, const std::function<array()>& make);
+
+  /** True if the arguments `names` are float32 or float16 on the CPU and the output is too:
+   * kernels/primitives.h then computes from the stored type to the declared one, without a conversion before
+   * or after. */
+  bool is_ours(std::initializer_list<std::string_view> names) const;
 
   bool is_constant(std::string_view name) const;
   const TensorType& output_type(size_t index = 0) const;

@@ -59,7 +59,9 @@ array conv(Call& call) {
     auto pair = [](const std::vector<int>& v) { return std::array<int, 2>{v[0], v[1]}; };
     kernels::ConvPlan plan{pair(spatial.strides), pair(spatial.dilations), pair(spatial.before),
                            pair(spatial.after), groups};
-    return kernels::conv2d(x, call.wide("weight"), call.wide_or_none("bias"), plan);
+    if (call.is_ours({"x", "weight"}))
+      return kernels::conv2d(call.tensor("x"), given, call.wide_or_none("bias"), plan, call.output_dtype());
+    return kernels::conv2d(x, call.wide("weight"), call.wide_or_none("bias"), plan, mx::float32);
   }
   array weight =
       call.keep("channels last", "weight", [&] { return mx::contiguous(channels_last(widened(given))); });

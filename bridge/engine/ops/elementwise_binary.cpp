@@ -1,3 +1,4 @@
+#include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
 
@@ -5,15 +6,18 @@ namespace tintype {
 
 namespace {
 
-using Binary = array (*)(const array&, const array&, mx::StreamOrDevice);
+using Function = array (*)(const array&, const array&, mx::StreamOrDevice);
+using kernels::Binary;
 
-template <Binary function>
+template <Binary op, Function function>
 array apply(Call& call) {
+  if (call.is_ours({"x", "y"}))
+    return kernels::binary(op, call.tensor("x"), call.tensor("y"), call.output_dtype());
   return function(call.wide("x"), call.wide("y"), {});
 }
 
-// Comparisons and extremes give the same answer in any type: no conversion.
-template <Binary function>
+// Comparisons give the same answer in any type: no conversion.
+template <Function function>
 array compare(Call& call) {
   return function(call.tensor("x"), call.tensor("y"), {});
 }
@@ -65,7 +69,7 @@ array pow(Call& call) {
 
 OpTable elementwise_binary_ops() {
   return {
-      {"add", apply<mx::add>, "x y"},
+      {"add", apply<Binary::kAdd, mx::add>, "x y"},
       {"equal", compare<mx::equal>, "x y"},
       {"floor_div", floor_div, "x y"},
       {"greater", compare<mx::greater>, "x y"},
@@ -75,14 +79,14 @@ OpTable elementwise_binary_ops() {
       {"logical_and", compare<mx::logical_and>, "x y"},
       {"logical_or", compare<mx::logical_or>, "x y"},
       {"logical_xor", compare<mx::not_equal>, "x y"},
-      {"maximum", compare<mx::maximum>, "x y"},
-      {"minimum", compare<mx::minimum>, "x y"},
+      {"maximum", apply<Binary::kMax, mx::maximum>, "x y"},
+      {"minimum", apply<Binary::kMin, mx::minimum>, "x y"},
       {"mod", mod, "x y"},
-      {"mul", apply<mx::multiply>, "x y"},
+      {"mul", apply<Binary::kMul, mx::multiply>, "x y"},
       {"not_equal", compare<mx::not_equal>, "x y"},
       {"pow", pow, "x y"},
-      {"real_div", apply<mx::divide>, "x y"},
-      {"sub", apply<mx::subtract>, "x y"},
+      {"real_div", apply<Binary::kDiv, mx::divide>, "x y"},
+      {"sub", apply<Binary::kSub, mx::subtract>, "x y"},
   };
 }
 

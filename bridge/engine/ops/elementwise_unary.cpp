@@ -8,16 +8,28 @@ namespace tintype {
 
 namespace {
 
-using Unary = array (*)(const array&, mx::StreamOrDevice);
+using Function = array (*)(const array&, mx::StreamOrDevice);
+using kernels::Unary;
 
 // One MLX function, computed in the wide type.
-template <Unary function>
+template <Function function>
 array apply(Call& call) {
   return function(call.wide("x"), {});
 }
 
+array ours(Call& call, Unary op, double a = 0, double b = 0) {
+  return kernels::unary(op, call.tensor("x"), call.output_dtype(), static_cast<float>(a),
+                        static_cast<float>(b));
+}
+
+// One of the engine's functions where it computes, else MLX's.
+template <Unary op, Function function>
+array apply(Call& call) {
+  return call.is_ours({"x"}) ? ours(call, op) : function(call.wide("x"), {});
+}
+
 array cast(Call& call) {
-  return mx::astype(call.tensor("x"), call.output_dtype());
+  return kernels::cast(call.tensor("x"), call.output_dtype());
 }
 
 array ceil(Call& call) {
@@ -33,13 +45,10 @@ array round(Call& call) {
 }
 
 array clip(Call& call) {
+  if (call.is_ours({"x"})) return ours(call, Unary::kClip, call.number("alpha"), call.number("beta"));
   array x = call.tensor("x");
   return mx::minimum(mx::maximum(x, scalar_like(call.number("alpha"), x)),
                      scalar_like(call.number("beta"), x));
-}
-
-array exp(Call& call) {
-  return kernels::exp(call.wide("x"));
 }
 
 array exp2(Call& call) {
@@ -48,6 +57,7 @@ array exp2(Call& call) {
 }
 
 array inverse(Call& call) {
+  if (call.is_ours({"x"})) return ours(call, Unary::kInverse, call.number_or("epsilon", 1e-4));
   array x = call.wide("x");
   return mx::reciprocal(mx::add(x, scalar_like(call.number_or("epsilon", 1e-4), x)));
 }
@@ -58,12 +68,9 @@ array log(Call& call) {
 }
 
 array rsqrt(Call& call) {
+  if (call.is_ours({"x"})) return ours(call, Unary::kRsqrt, call.number_or("epsilon", 1e-12));
   array x = call.wide("x");
   return mx::rsqrt(mx::add(x, scalar_like(call.number_or("epsilon", 1e-12), x)));
-}
-
-array square(Call& call) {
-  return mx::square(call.wide("x"));
 }
 
 array threshold(Call& call) {
@@ -75,7 +82,7 @@ array threshold(Call& call) {
 
 OpTable elementwise_unary_ops() {
   return {
-      {"abs", apply<mx::abs>, "x"},
+      {"abs", apply<Unary::kAbs, mx::abs>, "x"},
       {"acos", apply<mx::arccos>, "x"},
       {"asin", apply<mx::arcsin>, "x"},
       {"atan", apply<mx::arctan>, "x"},
@@ -85,8 +92,8 @@ OpTable elementwise_unary_ops() {
       {"clip", clip, "x alpha beta"},
       {"cos", apply<mx::cos>, "x"},
       {"cosh", apply<mx::cosh>, "x"},
-      {"erf", apply<mx::erf>, "x"},
-      {"exp", exp, "x"},
+      {"erf", apply<Unary::kErf, mx::erf>, "x"},
+      {"exp", apply<Unary::kExp, mx::exp>, "x"},
       {"exp2", exp2, "x"},
       {"floor", floor, "x"},
       {"inverse", inverse, "x epsilon?"},
@@ -97,10 +104,10 @@ OpTable elementwise_unary_ops() {
       {"sign", apply<mx::sign>, "x"},
       {"sin", apply<mx::sin>, "x"},
       {"sinh", apply<mx::sinh>, "x"},
-      {"sqrt", apply<mx::sqrt>, "x"},
-      {"square", square, "x"},
+      {"sqrt", apply<Unary::kSqrt, mx::sqrt>, "x"},
+      {"square", apply<Unary::kSquare, mx::square>, "x"},
       {"tan", apply<mx::tan>, "x"},
-      {"tanh", apply<mx::tanh>, "x"},
+      {"tanh", apply<Unary::kTanh, mx::tanh>, "x"},
       {"threshold", threshold, "x alpha"},
   };
 }

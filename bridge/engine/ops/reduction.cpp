@@ -1,3 +1,4 @@
+#include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
@@ -20,12 +21,33 @@ Reduction arguments(Call& call) {
   return {x, axes, call.flag_or("keep_dims", false)};
 }
 
+// True if the axes are the last ones, in order, and the engine computes.
+bool sums_last(Call& call, const std::vector<int>& axes) {
+  size_t rank = call.tensor("x").ndim();
+  if (axes.empty() || !call.is_ours({"x"})) return false;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    if (axes[i] != static_cast<int>(rank - axes.size() + i)) return false;
+  }
+  return true;
+}
+
 using Reducer = array (*)(const array&, const std::vector<int>&, bool, mx::StreamOrDevice);
 
 template <Reducer reduce>
 array apply(Call& call) {
   auto [x, axes, keep_dims] = arguments(call);
   return reduce(x, axes, keep_dims, {});
+}
+
+template <Reducer reduce, bool mean>
+array apply_sum(Call& call) {
+  size_t rank = call.tensor("x").ndim();
+  std::vector<int> all(rank);
+  for (size_t i = 0; i < rank; ++i) all[i] = static_cast<int>(i);
+  std::vector<int> axes = call.axes_or("axes", all, rank);
+  if (!sums_last(call, axes)) return apply<reduce>(call);
+  array y = kernels::sum_last(call.tensor("x"), static_cast<int>(axes.size()), mean, call.output_dtype());
+  return call.flag_or("keep_dims", false) ? y : mx::squeeze(y, axes);
 }
 
 array reduce_l1_norm(Call& call) {
@@ -67,10 +89,10 @@ OpTable reduction_ops() {
       {"reduce_log_sum", reduce_log_sum, "x axes? keep_dims?"},
       {"reduce_log_sum_exp", apply<mx::logsumexp>, "x axes? keep_dims?"},
       {"reduce_max", apply<mx::max>, "x axes? keep_dims?"},
-      {"reduce_mean", apply<mx::mean>, "x axes? keep_dims?"},
+      {"reduce_mean", apply_sum<mx::mean, true>, "x axes? keep_dims?"},
       {"reduce_min", apply<mx::min>, "x axes? keep_dims?"},
       {"reduce_prod", apply<mx::prod>, "x axes? keep_dims?"},
-      {"reduce_sum", apply<mx::sum>, "x axes? keep_dims?"},
+      {"reduce_sum", apply_sum<mx::sum, false>, "x axes? keep_dims?"},
       {"reduce_sum_square", reduce_sum_square, "x axes? keep_dims?"},
   };
 }

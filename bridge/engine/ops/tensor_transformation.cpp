@@ -1,3 +1,4 @@
+#include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
 
@@ -27,7 +28,7 @@ array reshape(Call& call) {
     if (shape[i] == 0 && i < x.ndim() && (x.size() != 0 || has_unknown))
       shape[i] = x.shape(static_cast<int>(i));
   }
-  return mx::reshape(x, to_shape(shape));
+  return mx::reshape(kernels::dense(x), to_shape(shape));
 }
 
 array reshape_like(Call& call) {

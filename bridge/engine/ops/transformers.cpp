@@ -16,10 +16,44 @@ array additive_mask(const array& mask, mx::Dtype dtype) {
   return mx::where(mask, zero, minus_infinity);
 }
 
+// The heads of all batches, broadcast to common leading axes.
+array with_batch(const array& x, const mx::Shape& batch) {
+  mx::Shape shape = batch;
+  shape.push_back(x.shape(-2));
+  shape.push_back(x.shape(-1));
+  return mx::broadcast_to(x, shape);
+}
+
+array ours(Call& call, float scale) {
+  const array &query = call.tensor("query"), &key = call.tensor("key"), &value = call.tensor("value");
+  auto leading = [](const array& x) { return mx::Shape(x.shape().begin(), x.shape().end() - 2); };
+  mx::Shape batch = mx::broadcast_shapes(leading(query), mx::broadcast_shapes(leading(key), leading(value)));
+  std::optional<array> mask;
+  if (call.has("attn_mask")) {
+    const array& given = call.tensor("attn_mask");
+    mask = given.dtype() == mx::bool_ || kernels::is_ours(given) ? given : mx::astype(given, mx::float32);
+  }
+  return kernels::attention(with_batch(query, batch), with_batch(key, batch), with_batch(value, batch), mask,
+                            scale, call.output_dtype());
+}
+
+void check_sizes(Call& call) {
+  const array &query = call.tensor("query"), &key = call.tensor("key"), &value = call.tensor("value");
+  bool fits = query.ndim() >= 2 && key.ndim() >= 2 && value.ndim() >= 2 && query.shape(-1) == key.shape(-1) &&
+              key.shape(-2) == value.shape(-2);
+  if (fits) return;
+  call.fail("query, key and value do not fit",
+            describe_shape(query.shape()) + ", " + describe_shape(key.shape()) + " and " +
+                describe_shape(value.shape()),
+            "[..., l, e], [..., s, e] and [..., s, v]");
+}
+
 // query (B, *, L, E), key (B, *, S, E), value (B, *, S, V), attn_mask broadcast to (B, *, L, S)
 array scaled_dot_product_attention(Call& call) {
+  check_sizes(call);
+  float scale = 1.0f / std::sqrt(static_cast<float>(call.tensor("query").shape(-1)));
+  if (call.is_ours({"query", "key", "value"}) && call.tensor("key").shape(-2) > 0) return ours(call, scale);
   array query = call.wide("query"), key = call.wide("key"), value = call.wide("value");
-  float scale = 1.0f / std::sqrt(static_cast<float>(query.shape(-1)));
   if (!computes_on_cpu() && query.ndim() == 4) {
     std::optional<array> mask;
     if (call.has("attn_mask")) {
@@ -28,10 +62,10 @@ array scaled_dot_product_attention(Call& call) {
     }
     return mx::fast::scaled_dot_product_attention(query, key, value, scale, mask ? "array" : "", mask);
   }
-  array scores = kernels::matmul(mx::multiply(query, scalar_like(scale, query)), mx::swapaxes(key, -1, -2));
+  array scores = mx::matmul(mx::multiply(query, scalar_like(scale, query)), mx::swapaxes(key, -1, -2));
   if (call.has("attn_mask"))
     scores = mx::add(scores, additive_mask(call.tensor("attn_mask"), scores.dtype()));
-  return kernels::matmul(kernels::softmax(scores, -1), value);
+  return mx::matmul(mx::softmax(scores, -1, /*precise=*/true), value);
 }
 
 }  // namespace

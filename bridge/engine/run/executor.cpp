@@ -1,5 +1,6 @@
 #include "run/executor.h"
 
+#include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
 #include "support/error.h"
@@ -43,7 +44,7 @@ array as_declared(const Operation& operation, size_t index, const array& x) {
             "at most " + std::to_string(mx::get_memory_limit() >> 20) + " MiB",
             "Use a smaller model or input."});
   }
-  return mx::astype(x, mlx_dtype(type.tensor.dtype));
+  return kernels::cast(x, mlx_dtype(type.tensor.dtype));
 }
 
 std::vector<array> run(const Operation& operation, Frame& frame) {

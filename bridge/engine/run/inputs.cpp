@@ -1,6 +1,7 @@
 // What a caller hands in, checked against the description.
 #include <algorithm>
 
+#include "kernels/primitives.h"
 #include "mlx/mlx.h"
 #include "ops/call.h"
 #include "run/memory.h"
@@ -137,7 +138,7 @@ std::vector<array> bind_inputs(const LoadedFunction& function, const tt_tensor* 
     if (given) check(feature, *given);
     array x = given ? to_array(feature, *given) : default_input(feature);
     for (const Definition& input : function.program->inputs) {
-      if (input.slot == function.input_slots[i]) x = mx::astype(x, mlx_dtype(input.type.tensor.dtype));
+      if (input.slot == function.input_slots[i]) x = kernels::cast(x, mlx_dtype(input.type.tensor.dtype));
     }
     bound.push_back(std::move(x));
   }

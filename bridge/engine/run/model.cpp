@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/primitives.h"
 #include "mlx/mlx.h"
 #include "ops/call.h"
 #include "ops/registry.h"
@@ -228,7 +229,7 @@ Result Model::predict(const char* name, const tt_tensor* inputs, size_t count) {
       for (const Feature& feature : function->outputs) {
         size_t place = 0;
         while (returned[place].name != feature.name) ++place;
-        ordered.push_back(mx::contiguous(mx::astype(outputs[place], mlx_dtype(feature.dtype))));
+        ordered.push_back(kernels::dense(kernels::cast(outputs[place], mlx_dtype(feature.dtype))));
       }
       outputs.clear();
       mx::eval(ordered);

@@ -1,0 +1,242 @@
+// Element by element and row by row.
+#include <algorithm>
+#include <numeric>
+
+#include "kernels/cpu_primitive.h"
+#include "kernels/parallel.h"
+#include "kernels/primitives.h"
+
+namespace tintype::kernels {
+
+void* allocate(array& out) {
+  out.set_data(mx::allocator::malloc(out.nbytes()));
+  auto* data = out.data<char>();
+  if (!data && out.size()) throw std::bad_alloc();
+  return data;
+}
+
+const float* read(const MicroKernel& kernel, const void* data, int64_t place, int64_t count, bool half,
+                  float* buffer) {
+  if (!half) return static_cast<const float*>(data) + place;
+  kernel.widen(count, static_cast<const uint16_t*>(data) + place, buffer);
+  return buffer;
+}
+
+void write(const MicroKernel& kernel, const float* from, void* data, int64_t place, int64_t count,
+           bool half) {
+  if (half) kernel.narrow(count, from, static_cast<uint16_t*>(data) + place);
+}
+
+namespace {
+
+constexpr int64_t kPiece = 2048;     // elements whose copies stay in the first cache
+constexpr int64_t kGrain = 1 << 15;  // elements that are worth a thread
+
+class Map : public CpuPrimitive {
+ public:
+  Map(mx::Stream stream, Unary op, float a, float b) : CpuPrimitive(stream), op_(op), a_(a), b_(b) {}
+  const char* name() const override { return "TintypeMap"; }
+
+  void eval_cpu(const std::vector<array>& inputs, array& out) override {
+    void* y = allocate(out);
+    const array& in = inputs[0];
+    dispatch(stream(),
+             [y, x = static_cast<const void*>(in.data<char>()), count = static_cast<int64_t>(out.size()),
+              x_half = is_half(in), y_half = is_half(out), op = op_, a = a_, b = b_] {
+               const MicroKernel& kernel = micro_kernel();
+               parallel(count, kGrain, [&](int64_t first, int64_t last) {
+                 float buffer[kPiece], result[kPiece];
+                 for (int64_t i = first; i < last; i += kPiece) {
+                   int64_t size = std::min(kPiece, last - i);
+                   float* to = target(y, i, y_half, result);
+                   kernel.unary(op, a, b, size, read(kernel, x, i, size, x_half, buffer), to);
+                   write(kernel, to, y, i, size, y_half);
+                 }
+               });
+             });
+  }
+
+ private:
+  Unary op_;
+  float a_, b_;
+};
+
+/** Two operands over one shape: axes that lie alike in both are one axis. */
+struct Pair {
+  std::vector<int64_t> shape, x_strides, y_strides;
+
+  Pair(const array& out, const array& x, const array& y) {
+    int rank = static_cast<int>(out.ndim());
+    int64_t x_dense = 1, y_dense = 1;
+    std::vector<int64_t> sizes, xs, ys;
+    for (int axis = -1; axis >= -rank; --axis) {
+      bool in_x = -axis <= static_cast<int>(x.ndim()), in_y = -axis <= static_cast<int>(y.ndim());
+      int x_size = in_x ? x.shape(axis) : 1, y_size = in_y ? y.shape(axis) : 1;
+      if (out.shape(axis) != 1) add(out.shape(axis), x_size > 1 ? x_dense : 0, y_size > 1 ? y_dense : 0);
+      x_dense *= x_size, y_dense *= y_size;
+    }
+    if (shape.empty()) add(1, 1, 1);
+  }
+
+  /** Offsets of row `index`, a row being the innermost axis. */
+  void offsets(int64_t index, int64_t& x, int64_t& y) const {
+    x = y = 0;
+    for (size_t axis = 1; axis < shape.size(); ++axis) {
+      x += index % shape[axis] * x_strides[axis];
+      y += index % shape[axis] * y_strides[axis];
+      index /= shape[axis];
+    }
+  }
+
+ private:
+  // Innermost first.
+  void add(int64_t size, int64_t x, int64_t y) {
+    if (!shape.empty() && x == x_strides.back() * shape.back() && y == y_strides.back() * shape.back()) {
+      shape.back() *= size;
+      return;
+    }
+    shape.push_back(size);
+    x_strides.push_back(x);
+    y_strides.push_back(y);
+  }
+};
+
+class Zip : public CpuPrimitive {
+ public:
+  Zip(mx::Stream stream, Binary op) : CpuPrimitive(stream), op_(op) {}
+  const char* name() const override { return "TintypeZip"; }
+
+  void eval_cpu(const std::vector<array>& inputs, array& out) override {
+    void* z = allocate(out);
+    if (out.size() == 0) return;
+    const array &a = inputs[0], &b = inputs[1];
+    dispatch(stream(), [z, pair = Pair(out, a, b), x = static_cast<const void*>(a.data<char>()),
+                        y = static_cast<const void*>(b.data<char>()), x_half = is_half(a),
+                        y_half = is_half(b), half = is_half(out), op = op_,
+                        all = static_cast<int64_t>(out.size())] {
+      const MicroKernel& kernel = micro_kernel();
+      int64_t inner = pair.shape[0], pieces = (inner + kPiece - 1) / kPiece, size = std::min(inner, kPiece);
+      int x_step = pair.x_strides[0] ? 1 : 0, y_step = pair.y_strides[0] ? 1 : 0;
+      parallel(all / inner * pieces, std::max<int64_t>(1, kGrain / size), [&](int64_t first, int64_t last) {
+        float left[kPiece], right[kPiece], result[kPiece];
+        for (int64_t i = first; i < last; ++i) {
+          int64_t row = i / pieces, start = i % pieces * kPiece, count = std::min(kPiece, inner - start);
+          int64_t x_place, y_place, place = row * inner + start;
+          pair.offsets(row, x_place, y_place);
+          float* to = target(z, place, half, result);
+          kernel.binary(
+              op, count, read(kernel, x, x_place + start * x_step, x_step ? count : 1, x_half, left), x_step,
+              read(kernel, y, y_place + start * y_step, y_step ? count : 1, y_half, right), y_step, to);
+          write(kernel, to, z, place, count, half);
+        }
+      });
+    });
+  }
+
+ private:
+  Binary op_;
+};
+
+/** A copy in row-contiguous order, or the same memory where the input is so already. */
+class Contiguous : public CpuPrimitive {
+ public:
+  explicit Contiguous(mx::Stream stream) : CpuPrimitive(stream) {}
+  const char* name() const override { return "TintypeContiguous"; }
+
+  void eval_cpu(const std::vector<array>& inputs, array& out) override {
+    const array& in = inputs[0];
+    if (in.flags().row_contiguous) return out.copy_shared_buffer(in);
+    auto* y = static_cast<char*>(allocate(out));
+    if (out.size() == 0) return;
+    dispatch(stream(), [y, x = in.data<char>(), shape = in.shape(), strides = in.strides(),
+                        size = in.itemsize(), all = static_cast<int64_t>(in.size())] {
+      int rank = static_cast<int>(shape.size());
+      int64_t rows = rank > 1 ? shape[rank - 2] : 1, columns = shape[rank - 1], plane = rows * columns;
+      int64_t row = rank > 1 ? strides[rank - 2] : 0, column = strides[rank - 1];
+      auto lines = std::clamp<int64_t>(kGrain / std::max<int64_t>(1, columns), 1, rows);
+      if (column != 1 && lines < rows) lines = std::min(rows, std::max<int64_t>(lines, 32));
+      int64_t parts = (rows + lines - 1) / lines, planes = all / plane;
+      int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, lines * columns));
+      parallel(planes * parts, grain, [&](int64_t first, int64_t last) {
+        for (int64_t i = first; i < last; ++i) {
+          int64_t index = i / parts, start = i % parts * lines, offset = start * row;
+          for (int axis = rank - 3; axis >= 0; --axis) {
+            offset += index % shape[axis] * strides[axis];
+            index /= shape[axis];
+          }
+          Plane piece{x + offset * static_cast<int64_t>(size),
+                      y + (i / parts * plane + start * columns) * static_cast<int64_t>(size),
+                      std::min(lines, rows - start),
+                      columns,
+                      row,
+                      column};
+          size == 2 ? copy<uint16_t>(piece) : size == 4 ? copy<uint32_t>(piece) : copy_bytes(piece, size);
+        }
+      });
+    });
+  }
+
+ private:
+  struct Plane {
+    const char* from;
+    char* to;
+    int64_t rows, columns, row, column;
+  };
+
+  template <typename T>
+  static void copy(const Plane& p) {
+    auto* from = reinterpret_cast<const T*>(p.from);
+    auto* to = reinterpret_cast<T*>(p.to);
+    if (p.column == 1) {
+      for (int64_t i = 0; i < p.rows; ++i) std::copy_n(from + i * p.row, p.columns, to + i * p.columns);
+      return;
+    }
+    constexpr int64_t kTile = 32;  // both sides of a turn stay in the cache
+    for (int64_t j = 0; j < p.columns; j += kTile) {
+      int64_t end = std::min(p.columns, j + kTile);
+      for (int64_t i = 0; i < p.rows; ++i) {
+        for (int64_t k = j; k < end; ++k) to[i * p.columns + k] = from[i * p.row + k * p.column];
+      }
+    }
+  }
+
+  static void copy_bytes(const Plane& p, size_t size) {
+    auto width = static_cast<int64_t>(size);
+    for (int64_t i = 0; i < p.rows; ++i) {
+      for (int64_t k = 0; k < p.columns; ++k)
+        std::copy_n(p.from + (i * p.row + k * p.column) * width, width, p.to + (i * p.columns + k) * width);
+    }
+  }
+};
+
+}  // namespace
+
+array unary(Unary op, const array& x, mx::Dtype dtype, float a, float b) {
+  return array(x.shape(), dtype, std::make_shared<Map>(cpu_stream(), op, a, b), {dense(x)});
+}
+
+array binary(Binary op, const array& x, const array& y, mx::Dtype dtype) {
+  return array(mx::broadcast_shapes(x.shape(), y.shape()), dtype, std::make_shared<Zip>(cpu_stream(), op),
+               {dense(x), dense(y)});
+}
+
+array dense(const array& x) {
+  if (mx::default_device() != mx::Device::cpu || x.ndim() == 0) return mx::contiguous(x);
+  if (x.is_available() && x.flags().row_contiguous) return x;
+  return array(x.shape(), x.dtype(), std::make_shared<Contiguous>(cpu_stream()), {x});
+}
+
+array cast(const array& x, mx::Dtype dtype) {
+  if (x.dtype() == dtype) return x;
+  return is_ours(x) && is_ours(dtype) ? unary(Unary::kCopy, x, dtype) : mx::astype(x, dtype);
+}
+
+array sigmoid(const array& x) {
+  return is_ours(x) ? unary(Unary::kSigmoid, x, x.dtype()) : mx::sigmoid(x);
+}
+
+array exp(const array& x) {
+  return is_ours(x) ? unary(Unary::kExp, x, x.dtype()) : mx::exp(x);
+}
+
+}  // namespace tintype::kernels
