@@ -34,6 +34,7 @@ open class MLDictionaryFeatureProvider: MLFeatureProvider {
     case let value as Float: return MLFeatureValue(double: Double(value))
     case let value as MLSequence: return MLFeatureValue(sequence: value)
     case let value as [String]: return MLFeatureValue(sequence: MLSequence(strings: value))
+    case let value as [String: Double]: return try MLFeatureValue(dictionary: value.mapValues { NSNumber(value: $0) })
     case let value as [AnyHashable: NSNumber]: return try MLFeatureValue(dictionary: value)
     case let value as NSNumber: return MLFeatureValue(double: value.doubleValue)
     default:
