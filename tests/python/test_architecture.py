@@ -19,7 +19,7 @@ FORBIDDEN = {
     "models": {"weights", "emit", "run", "pipeline", "cli", "embedded"},
     "emit": {"run", "pipeline", "cli", "embedded"},
     "run": {"weights", "layers", "models", "emit", "pipeline", "cli", "embedded"},
-    "verify": {"layers", "models", "weights", "cli", "embedded"},
+    "verify": {"models", "weights", "cli", "embedded"},
     "neural_engine": {"weights", "layers", "models", "emit", "pipeline", "cli", "embedded"},
     "pipeline": {"weights", "layers", "models", "emit", "cli"},
     "demo_world": {"weights", "layers", "models", "emit", "run", "pipeline", "cli", "embedded"},

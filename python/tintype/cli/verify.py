@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import BundleError, ConversionError
+from ..errors import BundleError, UsageError
 from ..names import BACKENDS, MLX
 from .output import echo_json, table
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
 
-__all__ = ["accuracy_text", "verify"]
+__all__ = ["accuracy_text", "show_ranges", "verify"]
+
+#: Values that the text shows a component.
+SHOWN_RANGES = 5
 
 
 @click.command(short_help="Compare a bundle with its checkpoint.")
@@ -25,6 +28,9 @@ __all__ = ["accuracy_text", "verify"]
 @click.option(
     "--backend", type=click.Choice(BACKENDS), default=MLX, show_default=True, help="What runs the bundle."
 )
+@click.option(
+    "--ranges", is_flag=True, help="Show the largest values that the ops make, against float16's 65504."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def verify(
     bundle: Path,
@@ -32,16 +38,19 @@ def verify(
     variant: str | None,
     tokenizers: Path | None,
     backend: str,
+    ranges: bool,
     as_json: bool,
 ) -> int:
     """Compare every component of BUNDLE with a float32 conversion of its checkpoint, on a real run's inputs.
 
     Results are written into bundle.json; without --against those are shown. Exit code 1 if a component is
-    below 35 dB or a cosine of 0.999.
+    below 35 dB or a cosine of 0.999, or, with --ranges, if an op overflows.
     """
     from ..bundle import Bundle
 
     described = Bundle.read(bundle)
+    if ranges:
+        return show_ranges(described, against, variant, tokenizers, as_json)
     if against is not None:
         described = _verified(described, against, backend, variant, tokenizers)
     if not described.accuracy:
@@ -58,8 +67,6 @@ def _verified(
 ) -> "Bundle":
     from ..verify import record_accuracy, verify_bundle
 
-    if not against.exists():
-        raise ConversionError(f"there is nothing at {against}: name the checkpoint that was converted")
     accuracy = verify_bundle(bundle, against, backend=backend, variant=variant, tokenizers=tokenizers)
     return record_accuracy(bundle, accuracy)
 
@@ -75,3 +82,27 @@ def accuracy_text(accuracy: Any) -> str:
     values = table(("against float32", "PSNR dB", "cosine"), rows, right=("PSNR dB", "cosine"))
     bar = f"at least {bars['psnr']:g} dB and {bars['cosine']:g}"
     return f"{values}\n{verdict}: components on {accuracy['backend']}, {bar}"
+
+
+def show_ranges(
+    bundle: "Bundle", against: Path | None, variant: str | None, tokenizers: Path | None, as_json: bool
+) -> int:
+    """Print the largest values of every component; 1 if one overflows its dtype."""
+    from ..verify import FLOAT16_MAX, audit_ranges
+
+    if against is None:
+        raise UsageError("--ranges builds the graphs again: name their checkpoint with --against")
+    found = audit_ranges(bundle, against, variant=variant, tokenizers=tokenizers)
+    overflowing = [row for row in found if row.overflows]
+    if as_json:
+        echo_json({"float16_max": FLOAT16_MAX, "ranges": [row.to_json() for row in found]})
+        return 1 if overflowing else 0
+    rows = []
+    for component in dict.fromkeys(row.component for row in found):
+        for row in [r for r in found if r.component == component][:SHOWN_RANGES]:
+            share = f"{100 * row.largest / FLOAT16_MAX:.2f} %" if row.dtype == "float16" else "-"
+            rows.append((component, row.op, row.dtype, f"{row.largest:.5g}", share))
+    head = ("component", "op", "dtype", "largest", "of 65504")
+    click.echo(table(head, rows, right=("largest", "of 65504")))
+    click.echo(f"{len(overflowing)} of {len(found)} values overflow")
+    return 1 if overflowing else 0

@@ -67,10 +67,7 @@ def convert(
     ConversionError (the output, or values that do not fit).
     """
     _check_choices(precision, batch, target)
-    if is_repository(source):
-        folder = _from_hub(str(source), components, variant, tokenizers, progress)
-    else:
-        folder = open_source(source, PIPELINES, variant=variant, tokenizers=tokenizers)
+    folder = open_checkpoint(source, components, variant, tokenizers, progress)
     plan = Plan.make(
         folder,
         precision=precision,
@@ -94,6 +91,19 @@ def convert(
         if gate is not None:
             gate(Bundle.read(stage))
     return Bundle.read(output)
+
+
+def open_checkpoint(
+    source: "str | Path",
+    components: Sequence[str] | None,
+    variant: str | None,
+    tokenizers: "str | Path | None",
+    progress: Progress | None = None,
+) -> Source:
+    """Open what `convert` takes as its source."""
+    if is_repository(source):
+        return _from_hub(str(source), components, variant, tokenizers, progress)
+    return open_source(source, PIPELINES, variant=variant, tokenizers=tokenizers)
 
 
 def _from_hub(

@@ -32,6 +32,7 @@ from .graph import Graph, IOSpec, MILProgram, Precision, Target, Var, build_prog
 from .linear import affine, conv2d, embedding, gather, linear
 from .norm import group_norm, head_rms_norm, layer_norm, rms_norm
 from .patches import project_patches
+from .ranges import RANGES, RangedProgram, add_ranges
 from .rotary import rotary, rotary_table
 from .selection import first_match
 from .timestep import timestep_embedding
@@ -53,6 +54,7 @@ from .tokens import (
 
 __all__ = [
     "ACTIVATIONS",
+    "RANGES",
     "Array",
     "AttentionBias",
     "Compression",
@@ -62,12 +64,14 @@ __all__ = [
     "IOSpec",
     "MILProgram",
     "Precision",
+    "RangedProgram",
     "Target",
     "Var",
     "Weight",
     "WeightProvider",
     "activation",
     "add",
+    "add_ranges",
     "affine",
     "argmax",
     "attention",

@@ -90,7 +90,7 @@ def verify_bundle(
     if bundle.root is None:
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
     with tempfile.TemporaryDirectory(prefix=".tintype-reference-", dir=bundle.root.parent) as folder:
-        reference = _reference(bundle, source, Path(folder) / "bundle", variant, tokenizers)
+        reference = make_reference(bundle, source, Path(folder) / "bundle", variant, tokenizers)
         _check_interfaces(bundle, reference)
         recording = record(reference, prompt, steps, names.MLX)
     components = {
@@ -113,13 +113,14 @@ def record_accuracy(bundle: Bundle, accuracy: Accuracy) -> Bundle:
     return verified
 
 
-def _reference(
+def make_reference(
     bundle: Bundle,
     source: "str | Path",
     output: Path,
     variant: str | None,
     tokenizers: "str | Path | None",
 ) -> Bundle:
+    """A float32 conversion of `source` at the bundle's sizes, with all that a run needs."""
     from ..emit import convert
 
     with_t5 = names.TEXT_ENCODER_3 in bundle.components or FAMILIES[bundle.family].t5_required

@@ -76,7 +76,7 @@ def test_commands(copy: Bundle, data: Path, capsys: pytest.CaptureFixture[str]) 
     assert run_command(["verify", str(copy.root)]) == 1
     assert "was never verified: name its checkpoint with --against" in capsys.readouterr().err
     assert run_command(["verify", str(copy.root), "--against", "nothing"]) == 1
-    assert "there is nothing at nothing" in capsys.readouterr().err
+    assert "nothing does not exist" in capsys.readouterr().err
     source = str(data / "sd3-medium-tiny")
     assert run_command(["verify", str(copy.root), "--against", source, "--backend", "coreml"]) == 0
     out = capsys.readouterr().out

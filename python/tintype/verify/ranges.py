@@ -1,0 +1,109 @@
+"""The range audit: the largest magnitude that every op makes in a real run, against what float16 holds."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import names
+from ..bundle import Bundle
+from ..errors import UsageError
+from ..run import load_model
+from .bundle import PROMPT, STEPS, make_reference
+from .reference import Call, record
+
+__all__ = ["FLOAT16_MAX", "Range", "audit_ranges"]
+
+FLOAT16_MAX = 65504.0
+
+
+@dataclass(frozen=True)
+class Range:
+    """The value `op` of a component: its dtype, and its largest magnitude in the run (inf and NaN too)."""
+
+    component: str
+    op: str
+    dtype: str
+    largest: float
+
+    @property
+    def overflows(self) -> bool:
+        """Whether the value's own dtype cannot hold it."""
+        return not np.isfinite(self.largest)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON has no infinities: null stands for them."""
+        return asdict(self) | {"largest": None if self.overflows else self.largest}
+
+
+def audit_ranges(
+    bundle: Bundle,
+    source: "str | Path",
+    *,
+    variant: str | None = None,
+    tokenizers: "str | Path | None" = None,
+) -> tuple[Range, ...]:
+    """Every float value of every component of `bundle`, the largest first in each component.
+
+    The graphs are built again from the checkpoint `source`, in the bundle's precision and for its target,
+    with the largest magnitudes as one more output, and run by MLX on the inputs that a float32 run gives
+    them. Weights are not compressed. Raises what `verify_bundle` does.
+    """
+    if bundle.root is None:
+        raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
+    with tempfile.TemporaryDirectory(prefix=".tintype-ranges-", dir=bundle.root.parent) as folder:
+        reference = make_reference(bundle, source, Path(folder) / "reference", variant, tokenizers)
+        calls = record(reference, PROMPT, STEPS, names.MLX).calls
+        return _audit(bundle, source, Path(folder), calls, variant, tokenizers)
+
+
+def _audit(
+    bundle: Bundle,
+    source: "str | Path",
+    folder: Path,
+    calls: Any,
+    variant: str | None,
+    tokenizers: "str | Path | None",
+) -> tuple[Range, ...]:
+    from ..emit.convert import open_checkpoint
+    from ..emit.package import write_package
+    from ..emit.plan import Plan
+    from ..layers import add_ranges
+
+    denoiser = bundle.components.get(names.DENOISER)
+    with_t5 = names.TEXT_ENCODER_3 in bundle.components
+    wanted = [c for c in bundle.components if c in names.SELECTABLE_COMPONENTS]
+    plan = Plan.make(
+        open_checkpoint(source, wanted, variant, tokenizers),
+        precision="float32" if bundle.precision == "float32" else "float16",
+        target="ane" if bundle.target == "ane" else "gpu",
+        batch=denoiser.input(names.LATENT).shape[0] if denoiser is not None else 1,
+        size=(bundle.size.width, bundle.size.height),
+        components=wanted,
+        max_sequence_length=bundle.context.t5_tokens if with_t5 else None,
+    )
+    found: list[Range] = []
+    for name, program in plan.programs():
+        ranged = add_ranges(program)
+        path = folder / f"{name}.mlpackage"
+        write_package(ranged.program, path)
+        largest = _largest(path, calls.get(name, ()), {s.name: s.dtype for s in program.inputs})
+        rows = [
+            Range(name, op, dtype, float(value))
+            for (op, dtype), value in zip(ranged.labels, largest, strict=True)
+        ]
+        found += sorted(rows, key=lambda r: -r.largest if np.isfinite(r.largest) else -np.inf)
+    return tuple(found)
+
+
+def _largest(path: Path, calls: Sequence[Call], dtypes: dict[str, str]) -> Any:
+    from ..layers import RANGES
+
+    with load_model(path, backend=names.MLX) as model:
+        rows = [
+            model.predict({n: v.astype(dtypes[n]) for n, v in call.inputs.items()})[RANGES] for call in calls
+        ]
+    return np.max(np.stack(rows), axis=0)
