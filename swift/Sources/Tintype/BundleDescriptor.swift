@@ -84,9 +84,11 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
     public let parameters: Int?
     public let weightBytes: Int?
     public let sha256: String?
+    /// How the weights were compressed, and how far that took them from their source.
+    public let compression: [String: JSONValue]?
 
     enum CodingKeys: String, CodingKey {
-      case path, inputs, outputs, parameters, sha256
+      case path, inputs, outputs, parameters, sha256, compression
       case weightBytes = "weight_bytes"
     }
 

@@ -49,6 +49,19 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
     #expect(try JSONDecoder().decode(BundleDescriptor.self, from: JSONEncoder().encode(bundle)) == bundle)
   }
 
+  @Test func dynamicSchedulesAreReadAndWritten() throws {
+    let text = #"""
+      {"kind": "flow_match_dynamic", "shift": 3, "num_train_timesteps": 1000, "base_shift": 0.5, "max_shift": 1.15,
+       "base_image_seq_len": 256, "max_image_seq_len": 4096}
+      """#
+    let schedule = try JSONSerialization.jsonObject(with: Data(text.utf8))
+    let bundle = try ModelBundle.decode(json(setting(["schedule"], schedule)), file: "bundle.json")
+    let shift = try #require(bundle.schedule.dynamic)
+    #expect(shift(tokens: 256) == 0.5)
+    #expect(abs(shift(tokens: 4096) - 1.15) < 1e-12)
+    #expect(try JSONDecoder().decode(BundleDescriptor.self, from: JSONEncoder().encode(bundle)) == bundle)
+  }
+
   @Test(
     arguments: [
       (["format"], "onnx", "format is 'onnx', expected 'tintype-bundle': this is not a Tintype bundle"),
@@ -65,6 +78,17 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
       ),
       (["precision"], "\"int4\"", "precision is 'int4', expected one of float16, float32: convert the model again"),
       (["family"], "\"sd9\"", "family is 'sd9', expected one of sd3, flux: convert the model again"),
+      (
+        ["schedule", "kind"], "\"flow_match_dynamic\"", "schedule.base_shift: it is missing: convert the model again"
+      ),
+      (
+        ["schedule"],
+        #"""
+        {"kind": "flow_match_dynamic", "shift": 1, "num_train_timesteps": 1000, "base_shift": 0.5, "max_shift": 1,
+         "base_image_seq_len": 64, "max_image_seq_len": 64}
+        """#,
+        "schedule.base_image_seq_len is 64, expected less than max_image_seq_len 64: convert the model again"
+      ),
       (
         ["components", "denoiser", "path"], "\"../x\"",
         "components.denoiser.path is '../x', expected a relative path inside the bundle, without '..': "
