@@ -38,11 +38,10 @@ def golden_size(source: pathlib.Path) -> tuple[int, int] | None:
 
 
 def fingerprint(source: pathlib.Path) -> str:
-    """Hash of the source checkpoint and of the converter's own files."""
+    """Hash of the source checkpoint and of the package that converts it."""
     digest = hashlib.sha256()
     files = [f for f in source.rglob("*") if f.is_file() and "golden" not in f.parts]
-    files += [f for part in ("emit", "layers", "models", "weights") for f in (PACKAGE / part).rglob("*.py")]
-    files += [PACKAGE / "bundle.py", PACKAGE / "names.py"]
+    files += PACKAGE.rglob("*.py")
     for file in sorted(files):
         digest.update(file.name.encode())
         digest.update(file.read_bytes())

@@ -44,8 +44,8 @@ class DemoReport:
             parts.append(f"{precision}, {self.backend}, {self.steps} steps, {seconds:.2f} s an image\n")
             parts.append(demo_world.format_table(table) + "\n")
         if len(self.tables) == len(PRECISIONS):
-            loss = self.all_right("float32") - self.all_right("float16")
-            parts.append(f"float16 against float32, everything right: {-loss:+.1f} points")
+            gain = self.all_right("float16") - self.all_right("float32")
+            parts.append(f"float16 against float32, everything right: {gain:+.1f} points")
         return "\n".join(parts)
 
     def to_json(self) -> dict[str, Any]:
