@@ -2,8 +2,8 @@
 
     python fuzz/make_corpus.py fuzz/corpus
 
-The first byte of a seed says which file it stands for: m model.mlmodel, j Manifest.json, w weight.bin (after the
-eight bytes of the blob's offset).
+The first byte of a seed says which file it stands for: m model.mlmodel, j Manifest.json, w weight.bin (after
+the eight bytes of the blob's offset).
 """
 
 import pathlib

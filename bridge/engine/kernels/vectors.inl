@@ -97,6 +97,7 @@ void narrow(long count, const float* x, unsigned short* y) {
   for (; i < count; ++i) y[i] = narrowed(x[i]);
 }
 
+// Below e^-87 all is 0: results that are subnormal cost a hundred times what others do.
 // exp(x) = 2^n · e^r with |r| ≤ ln 2 / 2, e^r by Cephes' polynomial; relative error below 2e-7.
 TINTYPE_INLINE Vector exp_polynomial(Vector x, Vector& n) {
   Vector zero = {};
@@ -113,7 +114,7 @@ TINTYPE_INLINE Vector exp_polynomial(Vector x, Vector& n) {
 
 TINTYPE_INLINE Vector exp_of(Vector x) {
   Vector zero = {}, n;
-  Vector high = zero + 88.3762626647949f, low = zero - 87.3365447504f;
+  Vector high = zero + 88.3762626647949f, low = zero - 87.0f;
   Integers overflows = x > high, underflows = x < low, is_nan = x != x;
   x = x > high ? high : x;
   x = x < low ? low : x;
@@ -130,7 +131,7 @@ TINTYPE_INLINE Vector exp_of(Vector x) {
 
 // The same for x ≤ 0, as softmax needs it; NaN stays NaN.
 TINTYPE_INLINE Vector exp_below_zero(Vector x) {
-  Vector zero = {}, low = zero - 87.3365447504f, n;
+  Vector zero = {}, low = zero - 87.0f, n;
   Integers underflows = x < low;
   Vector p = exp_polynomial(underflows ? low : x, n);
   Integers whole = (__builtin_convertvector(n, Integers) + 127) << 23;

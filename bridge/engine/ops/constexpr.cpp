@@ -136,17 +136,30 @@ array constexpr_sparse_to_dense(Call& call) {
   return spread(mx::reshape(mask, declared_shape(call)), data);
 }
 
-// These two yield a mask and the values that are not zero; constexpr_sparse_to_dense joins them.
-std::vector<array> constexpr_sparse_blockwise_shift_scale(Call& call) {
-  const array &mask = call.tensor("data_mask"), &data = call.tensor("nonzero_data");
-  array dense = shift_and_scale(call, spread(mask, data));
-  array flags = mx::contiguous(mx::flatten(mask));
+// The next two yield a mask and the values where it is 1; constexpr_sparse_to_dense joins them.
+std::vector<array> with_mask(const array& mask, const array& dense) {
+  array flags = mx::contiguous(mx::astype(mx::flatten(mask), mx::uint8));
   flags.eval();
   std::vector<int> kept;
   for (size_t i = 0; i < flags.size(); ++i) {
     if (flags.data<uint8_t>()[i]) kept.push_back(static_cast<int>(i));
   }
   return {mask, mx::take(mx::flatten(dense), array(kept.begin(), {static_cast<int>(kept.size())}), 0)};
+}
+
+std::vector<array> constexpr_sparse_blockwise_shift_scale(Call& call) {
+  const array& mask = call.tensor("data_mask");
+  return with_mask(mask, shift_and_scale(call, spread(mask, call.tensor("nonzero_data"))));
+}
+
+std::vector<array> constexpr_lut_to_sparse(Call& call) {
+  array mask = call.tensor("indices_mask");
+  array dense = lut_blockwise(call, spread(mask, call.tensor("indices_nonzero_data")));
+  for (int axis = 0; axis < static_cast<int>(mask.ndim()); ++axis) {  // a vector stands for several elements
+    int times = mask.shape(axis) ? dense.shape(axis) / mask.shape(axis) : 1;
+    if (times > 1) mask = mx::repeat(mask, times, axis);
+  }
+  return with_mask(mask, dense);
 }
 
 }  // namespace
@@ -157,6 +170,7 @@ OpTable constexpr_ops() {
       {"constexpr_blockwise_shift_scale", constexpr_blockwise_shift_scale, "data scale offset?"},
       {"constexpr_cast", constexpr_cast, "source_val output_dtype"},
       {"constexpr_lut_to_dense", constexpr_lut_to_dense, "indices lut shape? vector_axis?"},
+      {"constexpr_lut_to_sparse", constexpr_lut_to_sparse, "indices_mask indices_nonzero_data lut vector_axis?"},
       {"constexpr_sparse_blockwise_shift_scale", constexpr_sparse_blockwise_shift_scale,
        "data_mask nonzero_data scale offset?"},
       {"constexpr_sparse_to_dense", constexpr_sparse_to_dense, "nonzero_data mask shape?"},

@@ -139,10 +139,41 @@ std::vector<array> rnn(Call& call) {
   return {sequence(call, stacked, backwards), last_state(stacked, backwards)};
 }
 
+// One direction of a GRU; gates r, o, z, and the reset gate acts on the product with the hidden state.
+array run_gru(Call& call, const array& x, const Direction& d) {
+  check_sizes(call, x, d, 3);
+  std::string recurrent = call.text_or("recurrent_activation", "sigmoid"),
+              output = call.text_or("activation", "tanh");
+  array products = input_products(x, d), hidden = d.hidden, turned = mx::transpose(d.weight_hh);
+  std::vector<array> all(static_cast<size_t>(x.shape(0)), hidden);
+  for (int k = 0; k < x.shape(0); ++k) {
+    int t = d.backwards ? x.shape(0) - 1 - k : k;
+    auto from_x = mx::split(step(products, t), 3, -1),
+         from_h = mx::split(kernels::matmul(hidden, turned), 3, -1);
+    array reset = activated(call, recurrent, mx::add(from_x[0], from_h[0]));
+    array candidate = activated(call, output, mx::add(from_x[1], mx::multiply(reset, from_h[1])));
+    array update = activated(call, recurrent, mx::add(from_x[2], from_h[2]));
+    hidden = mx::add(candidate, mx::multiply(update, mx::subtract(hidden, candidate)));
+    all[static_cast<size_t>(t)] = hidden;
+  }
+  return mx::stack(all, 0);
+}
+
+std::vector<array> gru(Call& call) {
+  array x = call.wide("x");
+  if (x.ndim() != 3 || x.shape(0) < 1)
+    call.fail("x has a wrong shape", describe_shape(x.shape()), "[s, b, in] with s of 1 or more");
+  bool backwards = call.text_or("direction", "forward") == "reverse";
+  array all = run_gru(call, x, direction(call, "", call.wide("initial_h"), backwards));
+  return {sequence(call, all, backwards), last_state(all, backwards)};
+}
+
 }  // namespace
 
 OpTable recurrent_ops() {
   return {
+      {"gru", gru,
+       "x initial_h weight_ih weight_hh bias? direction? output_sequence? recurrent_activation? activation?"},
       {"lstm", lstm,
        "x initial_h initial_c weight_ih weight_hh bias? peephole? weight_ih_back? weight_hh_back? bias_back? "
        "peephole_back? direction? output_sequence? recurrent_activation? cell_activation? activation? clip?"},

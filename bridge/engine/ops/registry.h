@@ -61,6 +61,7 @@ OpTable linear_ops();
 OpTable normalization_ops();
 OpTable pool_ops();
 OpTable quantization_ops();
+OpTable random_ops();
 OpTable recurrent_ops();
 OpTable reduction_ops();
 OpTable scatter_gather_ops();

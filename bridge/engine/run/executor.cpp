@@ -1,5 +1,7 @@
 #include "run/executor.h"
 
+#include <algorithm>
+
 #include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
@@ -64,9 +66,11 @@ std::vector<array> run(const Operation& operation, Frame& frame) {
 }  // namespace
 
 void execute_operation(const Operation& operation, Frame& frame) {
-  if (operation.outputs.size() == 1 &&
-      frame.constants[static_cast<size_t>(operation.outputs[0].slot)].defined())
-    return;
+  bool known = !operation.outputs.empty() &&
+               std::all_of(operation.outputs.begin(), operation.outputs.end(), [&](const Definition& output) {
+                 return frame.constants[static_cast<size_t>(output.slot)].defined();
+               });
+  if (known) return;
   std::vector<array> results = run(operation, frame);
   if (results.size() < operation.outputs.size()) {
     refuse(TT_ERROR_FORMAT, {place_of(operation), "wrong count of outputs",

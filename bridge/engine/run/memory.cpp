@@ -86,10 +86,14 @@ array copied_array(const tt_tensor& tensor, mx::Dtype dtype) {
 }
 
 array owned_contiguous(const array& x) {
+  auto whole = [](const array& y) {
+    bool owned = y.data_shared_ptr() && y.data_shared_ptr()->is_owned();
+    return (y.flags().row_contiguous && owned) || y.size() == 0;
+  };
+  if (x.is_available() && whole(x)) return x;
   array y = mx::contiguous(x);
   y.eval();
-  bool whole = y.flags().row_contiguous && y.data_shared_ptr() && y.data_shared_ptr()->is_owned();
-  if (whole || y.size() == 0) return y;
+  if (whole(y)) return y;
   auto data = mx::allocator::malloc(y.nbytes());
   auto* target = static_cast<char*>(data.buffer().raw_ptr());
   if (!target) throw std::bad_alloc();

@@ -6,7 +6,7 @@ from .output import backend_option, echo_json, progress_bar
 
 __all__ = ["bench"]
 
-SUITES = ("demo",)
+SUITES = ("demo", "cpu")
 
 
 @click.command(short_help="Measure accuracy or speed.")
@@ -15,7 +15,8 @@ SUITES = ("demo",)
     type=click.Choice(SUITES),
     default=SUITES[0],
     show_default=True,
-    help="demo: does the embedded model draw what it is told, in float16 and in float32?",
+    help="demo: does the embedded model draw what it is told, in float16 and in float32? "
+    "cpu: how close does the engine come to this machine's sgemm and memcpy?",
 )
 @click.option(
     "--count", type=click.IntRange(10, 1000), default=200, show_default=True, help="Prompts to draw."
@@ -30,7 +31,15 @@ def bench(suite: str, count: int, steps: int, backend: str, quiet: bool, as_json
     \b
     tintype bench --suite demo
     tintype bench --suite demo --count 50 --json
+    tintype bench --suite cpu
     """
+    if suite == "cpu":
+        _cpu(quiet, as_json)
+    else:
+        _demo(count, steps, backend, quiet, as_json)
+
+
+def _demo(count: int, steps: int, backend: str, quiet: bool, as_json: bool) -> None:
     from ..bench import run_demo
 
     with progress_bar(quiet) as progress:
@@ -40,6 +49,17 @@ def bench(suite: str, count: int, steps: int, backend: str, quiet: bool, as_json
             backend=backend,
             on_image=lambda precision, done, total: progress(f"drawing ({precision})", done, total),
         )
+    if as_json:
+        echo_json(report.to_json())
+    else:
+        click.echo(report.text())
+
+
+def _cpu(quiet: bool, as_json: bool) -> None:
+    from ..bench.cpu import run_cpu
+
+    with progress_bar(quiet) as progress:
+        report = run_cpu(lambda done, total: progress("measuring", done, total))
     if as_json:
         echo_json(report.to_json())
     else:

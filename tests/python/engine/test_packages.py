@@ -83,6 +83,27 @@ def test_lut_to_dense_of_vectors(axis, tmp_path):
     np.testing.assert_array_equal(got, expected.astype(np.float32))
 
 
+@pytest.mark.parametrize("vector", [1, 2])
+def test_lut_to_sparse(vector, tmp_path):
+    mask = np.array([[1, 1, 0], [0, 1, 1]])
+    indices, lut = np.array([0, 3, 1, 2]), RNG.randn(1, 1, 4, vector).astype(np.float16)
+
+    def op():
+        extra = {"vector_axis": 0} if vector > 1 else {}
+        kept, values = mb.constexpr_lut_to_sparse(
+            indices_mask=sub_byte(mask, "uint1"),
+            indices_nonzero_data=sub_byte(indices, "uint2"),
+            lut=lut,
+            **extra,
+        )
+        return mb.constexpr_sparse_to_dense(nonzero_data=values, mask=kept)
+
+    dense = np.zeros((2, 3, vector))
+    dense[mask == 1] = lut[0, 0][indices]
+    expected = dense.transpose(0, 2, 1).reshape(2 * vector, 3)
+    np.testing.assert_array_equal(run_constexpr(op, tmp_path, ct.target.iOS18), expected.astype(np.float32))
+
+
 def test_constexpr_of_ios16(tmp_path):
     quantized = RNG.randint(0, 255, (3, 4)).astype(np.uint8)
     scale, zero_point = RNG.rand(3).astype(np.float32), np.array([3, 5, 7], np.uint8)

@@ -91,3 +91,26 @@ def test_rnn(direction):
         return np.stack(states[turn]), h
 
     check(Case("rnn", op, {"x": X, "h": randn(B, H)}, reference))
+
+
+@pytest.mark.parametrize("sequence", [False, True])
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_gru(direction, sequence):
+    w, r, b = FORTH["w"][: 3 * H], FORTH["r"][: 3 * H], FORTH["b"][: 3 * H]
+    turn = slice(None, None, -1 if direction == "reverse" else 1)
+
+    def op(x, h):
+        return mb.gru(
+            x=x, initial_h=h, weight_ih=w, weight_hh=r, bias=b, direction=direction, output_sequence=sequence
+        )
+
+    def reference(x, h):
+        states = []
+        for step in x[turn]:
+            from_x, from_h = np.split(step @ w.T + b, 3, -1), np.split(h @ r.T, 3, -1)
+            reset, update = sigmoid(from_x[0] + from_h[0]), sigmoid(from_x[2] + from_h[2])
+            h = (1 - update) * np.tanh(from_x[1] + reset * from_h[1]) + update * h
+            states.append(h)
+        return np.stack(states)[turn] if sequence else h[None], h
+
+    check(Case("gru", op, {"x": X, "h": randn(B, H)}, reference))
