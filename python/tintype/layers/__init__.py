@@ -29,7 +29,7 @@ from .basic import (
 )
 from .compressed import Compression, compress_program
 from .graph import Graph, IOSpec, MILProgram, Precision, Target, Var, build_program
-from .linear import affine, conv2d, embedding, gather, linear
+from .linear import affine, conv2d, embedding, gather, linear, scaled_bias
 from .norm import group_norm, head_rms_norm, layer_norm, rms_norm
 from .patches import project_patches
 from .ranges import RANGES, RangedProgram, add_ranges
@@ -106,6 +106,7 @@ __all__ = [
     "rows_from_tokens",
     "rows_from_vector",
     "scaled",
+    "scaled_bias",
     "slice_axis",
     "slice_tokens",
     "split",

@@ -7,7 +7,7 @@ import numpy as np
 from .graph import Graph, Var
 from .tokens import channel_axis
 
-__all__ = ["affine", "conv2d", "embedding", "gather", "linear"]
+__all__ = ["affine", "conv2d", "embedding", "gather", "linear", "scaled_bias"]
 
 
 def linear(
@@ -56,13 +56,25 @@ def conv2d(
     *,
     stride: int = 1,
     padding: int = 0,
+    scale: float = 1,
     output: str | None = None,
 ) -> Var:
-    """Convolution: (B, in, H, W) → (B, channels, H', W'), `name`.weight (channels, in, k, k), `name`.bias."""
+    """Convolution: (B, in, H, W) → (B, channels, H', W'), `name`.weight (channels, in, k, k), `name`.bias.
+
+    Where x is multiplied by `scale`, so is the bias, and with it what comes out.
+    """
     dtype = g.dtype(x)
     weight = g.weight(f"{name}.weight", (channels, int(x.shape[1]), kernel, kernel), dtype)
-    bias = g.weight(f"{name}.bias", (channels,), dtype)
+    bias = scaled_bias(g, name, channels, dtype, scale)
     return _conv(g, x, weight, bias, stride=stride, padding=padding, name=name, output=output)
+
+
+def scaled_bias(g: Graph, name: str, features: int, dtype: np.dtype[Any], scale: float) -> Var:
+    """`name`.bias (features) times `scale`, for a layer whose input is multiplied by it."""
+    if scale == 1:
+        return g.weight(f"{name}.bias", (features,), dtype)
+    bias = g.source(f"{name}.bias", (features,))
+    return g.computed(f"{name}.bias", (features,), dtype, lambda: bias.array(np.float32) * np.float32(scale))
 
 
 def _conv(

@@ -111,10 +111,12 @@ def scaled_rms_norm(g: Graph, x: Var, name: str, epsilon: float, axis: int) -> V
 def group_norm(g: Graph, x: Var, name: str, groups: int, epsilon: float) -> Var:
     """Group norm of (B, C, H, W) in `groups` groups of channels, with `name`.weight (C) and `name`.bias (C).
 
-    An instance norm of the groups laid out as channels: the fewest ops, and the best float16 error.
+    An instance norm of the groups laid out as channels: the fewest ops, and the best float16 error. An
+    epsilon too small for x's dtype becomes its least positive value: 0 makes NaN of a group of equal values.
     """
     batch, channels, height, width = (int(n) for n in x.shape)
     dtype = g.dtype(x)
+    epsilon = max(epsilon, float(np.finfo(dtype).smallest_subnormal))
     grouped = (batch, groups, channels // groups * height, width)
     flat = reshape(g, x, grouped, name=f"{name}.groups")  # (B, C, H, W) → (B, G, C/G·H, W)
     unit = g.op(

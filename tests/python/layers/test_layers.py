@@ -97,6 +97,17 @@ def test_group_norm(build: Build, run: Run, ops: Ops) -> None:
     np.testing.assert_allclose(run(program, x=x)["y"], expected, atol=1e-4)
 
 
+def test_group_norm_of_equal_values_with_an_epsilon_below_float16(build: Build, run: Run) -> None:
+    x, w, b = np.full((1, 4, 3, 3), 0.5, np.float32), normal(4), normal(4)
+
+    def body(g: Graph, x: Var) -> Mapping[str, Var]:
+        return {"y": nn.mul(g, nn.group_norm(g, x, "n", 2, 1e-9), 1.0, output="y")}
+
+    program = build(body, {"x": x.shape}, {"n.weight": w, "n.bias": b}, "float16")
+    out = run(program, x=x)["y"]
+    np.testing.assert_allclose(out, np.broadcast_to(b[:, None, None], x.shape), rtol=1e-3)
+
+
 def test_attention_with_a_mask(build: Build, run: Run, ops: Ops) -> None:
     q, k, v, mask = normal(1, 5, 2, 4), normal(1, 7, 2, 4), normal(1, 7, 2, 4), normal(1, 1, 5, 7)
 
