@@ -24,6 +24,9 @@ EMBEDDED_NAME = "tintype-demo"
 #: What a Neural Engine runs, and what the checkpoint holds.
 PRECISION: Final = "float16"
 
+#: Parts of the package whose change makes another bundle of the same checkpoint.
+CONVERTER: Final = ("emit", "layers", "models", "weights")
+
 
 def cache_folder() -> Path:
     """Where converted models are kept: `TINTYPE_CACHE`, or the system's cache folder for "tintype"."""
@@ -90,10 +93,13 @@ def _publish(made: Path, target: Path) -> None:
 
 
 def _key(source: Path) -> str:
-    """Hash of the checkpoint's files and of the release that converts them."""
+    """Hash of the checkpoint's files and of the release and the sources that convert them."""
     digest = hashlib.sha256()
     digest.update(VERSION.encode())
-    for file in sorted(p for p in source.rglob("*") if p.is_file()):
-        digest.update(file.relative_to(source).as_posix().encode() + b"\0")
+    package = Path(__file__).parent
+    files = [p for p in source.rglob("*") if p.is_file()]
+    files += [p for part in CONVERTER for p in (package / part).rglob("*.py")]
+    for file in sorted(files):
+        digest.update(file.relative_to(package).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]

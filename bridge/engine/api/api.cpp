@@ -7,6 +7,7 @@
 #include "mlx/version.h"
 #include "ops/call.h"
 #include "run/model.h"
+#include "run/process_end.h"
 #include "support/error.h"
 #include "support/json.h"
 #include "tintype.h"
@@ -39,6 +40,11 @@ template <typename Body>
 tt_status guarded(char** error, const Body& body) noexcept {
   if (error) *error = nullptr;
   try {
+    ApiCall call;
+    if (call.too_late()) {
+      set_error(error, "The process is ending.");
+      return TT_ERROR_UNAVAILABLE;
+    }
     body();
     return TT_OK;
   } catch (const EngineError& e) {

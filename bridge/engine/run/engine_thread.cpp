@@ -7,6 +7,8 @@
 #include <mutex>
 #include <thread>
 
+#include "run/process_end.h"
+
 namespace tintype {
 
 namespace {
@@ -38,6 +40,7 @@ class EngineThread {
 
  private:
   void loop() {
+    close_engine_before_mlx();
     std::unique_lock lock(mutex_);
     id_ = std::this_thread::get_id();
     while (true) {

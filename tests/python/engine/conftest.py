@@ -7,5 +7,5 @@ from . import ctypes_api
 def engine():
     """Every test here needs the engine's library."""
     if ctypes_api.library_path() is None:
-        pytest.skip("no engine: pip install . or set TINTYPE_ENGINE_LIBRARY")
+        pytest.fail("no engine: pip install . or set TINTYPE_ENGINE_LIBRARY")
     return ctypes_api.api()

@@ -1,0 +1,53 @@
+#include "run/process_end.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <shared_mutex>
+
+#include "mlx/mlx.h"
+
+namespace tintype {
+
+namespace mx = mlx::core;
+
+namespace {
+
+// A computation that outlasts this is abandoned: ending a process must not take for ever.
+constexpr std::chrono::seconds kPatience{30};
+
+struct Gate {
+  std::shared_timed_mutex mutex;
+  bool closed = false;
+};
+
+// Never destroyed: threads that outlive main may still come by.
+Gate& gate() {
+  static auto* gate = new Gate();
+  return *gate;
+}
+
+void close_gate() {
+  bool alone = gate().mutex.try_lock_for(kPatience);
+  gate().closed = true;
+  if (alone) gate().mutex.unlock();
+}
+
+}  // namespace
+
+ApiCall::ApiCall() {
+  gate().mutex.lock_shared();
+  too_late_ = gate().closed;
+}
+
+ApiCall::~ApiCall() {
+  gate().mutex.unlock_shared();
+}
+
+void close_engine_before_mlx() {
+  // Handlers run in the reverse order of their registration: first touch what MLX destroys at exit.
+  mx::array sum = mx::array(1.0f) + mx::array(1.0f);
+  sum.eval();
+  std::atexit(close_gate);
+}
+
+}  // namespace tintype
