@@ -171,10 +171,11 @@ def test_a_bug_is_one_line_too_unless_debugged(capsys: pytest.CaptureFixture[str
 
 
 INTERRUPTED_IN_THE_LOOP = """
-import _thread
+import _thread, signal
 from tintype.cli import main
 from tintype.pipeline.denoising import Denoiser
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell's children ignore it
 velocity = Denoiser.velocity
 
 def interrupting(self, latents, index):
