@@ -58,9 +58,10 @@ let package = Package(
       name: "TintypeRuntimeTests", dependencies: ["TintypeRuntime", "CTintype", "TestSupport"],
       path: "swift/Tests/TintypeRuntimeTests"),
     .testTarget(
-      name: "TintypeTokenizersTests", dependencies: ["TintypeTokenizers"],
+      name: "TintypeTokenizersTests", dependencies: ["TintypeTokenizers", "TestSupport"],
       path: "swift/Tests/TintypeTokenizersTests"),
-    .testTarget(name: "TintypeTests", dependencies: ["Tintype"], path: "swift/Tests/TintypeTests"),
+    .testTarget(
+      name: "TintypeTests", dependencies: ["Tintype", "TestSupport"], path: "swift/Tests/TintypeTests"),
     .testTarget(name: "TintypeCLITests", dependencies: ["TintypeCLI"], path: "swift/Tests/TintypeCLITests"),
 
     // Examples, so that they keep compiling; no product of an app's dependency.
