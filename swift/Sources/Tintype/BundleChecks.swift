@@ -34,15 +34,13 @@ struct BundleChecks {
     for (key, path) in ModelBundle.paths(descriptor) where !Self.staysInside(path) {
       throw BundleError.pathEscapes(file: file, key: key, value: path)
     }
-    for (name, component) in descriptor.components {
-      try specs("components.\(name).inputs", component.inputs)
-      try specs("components.\(name).outputs", component.outputs)
-    }
+    try sizes()
+    for (name, component) in descriptor.components { try self.component("components.\(name)", component) }
     for (name, row) in descriptor.tokenizers { try tokenizer("tokenizers.\(name)", row) }
   }
 
   /// Above these a value is a mistake, and would only be found when memory runs out.
-  private enum Limit {
+  enum Limit {
     static let side = 1 << 16
     static let tokens = 1 << 20
     static let elements = 1 << 28
@@ -56,7 +54,7 @@ struct BundleChecks {
       && !path.unicodeScalars.contains { $0 == "\\" || $0 == ":" || $0 == "\0" }
   }
 
-  private func specs(_ key: String, _ specs: [BundleDescriptor.TensorSpec]) throws {
+  func specs(_ key: String, _ specs: [BundleDescriptor.TensorSpec]) throws {
     guard !specs.isEmpty else { throw bad(key, "empty", "a non-empty list") }
     for (index, spec) in specs.enumerated() {
       try choice("\(key)[\(index)].dtype", spec.dtype, BundleNames.elementTypes)
@@ -65,7 +63,7 @@ struct BundleChecks {
   }
 
   /// Extents are positive and their product is one that memory can hold.
-  private func elements(_ key: String, _ shape: [Int]) throws {
+  func elements(_ key: String, _ shape: [Int]) throws {
     var product = 1
     for extent in shape {
       let (next, overflow) = product.multipliedReportingOverflow(by: extent)
@@ -106,12 +104,12 @@ struct BundleChecks {
     }
   }
 
-  private func count(_ key: String, _ value: Int, most: Int) throws {
+  func count(_ key: String, _ value: Int, most: Int) throws {
     guard value >= 1 else { throw bad(key, "\(value)", "an integer of at least 1") }
     guard value <= most else { throw bad(key, "\(value)", "an integer of at most \(most)") }
   }
 
-  private func bad(_ key: String, _ value: String, _ expected: String) -> BundleError {
+  func bad(_ key: String, _ value: String, _ expected: String) -> BundleError {
     .badValue(file: file, key: key, value: value, expected: expected)
   }
 }

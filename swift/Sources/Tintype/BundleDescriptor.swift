@@ -6,23 +6,26 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
   public let family: String
   public let target: String
   public let precision: String
-  public let size: ImageSize
-  public let latent: Latent
+  /// The default size, and the latent of it.
+  public internal(set) var size: ImageSize
+  public internal(set) var latent: Latent
+  /// All sizes, the default one first; nil where there is only one.
+  public let sizes: [SizeRow]?
   public let schedule: Schedule
   public let context: Context
   public let pooled: Pooled
   public let defaults: Defaults
   /// The denoiser's and the other components' dimensions, for `inspect`.
   public let config: [String: JSONValue]?
-  public let components: [String: ComponentRow]
+  public internal(set) var components: [String: ComponentRow]
   public let tokenizers: [String: TokenizerRow]
   public let source: [String: JSONValue]?
   public let tools: [String: String]?
   public let accuracy: [String: JSONValue]?
 
   enum CodingKeys: String, CodingKey {
-    case format, name, family, target, precision, size, latent, schedule, context, pooled, defaults, config
-    case components, tokenizers, source, tools, accuracy
+    case format, name, family, target, precision, size, latent, sizes, schedule, context, pooled, defaults
+    case config, components, tokenizers, source, tools, accuracy
     case formatVersion = "format_version"
   }
 
@@ -38,6 +41,10 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
 
     /// [1, channels, height, width]
     public var shape: [Int] { [1, channels, height, width] }
+
+    func resized(height: Int, width: Int) -> Latent {
+      Latent(channels: channels, height: height, width: width, downscale: downscale, scale: scale, shift: shift)
+    }
   }
 
   /// The text sequence that the denoiser attends to: tokens that CLIP and T5 read, and its width.
@@ -67,33 +74,6 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
       case steps
       case guidanceScale = "guidance_scale"
     }
-  }
-
-  /// One input or output of a component.
-  public struct TensorSpec: Codable, Sendable, Equatable {
-    public let name: String
-    public let dtype: String
-    public let shape: [Int]
-  }
-
-  /// One `.mlpackage`; `path` is relative to the bundle's folder.
-  public struct ComponentRow: Codable, Sendable, Equatable {
-    public let path: String
-    public let inputs: [TensorSpec]
-    public let outputs: [TensorSpec]
-    public let parameters: Int?
-    public let weightBytes: Int?
-    public let sha256: String?
-    /// How the weights were compressed, and how far that took them from their source.
-    public let compression: [String: JSONValue]?
-
-    enum CodingKeys: String, CodingKey {
-      case path, inputs, outputs, parameters, sha256, compression
-      case weightBytes = "weight_bytes"
-    }
-
-    public func input(_ name: String) -> TensorSpec? { inputs.first { $0.name == name } }
-    public func output(_ name: String) -> TensorSpec? { outputs.first { $0.name == name } }
   }
 
   /// One tokenizer folder; `bosTokenID` is nil where the kind has no start token (T5).

@@ -14,8 +14,10 @@ public enum BundleError: Error, Equatable, Sendable {
   case unknownVersion(file: String, found: Int, supported: Int)
   /// A path that leads out of the bundle's folder.
   case pathEscapes(file: String, key: String, value: String)
-  /// `bundle.json` names a folder that is not there.
+  /// `bundle.json` names a folder, or a file, that is not there.
   case missingFolder(file: String, key: String, path: String)
+  /// A safetensors file of the bundle cannot be used.
+  case damagedTensors(file: String, reason: String)
   /// A run needs a component that was not converted.
   case missingComponent(name: String, bundle: String, known: [String])
   /// A run needs a tokenizer that the bundle does not have.
@@ -42,7 +44,9 @@ extension BundleError: CustomStringConvertible {
       "\(file): \(key) is '\(value)', expected a relative path inside the bundle, without '..': "
         + "convert the model again"
     case .missingFolder(let file, let key, let path):
-      "\(file): \(key) is '\(path)', but that folder is missing: the bundle is incomplete, convert the model again"
+      "\(file): \(key) is '\(path)', but that is missing: the bundle is incomplete, convert the model again"
+    case .damagedTensors(let file, let reason):
+      "\(file) cannot be read as safetensors: \(reason): convert the model again"
     case .missingComponent(let name, let bundle, let known):
       "the bundle \(bundle) has no component '\(name)', only \(list(known)): "
         + "convert the model again without --components, or with \(name) among them"

@@ -16,38 +16,55 @@ struct ComponentModels: Sendable {
 
   private let bundle: ModelBundle
   private let makeBackend: PipelineConfiguration.BackendMaker
-  private let store = LazyStore<Key, Loaded>()
+  private let reducesMemory: Bool
+  private let store: LazyStore<Key, Loaded>
 
-  init(bundle: ModelBundle, makeBackend: @escaping PipelineConfiguration.BackendMaker) {
+  init(bundle: ModelBundle, configuration: PipelineConfiguration) {
     self.bundle = bundle
-    self.makeBackend = makeBackend
+    makeBackend = configuration.makeBackend
+    reducesMemory = configuration.reduceMemory
+    store = LazyStore(budget: configuration.memoryBudget)
   }
 
-  /// One prediction. Outputs keep the model's element types; all their values are finite.
+  /// One prediction, at the plan's size. Outputs keep the model's element types; all their values are finite. A
+  /// cancelled task ends it as soon as the backend can.
   func run(
     _ component: Component, _ inputs: [String: Tensor], plan: GenerationPlan, recorder: RunRecorder
   ) async throws -> [String: Tensor] {
     try Task.checkCancellation()
     let stage = component.stage
-    let key = Key(component: component, choice: plan.backend[stage], units: plan.units[stage])
-    let loaded = try await load(key, recorder: recorder)
-    let row = try bundle.descriptor.component(component)
-    let outputs = try await Blocking.run {
-      var converted: [String: Tensor] = [:]
-      for (name, tensor) in inputs {
-        converted[name] = try Self.converted(tensor, to: row.input(name)?.dtype, component: component, name: name)
+    let (choice, units) = (plan.backend[stage], plan.units[stage])
+    let loaded = try await load(Key(component: component, choice: choice, units: units), recorder: recorder)
+    let row = try plan.bundle.component(component)
+    let isCancelled = Locked(false)
+    let options = PredictionOptions(function: plan.bundle.function(of: component)) { _ in
+      if isCancelled.withLock({ $0 }) { throw CancellationError() }
+    }
+    let outputs = try await withTaskCancellationHandler {
+      try await Blocking.run {
+        var converted: [String: Tensor] = [:]
+        for (name, tensor) in inputs {
+          converted[name] = try Self.converted(tensor, to: row.input(name)?.dtype, component: component, name: name)
+        }
+        let outputs = try loaded.model.predict(converted, options: options)
+        for (name, tensor) in outputs { try Self.checkFinite(tensor, component, loaded.model.backend, name) }
+        return outputs
       }
-      let outputs = try loaded.model.predict(converted)
-      for (name, tensor) in outputs { try Self.checkFinite(tensor, component, loaded.model.backend, name) }
-      return outputs
+    } onCancel: {
+      isCancelled.withLock { $0 = true }
     }
-    let (last, fresh) = loaded.notices.withLock { notices in
-      defer { notices.fresh = [] }
-      return notices
-    }
-    fresh.forEach(recorder.warn)
-    recorder.ran(component, on: loaded.model.backend, reason: last ?? Self.reason(key.choice))
+    report(loaded, component, choice, to: recorder)
     return outputs
+  }
+
+  /// Loads a component ahead of its first use: compiles it if need be, and runs its self-test.
+  func warm(
+    _ component: Component, choice: BackendChoice, units: ComputeUnits, recorder: RunRecorder
+  ) async throws {
+    try Task.checkCancellation()
+    let loaded = try await load(Key(component: component, choice: choice, units: units), recorder: recorder)
+    report(loaded, component, choice, to: recorder)
+    await finished(with: [component])
   }
 
   /// Forgets the models of some components; predictions in progress finish first.
@@ -55,22 +72,41 @@ struct ComponentModels: Sendable {
     await store.remove { components.contains($0.component) }
   }
 
+  /// A run needs these components no more: where memory counts more than time, they go.
+  func finished(with components: Set<Component>) async {
+    if reducesMemory { await unload(components) }
+  }
+
+  /// The components in memory.
+  var loaded: Set<Component> { get async { Set(await store.keys.map(\.component)) } }
+
   private func load(_ key: Key, recorder: RunRecorder) async throws -> Loaded {
-    let package = try bundle.package(key.component)
+    let packages = try bundle.packages(key.component)
     let row = try bundle.descriptor.component(key.component)
     let clock = ContinuousClock()
     let start = clock.now
     defer { recorder.addLoad(clock.now - start) }
-    return try await store.value(key) { [makeBackend] in
+    return try await store.value(key, bytes: weightBytes(of: packages)) { [bundle, makeBackend] in
       let notices = Locked<(last: String?, fresh: [String])>((nil, []))
       let backend = makeBackend(key.choice) { text in
         notices.withLock { $0 = (text, $0.fresh + [text]) }
       }
       try backend.checkAvailability()
-      let model = try backend.load(package, units: key.units)
+      // The recorded prediction guards against Core ML's kernels, which differ from system to system.
+      let selfTest = backend.kind == .coreml ? try bundle.selfTest(key.component) : nil
+      let model = try backend.load(chunks: packages, units: key.units, passing: selfTest)
       try Self.checkNames(model.description, row, key.component)
       return Loaded(model: model, notices: notices)
     }
+  }
+
+  private func report(_ loaded: Loaded, _ component: Component, _ choice: BackendChoice, to recorder: RunRecorder) {
+    let (last, fresh) = loaded.notices.withLock { notices in
+      defer { notices.fresh = [] }
+      return notices
+    }
+    fresh.forEach(recorder.warn)
+    recorder.ran(component, on: loaded.model.backend, reason: last ?? Self.reason(choice))
   }
 
   private static func reason(_ choice: BackendChoice) -> String {

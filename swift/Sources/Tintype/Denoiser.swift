@@ -15,9 +15,10 @@ struct Denoiser: Sendable {
   private let modulation: [[Tensor]]
 
   init(
-    bundle: BundleDescriptor, models: ComponentModels, plan: GenerationPlan, schedule: FlowMatchSchedule,
+    models: ComponentModels, plan: GenerationPlan, schedule: FlowMatchSchedule,
     rows: [TextConditioning], recorder: RunRecorder
   ) async throws {
+    let bundle = plan.bundle
     let batch = try bundle.component(.denoiser).input(BundleNames.latent)?.shape.first ?? 1
     let groups = Self.groups(rows: rows.count, batch: batch)
     self.bundle = bundle

@@ -1,5 +1,7 @@
 /// A checked request: the settings, the noise of its pictures and what runs each stage.
 struct GenerationPlan: Sendable {
+  /// The bundle's description at the size of the run.
+  let bundle: BundleDescriptor
   let settings: GenerationSettings
   let noise: NoiseStream
   /// How many pictures.
@@ -18,8 +20,10 @@ struct GenerationPlan: Sendable {
 
   /// Throws `RequestError`, naming the value and what would do.
   init(
-    _ request: GenerationRequest, count: Int = 1, bundle: BundleDescriptor, configuration: PipelineConfiguration
+    _ request: GenerationRequest, count: Int = 1, bundle whole: BundleDescriptor, configuration: PipelineConfiguration
   ) throws {
+    let bundle = try Self.sized(whole, request.size)
+    self.bundle = bundle
     let steps = request.steps ?? bundle.defaults.steps
     let most = bundle.schedule.trainTimesteps
     guard (1...most).contains(steps) else {
@@ -29,7 +33,6 @@ struct GenerationPlan: Sendable {
     guard guidance.isFinite, guidance >= 0, Float(guidance).isFinite else {
       throw RequestError.guidanceScale(guidance)
     }
-    try Self.check(size: request.size, bundle: bundle)
     family = bundle.modelFamily
     guard request.useT5 || !family.needsT5 else { throw RequestError.t5Needed(model: bundle.name, family: family.name) }
     warnings =
@@ -67,16 +70,14 @@ struct GenerationPlan: Sendable {
     return exact
   }
 
-  private static func check(size: ImageSize?, bundle: BundleDescriptor) throws {
-    guard let size else { return }
+  private static func sized(_ bundle: BundleDescriptor, _ size: ImageSize?) throws -> BundleDescriptor {
+    guard let size else { return bundle }
     for (side, value) in [("width", size.width), ("height", size.height)] {
       guard value > 0, value.isMultiple(of: RequestError.sideMultiple) else {
         throw RequestError.sizeMultiple(side: side, value: value)
       }
     }
-    guard size == bundle.size else {
-      throw RequestError.sizeMismatch(requested: size, model: bundle.name, own: bundle.size)
-    }
+    return try bundle.sized(size)
   }
 
   private static func check(_ source: ImageSource, bundle: BundleDescriptor) throws {

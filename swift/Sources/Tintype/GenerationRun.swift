@@ -3,11 +3,12 @@
 /// prompts ─► conditioning ─► modulation of every step ┐
 /// source picture ─► VAE encoder ─► noised ────────────┴► Euler steps ─► VAE decoder ─► picture
 struct GenerationRun: Sendable {
-  let bundle: BundleDescriptor
   let models: ComponentModels
   let text: TextEncoders
   let previews: PreviewStore
   let plan: GenerationPlan
+
+  private var bundle: BundleDescriptor { plan.bundle }
 
   /// What all pictures of a run share. `rows` are the prompts: [negative, positive] under guidance, else [positive].
   private struct Shared: Sendable {
@@ -37,14 +38,17 @@ struct GenerationRun: Sendable {
       guard plan.isGuided else { return [positive] }
       return [try await text.encode(plan.settings.negativePrompt, plan: plan, recorder: recorder), positive]
     }
+    await models.finished(with: [.textEncoder, .textEncoder2, .textEncoder3])
     let whole = bundle.noiseSchedule(steps: plan.settings.steps)
     let schedule = whole.dropping(plan.source?.firstStep(of: plan.settings.steps) ?? 0)
     let (denoiser, _) = try await recorder.time(\.modulation) {
       try await Denoiser(
-        bundle: bundle, models: models, plan: plan, schedule: schedule, rows: rows, recorder: recorder)
+        models: models, plan: plan, schedule: schedule, rows: rows, recorder: recorder)
     }
+    await models.finished(with: [.modulation])
     let (source, _) = try await recorder.time(\.vae) { try await encodedSource(recorder) }
     let (projection, _) = try await recorder.time(\.vae) { try await fittedProjection(recorder) }
+    await models.finished(with: [.vaeEncoder, .vaeDecoder])
     return Shared(schedule: schedule, rows: rows, denoiser: denoiser, source: source, projection: projection)
   }
 
@@ -78,7 +82,9 @@ struct GenerationRun: Sendable {
             timestep: schedule.timesteps[step], latents: done.latents, seconds: seconds, preview: done.preview)))
     }
     let final = latents
+    if index == plan.count - 1 { await models.finished(with: [.denoiser]) }
     let (decoded, _) = try await recorder.time(\.vae) { try await decode(final, recorder) }
+    await models.finished(with: [.vaeDecoder])
     let result = try finished(settings, noise, final, decoded, recorder)
     tell(.done(result))
     return result

@@ -23,7 +23,9 @@ public struct ModelBundle: Sendable {
     let descriptor = try Self.decode(data, file: file.path)
     for (key, path) in Self.paths(descriptor) {
       let entry = folder.appendingPathComponent(path)
-      guard (try? entry.resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true else {
+      // A self-test is a file, all else are folders.
+      let isFolder = try? entry.resourceValues(forKeys: [.isDirectoryKey]).isDirectory
+      guard isFolder == !key.hasSuffix("self_test.path") else {
         throw BundleError.missingFolder(file: file.path, key: key, path: path)
       }
     }
@@ -31,9 +33,26 @@ public struct ModelBundle: Sendable {
     self.folder = folder
   }
 
-  /// Where a component's package lies.
-  public func package(_ component: Component) throws -> URL {
-    folder.appendingPathComponent(try descriptor.component(component).path)
+  /// Where a component's packages lie, in running order: one, or its chunks.
+  public func packages(_ component: Component) throws -> [URL] {
+    try descriptor.component(component).paths.map(folder.appendingPathComponent)
+  }
+
+  /// The recorded prediction that a component must reproduce; nil where the bundle has none. Throws `BundleError`.
+  public func selfTest(_ component: Component) throws -> SelfTest? {
+    guard let row = try descriptor.component(component).selfTest else { return nil }
+    let file = folder.appendingPathComponent(row.path)
+    let tensors = try Safetensors(file).tensors
+    func named(_ prefix: String) -> [String: Tensor] {
+      tensors.reduce(into: [:]) {
+        if $1.key.hasPrefix(prefix) { $0[String($1.key.dropFirst(prefix.count))] = $1.value }
+      }
+    }
+    let (inputs, expected) = (named("input."), named("expected."))
+    guard !inputs.isEmpty, !expected.isEmpty else {
+      throw BundleError.damagedTensors(file: file.path, reason: "it has no tensors input.NAME and expected.NAME")
+    }
+    return SelfTest(inputs: inputs, expected: expected, tolerance: Float(row.tolerance), function: row.function)
   }
 
   /// Checks the contents of `bundle.json`; `file` is only named in errors.
@@ -58,7 +77,12 @@ public struct ModelBundle: Sendable {
 
   /// Every path of a description, with its key.
   static func paths(_ descriptor: BundleDescriptor) -> [(key: String, path: String)] {
-    let components = descriptor.components.map { ("components.\($0).path", $1.path) }
+    let components = descriptor.components.flatMap { name, row in
+      let key = "components.\(name)"
+      let package = row.path.map { [("\(key).path", $0)] } ?? []
+      let chunks = (row.chunks ?? []).enumerated().map { ("\(key).chunks[\($0)].path", $1.path) }
+      return package + chunks + (row.selfTest.map { [("\(key).self_test.path", $0.path)] } ?? [])
+    }
     let tokenizers = descriptor.tokenizers.map { ("tokenizers.\($0).path", $1.path) }
     return (components + tokenizers).sorted { $0.0 < $1.0 }
   }

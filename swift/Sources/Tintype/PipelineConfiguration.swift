@@ -6,6 +6,12 @@ public struct PipelineConfiguration: Sendable {
 
   public var backend: PerStage<BackendChoice>
   public var units: PerStage<ComputeUnits>
+  /// Bytes of weights that may be loaded at once; nil: no limit. The least recently used models make room; one that is
+  /// larger than the budget is loaded alone.
+  public var memoryBudget: Int?
+  /// Whether each stage's models are unloaded when it is done, the text encoders before the denoiser is loaded: less
+  /// memory, but the next run loads them again.
+  public var reduceMemory: Bool
   /// Makes the backend of a choice; the second argument is told when `auto` moves on, and why.
   public var makeBackend: BackendMaker
 
@@ -14,9 +20,10 @@ public struct PipelineConfiguration: Sendable {
   ///   - cacheFolder: where Core ML's compiled models are kept; nil: the system's cache folder.
   public init(
     backend: PerStage<BackendChoice> = .all(.auto), units: PerStage<ComputeUnits> = .all(.all),
-    engineLibrary: URL? = nil, cacheFolder: URL? = nil
+    memoryBudget: Int? = nil, reduceMemory: Bool = false, engineLibrary: URL? = nil, cacheFolder: URL? = nil
   ) {
-    self.init(backend: backend, units: units) { choice, notice in
+    self.init(backend: backend, units: units, memoryBudget: memoryBudget, reduceMemory: reduceMemory) {
+      choice, notice in
       TintypeBackends.makeBackend(choice, engineLibrary: engineLibrary, cacheFolder: cacheFolder, notice: notice)
     }
   }
@@ -24,10 +31,12 @@ public struct PipelineConfiguration: Sendable {
   /// With backends of the caller's own.
   public init(
     backend: PerStage<BackendChoice> = .all(.auto), units: PerStage<ComputeUnits> = .all(.all),
-    makeBackend: @escaping BackendMaker
+    memoryBudget: Int? = nil, reduceMemory: Bool = false, makeBackend: @escaping BackendMaker
   ) {
     self.backend = backend
     self.units = units
+    self.memoryBudget = memoryBudget
+    self.reduceMemory = reduceMemory
     self.makeBackend = makeBackend
   }
 }

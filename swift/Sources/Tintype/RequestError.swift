@@ -5,7 +5,8 @@ public enum RequestError: Error, Equatable, Sendable {
   case seed(Int)
   /// A side that 16 (the VAE's 8 times the patch's 2) does not divide.
   case sizeMultiple(side: String, value: Int)
-  case sizeMismatch(requested: ImageSize, model: String, own: ImageSize)
+  /// A size that the bundle was not converted for; `own` are those that it was.
+  case sizeMismatch(requested: ImageSize, model: String, own: [ImageSize])
   /// T5 was left out where it alone reads the whole prompt.
   case t5Needed(model: String, family: String)
   /// An image or a mask of another size than the model's.
@@ -35,13 +36,13 @@ extension RequestError: CustomStringConvertible {
     case .sizeMultiple(let side, let value):
       "\(side) is \(value), expected a multiple of \(Self.sideMultiple), such as \(Self.nearest(value))"
     case .sizeMismatch(let requested, let model, let own):
-      "size is \(requested), but the model \(model) was converted for \(own): "
+      "size is \(requested), but the model \(model) was converted for \(Self.list(own)): "
         + "leave size out, or convert the model again with --size \(requested)"
     case .t5Needed(let model, let family):
       "T5 is left out, but \(model) is of the family \(family), which has no other reader of the whole prompt: keep it"
     case .imageSize(let what, let actual, let model, let own):
-      "the \(what) is \(actual), but the model \(model) was converted for \(own): scale or crop the \(what), "
-        + "or convert the model again with --size \(actual)"
+      "the \(what) is \(actual), but \(model) draws \(own): scale or crop the \(what), or ask for size \(actual), "
+        + "which the model must be converted for"
     case .strength(let value):
       "strength is \(value), expected a number above 0 up to 1 (1 begins with noise alone)"
     case .previewInterval(let value):
@@ -57,6 +58,10 @@ extension RequestError: CustomStringConvertible {
     case .latentsNotFinite(let count):
       "latents hold \(count) NaN or infinite values, expected finite ones only"
     }
+  }
+
+  private static func list(_ sizes: [ImageSize]) -> String {
+    sizes.map(\.description).joined(separator: ", ")
   }
 
   private static func nearest(_ side: Int) -> Int {

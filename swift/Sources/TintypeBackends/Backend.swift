@@ -31,16 +31,42 @@ public protocol Backend: Sendable {
   /// Opens an `.mlpackage` and checks it.
   func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel
 
-  /// The same for a model that must first reproduce a recorded prediction. A named backend throws where it does not;
-  /// `auto` moves on to the other one, and asks once for each model, system, chip and compute units.
-  func load(_ package: URL, units: ComputeUnits, passing selfTest: SelfTest) throws -> any LoadedModel
+  /// Opens one package, or the chunks of a model that run in this order as one. With a self-test, the model must first
+  /// reproduce it: a named backend throws where it does not, `auto` moves on to the other one; Core ML is asked once for
+  /// each model, system, chip and compute units.
+  func load(chunks: [URL], units: ComputeUnits, passing selfTest: SelfTest?) throws -> any LoadedModel
 }
 
 extension Backend {
-  public func load(_ package: URL, units: ComputeUnits, passing selfTest: SelfTest) throws -> any LoadedModel {
-    let model = try load(package, units: units)
-    try selfTest.check(model)
+  public func load(chunks: [URL], units: ComputeUnits, passing selfTest: SelfTest?) throws -> any LoadedModel {
+    let model = try loadParts(chunks, units: units)
+    try selfTest?.check(model)
     return model
+  }
+
+  /// One package that must reproduce a recorded prediction.
+  public func load(_ package: URL, units: ComputeUnits, passing selfTest: SelfTest) throws -> any LoadedModel {
+    try load(chunks: [package], units: units, passing: selfTest)
+  }
+
+  /// Opens packages that run in this order as one model; a single one is opened as it is.
+  func loadParts(_ packages: [URL], units: ComputeUnits) throws -> any LoadedModel {
+    let parts = try packages.map { try load($0, units: units) }
+    return parts.count == 1 ? parts[0] : try ChunkedModel(parts)
+  }
+}
+
+/// How one prediction runs.
+public struct PredictionOptions: Sendable {
+  /// nil: the default function.
+  public var function: String?
+  /// Told which share of the work is done, now and then, also without news; what it throws ends the prediction. Core
+  /// ML asks before a prediction and between chunks, since a prediction that runs cannot be stopped there.
+  public var progress: (@Sendable (Double) throws -> Void)?
+
+  public init(function: String? = nil, progress: (@Sendable (Double) throws -> Void)? = nil) {
+    self.function = function
+    self.progress = progress
   }
 }
 
@@ -55,10 +81,20 @@ public protocol LoadedModel: Sendable {
   /// Runs one function (nil: the default one). Inputs are matched by name and must have the described shapes and
   /// element types; the result holds every output of the description.
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor]
+
+  /// The same, telling how far it is, and ending where the caller wants.
+  func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor]
 }
 
 extension LoadedModel {
   public var metadataJSON: String? { nil }
+
+  public func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
+    try options.progress?(0)
+    let outputs = try predict(inputs, function: options.function)
+    try options.progress?(1)
+    return outputs
+  }
 
   public func predict(_ inputs: [String: Tensor]) throws -> [String: Tensor] {
     try predict(inputs, function: nil)

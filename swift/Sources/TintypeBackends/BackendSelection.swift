@@ -96,7 +96,8 @@ struct FallbackBackend: Backend {
   static func mayHelp(after error: any Error) -> Bool {
     switch (error as? BackendError)?.kind {
     case .invalidArgument, .io, .cancelled: false
-    case nil, .format, .unsupported, .runtime, .outOfMemory, .unavailable: true
+    case nil: !(error is CancellationError)
+    case .format, .unsupported, .runtime, .outOfMemory, .unavailable: true
     }
   }
 }

@@ -32,25 +32,29 @@ final class FallbackModel: LoadedModel {
   var metadataJSON: String? { model.metadataJSON }
 
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
+    try predict(inputs, options: PredictionOptions(function: function))
+  }
+
+  func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
     let (model, mayBeInfinite) = current.withLock { ($0.model, $0.mayBeInfinite) }
     do {
-      let outputs = try model.predict(inputs, function: function)
+      let outputs = try model.predict(inputs, options: options)
       guard model.backend == backends.first.kind, !mayBeInfinite, let error = outputs.firstNonFinite(backend) else {
         return outputs
       }
-      return try verified(outputs, error, inputs, function)
+      return try verified(outputs, error, inputs, options)
     } catch let error where model.backend == backends.first.kind && FallbackBackend.mayHelp(after: error) {
       let other = try replacement(after: error)
-      return try other.predict(inputs, function: function)
+      return try other.predict(inputs, options: options)
     }
   }
 
   /// Outputs with NaN or infinity: the second backend says whether the model or the first backend is to blame.
   private func verified(
-    _ outputs: [String: Tensor], _ error: BackendError, _ inputs: [String: Tensor], _ function: String?
+    _ outputs: [String: Tensor], _ error: BackendError, _ inputs: [String: Tensor], _ options: PredictionOptions
   ) throws -> [String: Tensor] {
     guard let other = try? backends.second.load(package, units: units),
-      let others = try? other.predict(inputs, function: function), others.firstNonFinite(other.backend) == nil
+      let others = try? other.predict(inputs, function: options.function), others.firstNonFinite(other.backend) == nil
     else {
       current.withLock { $0.mayBeInfinite = true }
       return outputs
@@ -63,16 +67,8 @@ final class FallbackModel: LoadedModel {
     return others
   }
 
-  /// Whether the first backend fails the test, so that the second one takes over.
-  func moves(after selfTest: SelfTest) throws -> Bool {
-    do {
-      try selfTest.check(model)
-      return false
-    } catch let error where FallbackBackend.mayHelp(after: error) {
-      _ = try replacement(after: error)
-      return true
-    }
-  }
+  /// The second backend takes over, if it has not.
+  func moveOn(after reason: any Error) throws { _ = try replacement(after: reason) }
 
   private func replacement(after reason: any Error) throws -> any LoadedModel {
     try current.withLock { current in

@@ -1,4 +1,3 @@
-import Dispatch
 import TintypePackages
 
 #if canImport(FoundationEssentials)
@@ -13,46 +12,24 @@ import TintypePackages
 ///     let models = ResidentModels(backend: makeBackend(.auto), memoryBudget: 4 << 30)
 ///     try await models.prewarm([denoiser, decoder])
 ///     let outputs = try await models.model(at: denoiser).predict(inputs)
-public actor ResidentModels {
+public struct ResidentModels: Sendable {
   private let backend: any Backend
   private let units: ComputeUnits
-  private let memoryBudget: Int?
-  private var entries: [URL: Entry] = [:]
-  private var clock = 0
-  private var lastLoad: Task<any LoadedModel, any Error>?
-
-  private struct Entry {
-    let model: Task<any LoadedModel, any Error>
-    let bytes: Int
-    var lastUse: Int
-  }
+  private let store: LazyStore<URL, any LoadedModel>
 
   /// - Parameter memoryBudget: bytes of weights that may be loaded at once; nil: no limit. A model that is larger than
   ///   the budget is loaded alone.
   public init(backend: any Backend, units: ComputeUnits = .all, memoryBudget: Int? = nil) {
     self.backend = backend
     self.units = units
-    self.memoryBudget = memoryBudget
+    store = LazyStore(budget: memoryBudget)
   }
 
   /// The model of a package, loaded if it is not. Models that are dropped here live on as long as somebody holds them.
   public func model(at package: URL) async throws -> any LoadedModel {
-    clock += 1
     let package = package.standardizedFileURL
-    if entries[package] != nil {
-      entries[package]?.lastUse = clock
-    } else {
-      let bytes = PackageFiles(package: package).weightBytes()
-      makeRoom(for: bytes)
-      entries[package] = Entry(model: startLoading(package), bytes: bytes, lastUse: clock)
-    }
-    guard let task = entries[package]?.model else { throw CancellationError() }
-    do {
-      return try await task.value
-    } catch {
-      // The next call tries anew.
-      if entries[package]?.model == task { entries[package] = nil }
-      throw error
+    return try await store.value(package, bytes: PackageFiles(package: package).weightBytes()) { [backend, units] in
+      try backend.load(package, units: units)
     }
   }
 
@@ -65,35 +42,21 @@ public actor ResidentModels {
     }
   }
 
-  public func unload(_ package: URL) { entries[package.standardizedFileURL] = nil }
+  public func unload(_ package: URL) async {
+    let package = package.standardizedFileURL
+    await store.remove { $0 == package }
+  }
 
-  public func unloadAll() { entries = [:] }
+  public func unloadAll() async { await store.remove { _ in true } }
 
   /// The packages in memory, the least recently used first.
-  public var loadedPackages: [URL] {
-    entries.sorted { $0.value.lastUse < $1.value.lastUse }.map(\.key)
-  }
+  public var loadedPackages: [URL] { get async { await store.keys } }
 
   /// Bytes of the loaded models' weights.
-  public var residentBytes: Int { entries.values.reduce(0) { $0 + $1.bytes } }
+  public var residentBytes: Int { get async { await store.bytes } }
+}
 
-  private func makeRoom(for bytes: Int) {
-    guard let memoryBudget else { return }
-    for package in loadedPackages where residentBytes + bytes > memoryBudget { entries[package] = nil }
-  }
-
-  private func startLoading(_ package: URL) -> Task<any LoadedModel, any Error> {
-    let (backend, units, earlier) = (self.backend, self.units, lastLoad)
-    let task = Task<any LoadedModel, any Error> {
-      _ = await earlier?.result
-      // Loading blocks for minutes at worst, which the threads of Swift's tasks must not.
-      return try await withCheckedThrowingContinuation { continuation in
-        DispatchQueue.global().async {
-          continuation.resume(with: Result { try backend.load(package, units: units) })
-        }
-      }
-    }
-    lastLoad = task
-    return task
-  }
+/// Bytes of the weights of some packages, by their files.
+package func weightBytes(of packages: [URL]) -> Int {
+  packages.reduce(0) { $0 + PackageFiles(package: $1).weightBytes() }
 }

@@ -49,11 +49,32 @@ public struct SelfTest: Sendable {
 }
 
 extension FallbackBackend {
-  func load(_ package: URL, units: ComputeUnits, passing selfTest: SelfTest) throws -> any LoadedModel {
-    let model = try load(package, units: units)
-    guard let model = model as? FallbackModel else { return model }
-    if verdicts?.hasPassed(package, units: units) == true { return model }
-    if try model.moves(after: selfTest) == false { verdicts?.rememberPass(package, units: units) }
+  /// Each chunk falls back by itself; a failed self-test moves all of them, since it does not say which one is wrong.
+  func load(chunks: [URL], units: ComputeUnits, passing selfTest: SelfTest?) throws -> any LoadedModel {
+    let parts = try chunks.map { try load($0, units: units) }
+    let model = parts.count == 1 ? parts[0] : try ChunkedModel(parts)
+    let movable = parts.compactMap { $0 as? FallbackModel }
+    guard let selfTest, !movable.isEmpty else { return model }
+    if let verdicts, verdicts.havePassed(chunks, units: units) { return model }
+    do {
+      try selfTest.check(model)
+      verdicts?.rememberPass(chunks, units: units)
+    } catch let error where FallbackBackend.mayHelp(after: error) {
+      for part in movable { try part.moveOn(after: error) }
+      // Wrong there as well: then it is the model, and no picture of it would be right.
+      try selfTest.check(model)
+    }
+    return model
+  }
+}
+
+extension CoreMLBackend {
+  /// Runs the self-test at the first use on this system, and throws where it fails.
+  public func load(chunks: [URL], units: ComputeUnits, passing selfTest: SelfTest?) throws -> any LoadedModel {
+    let model = try loadParts(chunks, units: units)
+    guard let selfTest, !verdicts.havePassed(chunks, units: units) else { return model }
+    try selfTest.check(model)
+    verdicts.rememberPass(chunks, units: units)
     return model
   }
 }

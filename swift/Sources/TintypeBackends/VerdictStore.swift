@@ -60,6 +60,14 @@ struct VerdictStore: Sendable {
     try? Data().write(to: file)
   }
 
+  func havePassed(_ packages: [URL], units: ComputeUnits) -> Bool {
+    packages.allSatisfy { hasPassed($0, units: units) }
+  }
+
+  func rememberPass(_ packages: [URL], units: ComputeUnits) {
+    for package in packages { rememberPass(package, units: units) }
+  }
+
   private func passFile(of package: URL, units: ComputeUnits) -> URL? {
     file(of: package, units: units)?.deletingPathExtension().appendingPathExtension("passed")
   }

@@ -5,10 +5,15 @@ import Tintype
 struct BundleReport: Encodable {
   private struct Component: Encodable {
     let row: BundleDescriptor.ComponentRow
-    let package: PackageSummary
+    /// One, or one a chunk.
+    let packages: [PackageSummary]
 
+    /// Those of the default function.
     var ops: [String: Int] {
-      package.description.functions.first.flatMap { package.operations[$0.name] } ?? [:]
+      packages.reduce(into: [:]) { ops, package in
+        let main = package.description.functions.first.flatMap { package.operations[$0.name] }
+        ops.merge(main ?? [:], uniquingKeysWith: +)
+      }
     }
 
     private enum Key: String, CodingKey {
@@ -22,7 +27,7 @@ struct BundleReport: Encodable {
       var values = encoder.container(keyedBy: Key.self)
       try values.encode(ops, forKey: .ops)
       try values.encode(ops.values.reduce(0, +), forKey: .opCount)
-      try values.encode(package.specificationVersion, forKey: .specificationVersion)
+      try values.encode(packages.map(\.specificationVersion).max(), forKey: .specificationVersion)
     }
   }
 
@@ -32,7 +37,8 @@ struct BundleReport: Encodable {
   init(_ bundle: ModelBundle) throws {
     self.bundle = bundle
     components = try bundle.descriptor.components.mapValues { row in
-      Component(row: row, package: try PackageSummary(package: bundle.folder.appendingPathComponent(row.path)))
+      let packages = try row.paths.map { try PackageSummary(package: bundle.folder.appendingPathComponent($0)) }
+      return Component(row: row, packages: packages)
     }
   }
 
@@ -52,7 +58,8 @@ struct BundleReport: Encodable {
     let descriptor = bundle.descriptor
     let (schedule, defaults) = (descriptor.schedule, descriptor.defaults)
     var lines = [
-      "\(descriptor.name): \(descriptor.family), \(descriptor.precision), \(descriptor.size), "
+      "\(descriptor.name): \(descriptor.family), \(descriptor.precision), "
+        + "\(descriptor.availableSizes.map(\.description).joined(separator: ", ")), "
         + "target \(descriptor.target)",
       "schedule \(schedule.kind), shift \(shortNumber(schedule.shift)); default \(defaults.steps) steps, "
         + "guidance \(shortNumber(defaults.guidanceScale))",
@@ -70,8 +77,9 @@ struct BundleReport: Encodable {
       let (row, ops) = (component.row, component.ops.values.reduce(0, +))
       let (parameters, bytes) = (row.parameters ?? 0, row.weightBytes ?? 0)
       totals = (totals.parameters + parameters, totals.bytes + bytes, totals.ops + ops)
+      let chunks = row.chunks.map { " in \($0.count) chunks" } ?? ""
       rows.append([
-        name, countText(parameters), bytesText(bytes), "\(ops)", specs(row.inputs), specs(row.outputs),
+        name + chunks, countText(parameters), bytesText(bytes), "\(ops)", specs(row.inputs), specs(row.outputs),
       ])
     }
     rows.append(["all", countText(totals.parameters), bytesText(totals.bytes), "\(totals.ops)", "", ""])

@@ -8,8 +8,9 @@ struct ScriptedBackend: Backend {
   var availability: BackendError?
   var loading: BackendError?
   var predicting: BackendError?
-  /// What every prediction gives, under the backend's name.
+  /// What every prediction gives, under the backend's name or `output`.
   var value: Float = 0
+  var output: String?
   var beforeLoading: @Sendable () -> Void = {}
   let loads = Locked(0)
 
@@ -19,18 +20,19 @@ struct ScriptedBackend: Backend {
     loads.withLock { $0 += 1 }
     beforeLoading()
     if let loading { throw loading }
-    return Model(backend: kind, error: predicting, value: value)
+    return Model(backend: kind, error: predicting, value: value, output: output ?? kind.rawValue)
   }
 
   struct Model: LoadedModel {
     let backend: BackendKind
     let error: BackendError?
     let value: Float
+    let output: String
     let description = ModelDescription(functions: [])
 
     func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
       if let error { throw error }
-      return [backend.rawValue: try Tensor(shape: [1], floats: [value])]
+      return [output: try Tensor(shape: [1], floats: [value])]
     }
   }
 }

@@ -51,7 +51,8 @@ import Testing
 
   @Test func autoMovesOnAndRemembers() throws {
     let first = ScriptedBackend(kind: .coreml, value: 7)
-    let backend = FallbackBackend(first: first, second: MLXBackend(), notice: { _ in }, verdicts: verdicts)
+    let second = ScriptedBackend(kind: .mlx, value: 8, output: "coreml")
+    let backend = FallbackBackend(first: first, second: second, notice: { _ in }, verdicts: verdicts)
     let test = SelfTest(
       inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [8])], tolerance: 1e-3)
     let model = try backend.load(package, units: .all, passing: test)
@@ -63,12 +64,32 @@ import Testing
 
   @Test func autoAsksOnce() throws {
     let first = ScriptedBackend(kind: .coreml, value: 7)
-    let backend = FallbackBackend(first: first, second: MLXBackend(), notice: { _ in }, verdicts: verdicts)
+    let second = ScriptedBackend(kind: .mlx, value: 0, output: "coreml")
+    let backend = FallbackBackend(first: first, second: second, notice: { _ in }, verdicts: verdicts)
     let passing = SelfTest(inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [7])], tolerance: 0)
     let failing = SelfTest(inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [0])], tolerance: 0)
     #expect(try backend.load(package, units: .all, passing: passing).backend == .coreml)
     #expect(verdicts.hasPassed(package, units: .all) && !verdicts.hasPassed(package, units: .ane))
     #expect(try backend.load(package, units: .all, passing: failing).backend == .coreml)
     #expect(try backend.load(package, units: .ane, passing: failing).backend == .mlx)
+  }
+
+  @Test func aModelThatIsWrongEverywhereThrows() throws {
+    let first = ScriptedBackend(kind: .coreml, value: 7)
+    let second = ScriptedBackend(kind: .mlx, value: 6, output: "coreml")
+    let backend = FallbackBackend(first: first, second: second, notice: { _ in }, verdicts: verdicts)
+    let test = SelfTest(inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [8])], tolerance: 1e-3)
+    let error = try #require(throws: BackendError.self) { try backend.load(package, units: .all, passing: test) }
+    #expect(error.description.hasSuffix("this system's kernels compute the model wrongly on mlx"))
+  }
+
+  @Test func coreMLRunsItOnceAndIsStrict() throws {
+    let backend = CoreMLBackend(cacheFolder: folder.url)
+    let wrong = try test(right.map { $0 + 0.5 })
+    #expect(throws: BackendError.self) { try backend.load(package, units: .cpu, passing: wrong) }
+    _ = try backend.load(package, units: .cpu, passing: test(right))
+    // Passed once, so that it is not run again.
+    _ = try backend.load(package, units: .cpu, passing: wrong)
+    #expect(throws: BackendError.self) { try backend.load(package, units: .all, passing: wrong) }
   }
 }

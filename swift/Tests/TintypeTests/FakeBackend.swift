@@ -3,11 +3,17 @@ import Tintype
 
 /// A backend whose models are closures, and which writes down what it was asked.
 final class FakeBackend: Backend {
-  typealias Prediction = @Sendable ([String: Tensor]) throws -> [String: Tensor]
+  typealias Prediction = @Sendable ([String: Tensor], String?) throws -> [String: Tensor]
 
   struct Call: Equatable {
     let component: String
     let inputs: [String: [Float]]
+    let function: String?
+
+    init(_ component: String, _ inputs: [String: Tensor], _ function: String?) {
+      (self.component, self.function) = (component, function)
+      self.inputs = inputs.mapValues { $0.floats() }
+    }
   }
 
   let kind: BackendKind
@@ -34,19 +40,50 @@ final class FakeBackend: Backend {
   func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
     let name = package.deletingPathExtension().lastPathComponent
     log.withLock { $0.loads.append("\(name) \(units.rawValue)") }
-    guard let component = Component(rawValue: name), let row = bundle.components[name] else {
-      throw BackendError.failed(backend: kind, kind: .io, message: "no model \(name)")
+    guard let row = bundle.components[name] else { return try loadChunk(name) }
+    guard let component = Component(rawValue: name) else { throw noModel(name) }
+    let functions =
+      [description("main", row.inputs, row.outputs)]
+      + (row.functions ?? [:]).map { description($0.key, $0.value.inputs, $0.value.outputs) }
+    return Model(backend: kind, description: ModelDescription(functions: functions)) { [self] inputs, function in
+      log.withLock { $0.calls.append(Call(name, inputs, function)) }
+      return try predict(component, inputs)
     }
+  }
+
+  /// A chunk gives the outputs that it lists, all 0.25, and the last one its component's.
+  private func loadChunk(_ name: String) throws -> any LoadedModel {
+    for (component, row) in bundle.components {
+      guard let chunk = row.chunks?.first(where: { $0.path == "\(name).mlpackage" }) else { continue }
+      let function = description("main", chunk.inputs, chunk.outputs)
+      return Model(backend: kind, description: ModelDescription(functions: [function])) { [self] inputs, function in
+        log.withLock { $0.calls.append(Call(name, inputs, function)) }
+        if chunk.path == row.chunks?.last?.path, let component = Component(rawValue: component) {
+          return try predict(component, inputs)
+        }
+        return try chunk.outputs.reduce(into: [:]) { outputs, spec in
+          let values = [Float](repeating: 0.25, count: spec.shape.reduce(1, *))
+          outputs[spec.name] = try Tensor(shape: spec.shape, floats: values).converted(
+            to: ElementType(rawValue: spec.dtype) ?? .float32)
+        }
+      }
+    }
+    throw noModel(name)
+  }
+
+  private func noModel(_ name: String) -> BackendError {
+    .failed(backend: kind, kind: .io, message: "no model \(name)")
+  }
+
+  private func description(
+    _ name: String, _ inputs: [BundleDescriptor.TensorSpec], _ outputs: [BundleDescriptor.TensorSpec]
+  ) -> FunctionDescription {
     func features(_ specs: [BundleDescriptor.TensorSpec]) -> [FeatureDescription] {
       specs.map {
         FeatureDescription(name: $0.name, elementType: ElementType(rawValue: $0.dtype) ?? .float32, shape: $0.shape)
       }
     }
-    let function = FunctionDescription(name: "main", inputs: features(row.inputs), outputs: features(row.outputs))
-    return Model(backend: kind, description: ModelDescription(functions: [function])) { [self] inputs in
-      log.withLock { $0.calls.append(Call(component: name, inputs: inputs.mapValues { $0.floats() })) }
-      return try predict(component, inputs)
-    }
+    return FunctionDescription(name: name, inputs: features(inputs), outputs: features(outputs))
   }
 
   private struct Model: LoadedModel {
@@ -54,7 +91,9 @@ final class FakeBackend: Backend {
     let description: ModelDescription
     let run: Prediction
 
-    func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] { try run(inputs) }
+    func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
+      try run(inputs, function)
+    }
   }
 }
 
@@ -65,12 +104,12 @@ final class FakeBundle: Sendable {
 
   init(
     batch: Int = 1, precision: String = "float32", hasT5: Bool = false, omitting: String? = nil, velocity: [Int]? = nil,
-    image: [Int] = [1, 3, 8, 16]
+    image: [Int] = [1, 3, 8, 16], packages: [String] = [], change: (inout [String: Any]) throws -> Void = { _ in }
   ) throws {
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("fake-bundle-\(UUID().uuidString)")
     var names = ["text_encoder", "text_encoder_2", "modulation", "denoiser", "vae_decoder"]
     if hasT5 { names.append("text_encoder_3") }
-    for name in names.map({ "\($0).mlpackage" }) + ["tokenizer", "tokenizer_3"] {
+    for name in (names + packages).map({ "\($0).mlpackage" }) + ["tokenizer", "tokenizer_3"] {
       try FileManager.default.createDirectory(
         at: folder.appendingPathComponent(name), withIntermediateDirectories: true)
     }
@@ -80,9 +119,10 @@ final class FakeBundle: Sendable {
     try Data("#version: 0.2\n".utf8).write(to: tokenizer.appendingPathComponent("merges.txt"))
     let unigram = #"{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["</s>", 0], ["a", -1]]}}"#
     try Data(unigram.utf8).write(to: folder.appendingPathComponent("tokenizer_3/tokenizer.json"))
-    let json = Self.json(
+    var json = Self.json(
       batch: batch, precision: precision, hasT5: hasT5, omitting: omitting, velocity: velocity ?? [batch, 2, 1, 2],
       image: image)
+    try change(&json)
     try JSONSerialization.data(withJSONObject: json).write(to: folder.appendingPathComponent("bundle.json"))
     bundle = try ModelBundle(at: folder)
   }
@@ -150,7 +190,11 @@ final class FakeBundle: Sendable {
     }
   }
 
-  func pipeline(_ backend: FakeBackend) throws -> TextToImagePipeline {
-    try TextToImagePipeline(bundle: bundle, configuration: PipelineConfiguration { _, _ in backend })
+  func pipeline(
+    _ backend: FakeBackend, memoryBudget: Int? = nil, reduceMemory: Bool = false
+  ) throws -> TextToImagePipeline {
+    let configuration = PipelineConfiguration(memoryBudget: memoryBudget, reduceMemory: reduceMemory) { _, _ in backend
+    }
+    return try TextToImagePipeline(bundle: bundle, configuration: configuration)
   }
 }

@@ -80,7 +80,7 @@ private let tolerance = 1e-4
   @Test(arguments: ["sd3-medium-tiny-float32", "sd3-medium-tiny-float16"])
   func tokensHiddenStatesVelocityAndDecodingMatch(_ name: String) async throws {
     let bundle = try ModelBundle(at: TestBundles.url(name))
-    let models = ComponentModels(bundle: bundle, makeBackend: PipelineConfiguration().makeBackend)
+    let models = ComponentModels(bundle: bundle, configuration: PipelineConfiguration())
     let recorder = RunRecorder()
     let plan = try GenerationPlan(
       Golden.request(.mlx), bundle: bundle.descriptor, configuration: PipelineConfiguration())

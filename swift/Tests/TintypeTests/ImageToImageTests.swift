@@ -35,7 +35,7 @@ import Testing
   @Test func sourceLatentsAreTheEncodersMeans() async throws {
     let golden = try Safetensors(TestData.url("image-to-image/image_to_image.safetensors"))
     let bundle = try ModelBundle(at: TestBundles.url("sd3-medium-tiny-float32"))
-    let model = try makeBackend(.mlx).load(bundle.package(.vaeEncoder), units: .all)
+    let model = try makeBackend(.mlx).load(bundle.packages(.vaeEncoder)[0], units: .all)
     let outputs = try model.predict(["image": image("image").normalized()])
     let latent = bundle.descriptor.latent
     let source = try LatentSource(moments: #require(outputs["moments"]), latent: latent, mask: nil)
@@ -70,8 +70,8 @@ import Testing
     }
     let small = try #require(RGBImage(width: 1, height: 2, bytes: [0, 0, 0, 0, 0, 0]))
     let whole = try #require(RGBImage(width: 16, height: 8, bytes: Array(repeating: 0, count: 16 * 8 * 3)))
-    let remedy = "but the model fake was converted for 16x8: scale or crop the"
-    let again = "or convert the model again with --size 1x2"
+    let remedy = "but fake draws 16x8: scale or crop the"
+    let again = "or ask for size 1x2, which the model must be converted for"
     #expect(message(ImageSource(small)) == "the image is 1x2, \(remedy) image, \(again)")
     #expect(message(ImageSource(whole, mask: small)) == "the mask is 1x2, \(remedy) mask, \(again)")
     for strength in [0, -1, 1.01, .nan] {

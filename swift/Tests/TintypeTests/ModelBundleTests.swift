@@ -171,8 +171,8 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
       try FileManager.default.createDirectory(at: child, withIntermediateDirectories: false)
     }
     let bundle = try ModelBundle(at: folder)
-    #expect(try bundle.package(.denoiser).lastPathComponent == "denoiser.mlpackage")
+    #expect(try bundle.packages(.denoiser).map(\.lastPathComponent) == ["denoiser.mlpackage"])
     let absent = BundleError.missingComponent(name: "vae_decoder", bundle: "tiny", known: ["denoiser"])
-    #expect(throws: absent) { try bundle.package(.vaeDecoder) }
+    #expect(throws: absent) { try bundle.packages(.vaeDecoder) }
   }
 }

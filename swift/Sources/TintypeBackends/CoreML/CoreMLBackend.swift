@@ -15,10 +15,13 @@ import TintypePackages
 public struct CoreMLBackend: Backend {
   public let kind = BackendKind.coreml
   private let cache: CompileCache
+  /// Which models have passed their self-tests.
+  let verdicts: VerdictStore
 
   /// - Parameter cacheFolder: where compiled models are kept; nil: the system's cache folder.
   public init(cacheFolder: URL? = nil) {
     cache = CompileCache(folder: cacheFolder ?? CompileCache.standardFolder)
+    verdicts = VerdictStore(folder: VerdictStore.folder(besideCache: cacheFolder))
   }
 
   public func checkAvailability() throws {
