@@ -62,7 +62,8 @@ let package = Package(
       path: "swift/Tests/TintypeTokenizersTests"),
     .testTarget(
       name: "TintypeTests", dependencies: ["Tintype", "TestSupport"], path: "swift/Tests/TintypeTests"),
-    .testTarget(name: "TintypeCLITests", dependencies: ["TintypeCLI"], path: "swift/Tests/TintypeCLITests"),
+    .testTarget(
+      name: "TintypeCLITests", dependencies: ["TintypeCLI", "TestSupport"], path: "swift/Tests/TintypeCLITests"),
 
     // Examples, so that they keep compiling; no product of an app's dependency.
     .executableTarget(name: "GeneratePicture", dependencies: ["Tintype"], path: "examples/swift/GeneratePicture"),

@@ -67,7 +67,3 @@ final class RunRecorder: Sendable {
     texts.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
   }
 }
-
-extension Duration {
-  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-}

@@ -83,15 +83,7 @@ struct BundleReport: Encodable {
       ])
     }
     rows.append(["all", countText(totals.parameters), bytesText(totals.bytes), "\(totals.ops)", "", ""])
-    let widths = (0..<6).map { column in rows.map { $0[column].count }.max() ?? 0 }
-    return rows.map { row in
-      let cells = zip(row, widths).enumerated().map { index, cell in
-        let space = String(repeating: " ", count: cell.1 - cell.0.count)
-        return (1...3).contains(index) ? space + cell.0 : cell.0 + space
-      }
-      let line = cells.joined(separator: "  ")
-      return String(line.reversed().drop { $0 == " " }.reversed())
-    }
+    return tableLines(rows, right: 1..<4)
   }
 
   /// In the bundle's order; names that this release does not know last.

@@ -16,7 +16,9 @@ struct CommandLineTool: Sendable {
   let terminal: Terminal
   let environment: [String: String]
 
-  private static let commands = [GenerateCommand.spec, InspectCommand.spec, BackendsCommand.spec]
+  private static let commands = [
+    GenerateCommand.spec, InspectCommand.spec, WarmCommand.spec, BenchCommand.spec, BackendsCommand.spec,
+  ]
 
   /// The exit code; everything that there is to say has been said.
   func run(_ words: [String]) async -> Int32 {
@@ -47,7 +49,9 @@ struct CommandLineTool: Sendable {
     switch spec.name {
     case GenerateCommand.spec.name:
       try await GenerateCommand(arguments).run(terminal, environment: environment)
-    case InspectCommand.spec.name: try InspectCommand(arguments).run(terminal)
+    case InspectCommand.spec.name: try await InspectCommand(arguments).run(terminal)
+    case WarmCommand.spec.name: try await WarmCommand(arguments).run(terminal)
+    case BenchCommand.spec.name: try await BenchCommand(arguments).run(terminal)
     default: try BackendsCommand(arguments).run(terminal)
     }
   }

@@ -5,6 +5,7 @@ import Tintype
 struct GenerateCommand {
   private let model: URL?
   private let request: GenerationRequest
+  private let configuration: PipelineConfiguration
   private let output: URL
   private let latentsOutput: URL?
   private let noiseOutput: URL?
@@ -23,15 +24,16 @@ struct GenerateCommand {
     count = try arguments.number("--count", Int.self, Self.spec) ?? 1
     isQuiet = arguments.has("--quiet")
     printsJSON = arguments.has("--json")
+    configuration = try arguments.configuration(Self.spec)
     request = GenerationRequest(
       arguments.positionals[0], negativePrompt: arguments.values["--negative-prompt"] ?? "",
       steps: try arguments.number("--steps", Int.self, Self.spec),
       guidanceScale: try arguments.number("--guidance-scale", Double.self, Self.spec),
       seed: try arguments.number("--seed", Int.self, Self.spec),
-      generator: arguments.values["--generator"].flatMap(NoiseGenerator.init) ?? .numpy, size: try Self.size(arguments),
+      generator: arguments.values["--generator"].flatMap(NoiseGenerator.init) ?? .numpy,
+      size: try arguments.size(Self.spec),
       source: try Self.source(arguments), previewInterval: previewFolder == nil ? nil : 1,
-      backend: .all(arguments.values["--backend"].flatMap(BackendChoice.init) ?? .auto),
-      units: .all(arguments.values["--units"].flatMap(ComputeUnits.init) ?? .all), useT5: !arguments.has("--no-t5"))
+      useT5: !arguments.has("--no-t5"))
   }
 
   func run(_ terminal: Terminal, environment: [String: String]) async throws {
@@ -40,7 +42,7 @@ struct GenerateCommand {
     if let noiseOutput { try Self.check(noiseOutput, suffix: "npy", option: "--noise-out") }
     if let previewFolder { try Self.checkFolder(previewFolder) }
     let folder = try model ?? EmbeddedModel.folder(environment: environment)
-    let pipeline = try TextToImagePipeline(bundleAt: folder)
+    let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
     let progress = ProgressLine(terminal, quiet: isQuiet || printsJSON)
     defer { progress.clear() }
     progress.show("reading the prompt", 0, of: 1)
@@ -131,16 +133,6 @@ struct GenerateCommand {
       return nil
     }
     return ImageSource(image, mask: try picture("--mask"), strength: strength ?? ImageSource.defaultStrength)
-  }
-
-  private static func size(_ arguments: Arguments) throws -> ImageSize? {
-    guard let text = arguments.values["--size"] else { return nil }
-    let sides = text.lowercased().split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
-    guard sides.count == 2, let width = sides[0], let height = sides[1], width >= 0, height >= 0 else {
-      throw ArgumentError(
-        problem: "--size is '\(text)', expected WIDTHxHEIGHT in pixels, such as 1024x768", command: spec.fullName)
-    }
-    return ImageSize(width: width, height: height)
   }
 
   /// Before minutes of work: whether the file can be written where it shall be.

@@ -5,9 +5,7 @@ extension GenerateCommand {
     name: "generate", summary: "Draw a picture.", discussion: "Draw PROMPT.",
     positionals: [.init(name: "PROMPT", help: "What the picture shows; put quotes around it.")],
     options: [
-      .init(
-        name: "--model", value: "BUNDLE",
-        help: "Bundle made by Python's `tintype convert`. [default: the embedded model, once Python has converted it]"),
+      .model,
       .init(name: "--negative-prompt", value: "TEXT", help: "What the picture should not show."),
       .init(name: "--steps", value: "N", help: "Denoising steps. [default: the model's]"),
       .init(
@@ -29,13 +27,8 @@ extension GenerateCommand {
       .init(
         name: "--strength", value: "S",
         help: "How far the picture may leave --image, above 0 up to 1. [default: \(ImageSource.defaultStrength)]"),
-      .init(name: "--size", value: "WxH", help: "Must be the model's size. [default: the model's]"),
-      .init(
-        name: "--backend", value: "NAME", choices: BackendChoice.allCases.map(\.rawValue),
-        help: "coreml and mlx are strict; auto takes Core ML where it works, else MLX, and says why. [default: auto]"),
-      .init(
-        name: "--units", value: "NAME", choices: ComputeUnits.allCases.map(\.rawValue),
-        help: "What Core ML may use (ane: Neural Engine). MLX ignores it. [default: all]"),
+      .size,
+      .backend, .units,
       .init(name: "--no-t5", help: "Run as if the model had no T5 text encoder."),
       .init(
         name: "--output", short: "-o", value: "FILE",
@@ -47,7 +40,7 @@ extension GenerateCommand {
       .init(
         name: "--preview-folder", value: "FOLDER",
         help: "Also write a small preview of every step, as PNG files, into this folder."),
-      .init(name: "--quiet", help: "Print nothing but warnings and errors."),
+      .memoryBudget, .reduceMemory, .quiet,
       .init(name: "--json", help: "Print settings, backends and timings as JSON; of several pictures, a list."),
     ],
     examples: [

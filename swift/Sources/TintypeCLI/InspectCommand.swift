@@ -7,26 +7,43 @@ struct InspectCommand {
     name: "inspect", summary: "Show what a bundle or an .mlpackage holds.",
     discussion: "Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops.",
     positionals: [.init(name: "PATH", help: "A bundle's folder, its bundle.json, or an .mlpackage.")],
-    options: [.init(name: "--json", help: "Print everything as JSON.")])
+    options: [
+      .init(name: "--compute-plan", help: "Show on which device Core ML means to run each operation."), .units,
+      .init(name: "--json", help: "Print everything as JSON."),
+    ])
 
   private let path: URL
+  private let units: ComputeUnits
+  private let showsPlan: Bool
   private let printsJSON: Bool
 
   init(_ arguments: Arguments) {
+    units = arguments.units()
+    showsPlan = arguments.has("--compute-plan")
     path = URL(fileURLWithPath: arguments.positionals[0])
     printsJSON = arguments.has("--json")
   }
 
-  func run(_ terminal: Terminal) throws {
+  func run(_ terminal: Terminal) async throws {
     guard FileManager.default.fileExists(atPath: path.path) else { throw Nothing(path: path.path) }
     let isFile = path.lastPathComponent == BundleNames.file
     let folder = isFile ? path.deletingLastPathComponent() : path
     guard isFile || FileManager.default.fileExists(atPath: folder.appendingPathComponent(BundleNames.file).path) else {
+      if showsPlan { return try await plan([path], terminal) }
       let report = PackageReport(try PackageSummary(package: path), path: path.path)
       return terminal.line(printsJSON ? try jsonText(report) : report.text)
     }
-    let report = try BundleReport(ModelBundle(at: folder))
+    let bundle = try ModelBundle(at: folder)
+    if showsPlan {
+      return try await plan(bundle.descriptor.knownComponents.flatMap { try bundle.packages($0) }, terminal)
+    }
+    let report = try BundleReport(bundle)
     terminal.line(printsJSON ? try jsonText(report) : report.text)
+  }
+
+  private func plan(_ packages: [URL], _ terminal: Terminal) async throws {
+    let plans = try await ComputePlans(packages, units: units)
+    terminal.line(printsJSON ? try jsonText(plans) : plans.text)
   }
 
   struct Nothing: Error, CustomStringConvertible {

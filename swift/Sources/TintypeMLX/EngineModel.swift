@@ -13,8 +13,8 @@ import CTintype
 /// The engine allows calls from several threads at once, and everything here is set at load, hence `@unchecked`.
 public final class EngineModel: @unchecked Sendable {
   public let description: ModelDescription
-  private let library: EngineLibrary
-  private let handle: OpaquePointer
+  let library: EngineLibrary
+  let handle: OpaquePointer
 
   /// Opens and checks an `.mlpackage`. Throws `EngineError`.
   public init(path: String, library: EngineLibrary) throws {
@@ -61,7 +61,7 @@ public final class EngineModel: @unchecked Sendable {
     return try (0..<library.api.result_count(result)).map { try owner.tensor(at: $0) }
   }
 
-  private func withDescriptors(
+  func withDescriptors(
     of inputs: [(name: String, view: TensorView)], _ body: (UnsafeBufferPointer<tt_tensor>) throws -> Void
   ) throws {
     var descriptors: [tt_tensor] = []

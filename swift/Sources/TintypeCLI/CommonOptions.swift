@@ -1,0 +1,85 @@
+import Foundation
+import Tintype
+
+/// Options that several commands have, and what they mean.
+extension CommandSpec.Option {
+  static let model = Self(
+    name: "--model", value: "BUNDLE",
+    help: "Bundle made by Python's `tintype convert`. [default: the embedded model, once Python has converted it]")
+  static let size = Self(
+    name: "--size", value: "WxH", help: "One of the sizes that the model was converted for. [default: the model's]")
+  static let backend = Self(
+    name: "--backend", value: "NAME", choices: BackendChoice.allCases.map(\.rawValue),
+    help: "coreml and mlx are strict; auto takes Core ML where it works, else MLX, and says why. [default: auto]")
+  static let units = Self(
+    name: "--units", value: "NAME", choices: ComputeUnits.allCases.map(\.rawValue),
+    help: "What Core ML may use (ane: Neural Engine). MLX ignores it. [default: all]")
+  static let memoryBudget = Self(
+    name: "--memory-budget", value: "BYTES",
+    help: "Weights that may be loaded at once, such as 6GB or 800MB; the least recently used models make room. "
+      + "[default: no limit]")
+  static let reduceMemory = Self(
+    name: "--reduce-memory", help: "Unload each stage's models when it is done, the text encoders before the denoiser.")
+  static let quiet = Self(name: "--quiet", help: "Print nothing but warnings and errors.")
+}
+
+extension Arguments {
+  func backend() -> BackendChoice { values["--backend"].flatMap(BackendChoice.init) ?? .auto }
+
+  func units() -> ComputeUnits { values["--units"].flatMap(ComputeUnits.init) ?? .all }
+
+  /// How the pipeline runs.
+  func configuration(_ spec: CommandSpec) throws -> PipelineConfiguration {
+    PipelineConfiguration(
+      backend: .all(backend()), units: .all(units()), memoryBudget: try memoryBudget(spec),
+      reduceMemory: has("--reduce-memory"))
+  }
+
+  func size(_ spec: CommandSpec) throws -> ImageSize? {
+    guard let text = values["--size"] else { return nil }
+    let sides = text.lowercased().split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard sides.count == 2, let width = sides[0], let height = sides[1], width >= 0, height >= 0 else {
+      throw ArgumentError(
+        problem: "--size is '\(text)', expected WIDTHxHEIGHT in pixels, such as 1024x768", command: spec.fullName)
+    }
+    return ImageSize(width: width, height: height)
+  }
+
+  /// A whole number of at least 1.
+  func count(_ name: String, _ spec: CommandSpec, most: Int, default standard: Int) throws -> Int {
+    let value = try number(name, Int.self, spec) ?? standard
+    guard (1...most).contains(value) else {
+      throw ArgumentError(
+        problem: "\(name) is \(value), expected an integer from 1 to \(most)", command: spec.fullName)
+    }
+    return value
+  }
+
+  private func memoryBudget(_ spec: CommandSpec) throws -> Int? {
+    guard let text = values["--memory-budget"] else { return nil }
+    let word = text.uppercased()
+    let units = [("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1)]
+    let unit = units.first { word.hasSuffix($0.0) } ?? ("", 1)
+    guard let value = Double(word.dropLast(unit.0.count)), value > 0,
+      let bytes = Int(exactly: (value * unit.1).rounded())
+    else {
+      throw ArgumentError(
+        problem: "--memory-budget is '\(text)', expected bytes, such as 6GB or 800MB", command: spec.fullName)
+    }
+    return bytes
+  }
+}
+
+/// Rows as columns of equal width; those in `right` are numbers.
+func tableLines(_ rows: [[String]], right: Range<Int>) -> [String] {
+  let columns = rows.map(\.count).max() ?? 0
+  let widths = (0..<columns).map { column in rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0
+  }
+  return rows.map { row in
+    let cells = zip(row, widths).enumerated().map { index, cell in
+      let space = String(repeating: " ", count: cell.1 - cell.0.count)
+      return right.contains(index) ? space + cell.0 : cell.0 + space
+    }
+    return String(cells.joined(separator: "  ").reversed().drop { $0 == " " }.reversed())
+  }
+}

@@ -1,0 +1,61 @@
+import Foundation
+import Tintype
+
+/// `tintype warm`: what takes minutes at the first use on Core ML, done before it.
+struct WarmCommand {
+  static let spec = CommandSpec(
+    name: "warm", summary: "Compile and test a bundle's models ahead of their first use.",
+    discussion:
+      "Compile and load the models of BUNDLE and run their self-tests, so that the next run starts at once: Core ML "
+      + "keeps what it compiles. MLX has nothing to compile.",
+    positionals: [.init(name: "BUNDLE", help: "A bundle's folder.")],
+    options: [
+      .backend, .units, .quiet, .init(name: "--json", help: "Print backends and seconds by component as JSON."),
+    ], examples: ["tintype warm sd3.bundle --units ane"])
+
+  private let folder: URL
+  private let configuration: PipelineConfiguration
+  private let isQuiet: Bool
+  private let printsJSON: Bool
+
+  init(_ arguments: Arguments) throws {
+    folder = URL(fileURLWithPath: arguments.positionals[0])
+    var configuration = try arguments.configuration(Self.spec)
+    // What was compiled is kept on disk; nothing needs the models here.
+    configuration.reduceMemory = true
+    self.configuration = configuration
+    isQuiet = arguments.has("--quiet")
+    printsJSON = arguments.has("--json")
+  }
+
+  func run(_ terminal: Terminal) async throws {
+    let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
+    let progress = ProgressLine(terminal, quiet: isQuiet || printsJSON)
+    defer { progress.clear() }
+    let warmed = try await pipeline.prewarm {
+      progress.show("loading \($0.component.rawValue)", $0.index, of: $0.count)
+    }
+    progress.clear()
+    warmed.flatMap(\.warnings).forEach(terminal.warn)
+    if printsJSON { return terminal.line(try jsonText(warmed.map(Row.init))) }
+    if isQuiet { return }
+    let rows = warmed.map {
+      [$0.component.rawValue, "\(decimals($0.seconds, 2)) s", "on \($0.run.backend) (\($0.run.reason))"]
+    }
+    tableLines(rows, right: 1..<2).forEach(terminal.line)
+  }
+
+  private struct Row: Encodable {
+    let component: String
+    let backend: String
+    let reason: String
+    let seconds: Double
+    let warnings: [String]
+
+    init(_ warmed: WarmedComponent) {
+      component = warmed.component.rawValue
+      (backend, reason) = (warmed.run.backend, warmed.run.reason)
+      (seconds, warnings) = (warmed.seconds, warmed.warnings)
+    }
+  }
+}
