@@ -94,12 +94,12 @@ bench: env ## Benchmarks, each a ratio against a peer or a limit measured in the
 CLANG ?= clang++
 SECONDS_OF_FUZZING ?= 3600
 
-fuzz: $(VENV)/.tintype-tools ## Fuzz the package reader and the checker under ASan and UBSan
+fuzz: $(VENV)/.tintype-tools ## Fuzz the package reader, the checker and the loader under ASan and UBSan
 	$(BIN)/cmake -G Ninja -S . -B build/fuzz -DCMAKE_CXX_COMPILER=$(CLANG) -DTINTYPE_FUZZ=ON -DTINTYPE_SWIFT=OFF \
 	    -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
 	$(BIN)/cmake --build build/fuzz --target fuzz_package
 	@mkdir -p build/fuzz/corpus
-	build/fuzz/fuzz/fuzz_package -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+	build/fuzz/fuzz/fuzz_package -max_len=4096 -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=1024 -print_final_stats=1 \
 	    -max_total_time=$(SECONDS_OF_FUZZING) build/fuzz/corpus fuzz/corpus
 
 clean: ## Remove everything that was built

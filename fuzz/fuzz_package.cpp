@@ -1,13 +1,17 @@
 // Everything that reads a package's bytes before anything runs, as one libFuzzer target. The first byte of an
-// input says which file the rest stands for; a refusal (EngineError) is the right answer to nearly all of
-// them.
+// input says which file the rest stands for (p: a whole package, loaded until it could run); a refusal
+// (EngineError) is the right answer to nearly all of them. mutate.cpp makes the inputs.
 #include <cstdint>
 #include <cstring>
+#include <map>
+#include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 
 #include "format/blob.h"
 #include "program/program.h"
+#include "run/model.h"
 #include "support/error.h"
 #include "support/json.h"
 
@@ -37,6 +41,18 @@ void read_weights(std::span<const uint8_t> bytes) {
   for (uint8_t byte : blob.bytes) sum = static_cast<uint8_t>(sum + byte);
 }
 
+/** Four bytes of the model's size, model.mlmodel, weight.bin: checked, constants loaded, weights expanded. */
+void load_package(std::span<const uint8_t> bytes) {
+  uint32_t size = 0;
+  if (bytes.size() < sizeof size) return;
+  std::memcpy(&size, bytes.data(), sizeof size);
+  auto rest = bytes.subspan(sizeof size);
+  if (size > rest.size()) return;
+  std::map<std::string, std::shared_ptr<const MappedFile>> files;
+  files.emplace("@model_path/weights/weight.bin", MappedFile::view(rest.subspan(size)));
+  Model::load(Package::in_memory(rest.first(size), files))->metadata();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -46,7 +62,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (data[0] == 'm') read_model(rest);
     if (data[0] == 'j') read_manifest(rest);
     if (data[0] == 'w') read_weights(rest);
+    if (data[0] == 'p') load_package(rest);
   } catch (const EngineError&) {
+  } catch (const std::bad_alloc&) {  // the C ABI's TT_ERROR_OUT_OF_MEMORY
   }
   return 0;
 }

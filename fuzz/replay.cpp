@@ -1,6 +1,7 @@
 // Runs the fuzz target without libFuzzer: over every file of the folder that is its argument, cut short at
-// every length and with bytes overwritten in a fixed order. ctest runs it, so the corpus holds on every
-// compiler.
+// every length, with bytes overwritten, and changed by the target's own mutator, all in a fixed order. ctest
+// runs it, so the corpus holds on every compiler.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -9,12 +10,19 @@
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed);
 
 namespace {
 
-constexpr int kMutations = 2000;
+constexpr int kMutations = 1000;
+constexpr size_t kLongest = 8192;
 
 using Bytes = std::vector<uint8_t>;
+
+std::mt19937& random_bits() {
+  static std::mt19937 random(1);
+  return random;
+}
 
 long run(const Bytes& bytes) {
   // A copy of the exact size, so that a sanitizer sees one byte too many.
@@ -24,17 +32,29 @@ long run(const Bytes& bytes) {
   return 1;
 }
 
-long replay(const Bytes& bytes) {
+long replay_prefixes(const Bytes& bytes) {
   long runs = run(bytes);
   for (size_t size = 0; size < bytes.size(); size += 1 + bytes.size() / kMutations) {
     runs += run(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)));
   }
-  std::mt19937 random(1);
+  return runs;
+}
+
+long replay_mutations(const Bytes& bytes) {
+  long runs = 0;
   for (int i = 0; i < kMutations && bytes.size() > 1; ++i) {
     Bytes changed = bytes;
-    for (unsigned k = 0; k <= random() % 4; ++k) {
-      changed[1 + random() % (changed.size() - 1)] = static_cast<uint8_t>(random());
+    for (unsigned k = 0; k <= random_bits()() % 4; ++k) {
+      changed[1 + random_bits()() % (changed.size() - 1)] = static_cast<uint8_t>(random_bits()());
     }
+    runs += run(changed);
+    changed = bytes;
+    changed.resize(kLongest);
+    size_t size = bytes.size();
+    for (unsigned k = 0; k <= random_bits()() % 3; ++k) {
+      size = LLVMFuzzerCustomMutator(changed.data(), size, kLongest, random_bits()());
+    }
+    changed.resize(size);
     runs += run(changed);
   }
   return runs;
@@ -42,15 +62,37 @@ long replay(const Bytes& bytes) {
 
 }  // namespace
 
+/** libFuzzer's own mutator in small: bytes change, come or go. */
+extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most) {
+  auto& random = random_bits();
+  if (size == 0 || (random() % 4 == 0 && size < most)) {
+    if (most == 0) return 0;
+    data[size] = static_cast<uint8_t>(random());
+    return size + 1;
+  }
+  size_t at = random() % size;
+  if (random() % 4 == 0 && size > 1) {
+    std::move(data + at + 1, data + size, data + at);
+    return size - 1;
+  }
+  data[at] = static_cast<uint8_t>(random());
+  return size;
+}
+
 int main(int count, char** arguments) {
   if (count != 2) {
     std::puts("usage: replay CORPUS");
     return 2;
   }
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(arguments[1])) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
   long runs = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(arguments[1])) {
-    std::ifstream file(entry.path(), std::ios::binary);
-    runs += replay(Bytes(std::istreambuf_iterator<char>(file), {}));
+  for (const auto& path : files) {
+    std::ifstream file(path, std::ios::binary);
+    Bytes bytes(std::istreambuf_iterator<char>(file), {});
+    if (bytes.size() > kLongest) continue;
+    runs += replay_prefixes(bytes) + replay_mutations(bytes);
   }
   std::printf("%ld executions\n", runs);
   return runs > 0 ? 0 : 1;

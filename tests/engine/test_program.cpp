@@ -46,6 +46,11 @@ TEST(refuses_programs_that_do_not_hold_together) {
                 resolve({operation("relu", "y", {{"x", "z"}}, kWide)}, "y"));
   CHECK_REFUSED(TT_ERROR_FORMAT, "[add \"y\"] parameter \"y\" is missing." + kRemedy,
                 resolve({operation("add", "y", {{"x", "x"}}, kWide)}, "y"));
+  // Found by fuzzing: the loader took the value of any op for a checked constant.
+  Message disguised = operation("relu", "y", {{"x", "x"}}, kWide);
+  disguised.message(5, map_entry("val", floats_value({1}, {1u << 20})));
+  CHECK_REFUSED(TT_ERROR_FORMAT, "[relu \"y\"] only a const may have a value." + kRemedy,
+                resolve({disguised}, "y"));
   CHECK_REFUSED(
       TT_ERROR_UNSUPPORTED,
       "[relu \"y\"] unknown parameter \"slope\", expected x. Convert the model for iOS18 or earlier.",

@@ -122,7 +122,7 @@ tt_status model_load(const char* path, const tt_load_options* options, tt_model*
     require(!options || options->size == sizeof(tt_load_options),
             "tt_load_options has another size than this library's");
     auto handle = std::make_unique<tt_model>();
-    handle->model = Model::load(path);
+    handle->model = Model::load(Package::open(path));
     *model = handle.release();
   });
 }

@@ -69,6 +69,14 @@ Package Package::open(const std::string& path) {
   return package;
 }
 
+Package Package::in_memory(std::span<const uint8_t> model,
+                           const std::map<std::string, std::shared_ptr<const MappedFile>>& weights) {
+  Package package;
+  package.specification = parse_specification(model);
+  for (const auto& [name, file] : weights) package.files_.emplace(name, BlobFile(file));
+  return package;
+}
+
 BlobFile& Package::blob_file(const std::string& name) {
   if (auto found = files_.find(name); found != files_.end()) return found->second;
   constexpr std::string_view kPrefix = "@model_path/";

@@ -21,6 +21,10 @@ class Package {
   /** Opens a package's folder and reads its model; weights are mapped when first asked for. */
   static Package open(const std::string& path);
 
+  /** A package whose files are in memory: model.mlmodel, and weight files by the names that programs use. */
+  static Package in_memory(std::span<const uint8_t> model,
+                           const std::map<std::string, std::shared_ptr<const MappedFile>>& weights);
+
   Specification specification;
 
   /** The mapped blob of a literal that lies in a file; TT_ERROR_FORMAT if it does not fit there. */

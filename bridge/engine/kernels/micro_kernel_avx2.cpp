@@ -1,3 +1,4 @@
+#include "kernels/has_f16c.h"
 #include "kernels/micro_kernel.h"
 
 namespace {
@@ -10,7 +11,6 @@ constexpr int kLanes = 8, kRows = 6;
 #include "kernels/loops.inl"
 
 const tintype::kernels::MicroKernel* tintype::kernels::micro_kernel_avx2() {
-  bool has =
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   return has ? &kKernel : nullptr;
 }

@@ -1,3 +1,4 @@
+#include "kernels/has_f16c.h"
 #include "kernels/micro_kernel.h"
 
 namespace {
@@ -11,6 +12,6 @@ constexpr int kLanes = 16, kRows = 12;
 
 const tintype::kernels::MicroKernel* tintype::kernels::micro_kernel_avx512() {
   bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-             __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+             __builtin_cpu_supports("fma") && has_f16c();
   return has ? &kKernel : nullptr;
 }

@@ -162,10 +162,13 @@ class FunctionResolver {
     std::string place = place_of(operation);
     operation.index = function_.operation_count++;
     find_entry(operation, place);
-    if (operation.type == "const")
+    if (operation.type == "const") {
       check_const(operation, place);
-    else
+    } else {
+      if (operation.value)
+        refuse_format(place, "only a const may have a value");  // the loader trusts check_const
       check_arguments(operation, place);
+    }
     for (Argument& argument : operation.arguments) {
       for (Binding& binding : argument.bindings) {
         use(binding, place);

@@ -61,10 +61,9 @@ void complete(Feature& feature, const TensorType& type) {
 
 }  // namespace
 
-std::unique_ptr<Model> Model::load(const std::string& path) {
+std::unique_ptr<Model> Model::load(Package package) {
   auto model = std::make_unique<Model>();
-  model->path_ = path;
-  model->package_ = Package::open(path);
+  model->package_ = std::move(package);
   Specification& specification = model->package_.specification;
   resolve_program(specification.program);
   std::stable_sort(

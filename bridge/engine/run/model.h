@@ -29,7 +29,7 @@ struct Result {
 /** A checked package that is ready to run. Constants are MLX arrays over the mapped weight file. */
 class Model {
  public:
-  static std::unique_ptr<Model> load(const std::string& path);
+  static std::unique_ptr<Model> load(Package package);
 
   size_t function_count() const { return functions_.size(); }
   /** Function `index`, the default one first. */
@@ -51,7 +51,6 @@ class Model {
   Value load_literal(const Literal& literal, const std::string& place);
   mlx::core::array load_tensor(const Literal& literal, const std::string& place);
 
-  std::string path_;
   Package package_;
   std::vector<LoadedFunction> functions_;
   std::map<std::pair<std::string, uint64_t>, int64_t> parameters_;  // elements a blob, each counted once
