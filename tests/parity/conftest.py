@@ -11,9 +11,19 @@ import tintype
 from tintype.bundle import Bundle
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+#: All five reference pipelines, and float16 where weights are (tests/tools/make_bundles.py converts the same).
+BUNDLES = (
+    "sd3-medium-tiny",
+    "sd3-medium-tiny float16",
+    "sd3.5-medium-tiny",
+    "sd3.5-large-tiny",
+    "flux-dev-tiny",
+    "flux-schnell-tiny",
+    "demo float16",
+)
 
 
-@pytest.fixture(scope="session", params=["sd3-medium-tiny", "sd3-medium-tiny float16", "demo float16"])
+@pytest.fixture(scope="session", params=BUNDLES)
 def bundle(request: pytest.FixtureRequest, make_bundle: Callable[..., Bundle]) -> pathlib.Path:
     """A bundle's folder."""
     return make_bundle(*request.param.split()).root

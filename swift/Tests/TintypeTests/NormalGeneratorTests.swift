@@ -16,6 +16,18 @@ private struct Row: Decodable {
   let draws: [Draw]
 }
 
+private struct PhiloxRecord: Decodable {
+  struct Row: Decodable {
+    let seed: UInt32
+    let draw: Int
+    let values: [Double]
+  }
+  /// Counter, key and the words that they give.
+  let blocks: [[[UInt32]]]
+  let printed: [Double]
+  let normals: [Row]
+}
+
 @Suite struct NormalGeneratorTests {
   @Test(arguments: [NoiseGenerator.numpy, .torch])
   func drawsAreTheReferencesToTheBit(_ generator: NoiseGenerator) throws {
@@ -46,28 +58,28 @@ private struct Row: Decodable {
     #expect(a.normals(3) == b.normals(1) + b.normals(2))
   }
 
-  /// The known answers that Random123, the authors' library, publishes (tests/kat_vectors, philox4x32, 10 rounds).
-  @Test(
-    arguments: [
-      ([0, 0, 0, 0], [0, 0], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
-      (
-        [0xffff_ffff, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff], [0xffff_ffff, 0xffff_ffff],
-        [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
-      ),
-      (
-        [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0],
-        [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
-      ),
-    ] as [([UInt32], [UInt32], [UInt32])])
-  func philoxGivesThePublishedAnswers(_ counter: [UInt32], _ key: [UInt32], _ answer: [UInt32]) {
-    #expect(PhiloxRandom.block(counter, key: (key[0], key[1])) == answer)
+  /// Published answers, and more of the same definition (tests/data/scripts/make_philox.py).
+  @Test func philoxIsThePublishedOne() throws {
+    let recorded = try TestData.decode(PhiloxRecord.self, "philox.json")
+    #expect(recorded.blocks.count == 67)
+    for block in recorded.blocks {
+      #expect(PhiloxRandom.block(block[0], key: (block[1][0], block[1][1])) == block[2], "counter \(block[0])")
+    }
+    #expect(recorded.normals.count == 10)
+    for row in recorded.normals {
+      var random = PhiloxRandom(seed: row.seed)
+      for _ in 0..<row.draw { _ = random.normals(64) }
+      // The logarithm and the sine are the system's.
+      #expect(zip(random.normals(64), row.values).allSatisfy { abs($0 - $1) <= 1e-14 }, "seed \(row.seed)")
+    }
   }
 
-  /// `torch.manual_seed(0); torch.randn(4, device="cuda")`, as PyTorch prints it.
-  @Test func philoxDrawsWhatCUDADraws() {
+  /// `torch.manual_seed(0); torch.randn(8, 8, device="cuda")`, as PyTorch printed it.
+  @Test func philoxDrawsWhatCUDADraws() throws {
+    let printed = try TestData.decode(PhiloxRecord.self, "philox.json").printed
     var random = PhiloxRandom(seed: UInt32(0))
-    let printed = [-0.9247, -0.4253, -2.6438, 0.1452]
-    #expect(zip(random.normals(4), printed).allSatisfy { abs($0 - $1) <= 5.1e-5 })
+    #expect(printed.count == 64)
+    #expect(zip(random.normals(64), printed).allSatisfy { abs($0 - $1) <= 5.1e-5 })
   }
 
   @Test func philoxNormalsAreNormal() {
