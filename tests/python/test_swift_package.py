@@ -1,0 +1,59 @@
+"""The Swift package as an app depends on it: by version, which SwiftPM allows only without unsafe flags."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SWIFT = shutil.which("swift")
+
+MANIFEST = """// swift-tools-version: 6.0
+import PackageDescription
+
+let package = Package(
+  name: "App",
+  dependencies: [.package(url: "REPOSITORY", from: "0.1.0")],
+  targets: [.executableTarget(name: "App", dependencies: [.product(name: "Tintype", package: "tintype")])])
+"""
+
+MAIN = """import Tintype
+
+let request = GenerationRequest("a lighthouse at dawn", steps: 1)
+print(request.prompt, tintypeVersion)
+do {
+  _ = try TextToImagePipeline(bundle: ModelBundle(at: URL(fileURLWithPath: "nowhere")))
+} catch let error as BundleError {
+  print(error)
+}
+"""
+
+
+def run(*command: object, cwd: Path) -> str:
+    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(SWIFT is None, reason="no Swift on this machine")
+def test_an_app_depends_on_a_version(tmp_path: Path) -> None:
+    repository, app = tmp_path / "tintype", tmp_path / "app"
+    # What git knows, as it is now: edits that are not committed are to be tested, too.
+    files = run("git", "ls-files", "Package.swift", "swift", "bridge/c", "examples/swift", cwd=ROOT).split()
+    for file in files:
+        if (ROOT / file).is_file():
+            (repository / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, repository / file)
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    run("git", "init", "-q", cwd=repository)
+    run("git", "add", "-A", cwd=repository)
+    run("git", *identity, "commit", "-qm", "A release", cwd=repository)
+    run("git", "tag", "0.1.0", cwd=repository)
+
+    (app / "Sources/App").mkdir(parents=True)
+    (app / "Package.swift").write_text(MANIFEST.replace("REPOSITORY", repository.as_uri()))
+    (app / "Sources/App/main.swift").write_text("import Foundation\n" + MAIN)
+    lines = run(SWIFT, "run", "App", cwd=app).splitlines()
+    assert lines[0].startswith("a lighthouse at dawn ")
+    assert lines[1].startswith("there is no bundle at ")
