@@ -20,6 +20,7 @@
  *   - Strings are UTF-8 and NUL-terminated. What a handle returns as `const char *` lives as long as the
  * handle.
  *   - A model may be used from several threads at once.
+ *   - Entries are never NULL: what a runtime does not offer is TT_ERROR_UNSUPPORTED with the reason.
  *   - Structs that start with `size` are versioned by it: set it to sizeof the struct.
  */
 #ifndef TINTYPE_H
@@ -40,7 +41,7 @@ extern "C" {
 
 /** Raised by one whenever the meaning of an existing entry changes; appended entries only grow `tt_api.size`.
  */
-#define TT_ABI_VERSION 1
+#define TT_ABI_VERSION 2
 
 /** Core ML allows rank 5; states and intermediate descriptions never exceed this. */
 #define TT_MAX_RANK 8
@@ -96,13 +97,36 @@ typedef struct tt_tensor {
 typedef int32_t tt_feature_kind;
 enum { TT_INPUT = 0, TT_OUTPUT = 1, TT_STATE = 2 };
 
-/** What a model says of one input, output or state. */
+typedef int32_t tt_content;
+enum { TT_ARRAY = 0, TT_IMAGE = 1 };
+
+/** How the program sees an image. Callers always hand in and get RGB; the runtime changes the order. */
+typedef int32_t tt_color_layout;
+enum {
+  TT_NO_COLOR = 0, /**< of an array */
+  TT_RGB = 1,
+  TT_BGR = 2,
+  TT_GRAYSCALE = 3,
+  TT_GRAYSCALE_FLOAT16 = 4
+};
+
+/**
+ * What a model says of one input, output or state.
+ *
+ * An image's dtype and shape are those it travels with: uint8 [height, width, 3] in RGB order, uint8
+ * [height, width] in gray, float16 [height, width] for TT_GRAYSCALE_FLOAT16. As an input, the program's own
+ * tensor ([1, channels, height, width] in its own dtype and order, values 0 to 255) is accepted, too.
+ */
 typedef struct tt_feature {
   const char* name;
   tt_dtype dtype;
   int32_t rank;               /**< -1: any rank */
   int64_t shape[TT_MAX_RANK]; /**< -1: flexible; the default shape where the package names one */
   int32_t optional;           /**< 1: may be left out of predict */
+  tt_content content;
+  tt_color_layout color_layout;
+  int64_t width[2]; /**< of an image: the least and the largest, which is -1 without a limit; else zeros */
+  int64_t height[2];
 } tt_feature;
 
 typedef struct tt_load_options {
@@ -111,13 +135,27 @@ typedef struct tt_load_options {
   const char* cache_folder; /**< where compiled models are kept (Core ML); NULL: the system's cache folder */
 } tt_load_options;
 
-typedef struct tt_predict_options {
-  size_t size;
-  const char* function; /**< of a package with several; NULL: its default function */
-} tt_predict_options;
-
 typedef struct tt_model tt_model;
 typedef struct tt_result tt_result;
+
+/** What a model keeps between predicts, such as caches of keys and values. */
+typedef struct tt_state tt_state;
+
+/**
+ * Called on the thread that called predict, at the start, at the end and about every 50 ms between, also
+ * without news, with the share of the work that is done (0 to 1, never falling). Any answer but 0 ends the
+ * predict soon with TT_ERROR_CANCELLED.
+ */
+typedef int32_t (*tt_progress)(void* context, double fraction);
+
+typedef struct tt_predict_options {
+  size_t size;
+  const char* function;       /**< of a package with several; NULL: its default function */
+  tt_state* state;            /**< needed by a function with states; NULL without */
+  tt_progress progress;       /**< NULL: nobody asks */
+  void* progress_context;     /**< handed to `progress` as it is */
+  int32_t collect_statistics; /**< 1: `result_statistics` has something to say; the predict takes longer */
+} tt_predict_options;
 
 typedef struct tt_api {
   uint32_t abi_version; /**< TT_ABI_VERSION */
@@ -163,6 +201,33 @@ typedef struct tt_api {
   void (*result_free)(tt_result* result);
 
   void (*string_free)(char* string);
+
+  /**
+   * A state of a function (NULL: the default one), all zeros. A state belongs to its model: it serves every
+   * function of it that has the same states, and it may outlive it. While a predict uses it, every other use
+   * is TT_ERROR_INVALID_ARGUMENT. A predict that fails or is cancelled leaves it as it was.
+   */
+  tt_status (*state_new)(tt_model* model, const char* function, tt_state** state, char** error);
+  void (*state_free)(tt_state* state);
+
+  /**
+   * A view of one state's values, to read and to write; valid until the next predict with that state or
+   * `state_free`.
+   */
+  tt_status (*state_tensor)(tt_state* state, const char* name, tt_tensor* tensor, char** error);
+
+  /**
+   * JSON about the predict, or NULL if nothing was collected: {"seconds", "ops": {op: {"calls", "seconds",
+   * "bytes"}}, "peak_live_bytes", "peak_allocated_bytes", "weight_bytes"}. Keys a runtime cannot know are
+   * left out. Free with `string_free`.
+   */
+  char* (*result_statistics)(const tt_result* result);
+
+  /**
+   * JSON about where the ops of a package would run and what they cost (Core ML's compute plan), without
+   * running it. Free with `string_free`.
+   */
+  tt_status (*compute_plan)(const char* path, const tt_load_options* options, char** json, char** error);
 } tt_api;
 
 /** The engine's table, or NULL if the library speaks another ABI version. */

@@ -126,7 +126,8 @@ TEST(misuse_is_an_error_and_never_a_crash) {
   tt_model* none = nullptr;
   tt_feature feature{};
   tt_load_options load{1, 0, nullptr};
-  tt_predict_options run{1, nullptr};
+  tt_predict_options run{};
+  run.size = 1;
   CHECK(api->model_load(nullptr, nullptr, &none, nullptr) == TT_ERROR_INVALID_ARGUMENT);
   CHECK(api->model_load("x", nullptr, nullptr, nullptr) == TT_ERROR_INVALID_ARGUMENT);
   CHECK(api->model_load(package.path().c_str(), &load, &none, nullptr) == TT_ERROR_INVALID_ARGUMENT && !none);
@@ -178,7 +179,9 @@ TEST(refuses_wrong_inputs) {
   CHECK_EQ(predict(model.handle, &x, 1).error, "input 0 has no name, expected \"x\".");
   tt_tensor twice[] = {input(data), input(data)};
   CHECK_EQ(predict(model.handle, twice, 2).error, "[input \"x\"] it is given twice.");
-  tt_predict_options options{sizeof(tt_predict_options), "other"};
+  tt_predict_options options{};
+  options.size = sizeof options;
+  options.function = "other";
   char* error = nullptr;
   tt_result* result = nullptr;
   x = input(data);

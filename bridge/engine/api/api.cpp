@@ -222,10 +222,45 @@ void string_free(char* string) {
   std::free(string);
 }
 
+[[noreturn]] void refuse_states() {
+  refuse(TT_ERROR_UNSUPPORTED, {"", "the engine keeps no states yet"});
+}
+
+tt_status state_new(tt_model* model, const char*, tt_state** state, char** error) {
+  if (state) *state = nullptr;
+  return guarded(error, [&] {
+    checked(model);
+    require(state != nullptr, "there is no place for the state (NULL)");
+    refuse_states();
+  });
+}
+
+void state_free(tt_state*) {}
+
+tt_status state_tensor(tt_state*, const char*, tt_tensor*, char** error) {
+  return guarded(error, [&] { refuse_states(); });
+}
+
+char* result_statistics(const tt_result*) {
+  return nullptr;
+}
+
+tt_status compute_plan(const char* path, const tt_load_options*, char** json, char** error) {
+  if (json) *json = nullptr;
+  return guarded(error, [&] {
+    require(path != nullptr, "the path is NULL");
+    require(json != nullptr, "there is no place for the plan (NULL)");
+    refuse(TT_ERROR_UNSUPPORTED,
+           {"", "only Core ML plans where ops run; the engine runs all of them on one device"});
+  });
+}
+
 constexpr tt_api kApi = {
-    TT_ABI_VERSION, sizeof(tt_api), "mlx",         describe_runtime, available,   model_load,
-    model_free,     function_count, function_name, feature_count,    feature,     model_metadata,
-    predict,        result_count,   result_tensor, result_free,      string_free,
+    TT_ABI_VERSION,    sizeof(tt_api), "mlx",          describe_runtime, available,
+    model_load,        model_free,     function_count, function_name,    feature_count,
+    feature,           model_metadata, predict,        result_count,     result_tensor,
+    result_free,       string_free,    state_new,      state_free,       state_tensor,
+    result_statistics, compute_plan,
 };
 
 }  // namespace

@@ -66,7 +66,8 @@ public final class EngineLibrary: Sendable {
     api.describe_runtime != nil && api.available != nil && api.model_load != nil && api.model_free != nil
       && api.function_count != nil && api.function_name != nil && api.feature_count != nil && api.feature != nil
       && api.model_metadata != nil && api.predict != nil && api.result_count != nil && api.result_tensor != nil
-      && api.result_free != nil && api.string_free != nil
+      && api.result_free != nil && api.string_free != nil && api.state_new != nil && api.state_free != nil
+      && api.state_tensor != nil && api.result_statistics != nil && api.compute_plan != nil
   }
 
   /// The engine's own description of itself: JSON with name, version, implementation, device.

@@ -101,6 +101,7 @@ func predict(
         )
       }
       functionName = options.pointee.function
+      guard options.pointee.state == nil else { throw unsupported("states") }
     }
     guard let function = handle.function(named: functionName) else {
       throw BackendError.unknownFunction(
@@ -146,4 +147,30 @@ func describeResult(
     store(view.strides, in: &descriptor.strides)
     tensor.pointee = descriptor
   }
+}
+
+private func unsupported(_ feature: String) -> BackendError {
+  .failed(backend: .coreml, kind: .unsupported, message: "the Core ML runtime does not offer \(feature) here yet")
+}
+
+func newState(
+  model: OpaquePointer?, function: UnsafePointer<CChar>?, state: UnsafeMutablePointer<OpaquePointer?>?,
+  error: ErrorSlot
+) -> tt_status {
+  state?.pointee = nil
+  return attempt(error) { throw unsupported("states") }
+}
+
+func describeState(
+  state: OpaquePointer?, name: UnsafePointer<CChar>?, tensor: UnsafeMutablePointer<tt_tensor>?, error: ErrorSlot
+) -> tt_status {
+  attempt(error) { throw unsupported("states") }
+}
+
+func planComputation(
+  path: UnsafePointer<CChar>?, options: UnsafePointer<tt_load_options>?,
+  json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, error: ErrorSlot
+) -> tt_status {
+  json?.pointee = nil
+  return attempt(error) { throw unsupported("compute plans") }
 }

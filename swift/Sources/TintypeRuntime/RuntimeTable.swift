@@ -29,7 +29,12 @@ nonisolated(unsafe) private let table: UnsafePointer<tt_api> = {
       result_count: { ResultHandle.of($0)?.outputs.count ?? 0 },
       result_tensor: describeResult,
       result_free: { ResultHandle.release($0) },
-      string_free: { freeC($0) }
+      string_free: { freeC($0) },
+      state_new: newState,
+      state_free: { _ in },
+      state_tensor: describeState,
+      result_statistics: { _ in nil },
+      compute_plan: planComputation
     ))
   return UnsafePointer(table)
 }()

@@ -77,12 +77,12 @@ import Testing
 
   @Test func aTableOfAnotherVersionIsRefused() {
     var table = tt_api()
-    table.abi_version = 2
+    table.abi_version = UInt32(TT_ABI_VERSION) + 1
     table.size = UInt32(MemoryLayout<tt_api>.size)
     #expect(
       throws: EngineError.libraryIncompatible(
-        path: "engine.so", found: "version 2 with \(table.size) bytes of entries",
-        expected: "version 1 with \(table.size)")
+        path: "engine.so", found: "version \(TT_ABI_VERSION + 1) with \(table.size) bytes of entries",
+        expected: "version \(TT_ABI_VERSION) with \(table.size)")
     ) { try EngineLibrary.check(&table, of: "engine.so") }
   }
 
@@ -99,7 +99,8 @@ import Testing
     table.size = UInt32(MemoryLayout<tt_api>.size)
     #expect(
       throws: EngineError.libraryIncompatible(
-        path: "engine.so", found: "version 1 with empty entries", expected: "version 1")
+        path: "engine.so", found: "version \(TT_ABI_VERSION) with empty entries",
+        expected: "version \(TT_ABI_VERSION)")
     ) { try EngineLibrary.check(&table, of: "engine.so") }
   }
 

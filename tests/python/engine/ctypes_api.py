@@ -15,7 +15,7 @@ import sys
 
 import numpy as np
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 MAX_RANK = 8
 INPUT, OUTPUT, STATE = 0, 1, 2
 (OK, INVALID_ARGUMENT, IO, FORMAT, UNSUPPORTED, RUNTIME, OUT_OF_MEMORY, UNAVAILABLE, CANCELLED) = range(9)
@@ -46,6 +46,10 @@ class Feature(c.Structure):
         ("rank", c.c_int32),
         ("shape", c.c_int64 * MAX_RANK),
         ("optional", c.c_int32),
+        ("content", c.c_int32),
+        ("color_layout", c.c_int32),
+        ("width", c.c_int64 * 2),
+        ("height", c.c_int64 * 2),
     ]
 
 
@@ -54,7 +58,14 @@ class LoadOptions(c.Structure):
 
 
 class PredictOptions(c.Structure):
-    _fields_ = [("size", c.c_size_t), ("function", c.c_char_p)]
+    _fields_ = [
+        ("size", c.c_size_t),
+        ("function", c.c_char_p),
+        ("state", c.c_void_p),
+        ("progress", c.c_void_p),
+        ("progress_context", c.c_void_p),
+        ("collect_statistics", c.c_int32),
+    ]
 
 
 _ERROR = c.POINTER(c.c_void_p)
@@ -85,6 +96,11 @@ class Api(c.Structure):
         ("result_tensor", c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_size_t, c.POINTER(Tensor), _ERROR)),
         ("result_free", c.CFUNCTYPE(None, c.c_void_p)),
         ("string_free", c.CFUNCTYPE(None, c.c_void_p)),
+        ("state_new", c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_char_p, _ERROR, _ERROR)),
+        ("state_free", c.CFUNCTYPE(None, c.c_void_p)),
+        ("state_tensor", c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_char_p, c.POINTER(Tensor), _ERROR)),
+        ("result_statistics", c.CFUNCTYPE(c.c_void_p, c.c_void_p)),
+        ("compute_plan", c.CFUNCTYPE(c.c_int32, c.c_char_p, c.c_void_p, _ERROR, _ERROR)),
     ]
 
 

@@ -215,10 +215,38 @@ static void result_free(tt_result *result) {
 
 static void string_free(char *string) { free(string); }
 
+static tt_status no_state(tt_model *model, const char *function, tt_state **state, char **error) {
+  (void)model;
+  (void)function;
+  *state = NULL;
+  return fail(TT_ERROR_UNSUPPORTED, error);
+}
+
+static void state_free(tt_state *state) { (void)state; }
+
+static tt_status no_state_tensor(tt_state *state, const char *name, tt_tensor *tensor, char **error) {
+  (void)state;
+  (void)name;
+  (void)tensor;
+  return fail(TT_ERROR_UNSUPPORTED, error);
+}
+
+static char *statistics(const tt_result *result) {
+  (void)result;
+  return NULL;
+}
+
+static tt_status no_plan(const char *path, const tt_load_options *options, char **json, char **error) {
+  (void)path;
+  (void)options;
+  *json = NULL;
+  return fail(TT_ERROR_UNSUPPORTED, error);
+}
+
 #define TABLE(version, name, describe, is_available, load_function)                                              \
   {version,        sizeof(tt_api), name,    describe, is_available, load_function, model_free,                    \
    function_count, function_name,  feature_count, feature, metadata, predict, result_count, result_tensor,       \
-   result_free,    string_free}
+   result_free,    string_free,    no_state, state_free, no_state_tensor, statistics, no_plan}
 
 static const tt_api apple = TABLE(TT_ABI_VERSION, "coreml", describe_apple, available, load);
 static const tt_api mlx = TABLE(TT_ABI_VERSION, "mlx", describe_mlx, available, load_always);

@@ -218,8 +218,8 @@ def test_features_describe_flexible_shapes_and_optional_inputs(runtime: _bridge.
 @pytest.mark.parametrize(
     ("symbol", "message"),
     [
-        ("fake_null_api", "does not speak ABI version 1"),
-        ("fake_strange_api", "does not speak ABI version 1"),
+        ("fake_null_api", "does not speak ABI version 2"),
+        ("fake_strange_api", "does not speak ABI version 2"),
         ("no_such_symbol", "no_such_symbol.*reinstall tintype"),
     ],
 )
