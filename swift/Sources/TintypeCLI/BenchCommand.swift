@@ -57,6 +57,12 @@ struct BenchCommand {
   }
 }
 
+/// No backend can be measured on this machine.
+struct NothingRuns: Error, CustomStringConvertible {
+  let reasons: [String: String]
+  var description: String { reasons.sorted { $0.key < $1.key }.map { "\($0): \($1)" }.joined(separator: "; ") }
+}
+
 /// The middle one; of an even number, the mean of the two in the middle.
 func median(_ values: [Double]) -> Double {
   let sorted = values.sorted()

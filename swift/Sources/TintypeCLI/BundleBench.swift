@@ -64,6 +64,7 @@ struct BundleBench {
       let configuration = PipelineConfiguration(backend: .all(choice), units: .all(units))
       contenders.append(Contender(kind: kind, pipeline: try .init(bundle: bundle, configuration: configuration)))
     }
+    guard !contenders.isEmpty else { throw NothingRuns(reasons: unavailable) }
     for index in contenders.indices {
       let warmed = try await contenders[index].pipeline.prewarm()
       contenders[index].seconds["load"] = [warmed.reduce(0) { $0 + $1.seconds }]

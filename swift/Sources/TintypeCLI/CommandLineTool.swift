@@ -60,6 +60,7 @@ struct CommandLineTool: Sendable {
     switch error {
     case is ArgumentError, is RequestError: Exit.usage
     case is CancellationError: Exit.interrupted
+    case is NothingRuns: Exit.unavailable
     case let error as BackendError where error.kind == .unavailable: Exit.unavailable
     default: Exit.failure
     }

@@ -51,6 +51,7 @@ struct PackageBench {
         unavailable[kind.rawValue] = "\(error)"
       }
     }
+    guard !routes.isEmpty else { throw NothingRuns(reasons: unavailable) }
     let size = max(1, count / Self.blocks)
     var times: [String: [Double]] = [:]
     // A first round fills the caches.
