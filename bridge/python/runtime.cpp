@@ -40,6 +40,25 @@ void check_available(const Runtime& runtime) {
   if (status != TT_OK) raise_call(runtime.api(), status, error);
 }
 
+py::str compute_plan(const Runtime& runtime, const py::object& path, tt_compute_units units,
+                     const py::object& cache_folder) {
+  const std::string package = file_system_path(path);
+  const std::string cache = cache_folder.is_none() ? "" : file_system_path(cache_folder);
+  tt_load_options options = {};
+  options.size = sizeof(options);
+  options.units = units;
+  options.cache_folder = cache_folder.is_none() ? nullptr : cache.c_str();
+  char* plan = nullptr;
+  char* error = nullptr;
+  tt_status status = TT_OK;
+  {
+    py::gil_scoped_release released;
+    status = runtime.api().compute_plan(package.c_str(), &options, &plan, &error);
+  }
+  if (status != TT_OK) raise_call(runtime.api(), status, error);
+  return take_text(runtime.api(), plan);
+}
+
 }  // namespace
 
 std::string file_system_path(const py::object& path) {
@@ -90,7 +109,11 @@ void init_runtime(py::module_& m) {
       .def("describe", &describe,
            "JSON about the runtime: name, version, implementation, device, compute_units.")
       .def("check_available", &check_available,
-           "Raise BackendUnavailable, with the reason, if no model can run here.");
+           "Raise BackendUnavailable, with the reason, if no model can run here.")
+      .def("compute_plan", &compute_plan, py::arg("path"), py::arg("units") = 0,
+           py::arg("cache_folder") = py::none(),
+           "JSON about where the ops of a package would run; UnsupportedError where the runtime has no "
+           "plans.");
 }
 
 }  // namespace tintype

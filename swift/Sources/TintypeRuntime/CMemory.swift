@@ -50,6 +50,7 @@ private func explain(_ error: any Error) -> (tt_status, String) {
   case let error as BackendError: (error.kind.status.rawValue, error.description)
   case TensorError.outOfMemory: (tt_status(TT_ERROR_OUT_OF_MEMORY), "\(error)")
   case let error as TensorError: (tt_status(TT_ERROR_INVALID_ARGUMENT), error.description)
+  case is CancellationError: (tt_status(TT_ERROR_CANCELLED), "the prediction was cancelled")
   default: (tt_status(TT_ERROR_RUNTIME), "\(error)")
   }
 }

@@ -18,32 +18,9 @@ func loadModel(
   return attempt(error) {
     guard let model else { throw MisuseError("model_load: `model` is NULL; pass the address of a tt_model pointer") }
     guard let path else { throw MisuseError("model_load: `path` is NULL; pass the path of an .mlpackage") }
-    var backend = runtime
-    var units = ComputeUnits.all
-    if let options {
-      let expected = MemoryLayout<tt_load_options>.size
-      guard options.pointee.size == expected else {
-        throw MisuseError(
-          "model_load: options.size is \(options.pointee.size), expected \(expected); set it to sizeof(tt_load_options)"
-        )
-      }
-      units = try computeUnits(options.pointee.units)
-      if let folder = options.pointee.cache_folder {
-        backend = CoreMLBackend(cacheFolder: URL(fileURLWithPath: String(cString: folder)))
-      }
-    }
+    let settings = try LoadSettings(options, of: "model_load")
     let package = URL(fileURLWithPath: String(cString: path))
-    model.pointee = ModelHandle(try backend.load(package, units: units)).retained()
-  }
-}
-
-private func computeUnits(_ value: tt_compute_units) throws -> ComputeUnits {
-  switch Int(value) {
-  case Int(TT_UNITS_ALL): return .all
-  case Int(TT_UNITS_CPU_ONLY): return .cpu
-  case Int(TT_UNITS_CPU_AND_GPU): return .gpu
-  case Int(TT_UNITS_CPU_AND_NEURAL_ENGINE): return .ane
-  default: throw MisuseError("model_load: options.units is \(value), expected 0 to 3")
+    model.pointee = ModelHandle(try settings.backend.load(package, units: settings.units)).retained()
   }
 }
 
@@ -165,12 +142,4 @@ func describeState(
   state: OpaquePointer?, name: UnsafePointer<CChar>?, tensor: UnsafeMutablePointer<tt_tensor>?, error: ErrorSlot
 ) -> tt_status {
   attempt(error) { throw unsupported("states") }
-}
-
-func planComputation(
-  path: UnsafePointer<CChar>?, options: UnsafePointer<tt_load_options>?,
-  json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, error: ErrorSlot
-) -> tt_status {
-  json?.pointee = nil
-  return attempt(error) { throw unsupported("compute plans") }
 }

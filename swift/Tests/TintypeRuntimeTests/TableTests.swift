@@ -32,6 +32,31 @@ import Testing
     #endif
   }
 
+  @Test func plansWhereOperationsRun() throws {
+    let api = try Runtime.api()
+    var json: UnsafeMutablePointer<CChar>?
+    var options = tt_load_options()
+    options.size = MemoryLayout<tt_load_options>.size
+    options.units = tt_compute_units(TT_UNITS_CPU_ONLY)
+    try Runtime.check { api.compute_plan(Fixture.package("multi_output").path, &options, &json, $0) }
+    let text = try #require(Runtime.take(json))
+    let plan = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    #expect(plan["units"] as? String == "cpu" && plan["function"] as? String == "main")
+    #expect((plan["devices"] as? [String: Any])?.keys.sorted() == ["cpu"])
+    #expect((plan["elsewhere"] as? [Any])?.isEmpty == true)
+    let absent = #expect(throws: Runtime.Failure.self) {
+      try Runtime.check { api.compute_plan("absent.mlpackage", nil, &json, $0) }
+    }
+    #expect(absent?.status == tt_status(TT_ERROR_IO) && json == nil)
+    let null = #expect(throws: Runtime.Failure.self) { try Runtime.check { api.compute_plan(nil, nil, &json, $0) } }
+    #expect(null?.message == "compute_plan: `path` is NULL; pass the path of an .mlpackage")
+    options.size = 3
+    let size = #expect(throws: Runtime.Failure.self) {
+      try Runtime.check { api.compute_plan("x", &options, &json, $0) }
+    }
+    #expect(size?.message.hasPrefix("compute_plan: options.size is 3, expected") == true)
+  }
+
   @Test func isAvailable() throws {
     let api = try Runtime.api()
     try Runtime.check { api.available($0) }

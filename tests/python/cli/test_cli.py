@@ -14,6 +14,7 @@ import pytest
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
 from tintype.pipeline import read_parameters
+from tintype.run import BackendInfo
 
 
 @pytest.fixture(autouse=True)
@@ -263,6 +264,26 @@ def test_inspect_neural_engine(
     assert [(m["op"], m["rule"], m["place"]) for m in row["misses"]] == [("linear", "layout", "linear_0")]
     assert row["flops"] == 2 * 2 * 64 * 3 + 2 * 64 + 2 * 64
     assert set(row["roofline"]) >= {"M1", "M4"}
+
+
+def test_inspect_shows_core_mls_plan_where_it_is_apples(
+    small_package: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_command(["inspect", "--neural-engine", str(small_package)]) == 0
+    assert "compute plan" not in capsys.readouterr().out, (
+        "the portable Core ML knows nothing of the Neural Engine"
+    )
+    monkeypatch.setattr(BackendInfo, "is_apples", True)
+    assert run_command(["inspect", "--neural-engine", str(small_package)]) == 0
+    out = capsys.readouterr().out
+    assert "Core ML's compute plan (portable, CPU and Neural Engine allowed):" in out
+    assert re.search(r"small.mlpackage +0.0000 % +0 +0 +2", out)
+    assert run_command(["inspect", "--neural-engine", "--json", str(small_package)]) == 0
+    plan = json.loads(capsys.readouterr().out)["compute_plans"][small_package.name]
+    assert plan["implementation"] == "portable"
+    assert plan["units"] == "ane"
+    assert plan["devices"] == {"cpu": {"operations": 2}}
+    assert plan["elsewhere"] == []
 
 
 def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
