@@ -65,6 +65,9 @@ class Draw:
     def integers(self, shape: Sequence[int], low: int = -9, high: int = 9) -> np.ndarray:
         return self._random.randint(low, high + 1, tuple(shape)).astype(np.int32)
 
+    def permutation(self, count: int) -> np.ndarray:
+        return self._random.permutation(count)
+
     def distinct(self, shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
         """Values in a random order, none twice."""
         return (self._random.permutation(int(np.prod(shape))).reshape(tuple(shape)) - 3).astype(dtype)

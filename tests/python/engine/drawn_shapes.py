@@ -199,7 +199,7 @@ def flatten2d(draw: Draw) -> Case:
 
 def reshape(draw: Draw) -> Case:
     shape = draw.shape(1, 4)
-    target = [shape[i] for i in draw._random.permutation(len(shape))]
+    target = [shape[i] for i in draw.permutation(len(shape))]
     if draw.flag():
         target = [1, *target]
     if draw.flag():
@@ -275,8 +275,9 @@ def slice_by_index(draw: Draw) -> Case:
 def slice_update(draw: Draw) -> Case:
     shape = draw.shape(1)
     parameters, key = slices(draw, shape)
-    parameters["squeeze_mask"] = [False] * len(shape)
-    key = tuple(slice(k, k + 1) if isinstance(k, int) else k for k in key)
+    # coremltools' own check of the update's shape ignores strides on a masked axis.
+    parameters["squeeze_mask"], parameters["stride"] = [False] * len(shape), [1] * len(shape)
+    key = tuple(slice(k, k + 1) if isinstance(k, int) else slice(k.start, k.stop) for k in key)
 
     def reference(x, u):
         out = x.copy()
@@ -313,7 +314,7 @@ def sliding_windows(draw: Draw) -> Case:
 
 def transpose(draw: Draw) -> Case:
     shape = draw.shape(1)
-    perm = [int(p) - (len(shape) if draw.flag() else 0) for p in draw._random.permutation(len(shape))]
+    perm = [int(p) - (len(shape) if draw.flag() else 0) for p in draw.permutation(len(shape))]
     return Case("transpose", lambda x: mb.transpose(x=x, perm=perm), {"x": any_array(draw, shape)},
                 lambda x: np.transpose(x, perm))  # fmt: skip
 

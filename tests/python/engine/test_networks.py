@@ -1,38 +1,17 @@
 """linear, conv, pool, normalization, reduction, image_resizing, transformers ops, and whole small networks."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 from . import ctypes_api
 from .programs import Case, check, ct, mb
+from .references import GRIDS, attention, convolved, interpolated, normalised, transposed, windows
 
 RNG = np.random.RandomState(3)
 
 
 def randn(*shape):
     return RNG.randn(*shape).astype(np.float32)
-
-
-def convolved(x, weight, strides, before, after, dilations, groups):
-    """Convolution over any number of axes, by its definition."""
-    axes = x.ndim - 2
-    x = np.pad(x, [(0, 0), (0, 0), *zip(before, after, strict=True)]).astype(np.float64)
-    kernel = weight.shape[2:]
-    lengths = [(x.shape[2 + i] - (kernel[i] - 1) * dilations[i] - 1) // strides[i] + 1 for i in range(axes)]
-    out = np.zeros((x.shape[0], weight.shape[0], *lengths))
-    per_in, per_out = weight.shape[1], weight.shape[0] // groups
-    for place in itertools.product(*map(range, kernel)):
-        key = tuple(
-            slice(p * d, p * d + (n - 1) * s + 1, s)
-            for p, d, n, s in zip(place, dilations, lengths, strides, strict=True)
-        )
-        for g in range(groups):
-            part = x[:, g * per_in : (g + 1) * per_in][(slice(None), slice(None), *key)]
-            w = weight[g * per_out : (g + 1) * per_out][(slice(None), slice(None), *place)]
-            out[:, g * per_out : (g + 1) * per_out] += np.einsum("oc,nc...->no...", w, part)
-    return out
 
 
 CONVOLUTIONS = {
@@ -69,25 +48,6 @@ def test_conv(name, dtype):
 def test_conv_with_a_weight_that_is_no_constant():
     check(Case("conv", lambda x, w: mb.conv(x=x, weight=w), {"x": randn(1, 3, 5, 5), "w": randn(2, 3, 3, 3)},
                lambda x, w: convolved(x, w, [1, 1], [0, 0], [0, 0], [1, 1], 1)))  # fmt: skip
-
-
-def transposed(x, weight, strides, dilations, groups):
-    """The full result of a transposed convolution: every input places its weighted kernel."""
-    axes = x.ndim - 2
-    kernel = weight.shape[2:]
-    lengths = [(x.shape[2 + i] - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1 for i in range(axes)]
-    out = np.zeros((x.shape[0], weight.shape[1] * groups, *lengths))
-    per_in, per_out = x.shape[1] // groups, weight.shape[1]
-    for place in itertools.product(*map(range, kernel)):
-        key = tuple(
-            slice(p * d, p * d + (n - 1) * s + 1, s)
-            for p, d, n, s in zip(place, dilations, x.shape[2:], strides, strict=True)
-        )
-        for g in range(groups):
-            w = weight[g * per_in : (g + 1) * per_in][(slice(None), slice(None), *place)]
-            part = np.einsum("co,nc...->no...", w, x[:, g * per_in : (g + 1) * per_in])
-            out[(slice(None), slice(g * per_out, (g + 1) * per_out), *key)] += part
-    return out
 
 
 CONV_TRANSPOSES = {
@@ -134,12 +94,6 @@ def test_linear(case):
     check(case)
 
 
-def attention(query, key, value, mask=0.0):
-    scores = query.astype(np.float64) @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1]) + mask
-    weights = np.exp(scores - scores.max(-1, keepdims=True))
-    return weights / weights.sum(-1, keepdims=True) @ value
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("rank", [3, 4])
 @pytest.mark.parametrize("mask", [None, "bool", "float"])
@@ -157,11 +111,6 @@ def test_scaled_dot_product_attention(mask, rank, dtype):
 
     inputs = {"query": query, "key": key, "value": value}
     check(Case("sdpa", op, inputs, lambda q, k, v: attention(q, k, v, additive), opset=ct.target.iOS18))
-
-
-def normalised(x, axes, epsilon):
-    x = x.astype(np.float64)
-    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + epsilon)
 
 
 IMAGE, GAMMA, BETA = randn(2, 4, 5, 6) * 3 + 1, randn(4), randn(4)
@@ -229,12 +178,6 @@ def test_half_precision_sums_have_wide_accumulators():
     )
 
 
-def windows(x, kernel, strides):
-    """All windows of the last two axes as two trailing axes."""
-    view = np.lib.stride_tricks.sliding_window_view(x, kernel, (-2, -1))
-    return view[..., :: strides[0], :: strides[1], :, :]
-
-
 POOL_X = randn(1, 2, 7, 8)
 PADDED = np.pad(POOL_X, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=-np.inf)
 ZEROS = np.pad(POOL_X, [(0, 0), (0, 0), (1, 1), (1, 1)])
@@ -263,26 +206,6 @@ POOLS = [
 @pytest.mark.parametrize("case", POOLS, ids=lambda case: case.name)
 def test_pool(case):
     check(case)
-
-
-def interpolated(x, axis, target, place):
-    length = x.shape[axis]
-    p = np.clip([place(i, length, target) for i in range(target)], 0, length - 1)
-    low = np.floor(p).astype(int)
-    high = np.minimum(low + 1, length - 1)
-    shape = [1] * x.ndim
-    shape[axis] = target
-    f = (p - low).reshape(shape)
-    return x.take(low, axis) * (1 - f) + x.take(high, axis) * f
-
-
-GRIDS = {
-    "STRICT_ALIGN_CORNERS": lambda i, n, t: i * (n - 1) / (t - 1),
-    "ALIGN_CORNERS": lambda i, n, t: i * (n - 1) / (t - 1),
-    "DEFAULT": lambda i, n, t: i * n / t,
-    "OFFSET_CORNERS": lambda i, n, t: (0.5 + i) * max(1, n - 1) / t,
-    "UNALIGN_CORNERS": lambda i, n, t: (i + 0.5) * n / t - 0.5,
-}
 
 
 @pytest.mark.parametrize("mode", GRIDS)

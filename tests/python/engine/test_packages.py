@@ -104,6 +104,22 @@ def test_lut_to_sparse(vector, tmp_path):
     np.testing.assert_array_equal(run_constexpr(op, tmp_path, ct.target.iOS18), expected.astype(np.float32))
 
 
+def test_sparse_blockwise_shift_scale(tmp_path):
+    mask, data = np.array([[1, 1, 0, 0], [0, 1, 1, 1]]), np.array([3, -4, 7, -8, 1])
+    scale = np.array([[0.5, 2.0], [1.5, 0.25]], np.float16)
+
+    def op():
+        kept, values = mb.constexpr_sparse_blockwise_shift_scale(
+            data_mask=sub_byte(mask, "uint1"), nonzero_data=sub_byte(data, "int4"), scale=scale
+        )
+        return mb.constexpr_sparse_to_dense(nonzero_data=values, mask=kept)
+
+    expected = np.zeros((2, 4), np.float32)
+    expected[mask == 1] = data
+    got = run_constexpr(op, tmp_path, ct.target.iOS18)
+    np.testing.assert_array_equal(got, expected * scale.repeat(2, 1))
+
+
 def test_constexpr_of_ios16(tmp_path):
     quantized = RNG.randint(0, 255, (3, 4)).astype(np.uint8)
     scale, zero_point = RNG.rand(3).astype(np.float32), np.array([3, 5, 7], np.uint8)
