@@ -33,6 +33,19 @@ int groups_of(Call& call, int channels) {
   return groups;
 }
 
+// Channels last. MLX has no groups over three axes: there every group is a convolution of its own.
+array by_mlx(const array& x, const array& weight, const Spatial& spatial, int groups) {
+  auto convolve = [&](const array& input, const array& filters, int count) {
+    return mx::conv_general(input, filters, spatial.strides, spatial.before, spatial.after, spatial.dilations,
+                            std::vector<int>(spatial.kernel.size(), 1), count, /*flip=*/false);
+  };
+  if (groups == 1 || spatial.kernel.size() < 3) return convolve(x, weight, groups);
+  auto inputs = mx::split(x, groups, -1), filters = mx::split(weight, groups, 0);
+  std::vector<array> parts;
+  for (size_t g = 0; g < inputs.size(); ++g) parts.push_back(convolve(inputs[g], filters[g], 1));
+  return mx::concatenate(parts, -1);
+}
+
 // x [n, c_in, *d], weight [c_out, c_in / groups, *k]; MLX wants channels last in both.
 array conv(Call& call) {
   array x = call.wide("x");
@@ -65,10 +78,7 @@ array conv(Call& call) {
   }
   array weight =
       call.keep("channels last", "weight", [&] { return mx::contiguous(channels_last(widened(given))); });
-  array y =
-      mx::conv_general(channels_last(x), weight, spatial.strides, spatial.before, spatial.after,
-                       spatial.dilations, std::vector<int>(spatial.kernel.size(), 1), groups, /*flip=*/false);
-  return channels_first(with_bias(call, y));
+  return channels_first(with_bias(call, by_mlx(channels_last(x), weight, spatial, groups)));
 }
 
 // Cuts [start, start + length) out of an axis; what lies behind the end is zero.
