@@ -23,8 +23,7 @@ REASONS = {
     "list_write": "As `list_gather`.",
     "make_list": "As `list_gather`.",
     "non_maximum_suppression": "Not there yet.",
-    "read_state": "Not there yet: a state must outlive a call, and the C ABI has no handle for one.",
-    "coreml_update_state": "As `read_state`.",
+    "coreml_update_state": "Written to packages as `write_state` and `read_state`, which are there.",
     "resample": "Not there yet: sampling at given coordinates.",
     "resize": "Not there yet; `resize_bilinear` and `resize_nearest_neighbor` are.",
 }

@@ -17,6 +17,8 @@ const char* class_name(tt_status status) {
       return "UnsupportedModelError";
     case TT_ERROR_OUT_OF_MEMORY:
       return "OutOfMemoryError";
+    case TT_ERROR_CANCELLED:
+      return "Cancelled";
     case TT_ERROR_UNAVAILABLE:
       return "BackendUnavailable";
     default:
@@ -35,7 +37,7 @@ py::str text(const std::string& bytes) {
 void raise_status(tt_status status, const std::string& message) {
   py::object type = py::module_::import("tintype.errors").attr(class_name(status));
   py::object error = type(text(message));
-  // RUNTIME, CANCELLED and codes of later ABI versions share EngineError.
+  // RUNTIME and codes of later ABI versions share EngineError.
   if (status != TT_ERROR_UNAVAILABLE) error.attr("status") = status;
   PyErr_SetObject(type.ptr(), error.ptr());
   throw py::error_already_set();

@@ -67,6 +67,22 @@ class Model {
   std::shared_ptr<LoadedModel> loaded_;
 };
 
+/** A state of a model, which it keeps loaded. */
+class State {
+ public:
+  State(std::shared_ptr<LoadedModel> model, tt_state* state) : model_(std::move(model)), state_(state) {}
+  ~State() { model_->api().state_free(state_); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  const LoadedModel& model() const { return *model_; }
+  tt_state* get() const { return state_; }
+
+ private:
+  std::shared_ptr<LoadedModel> model_;
+  tt_state* state_;
+};
+
 std::unique_ptr<Model> load(const std::shared_ptr<Runtime>& runtime, const py::object& path,
                             tt_compute_units units, const std::optional<py::object>& cache_folder) {
   const std::string file = file_system_path(path);
@@ -168,13 +184,80 @@ Inputs take_inputs(const py::dict& values) {
   return inputs;
 }
 
-py::dict predict(const Model& model, const py::dict& values, const Function& function) {
+std::unique_ptr<State> make_state(const Model& model, const Function& function) {
+  const auto used = model.use();
+  check_function(model, function);
+  tt_state* state = nullptr;
+  char* error = nullptr;
+  const tt_status status = used->api().state_new(used->model, pointer(function), &state, &error);
+  if (status != TT_OK) raise_call(used->api(), status, error);
+  return std::make_unique<State>(used, state);
+}
+
+tt_tensor state_tensor(const State& state, const std::string& name) {
+  tt_tensor tensor = {};
+  char* error = nullptr;
+  const tt_api& api = state.model().api();
+  const tt_status status = api.state_tensor(state.get(), name.c_str(), &tensor, &error);
+  if (status != TT_OK) raise_call(api, status, error);
+  return tensor;
+}
+
+py::array read_state(const State& state, const std::string& name) {
+  return py::module_::import("numpy").attr("array")(borrowed(state_tensor(state, name)));
+}
+
+void write_state(const State& state, const std::string& name, const py::array& values) {
+  py::array target = borrowed(state_tensor(state, name));
+  if (!target.dtype().equal(values.dtype()) || target.ndim() != values.ndim() ||
+      !std::equal(target.shape(), target.shape() + target.ndim(), values.shape())) {
+    raise_invalid("state \"" + name + "\" is " + py::str(target.dtype()).cast<std::string>() + " " +
+                  py::str(target.attr("shape")).cast<std::string>() + ", got " +
+                  py::str(values.dtype()).cast<std::string>() + " " +
+                  py::str(values.attr("shape")).cast<std::string>());
+  }
+  target[py::ellipsis()] = values;
+}
+
+/** Who is asked while a predict runs: Python's signal handlers, and the caller's own function if there is
+ * one. */
+struct Watcher {
+  py::object progress;
+  std::exception_ptr error;
+  bool stopped = false;
+};
+
+/** The C ABI's progress function: on the thread that called predict, which has let go of the GIL. */
+int32_t watch(void* context, double fraction) {
+  auto& watcher = *static_cast<Watcher*>(context);
+  if (watcher.stopped) return 1;
+  py::gil_scoped_acquire acquired;
+  try {
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (watcher.progress.is_none()) return 0;
+    watcher.stopped = watcher.progress(fraction).is(py::bool_(false));
+  } catch (...) {
+    watcher.error = std::current_exception();
+    watcher.stopped = true;
+  }
+  return watcher.stopped ? 1 : 0;
+}
+
+py::dict predict(const Model& model, const py::dict& values, const Function& function, const State* state,
+                 const py::object& progress, bool interruptible, const py::object& statistics) {
   const auto used = model.use();
   check_function(model, function);
   const Inputs inputs = take_inputs(values);
   tt_predict_options options = {};
   options.size = sizeof(options);
   options.function = pointer(function);
+  options.state = state != nullptr ? state->get() : nullptr;
+  Watcher watcher{progress, nullptr};
+  options.collect_statistics = statistics.is_none() ? 0 : 1;
+  if (!progress.is_none() || interruptible) {
+    options.progress = watch;
+    options.progress_context = &watcher;
+  }
   tt_result* raw = nullptr;
   char* error = nullptr;
   tt_status status = TT_OK;
@@ -183,9 +266,19 @@ py::dict predict(const Model& model, const py::dict& values, const Function& fun
     status = used->api().predict(used->model, &options, inputs.tensors.data(), inputs.tensors.size(), &raw,
                                  &error);
   }
+  if (watcher.error) {
+    if (error != nullptr) used->api().string_free(error);
+    used->api().result_free(raw);
+    std::rethrow_exception(watcher.error);
+  }
   if (status != TT_OK) raise_call(used->api(), status, error);
   if (raw == nullptr) raise_status(TT_ERROR_RUNTIME, "the runtime returned no result");
   const auto result = std::make_shared<Result>(used->runtime, raw);
+  if (options.collect_statistics != 0) {
+    char* json = used->api().result_statistics(raw);
+    if (json != nullptr) statistics.attr("append")(text(json));
+    used->api().string_free(json);
+  }
   py::dict outputs;
   for (size_t i = 0; i < used->api().result_count(raw); ++i) {
     auto [name, array] = output(result, i);
@@ -206,6 +299,10 @@ void init_model(py::module_& m) {
                              })
       .def_readonly("optional", &Feature::optional);
 
+  py::class_<State>(m, "State", "What a model keeps between predicts.")
+      .def("read", &read_state, py::arg("name"), "A copy of one state's values.")
+      .def("write", &write_state, py::arg("name"), py::arg("values"), "Replace one state's values.");
+
   py::class_<Model>(m, "Model", "A loaded model. It may be used from several threads at once.")
       .def_static("load", &load, py::arg("runtime"), py::arg("path"), py::arg("units") = 0,
                   py::arg("cache_folder") = py::none(), "Load a package; the GIL is released meanwhile.")
@@ -220,7 +317,10 @@ void init_model(py::module_& m) {
           "states", [](const Model& self, const Function& f) { return features(self, TT_STATE, f); },
           py::arg("function") = py::none())
       .def("metadata", &metadata, "JSON about the model.")
+      .def("make_state", &make_state, py::arg("function") = py::none(), "A state, all zeros.")
       .def("predict", &predict, py::arg("inputs"), py::arg("function") = py::none(),
+           py::arg("state") = nullptr, py::arg("progress") = py::none(), py::arg("interruptible") = false,
+           py::arg("statistics") = py::none(),
            "Run one function on a dict of numpy arrays; the GIL is released meanwhile.\n\n"
            "The returned arrays own the runtime's memory: nothing is copied.")
       .def("close", &Model::close, "Free the model. Calls in progress finish first; later ones raise.")

@@ -93,6 +93,14 @@ tt_tensor view(const std::string& name, py::array& array) {
   return tensor;
 }
 
+py::array borrowed(const tt_tensor& tensor) {
+  const DtypeRow* row = row_of(tensor.dtype);
+  if (row == nullptr) raise_status(TT_ERROR_RUNTIME, "the runtime returned an unknown dtype");
+  std::vector<py::ssize_t> shape(tensor.shape, tensor.shape + tensor.rank), strides;
+  for (int32_t axis = 0; axis < tensor.rank; ++axis) strides.push_back(tensor.strides[axis] * row->size);
+  return py::array(py::dtype(row->name), shape, strides, tensor.data, py::capsule(tensor.data, [](void*) {}));
+}
+
 std::pair<py::str, py::array> output(const std::shared_ptr<Result>& result, size_t index) {
   tt_tensor tensor = {};
   char* error = nullptr;

@@ -37,6 +37,9 @@ std::string dtype_name(tt_dtype dtype);
  */
 tt_tensor view(const std::string& name, pybind11::array& array);
 
+/** An array over a tensor's memory, which the caller keeps alive. */
+pybind11::array borrowed(const tt_tensor& tensor);
+
 /** Output `index` of a result as (name, array); the array's base keeps `result` alive. */
 std::pair<pybind11::str, pybind11::array> output(const std::shared_ptr<Result>& result, size_t index);
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import (
     BackendUnavailable,
     BundleError,
+    Cancelled,
     CheckpointError,
     ConversionError,
     EngineError,
@@ -36,6 +37,7 @@ __all__ = [
     "BackendUnavailable",
     "Bundle",
     "BundleError",
+    "Cancelled",
     "CheckpointError",
     "ConversionError",
     "EngineError",

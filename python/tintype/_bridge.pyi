@@ -1,7 +1,7 @@
 """Types of the pybind11 module (bridge/python)."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ class Feature:
     @property
     def optional(self) -> bool: ...
 
+class State:
+    def read(self, name: str) -> np.ndarray[Any, Any]: ...
+    def write(self, name: str, values: np.ndarray[Any, Any]) -> None: ...
+
 class Model:
     @staticmethod
     def load(
@@ -49,8 +53,15 @@ class Model:
     def outputs(self, function: str | None = None) -> list[Feature]: ...
     def states(self, function: str | None = None) -> list[Feature]: ...
     def metadata(self) -> str: ...
+    def make_state(self, function: str | None = None) -> State: ...
     def predict(
-        self, inputs: Mapping[str, np.ndarray[Any, Any]], function: str | None = None
+        self,
+        inputs: Mapping[str, np.ndarray[Any, Any]],
+        function: str | None = None,
+        state: State | None = None,
+        progress: Callable[[float], Any] | None = None,
+        interruptible: bool = False,
+        statistics: list[str] | None = None,
     ) -> dict[str, np.ndarray[Any, Any]]: ...
     def close(self) -> None: ...
     @property

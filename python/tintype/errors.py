@@ -8,6 +8,7 @@ exception that a Python programmer would catch.
 __all__ = [
     "BackendUnavailable",
     "BundleError",
+    "Cancelled",
     "CheckpointError",
     "ConversionError",
     "EngineError",
@@ -73,6 +74,12 @@ class UnsupportedModelError(EngineError):
     """A valid model that this runtime cannot run: an op, a dtype, a feature."""
 
     status = 4
+
+
+class Cancelled(EngineError):  # noqa: N818 - a wish, not a mistake
+    """A predict ended early because its progress function said so."""
+
+    status = 8
 
 
 class OutOfMemoryError(EngineError, MemoryError):

@@ -8,6 +8,7 @@
 #include "ops/call.h"
 #include "run/model.h"
 #include "run/process_end.h"
+#include "run/state.h"
 #include "support/error.h"
 #include "support/json.h"
 #include "tintype.h"
@@ -15,6 +16,10 @@
 
 struct tt_model {
   std::unique_ptr<tintype::Model> model;
+};
+
+struct tt_state {
+  tintype::State state;
 };
 
 struct tt_result {
@@ -182,7 +187,17 @@ tt_status predict(tt_model* model, const tt_predict_options* options, const tt_t
     require(!options || options->size == sizeof(tt_predict_options),
             "tt_predict_options has another size than this library's");
     auto handle = std::make_unique<tt_result>();
-    handle->result = model->model->predict(options ? options->function : nullptr, inputs, count);
+    Request request;
+    request.inputs = inputs;
+    request.count = count;
+    if (options) {
+      request.function = options->function;
+      request.state = options->state ? &options->state->state : nullptr;
+      request.progress = options->progress;
+      request.progress_context = options->progress_context;
+      request.collects_statistics = options->collect_statistics != 0;
+    }
+    handle->result = model->model->predict(request);
     *result = handle.release();
   });
 }
@@ -222,27 +237,36 @@ void string_free(char* string) {
   std::free(string);
 }
 
-[[noreturn]] void refuse_states() {
-  refuse(TT_ERROR_UNSUPPORTED, {"", "the engine keeps no states yet"});
-}
-
-tt_status state_new(tt_model* model, const char*, tt_state** state, char** error) {
+tt_status state_new(tt_model* model, const char* function, tt_state** state, char** error) {
   if (state) *state = nullptr;
   return guarded(error, [&] {
-    checked(model);
+    const Model& source = checked(model);
     require(state != nullptr, "there is no place for the state (NULL)");
-    refuse_states();
+    const LoadedFunction* found = source.find(function);
+    require(found != nullptr, "no function " + quoted(function ? function : ""));
+    *state = new tt_state{{source, *found}};
   });
 }
 
-void state_free(tt_state*) {}
-
-tt_status state_tensor(tt_state*, const char*, tt_tensor*, char** error) {
-  return guarded(error, [&] { refuse_states(); });
+void state_free(tt_state* state) {
+  guarded(nullptr, [&] { delete state; });
 }
 
-char* result_statistics(const tt_result*) {
-  return nullptr;
+tt_status state_tensor(tt_state* state, const char* name, tt_tensor* tensor, char** error) {
+  return guarded(error, [&] {
+    require(state != nullptr, "the state is NULL");
+    require(name != nullptr, "the name is NULL");
+    require(tensor != nullptr, "there is no place for the tensor (NULL)");
+    State::Use use(&state->state);
+    state->state.view(name, *tensor);
+  });
+}
+
+char* result_statistics(const tt_result* result) {
+  if (!result || !result->result.statistics) return nullptr;
+  char* text = nullptr;
+  guarded(nullptr, [&] { text = copy_string(result->result.statistics->dump()); });
+  return text;
 }
 
 tt_status compute_plan(const char* path, const tt_load_options*, char** json, char** error) {

@@ -242,6 +242,16 @@ mx::Dtype Call::output_dtype(size_t index) const {
   return mlx_dtype(output_type(index).dtype);
 }
 
+void Call::write_state(std::string_view name, const array& data) {
+  const Argument* argument = find(name);
+  Value& state = frame_.values[static_cast<size_t>(argument->bindings.front().slot)];
+  if (!state.is_state || !state.tensor) fail("parameter " + quoted(name) + " is no state");
+  if (state.tensor->shape() != data.shape()) {
+    fail("the state has another shape", describe_shape(data.shape()), describe_shape(state.tensor->shape()));
+  }
+  state.tensor = mx::astype(data, state.tensor->dtype());
+}
+
 std::vector<array> Call::run_block(size_t index, const std::vector<array>& inputs) {
   return execute_block(operation_.blocks.at(index), inputs, frame_);
 }

@@ -70,6 +70,9 @@ class Call {
   const TensorType& output_type(size_t index = 0) const;
   mx::Dtype output_dtype(size_t index = 0) const;
 
+  /** Replaces the values of the state that is the argument `name`. */
+  void write_state(std::string_view name, const array& data);
+
   /** Runs a nested block with these inputs. */
   std::vector<array> run_block(size_t index, const std::vector<array>& inputs);
 

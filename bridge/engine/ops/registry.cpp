@@ -32,7 +32,7 @@ const Registry& registry() {
     for (auto family : {activation_ops, constexpr_ops, control_flow_ops, conv_ops, elementwise_binary_ops,
                         elementwise_unary_ops, image_resizing_ops, linear_ops, normalization_ops, pool_ops,
                         quantization_ops, random_ops, recurrent_ops, reduction_ops, scatter_gather_ops,
-                        tensor_operation_ops, tensor_transformation_ops, transformers_ops}) {
+                        states_ops, tensor_operation_ops, tensor_transformation_ops, transformers_ops}) {
       for (OpEntry& entry : family()) all.emplace(entry.name, std::move(entry));
     }
     return all;

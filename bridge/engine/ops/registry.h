@@ -65,6 +65,7 @@ OpTable random_ops();
 OpTable recurrent_ops();
 OpTable reduction_ops();
 OpTable scatter_gather_ops();
+OpTable states_ops();
 OpTable tensor_operation_ops();
 OpTable tensor_transformation_ops();
 OpTable transformers_ops();

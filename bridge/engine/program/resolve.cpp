@@ -36,7 +36,10 @@ std::string describe_kind(const ValueType& type) {
 
 void check_type(const ValueType& type, const std::string& place) {
   if (type.kind == ValueType::Kind::kNone) refuse_format(place, "a value has no type");
-  if (type.kind != ValueType::Kind::kTensor) return;
+  bool state = type.kind == ValueType::Kind::kState;
+  if (state && !type.tensor.is_static())
+    refuse_format(place, "a state's shape is not fixed", describe_kind(type));
+  if (type.kind != ValueType::Kind::kTensor && !state) return;
   DType dtype = type.tensor.dtype;
   if (bits_of(dtype) == 0 && dtype != DType::kString) {
     refuse(TT_ERROR_UNSUPPORTED, {place, "an element type is unknown here", name_of(dtype),
@@ -76,7 +79,12 @@ class FunctionResolver {
   void run() {
     for (Definition& input : function_.inputs) define(input, "function " + quoted(function_.name));
     std::set<int> defined;
-    for (Definition& input : function_.inputs) defined.insert(input.slot);
+    for (Definition& input : function_.inputs) {
+      if (input.type.kind == ValueType::Kind::kState)
+        states_.insert(input.slot);
+      else
+        defined.insert(input.slot);
+    }
     resolve(function_.block, defined, 0);
     function_.slot_count = next_slot_;
   }
@@ -234,12 +242,14 @@ class FunctionResolver {
       if (!defined.count(output.slot)) outside.insert(output.slot);
       last_use.erase(output.slot);
     }
+    for (int slot : states_) last_use.erase(slot);  // they outlive the call
     for (auto [slot, i] : last_use) block.operations[i].releases.push_back(slot);
     return outside;
   }
 
   Function& function_;
   int next_slot_ = 0;
+  std::set<int> states_;
   std::unordered_map<std::string, int> slots_;
   std::vector<std::pair<std::string, int>> shadowed_;
 };

@@ -10,7 +10,11 @@ namespace tintype {
  * MLX keeps a default stream a thread, starts a worker for each, and lets nobody else use it. One thread of
  * our own keeps callers' threads free of such state and runs calls of all threads and models one after the
  * other, which costs nothing: a stream of MLX computes one thing at a time.
+ *
+ * While the caller waits, `wanted` is asked about every 50 ms on its own thread whether the job is still
+ * wanted; a job that is not and has not begun is dropped, and TT_ERROR_CANCELLED thrown. One that has begun
+ * must find out by itself.
  */
-void on_engine_thread(const std::function<void()>& job);
+void on_engine_thread(const std::function<void()>& job, const std::function<bool()>& wanted = {});
 
 }  // namespace tintype

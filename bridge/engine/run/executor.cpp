@@ -5,6 +5,7 @@
 #include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
+#include "run/monitor.h"
 #include "support/error.h"
 
 namespace tintype {
@@ -71,6 +72,7 @@ void execute_operation(const Operation& operation, Frame& frame) {
                  return frame.constants[static_cast<size_t>(output.slot)].defined();
                });
   if (known) return;
+  if (frame.monitor) frame.monitor->before();
   std::vector<array> results = run(operation, frame);
   if (results.size() < operation.outputs.size()) {
     refuse(TT_ERROR_FORMAT, {place_of(operation), "wrong count of outputs",
@@ -80,6 +82,8 @@ void execute_operation(const Operation& operation, Frame& frame) {
     frame.values[static_cast<size_t>(operation.outputs[i].slot)].tensor =
         as_declared(operation, i, results[i]);
   }
+  results.clear();
+  if (frame.monitor) frame.monitor->after(operation, frame);
 }
 
 std::vector<array> execute_block(const Block& block, const std::vector<array>& inputs, Frame& frame) {

@@ -1,6 +1,7 @@
 #include "run/model.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "kernels/primitives.h"
 #include "mlx/mlx.h"
@@ -43,6 +44,10 @@ const Definition* find_definition(const std::vector<Definition>& definitions, co
   return nullptr;
 }
 
+bool find_feature(const std::vector<Feature>& features, const std::string& name) {
+  return std::any_of(features.begin(), features.end(), [&](const Feature& f) { return f.name == name; });
+}
+
 // The declared type of a block's output, wherever the block defines it.
 const TensorType* output_type(const Function& function, const std::string& name) {
   for (auto operation = function.block.operations.rbegin(); operation != function.block.operations.rend();
@@ -59,7 +64,32 @@ void complete(Feature& feature, const TensorType& type) {
   if (feature.shape.empty() && !type.any_rank) feature.shape = type.shape;
 }
 
+void load_states(const FunctionDescription& description, LoadedFunction& loaded) {
+  std::string place = "function " + quoted(description.name);
+  for (Feature feature : description.states) {
+    const Definition* input = find_definition(loaded.program->inputs, feature.name);
+    if (!input || input->type.kind != ValueType::Kind::kState) {
+      refuse(TT_ERROR_FORMAT, {place, "the program has no state " + quoted(feature.name), "", "", kDamaged});
+    }
+    feature.dtype = input->type.tensor.dtype;
+    feature.shape = input->type.tensor.shape;
+    loaded.state_slots.push_back(input->slot);
+    loaded.states.push_back(std::move(feature));
+  }
+  for (const Definition& input : loaded.program->inputs) {
+    bool described = find_feature(loaded.states, input.name);
+    if (input.type.kind == ValueType::Kind::kState && !described) {
+      refuse(TT_ERROR_FORMAT, {place, "state " + quoted(input.name) + " is not described", "", "", kDamaged});
+    }
+  }
+}
+
 }  // namespace
+
+uint64_t Model::next_identity() {
+  static std::atomic<uint64_t> next = 1;
+  return next++;
+}
 
 std::unique_ptr<Model> Model::load(Package package) {
   auto model = std::make_unique<Model>();
@@ -86,7 +116,7 @@ void Model::load_function(const FunctionDescription& description) {
   if (!loaded.program) {
     refuse(TT_ERROR_FORMAT, {place, "it is described, but the program does not define it", "", "", kDamaged});
   }
-  loaded.states = description.states;
+  load_states(description, loaded);
   for (Feature feature : description.inputs) {
     const Definition* input = find_definition(loaded.program->inputs, feature.name);
     if (!input)
@@ -112,9 +142,9 @@ void Model::load_function(const FunctionDescription& description) {
     loaded.outputs.push_back(std::move(feature));
   }
   for (const Definition& input : loaded.program->inputs) {
-    bool described = std::any_of(loaded.inputs.begin(), loaded.inputs.end(),
-                                 [&](auto& f) { return f.name == input.name; });
-    if (!described && input.type.kind == ValueType::Kind::kTensor) {
+    bool described = find_feature(loaded.inputs, input.name);
+    bool state = input.type.kind == ValueType::Kind::kState;
+    if (!described && !state) {
       refuse(TT_ERROR_FORMAT, {place, "input " + quoted(input.name) + " is not described", "", "", kDamaged});
     }
   }
@@ -200,50 +230,6 @@ const LoadedFunction* Model::find(const char* name) const {
     if (function.program->name == name) return &function;
   }
   return nullptr;
-}
-
-Result Model::predict(const char* name, const tt_tensor* inputs, size_t count) {
-  auto* function = const_cast<LoadedFunction*>(find(name));
-  if (!function) {
-    std::string known;
-    for (const LoadedFunction& each : functions_)
-      known += (known.empty() ? "" : ", ") + quoted(each.program->name);
-    refuse(TT_ERROR_INVALID_ARGUMENT,
-           {"", "no function " + quoted(name), "", known, "Name one of them or none."});
-  }
-  Result result;
-  on_engine_thread([&] {
-    std::vector<array> outputs;
-    try {
-      Frame frame{function->constants, function->memories, std::vector<Value>(function->constants.size())};
-      std::vector<array> bound = bind_inputs(*function, inputs, count);
-      for (size_t i = 0; i < bound.size(); ++i) {
-        frame.values[static_cast<size_t>(function->input_slots[i])].tensor = std::move(bound[i]);
-      }
-      bound.clear();
-      outputs = execute_block(function->program->block, {}, frame);
-      frame.values.clear();
-      std::vector<array> ordered;
-      const auto& returned = function->program->block.outputs;
-      for (const Feature& feature : function->outputs) {
-        size_t place = 0;
-        while (returned[place].name != feature.name) ++place;
-        ordered.push_back(kernels::dense(kernels::cast(outputs[place], mlx_dtype(feature.dtype))));
-      }
-      outputs.clear();
-      mx::eval(ordered);
-      for (size_t i = 0; i < ordered.size(); ++i) {
-        result.names.push_back(function->outputs[i].name);
-        result.dtypes.push_back(function->outputs[i].dtype);
-        result.tensors.push_back(owned_contiguous(ordered[i]));
-      }
-    } catch (...) {
-      // What ops kept may hang on the graph that failed.
-      for (OpMemory& memory : function->memories) memory.clear();
-      throw;
-    }
-  });
-  return result;
 }
 
 namespace {

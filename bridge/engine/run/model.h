@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct LoadedFunction {
   const Function* program = nullptr;
   std::vector<Feature> inputs, outputs, states;
   std::vector<int> input_slots;  // of `inputs`, in the program
+  std::vector<int> state_slots;  // of `states`, likewise
   std::vector<Value> constants;  // by slot
   std::vector<OpMemory> memories;
 };
@@ -24,6 +26,21 @@ struct Result {
   std::vector<std::string> names;
   std::vector<DType> dtypes;
   std::vector<mlx::core::array> tensors;
+  std::optional<Json> statistics;
+};
+
+class Monitor;
+class State;
+
+/** One call, as the C ABI's `predict` has it. */
+struct Request {
+  const char* function = nullptr;
+  const tt_tensor* inputs = nullptr;
+  size_t count = 0;
+  State* state = nullptr;
+  tt_progress progress = nullptr;
+  void* progress_context = nullptr;
+  bool collects_statistics = false;
 };
 
 /** A checked package that is ready to run. Constants are MLX arrays over the mapped weight file. */
@@ -38,19 +55,26 @@ class Model {
   const LoadedFunction* find(const char* name) const;
 
   /** Runs a function. Inputs are read during the call only. */
-  Result predict(const char* function, const tt_tensor* inputs, size_t count);
+  Result predict(const Request& request);
+
+  /** A number that no other model of this process has. */
+  uint64_t identity() const { return identity_; }
 
   /** What `model_metadata` of the C ABI promises. */
   Json metadata() const;
 
  private:
   void load_function(const FunctionDescription& description);
+  const LoadedFunction& named(const char* name) const;
+  Result run(LoadedFunction& function, const Request& request, Monitor* monitor);
   void load_constants(LoadedFunction& function);
   void load_block(const Block& block, LoadedFunction& function);
   void fold(const Operation& operation, LoadedFunction& function);
   Value load_literal(const Literal& literal, const std::string& place);
   mlx::core::array load_tensor(const Literal& literal, const std::string& place);
 
+  const uint64_t identity_ = next_identity();
+  static uint64_t next_identity();
   Package package_;
   std::vector<LoadedFunction> functions_;
   std::map<std::pair<std::string, uint64_t>, int64_t> parameters_;  // elements a blob, each counted once

@@ -14,6 +14,7 @@ struct Value {
   std::optional<mlx::core::array> tensor;
   std::vector<std::string> strings;
   bool is_constant = false;
+  bool is_state = false;
 
   bool defined() const { return tensor.has_value() || !strings.empty(); }
 };
@@ -21,11 +22,14 @@ struct Value {
 /** What one op keeps from call to call: constants in the layout that it computes with. */
 using OpMemory = std::map<std::string, mlx::core::array>;
 
+class Monitor;
+
 /** The values of one call of a function: constants shared by all calls, and this call's own. */
 struct Frame {
   const std::vector<Value>& constants;
   std::vector<OpMemory>& memories;
   std::vector<Value> values;
+  Monitor* monitor = nullptr;  // of a call that somebody watches
 
   const Value& at(int slot) const {
     const Value& constant = constants[static_cast<size_t>(slot)];

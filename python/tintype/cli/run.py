@@ -1,6 +1,7 @@
 """`tintype run`: any .mlpackage on numpy files."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,6 +23,7 @@ __all__ = ["run"]
     required=True,
     help="The .npz file for the outputs.",
 )
+@click.option("--stats", is_flag=True, help="Print time and bytes by kind of op, and the peak of memory.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def run(
     package: Path,
@@ -30,6 +32,7 @@ def run(
     backend: str,
     units: str,
     output: Path,
+    stats: bool,
     quiet: bool,
 ) -> None:
     """Run PACKAGE (.mlpackage) once on arrays from .npy files and write its outputs to an .npz file."""
@@ -49,7 +52,8 @@ def run(
         except (OSError, ValueError) as error:
             raise UsageError(f"--input {name}: {file} cannot be read as an .npy file ({error})") from error
     with load_model(package, backend, units) as model:
-        outputs = model.predict(arrays, function)
+        outputs = model.predict(arrays, function, statistics=stats)
+        statistics = model.last_statistics
         with atomic_write(output) as archive:
             np.savez(archive, **outputs)  # type: ignore[arg-type]
         if quiet:
@@ -58,3 +62,15 @@ def run(
     for name, value in outputs.items():
         click.echo(f"{name}: {value.dtype} [{', '.join(map(str, value.shape))}]")
     click.echo(str(output))
+    if stats:
+        click.echo(_report(statistics) if statistics else "the backend collects no statistics")
+
+
+def _report(statistics: dict[str, Any]) -> str:
+    """A table: the op that took longest first."""
+    lines = [f"{'op':<32}{'calls':>8}{'ms':>12}{'MB':>12}"]
+    for name, row in sorted(statistics["ops"].items(), key=lambda item: -item[1]["seconds"]):
+        lines.append(f"{name:<32}{row['calls']:>8}{row['seconds'] * 1e3:>12.2f}{row['bytes'] / 1e6:>12.2f}")
+    peaks = (("live values", "peak_live_bytes"), ("allocated", "peak_allocated_bytes"))
+    text = ", ".join(f"{name} {statistics[key] / 1e6:.2f} MB" for name, key in peaks if key in statistics)
+    return "\n".join([*lines, f"{statistics['seconds'] * 1e3:.2f} ms; peak of {text}"])

@@ -4,7 +4,7 @@ May import `_bridge`, names and errors; the pipeline and the command line are bu
 """
 
 from .loading import FallbackWarning, load_model
-from .model import FunctionInfo, Model, TensorInfo
+from .model import FunctionInfo, Model, State, TensorInfo
 from .runtimes import BackendInfo, backends, check_backend, check_units
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "FallbackWarning",
     "FunctionInfo",
     "Model",
+    "State",
     "TensorInfo",
     "backends",
     "check_backend",

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import EngineError, InvalidInputError
+from ..errors import Cancelled, EngineError, InvalidInputError
 
 if TYPE_CHECKING:
     from .. import _bridge
 
-__all__ = ["FallbackWarning", "FunctionInfo", "Model", "TensorInfo"]
+__all__ = ["FallbackWarning", "FunctionInfo", "Model", "State", "TensorInfo"]
 
 Array = np.ndarray[Any, Any]
 
@@ -52,6 +52,34 @@ class Loaded:
     handle: "_bridge.Model"
 
 
+class State:
+    """What a model keeps between predicts, such as a language model's cache; from `Model.make_state`."""
+
+    def __init__(self, loaded: Loaded, infos: tuple[TensorInfo, ...], function: str | None) -> None:
+        self._loaded = loaded
+        self._handle = loaded.handle.make_state(function)
+        self.infos = infos
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(info.name for info in self.infos)
+
+    def __getitem__(self, name: str) -> Array:
+        """A copy of the values of state `name`. InvalidInputError for unknown names, or during a predict."""
+        return self._handle.read(name)
+
+    def __setitem__(self, name: str, values: Any) -> None:
+        """Replace the values of state `name`: an array of the described dtype and shape."""
+        self._handle.write(name, np.asarray(values))
+
+    def handle_of(self, loaded: Loaded) -> "_bridge.State":
+        if loaded is not self._loaded:
+            raise InvalidInputError(
+                "the state is of another model, or the model has moved to MLX: make a new one"
+            )
+        return self._handle
+
+
 class Model:
     """A model that `load_model` opened. Usable from several threads, and as a context manager that closes it.
 
@@ -66,6 +94,7 @@ class Model:
         self._fall_back = fall_back
         self._lock = threading.Lock()
         self._descriptions: dict[str | None, FunctionInfo] = {}
+        self._last_statistics: dict[str, Any] | None = None
 
     @property
     def backend(self) -> str:
@@ -96,6 +125,12 @@ class Model:
         value = json.loads(self._loaded.handle.metadata())
         return value if isinstance(value, dict) else {}
 
+    @property
+    def last_statistics(self) -> dict[str, Any] | None:
+        """Of the last predict with `statistics=True` (None: there was none, or the backend collects nothing):
+        seconds, ops {op: calls, seconds, bytes}, peak_live_bytes, peak_allocated_bytes, weight_bytes."""
+        return self._last_statistics
+
     def describe(self, function: str | None = None) -> FunctionInfo:
         """Inputs, outputs and states of `function` (None: the default one).
 
@@ -108,11 +143,34 @@ class Model:
             self._descriptions[function] = FunctionInfo(*rows)
         return self._descriptions[function]
 
-    def predict(self, inputs: Mapping[str, Any], function: str | None = None) -> dict[str, Array]:
+    def make_state(self, function: str | None = None) -> "State":
+        """What `function` (None: the default one) keeps between predicts, all zeros; for this model only.
+
+        Raises InvalidInputError if there is no such function, UnsupportedModelError if the backend keeps no
+        states.
+        """
+        return State(self._loaded, self.describe(function).states, function)
+
+    def predict(
+        self,
+        inputs: Mapping[str, Any],
+        function: str | None = None,
+        *,
+        state: "State | None" = None,
+        progress: Callable[[float], Any] | None = None,
+        statistics: bool = False,
+    ) -> dict[str, Array]:
         """Run `function` (None: the default one) on arrays by name.
 
         Arrays pass as they are, with any strides, and must have the described dtype and shape. Lists and
         numbers take the described dtype. The returned arrays own the runtime's memory; nothing is copied.
+
+        state       from `make_state`; needed by a function with states, unchanged by a predict that fails
+        progress    called on this thread about every 50 ms with the share of the work that is done (0 to 1);
+                    its answer False ends the predict with Cancelled, an exception ends it with that
+        statistics  collect time and bytes of every kind of op in `last_statistics`; the predict takes longer
+
+        Ctrl-C ends a predict on the main thread with KeyboardInterrupt.
 
         Raises InvalidInputError for wrong names, dtypes or shapes, another EngineError if the run fails. A
         model loaded with backend "auto" then goes over to MLX, with one FallbackWarning that gives the
@@ -124,12 +182,19 @@ class Model:
             )
         arrays = {name: self._array(name, value, function) for name, value in inputs.items()}
         loaded = self._loaded
+        collected: list[str] | None = [] if statistics else None
+        main = threading.get_ident() == threading.main_thread().ident
         try:
-            return loaded.handle.predict(arrays, function)
-        except InvalidInputError:
+            outputs = loaded.handle.predict(
+                arrays, function, state.handle_of(loaded) if state else None, progress, main, collected
+            )
+            if collected:
+                self._last_statistics = json.loads(collected[0])
+            return outputs
+        except (InvalidInputError, Cancelled):
             raise
         except EngineError as error:
-            if not self._replace(loaded, error):
+            if state or not self._replace(loaded, error):
                 raise
         return self._loaded.handle.predict(arrays, function)
 

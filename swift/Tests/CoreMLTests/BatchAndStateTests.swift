@@ -83,7 +83,7 @@ import Testing
     #expect(result.featureValue(for: "total")?.multiArrayValue?[0] == 6)
   }
 
-  /// The engine has no states: the package is refused with a reason, where a Mac runs it.
+  /// The engine keeps states, but this target hands it none yet: a reason, where a Mac runs it.
   @Test func statefulModelsAreRefusedWithAReason() throws {
     let error = try #require(throws: MLModelError.self) {
       let model = try Compiled("stateful").model()

@@ -310,6 +310,12 @@ def test_run_any_package(
     assert lines[1:] == ["y: float16 [2, 64]", str(output)]
     expected = np.maximum(x.astype(np.float32) @ small_weight.astype(np.float32).T, 0)
     np.testing.assert_allclose(np.load(output)["y"], expected, rtol=2e-3, atol=2e-2)
+    stats = ["run", str(small_package), f"--input=x={tmp_path / 'x.npy'}", "-o", str(output), "--stats"]
+    assert run_command([*stats, "--backend", "mlx"]) == 0
+    table = capsys.readouterr().out.splitlines()[3:]
+    assert table[0].split() == ["op", "calls", "ms", "MB"]
+    assert {"linear", "relu"} <= {row.split()[0] for row in table[1:-1]}
+    assert "peak of live values" in table[-1]
     np.save(tmp_path / "x.npy", x.astype(np.float32))
     assert run_command(["run", str(small_package), f"--input=x={tmp_path / 'x.npy'}", "-o", str(output)]) == 1
     assert "float32" in capsys.readouterr().err

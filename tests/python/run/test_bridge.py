@@ -134,7 +134,7 @@ def test_close_frees_the_model_once(runtime: _bridge.Runtime, counters: ctypes.C
         (5, errors.EngineError),
         (6, errors.OutOfMemoryError),
         (7, errors.BackendUnavailable),
-        (8, errors.EngineError),
+        (8, errors.Cancelled),
         (77, errors.EngineError),
     ],
 )

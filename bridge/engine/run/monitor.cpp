@@ -1,0 +1,157 @@
+#include "run/monitor.h"
+
+#include <algorithm>
+#include <set>
+
+#include "mlx/mlx.h"
+#include "support/error.h"
+
+namespace tintype {
+
+namespace mx = mlx::core;
+using mx::array;
+
+namespace {
+
+constexpr double kPieceSeconds = 0.04;
+
+double elements(const TensorType* type) {
+  return type && type->is_static() ? static_cast<double>(type->elements()) : 1;
+}
+
+double length(const TensorType* type, size_t from_end) {
+  if (!type || !type->is_static() || type->shape.size() < from_end) return 1;
+  return static_cast<double>(type->shape[type->shape.size() - from_end]);
+}
+
+double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
+  return std::chrono::duration<double>(b - a).count();
+}
+
+}  // namespace
+
+Monitor::Monitor(const Function& function, bool collects)
+    : collects_(collects),
+      types_(static_cast<size_t>(function.slot_count)),
+      costs_(static_cast<size_t>(function.operation_count)),
+      outermost_(static_cast<size_t>(function.operation_count)) {
+  for (const Definition& input : function.inputs)
+    types_[static_cast<size_t>(input.slot)] = &input.type.tensor;
+  total_ = measure(function.block, true);
+  piece_ = total_ / 16;
+}
+
+void Monitor::start() {
+  refuse_if_cancelled();
+  start_ = last_ = Clock::now();
+  if (collects_) mx::reset_peak_memory();
+}
+
+// A rough forecast from the declared types: elements written, and for products what each of them sums up.
+double Monitor::measure(const Block& block, bool outermost) {
+  double sum = 0;
+  for (const Definition& input : block.inputs) types_[static_cast<size_t>(input.slot)] = &input.type.tensor;
+  for (const Operation& operation : block.operations) {
+    double written = 0, summed = 1, inner = 0;
+    for (const Definition& output : operation.outputs) {
+      types_[static_cast<size_t>(output.slot)] = &output.type.tensor;
+      written += elements(&output.type.tensor);
+    }
+    for (const Argument& argument : operation.arguments) {
+      const Binding& binding = argument.bindings.front();
+      const TensorType* type =
+          binding.literal ? &binding.literal->type.tensor : types_[static_cast<size_t>(binding.slot)];
+      if (operation.type == "linear" && argument.name == "weight") summed = length(type, 1);
+      if (operation.type == "matmul" && argument.name == "x") summed = length(type, 1);
+      if (operation.type == "conv" && argument.name == "weight")
+        summed = elements(type) / std::max(1.0, type ? length(type, type->shape.size()) : 1);
+      if (operation.type == "scaled_dot_product_attention" && argument.name == "key")
+        summed = 2 * length(type, 2);
+    }
+    for (const Block& nested : operation.blocks) inner += measure(nested, false);
+    auto index = static_cast<size_t>(operation.index);
+    costs_[index] = operation.type == "const" ? 0 : written * (1 + summed / 16) + inner;
+    outermost_[index] = outermost;
+    sum += costs_[index];
+  }
+  return sum;
+}
+
+void Monitor::refuse_if_cancelled() const {
+  if (cancelled_) refuse(TT_ERROR_CANCELLED, {"", "the predict was cancelled"});
+}
+
+void Monitor::before() {
+  if (collects_) open_.push_back({Clock::now()});
+}
+
+void Monitor::after(const Operation& operation, Frame& frame) {
+  double cost = costs_[static_cast<size_t>(operation.index)];
+  pending_ += cost;
+  if (outermost_[static_cast<size_t>(operation.index)]) done_ += cost;
+  if (collects_) {
+    compute(frame);
+    count(operation, frame);
+  } else if (pending_ >= piece_) {
+    compute(frame);
+    // The next piece is as large as this machine's pace allows.
+    auto now = Clock::now();
+    double pace = pending_ / std::max(seconds_between(last_, now), 1e-6);
+    piece_ = std::clamp(pace * kPieceSeconds, piece_ / 4, piece_ * 4);
+    last_ = now, pending_ = 0;
+  }
+  refuse_if_cancelled();
+}
+
+// Everything that is still needed; what died before has been dropped and costs nothing.
+void Monitor::compute(Frame& frame) {
+  std::vector<array> waiting;
+  for (const Value& value : frame.values) {
+    if (value.tensor && !value.tensor->is_available()) waiting.push_back(*value.tensor);
+  }
+  mx::eval(std::move(waiting));
+  if (total_ > 0) fraction_ = std::min(1.0, done_ / total_);
+}
+
+void Monitor::count(const Operation& operation, const Frame& frame) {
+  Open open = open_.back();
+  open_.pop_back();
+  double elapsed = seconds_between(open.start, Clock::now());
+  if (!open_.empty()) open_.back().inner += elapsed;
+  Tally& tally = tallies_[operation.type];
+  ++tally.calls;
+  tally.seconds += std::max(0.0, elapsed - open.inner);
+  auto bytes = [&](int slot) {
+    const Value& value = frame.at(slot);
+    return value.tensor ? static_cast<int64_t>(value.tensor->nbytes()) : 0;
+  };
+  for (const Argument& argument : operation.arguments) {
+    for (const Binding& binding : argument.bindings) tally.bytes += bytes(binding.slot);
+  }
+  for (const Definition& output : operation.outputs) tally.bytes += bytes(output.slot);
+  int64_t live = 0;
+  std::set<const void*> seen;
+  for (const Value& value : frame.values) {
+    if (!value.tensor || !value.tensor->is_available()) continue;
+    if (seen.insert(value.tensor->buffer().ptr()).second)
+      live += static_cast<int64_t>(value.tensor->nbytes());
+  }
+  peak_live_bytes_ = std::max(peak_live_bytes_, live);
+}
+
+Json Monitor::statistics() const {
+  Json ops = Json::object();
+  for (const auto& [name, tally] : tallies_) {
+    ops.set(name, Json::object()
+                      .set("calls", Json::integer(tally.calls))
+                      .set("seconds", Json::number(tally.seconds))
+                      .set("bytes", Json::integer(tally.bytes)));
+  }
+  return Json::object()
+      .set("seconds", Json::number(seconds_between(start_, Clock::now())))
+      .set("ops", ops)
+      .set("peak_live_bytes", Json::integer(peak_live_bytes_))
+      .set("peak_allocated_bytes", Json::integer(static_cast<long long>(mx::get_peak_memory())));
+}
+
+}  // namespace tintype

@@ -1,0 +1,121 @@
+// One call of a loaded function, from the caller's arrays to the result.
+#include "kernels/primitives.h"
+#include "mlx/mlx.h"
+#include "ops/call.h"
+#include "run/engine_thread.h"
+#include "run/executor.h"
+#include "run/memory.h"
+#include "run/model.h"
+#include "run/monitor.h"
+#include "run/state.h"
+#include "support/error.h"
+
+namespace tintype {
+
+namespace {
+
+void check_state(const Model& model, const LoadedFunction& function, const State* state) {
+  if (state) return state->check(model, function);
+  if (function.states.empty()) return;
+  refuse(TT_ERROR_INVALID_ARGUMENT,
+         {"function " + quoted(function.program->name),
+          "it keeps " + quoted(function.states[0].name) + " in a state, and the call has none", "", "",
+          "Make one for the model and hand it to every predict."});
+}
+
+void bind(const LoadedFunction& function, const Request& request, Frame& frame) {
+  std::vector<array> bound = bind_inputs(function, request.inputs, request.count);
+  for (size_t i = 0; i < bound.size(); ++i) {
+    frame.values[static_cast<size_t>(function.input_slots[i])].tensor = std::move(bound[i]);
+  }
+  for (size_t i = 0; i < function.state_slots.size(); ++i) {
+    Value& value = frame.values[static_cast<size_t>(function.state_slots[i])];
+    value.tensor = request.state->values()[i];
+    value.is_state = true;
+  }
+}
+
+std::vector<array> in_described_order(const LoadedFunction& function, const std::vector<array>& outputs) {
+  std::vector<array> ordered;
+  const auto& returned = function.program->block.outputs;
+  for (const Feature& feature : function.outputs) {
+    size_t place = 0;
+    while (returned[place].name != feature.name) ++place;
+    ordered.push_back(kernels::dense(kernels::cast(outputs[place], mlx_dtype(feature.dtype))));
+  }
+  return ordered;
+}
+
+}  // namespace
+
+const LoadedFunction& Model::named(const char* name) const {
+  if (const LoadedFunction* found = find(name)) return *found;
+  std::string known;
+  for (const LoadedFunction& each : functions_)
+    known += (known.empty() ? "" : ", ") + quoted(each.program->name);
+  refuse(TT_ERROR_INVALID_ARGUMENT,
+         {"", "no function " + quoted(name ? name : ""), "", known, "Name one of them or none."});
+}
+
+Result Model::predict(const Request& request) {
+  auto& function = const_cast<LoadedFunction&>(named(request.function));
+  State::Use use(request.state);
+  check_state(*this, function, request.state);
+  std::optional<Monitor> monitor;
+  if (request.progress || request.collects_statistics) {
+    monitor.emplace(*function.program, request.collects_statistics);
+  }
+  std::function<bool()> wanted;
+  if (request.progress) {
+    wanted = [&] {
+      bool stop = request.progress(request.progress_context, monitor->fraction()) != 0;
+      if (stop) monitor->cancel();
+      return !stop;
+    };
+    wanted();
+    monitor->refuse_if_cancelled();
+  }
+  Result result;
+  on_engine_thread([&] { result = run(function, request, monitor ? &*monitor : nullptr); }, wanted);
+  if (request.progress) request.progress(request.progress_context, 1);
+  return result;
+}
+
+Result Model::run(LoadedFunction& function, const Request& request, Monitor* monitor) {
+  Result result;
+  try {
+    if (monitor) monitor->start();
+    Frame frame{function.constants, function.memories, std::vector<Value>(function.constants.size()),
+                monitor};
+    bind(function, request, frame);
+    std::vector<array> outputs = execute_block(function.program->block, {}, frame);
+    std::vector<array> kept;
+    for (int slot : function.state_slots) kept.push_back(*frame.values[static_cast<size_t>(slot)].tensor);
+    frame.values.clear();
+    std::vector<array> ordered = in_described_order(function, outputs);
+    outputs.clear();
+    std::vector<array> wanted = ordered;
+    wanted.insert(wanted.end(), kept.begin(), kept.end());
+    mx::eval(std::move(wanted));
+    for (size_t i = 0; i < ordered.size(); ++i) {
+      result.names.push_back(function.outputs[i].name);
+      result.dtypes.push_back(function.outputs[i].dtype);
+      result.tensors.push_back(owned_contiguous(ordered[i]));
+    }
+    ordered.clear();
+    for (array& state : kept) state = owned_contiguous(state);
+    if (monitor) monitor->refuse_if_cancelled();
+    if (request.state) request.state->replace(std::move(kept));
+    if (request.collects_statistics) {
+      result.statistics = monitor->statistics();
+      result.statistics->set("weight_bytes", Json::integer(static_cast<long long>(package_.weight_bytes())));
+    }
+  } catch (...) {
+    // What ops kept may hang on the graph that failed.
+    for (OpMemory& memory : function.memories) memory.clear();
+    throw;
+  }
+  return result;
+}
+
+}  // namespace tintype

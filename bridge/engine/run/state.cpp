@@ -1,0 +1,87 @@
+#include "run/state.h"
+
+#include "mlx/mlx.h"
+#include "ops/call.h"
+#include "run/engine_thread.h"
+#include "run/memory.h"
+#include "support/error.h"
+
+namespace tintype {
+
+namespace {
+
+mx::Shape shape_of(const Feature& feature) {
+  return mx::Shape(feature.shape.begin(), feature.shape.end());
+}
+
+tt_tensor describe_array(const array& x) {
+  tt_tensor tensor{};
+  tensor.data = const_cast<char*>(x.data<char>());
+  tensor.rank = static_cast<int32_t>(x.ndim());
+  int64_t stride = 1;
+  for (int axis = tensor.rank - 1; axis >= 0; --axis) {
+    tensor.shape[axis] = x.shape(axis);
+    tensor.strides[axis] = stride;
+    stride *= x.shape(axis);
+  }
+  return tensor;
+}
+
+bool same(const Feature& a, const Feature& b) {
+  return a.name == b.name && a.dtype == b.dtype && a.shape == b.shape;
+}
+
+}  // namespace
+
+State::State(const Model& model, const LoadedFunction& function)
+    : model_(model.identity()), features_(function.states) {
+  on_engine_thread([&] {
+    for (const Feature& feature : features_) {
+      values_.push_back(owned_contiguous(mx::zeros(shape_of(feature), mlx_dtype(feature.dtype))));
+    }
+  });
+}
+
+void State::check(const Model& model, const LoadedFunction& function) const {
+  bool fits = model_ == model.identity() && features_.size() == function.states.size();
+  for (size_t i = 0; fits && i < features_.size(); ++i) fits = same(features_[i], function.states[i]);
+  if (!fits) {
+    refuse(TT_ERROR_INVALID_ARGUMENT,
+           {"function " + quoted(function.program->name), "the state is of another model or function", "", "",
+            "Make one for this function."});
+  }
+}
+
+void State::replace(std::vector<array> values) {
+  values_ = std::move(values);
+  for (array& value : values_) {
+    // An output or a constant may share the memory, and this one is written to through `view`.
+    if (!value.is_donatable()) value = copied_array(describe_array(value), value.dtype());
+  }
+}
+
+void State::view(const std::string& name, tt_tensor& tensor) {
+  for (size_t i = 0; i < features_.size(); ++i) {
+    if (features_[i].name != name) continue;
+    tensor = describe_array(values_[i]);
+    tensor.name = features_[i].name.c_str();
+    tensor.dtype = abi_dtype(features_[i].dtype);
+    return;
+  }
+  std::string known;
+  for (const Feature& feature : features_) known += (known.empty() ? "" : ", ") + quoted(feature.name);
+  refuse(TT_ERROR_INVALID_ARGUMENT, {"", "no state " + quoted(name), "", known.empty() ? "none" : known});
+}
+
+State::Use::Use(State* state) : state_(state) {
+  if (state_ && state_->busy_.exchange(true)) {
+    refuse(TT_ERROR_INVALID_ARGUMENT,
+           {"", "the state is in use by another call", "", "", "Wait for it, or make a state for each."});
+  }
+}
+
+State::Use::~Use() {
+  if (state_) state_->busy_ = false;
+}
+
+}  // namespace tintype
