@@ -34,6 +34,8 @@ ELSEWHERE = {
     "random_bernoulli": ("test_random.py", "tested by statistics"),
     "random_categorical": ("test_random.py", "tested by statistics"),
     "random_normal": ("test_random.py", "tested by statistics"),
+    "read_state": ("test_states.py", "needs a state"),
+    "write_state": ("test_states.py", "needs a state"),
     "random_uniform": ("test_random.py", "tested by statistics"),
 }
 

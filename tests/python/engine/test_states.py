@@ -51,6 +51,7 @@ def test_a_state_lives_from_predict_to_predict(tmp_path):
 
 def test_several_updates_in_one_predict(tmp_path):
     model = counter(tmp_path, updates=3)
+    assert model.metadata["functions"]["main"]["ops"]["write_state"] == 3  # coreml_update_state, in a package
     state = model.make_state()
     model.predict(halves(1, 2), state=state)
     np.testing.assert_array_equal(state["total"], [3, 6])
