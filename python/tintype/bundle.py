@@ -5,24 +5,37 @@ neither numpy nor coremltools, so that describing a bundle costs nothing.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from . import names
+from .bundle_components import (
+    Chunk,
+    Component,
+    Interface,
+    SelfTest,
+    TensorSpec,
+    component_json,
+    read_component,
+)
 from .bundle_reader import BundleReader
 from .errors import BundleError
 
 __all__ = [
     "Bundle",
+    "Chunk",
     "Component",
     "Context",
     "Defaults",
     "DynamicShift",
+    "Interface",
     "Latent",
     "Pooled",
+    "Resolution",
     "Schedule",
+    "SelfTest",
     "Size",
     "TensorSpec",
     "Tokenizer",
@@ -32,39 +45,8 @@ Json = Mapping[str, Any]
 
 FAMILIES = (names.SD3, names.FLUX)
 PRECISIONS = ("float16", "float32")
-DTYPES = ("float16", "float32", "int32")
 SCHEDULES = (names.FLOW_MATCH_EULER, names.FLOW_MATCH_LINEAR, names.FLOW_MATCH_DYNAMIC)
 TOKENIZER_KINDS = ("clip_bpe", "t5_unigram")
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One input or output of a component."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Component:
-    """One `.mlpackage` of a bundle. `path` is relative to the bundle's folder."""
-
-    path: str
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    parameters: int = 0
-    weight_bytes: int = 0
-    sha256: str = ""
-    compression: Json = field(default_factory=dict)
-
-    def input(self, name: str) -> TensorSpec:
-        """The input called `name`; KeyError when there is none."""
-        return _by_name(self.inputs, name)
-
-    def output(self, name: str) -> TensorSpec:
-        """The output called `name`; KeyError when there is none."""
-        return _by_name(self.outputs, name)
 
 
 @dataclass(frozen=True)
@@ -85,6 +67,15 @@ class Size:
 
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """One of several picture sizes, and the latent's height and width there."""
+
+    size: Size
+    latent_height: int
+    latent_width: int
 
 
 @dataclass(frozen=True)
@@ -145,7 +136,11 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle's description, and the folder that it was read from (None until it is on disk)."""
+    """A bundle's description, and the folder that it was read from (None until it is on disk).
+
+    `size` and `latent` are the default ones. `resolutions` holds every size, the default first, and is empty
+    in a bundle of one size.
+    """
 
     name: str
     family: str
@@ -164,6 +159,7 @@ class Bundle:
     tools: Mapping[str, str] = field(default_factory=dict)
     accuracy: Json = field(default_factory=dict)
     root: Path | None = None
+    resolutions: tuple[Resolution, ...] = ()
 
     @classmethod
     def read(cls, path: "str | Path") -> "Bundle":
@@ -204,7 +200,7 @@ class Bundle:
             "update tintype, or convert the model again with this release",
         )
         components = {
-            name: _component(reader.child("components").child(name))
+            name: read_component(reader.child("components").child(name))
             for name in reader.child("components").data
         }
         tokenizers = {
@@ -213,7 +209,7 @@ class Bundle:
         }
         size, latent, schedule = reader.child("size"), reader.child("latent"), reader.child("schedule")
         context, defaults = reader.child("context"), reader.child("defaults")
-        return cls(
+        bundle = cls(
             name=reader.text("name"),
             family=reader.choice("family", FAMILIES),
             target=reader.text("target"),
@@ -238,7 +234,10 @@ class Bundle:
             tools=reader.mapping("tools"),
             accuracy=reader.mapping("accuracy"),
             root=root,
+            resolutions=_resolutions(reader),
         )
+        _check_resolutions(reader, bundle)
+        return bundle
 
     def to_json(self) -> dict[str, Any]:
         """The contents of `bundle.json` (keys in the documented order; no folder, no date)."""
@@ -251,12 +250,13 @@ class Bundle:
             "precision": self.precision,
             "size": vars(self.size).copy(),
             "latent": vars(self.latent).copy(),
+            **_resolutions_json(self.resolutions),
             "schedule": _schedule_json(self.schedule),
             "context": vars(self.context).copy(),
             "pooled": vars(self.pooled).copy(),
             "defaults": vars(self.defaults).copy(),
             "config": dict(self.config),
-            "components": {name: _component_json(c) for name, c in self.components.items()},
+            "components": {name: component_json(c) for name, c in self.components.items()},
             "tokenizers": {name: _tokenizer_json(t) for name, t in self.tokenizers.items()},
             "source": dict(self.source),
             "tools": dict(self.tools),
@@ -276,9 +276,36 @@ class Bundle:
             )
         return self.components[name]
 
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """Every picture size, the default first."""
+        return tuple(r.size for r in self.resolutions) or (self.size,)
+
+    def latent_at(self, width: int, height: int) -> Latent:
+        """The latent of pictures of width x height; BundleError, naming the sizes there are, for another."""
+        if (width, height) == (self.size.width, self.size.height):
+            return self.latent
+        for row in self.resolutions:
+            if (width, height) == (row.size.width, row.size.height):
+                return replace(self.latent, height=row.latent_height, width=row.latent_width)
+        known = ", ".join(f"{s.width}x{s.height}" for s in self.sizes)
+        raise BundleError(
+            f"the bundle {self.name} has the size {known}, not {width}x{height}: "
+            f"convert the model again with --size {width}x{height}"
+        )
+
     def package_path(self, name: str) -> Path:
-        """Where the component's `.mlpackage` lies."""
-        return self._root() / self.component(name).path
+        """Where the component's `.mlpackage` lies; BundleError for a component in chunks."""
+        paths = self.package_paths(name)
+        if len(paths) > 1:
+            raise BundleError(
+                f"{name} of the bundle {self.name} is cut in {len(paths)} chunks, not one package"
+            )
+        return paths[0]
+
+    def package_paths(self, name: str) -> tuple[Path, ...]:
+        """Where the component's packages lie, in running order: one, or one a chunk."""
+        return tuple(self._root() / part.path for part in self.component(name).parts)
 
     def tokenizer_path(self, name: str) -> Path:
         """The tokenizer's folder."""
@@ -294,42 +321,30 @@ class Bundle:
         return self.root
 
     def _check_folders(self, file: Path) -> None:
-        for section, rows in (("components", self.components), ("tokenizers", self.tokenizers)):
-            for name, row in rows.items():
-                if not (self._root() / row.path).is_dir():
-                    raise BundleError(
-                        f"{file}: {section}.{name}.path is {row.path!r}, but that folder is missing: "
-                        f"the bundle is incomplete, convert the model again"
-                    )
+        root = self._root()
+        for key, path, is_folder in self._named_paths():
+            place = root / path
+            if not (place.is_dir() if is_folder else place.is_file()):
+                raise BundleError(
+                    f"{file}: {key} is {path!r}, but that {'folder' if is_folder else 'file'} is missing: "
+                    f"the bundle is incomplete, convert the model again"
+                )
 
-
-def _by_name(specs: tuple[TensorSpec, ...], name: str) -> TensorSpec:
-    for spec in specs:
-        if spec.name == name:
-            return spec
-    raise KeyError(f"{name!r} is not among {', '.join(s.name for s in specs)}")
+    def _named_paths(self) -> Iterator[tuple[str, str, bool]]:
+        """(key, path, whether it is a folder) of every path in bundle.json."""
+        for name, component in self.components.items():
+            row = f"components.{name}"
+            for index, part in enumerate(component.parts):
+                yield f"{row}.chunks[{index}].path" if component.chunks else f"{row}.path", part.path, True
+            if component.self_test is not None:
+                yield f"{row}.self_test.path", component.self_test.path, False
+        for name, tokenizer in self.tokenizers.items():
+            yield f"tokenizers.{name}.path", tokenizer.path, True
 
 
 def _component_order(name: str) -> tuple[int, str]:
     known = names.COMPONENTS.index(name) if name in names.COMPONENTS else len(names.COMPONENTS)
     return known, name
-
-
-def _spec_json(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)}
-
-
-def _component_json(component: Component) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "path": component.path,
-        "inputs": [_spec_json(s) for s in component.inputs],
-        "outputs": [_spec_json(s) for s in component.outputs],
-        "parameters": component.parameters,
-        "weight_bytes": component.weight_bytes,
-        "sha256": component.sha256,
-    }
-    # Only there where something was compressed.
-    return row | ({"compression": dict(component.compression)} if component.compression else {})
 
 
 def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -341,18 +356,6 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
     if tokenizer.bos_token_id is not None:
         row["bos_token_id"] = tokenizer.bos_token_id
     return row | {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-
-
-def _component(reader: BundleReader) -> Component:
-    return Component(
-        path=reader.path("path"),
-        inputs=_specs(reader, "inputs"),
-        outputs=_specs(reader, "outputs"),
-        parameters=reader.count("parameters", minimum=0, default=0),
-        weight_bytes=reader.count("weight_bytes", minimum=0, default=0),
-        sha256=reader.text("sha256", default=""),
-        compression=reader.mapping("compression"),
-    )
 
 
 def _tokenizer(reader: BundleReader) -> Tokenizer:
@@ -396,17 +399,37 @@ def _schedule_json(schedule: Schedule) -> dict[str, Any]:
     return row if schedule.dynamic is None else row | vars(schedule.dynamic)
 
 
-def _specs(reader: BundleReader, key: str) -> tuple[TensorSpec, ...]:
-    rows = reader.typed(key, lambda v: isinstance(v, list) and v, "a non-empty list", None)
-    specs = []
-    for index in range(len(rows)):
-        row = reader.element(key, index)
-        shape = row.typed("shape", _is_shape, "a list of positive integers", None)
-        specs.append(TensorSpec(row.text("name"), row.choice("dtype", DTYPES), tuple(shape)))
-    return tuple(specs)
+def _resolutions(reader: BundleReader) -> tuple[Resolution, ...]:
+    if "sizes" not in reader.data:
+        return ()
+    rows = []
+    for row in reader.elements("sizes"):
+        latent = row.child("latent")
+        size = Size(row.count("width"), row.count("height"))
+        rows.append(Resolution(size, latent.count("height"), latent.count("width")))
+    return tuple(rows)
 
 
-def _is_shape(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(n, int) and not isinstance(n, bool) and 0 < n < 2**31 for n in value
-    )
+def _check_resolutions(reader: BundleReader, bundle: Bundle) -> None:
+    """The default comes first, no size twice, and components have a function for every size or for none."""
+    rows = bundle.resolutions
+    default = Resolution(bundle.size, bundle.latent.height, bundle.latent.width)
+    if rows and rows[0] != default:
+        first = f"{rows[0].size.width}x{rows[0].size.height}"
+        expected = f"the default size {bundle.size.width}x{bundle.size.height} and its latent"
+        reader.fail("sizes[0]", first, expected, "convert the model again")
+    wanted = {names.size_function(s.width, s.height) for s in bundle.sizes}
+    if len(wanted) != len(bundle.sizes):
+        reader.fail("sizes", len(rows), "every size once", "convert the model again")
+    for name, component in bundle.components.items():
+        if component.functions and set(component.functions) != wanted:
+            found = ", ".join(component.functions)
+            expected = f"one for every size: {', '.join(sorted(wanted))}"
+            reader.fail(f"components.{name}.functions", found, expected, "convert the model again")
+
+
+def _resolutions_json(rows: tuple[Resolution, ...]) -> dict[str, Any]:
+    sizes = [
+        {**vars(row.size), "latent": {"height": row.latent_height, "width": row.latent_width}} for row in rows
+    ]
+    return {"sizes": sizes} if sizes else {}

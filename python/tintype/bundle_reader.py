@@ -26,9 +26,10 @@ class BundleReader:
         """The object `key`."""
         return BundleReader(self.get(key), self._file, f"{self.prefix}{key}.")
 
-    def element(self, key: str, index: int) -> "BundleReader":
-        """The object at `index` of the list `key`."""
-        return BundleReader(self.get(key)[index], self._file, f"{self.prefix}{key}[{index}].")
+    def elements(self, key: str) -> list["BundleReader"]:
+        """The objects of the list `key`, which must not be empty."""
+        rows = self.typed(key, lambda v: isinstance(v, list) and v, "a non-empty list", None)
+        return [BundleReader(row, self._file, f"{self.prefix}{key}[{i}].") for i, row in enumerate(rows)]
 
     def constant(self, key: str, expected: Any, remedy: str) -> None:
         """Check that `key` is `expected`."""

@@ -65,3 +65,8 @@ BACKENDS: Final = (AUTO, COREML, MLX)
 
 #: Core ML compute units by their short name, with the value of `tt_compute_units`.
 COMPUTE_UNITS: Final = {"all": 0, "cpu": 1, "gpu": 2, "ane": 3}
+
+
+def size_function(width: int, height: int) -> str:
+    """The name of a package's function for pictures of width x height, where there are several sizes."""
+    return f"size_{width}x{height}"

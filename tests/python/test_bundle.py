@@ -73,11 +73,96 @@ def test_dynamic_shift(example: dict[str, Any]) -> None:
 
 def test_keys_of_the_future_are_ignored(example: dict[str, Any]) -> None:
     future = copy.deepcopy(example) | {"new": 1}
-    future["components"]["denoiser"]["chunks"] = []
+    future["components"]["denoiser"]["notes"] = []
     assert Bundle.from_json(future) == Bundle.from_json(example)
 
 
+def rename(specs: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [{**specs[0], "name": name}]
+
+
+@pytest.fixture
+def sized(example: dict[str, Any]) -> dict[str, Any]:
+    """The example with two sizes and its denoiser in two chunks."""
+    row = example["components"]["denoiser"]
+    path = row.pop("path")
+    interface = {key: row[key] for key in ("inputs", "outputs")}
+    functions = {"size_128x128": interface, "size_192x128": interface}
+    del row["sha256"]
+    row["functions"] = functions
+    numbers = {"parameters": 1, "weight_bytes": 2, "sha256": ""}
+    first = {"inputs": row["inputs"], "outputs": rename(row["outputs"], "tokens_1")}
+    second = {"inputs": rename(row["inputs"], "tokens_1"), "outputs": row["outputs"]}
+    row["chunks"] = [
+        {"path": f"{i}{path}", **part, **numbers, "functions": dict.fromkeys(functions, part)}
+        for i, part in enumerate((first, second))
+    ]
+    row["self_test"] = {"path": "self_test/denoiser.safetensors", "tolerance": 0.05, "function": None}
+    example["sizes"] = [
+        {"width": 128, "height": 128, "latent": {"height": 16, "width": 16}},
+        {"width": 192, "height": 128, "latent": {"height": 16, "width": 24}},
+    ]
+    return example
+
+
+def test_sizes_chunks_and_self_tests(sized: dict[str, Any], tmp_path: Path) -> None:
+    bundle = Bundle.from_json(sized)
+    assert bundle.to_json() == sized
+    assert [(s.width, s.height) for s in bundle.sizes] == [(128, 128), (192, 128)]
+    latent = bundle.latent_at(192, 128)
+    assert (latent.height, latent.width, latent.scale) == (16, 24, 1.5305)
+    with pytest.raises(BundleError, match=r"has the size 128x128, 192x128, not 64x64: .*--size 64x64"):
+        bundle.latent_at(64, 64)
+    denoiser = bundle.component("denoiser")
+    assert denoiser.function(192, 128) == "size_192x128"
+    assert denoiser.self_test is not None
+    (tmp_path / "bundle.json").write_text(json.dumps(sized))
+    for part in denoiser.parts:
+        (tmp_path / part.path).mkdir()
+    for row in sized["tokenizers"].values():
+        (tmp_path / row["path"]).mkdir()
+    with pytest.raises(BundleError, match=r"components\.denoiser\.self_test\.path .* file is missing"):
+        Bundle.read(tmp_path)
+    (tmp_path / "self_test").mkdir()
+    (tmp_path / "self_test/denoiser.safetensors").touch()
+    read = Bundle.read(tmp_path)
+    assert read.package_paths("denoiser") == tuple(tmp_path / p.path for p in denoiser.parts)
+    with pytest.raises(BundleError, match=r"denoiser of .* is cut in 2 chunks"):
+        read.package_path("denoiser")
+    (tmp_path / denoiser.parts[1].path).rmdir()
+    with pytest.raises(BundleError, match=r"components\.denoiser\.chunks\[1\]\.path .* missing"):
+        Bundle.read(tmp_path)
+
+
 Change = Callable[[dict[str, Any]], Any]
+BAD_PARTS: list[tuple[str, Change, str]] = [
+    ("no chunks", lambda d: d.update(chunks=[]), r"chunks is \[\], expected a non-empty list"),
+    ("unknown value", lambda d: d["chunks"].reverse(), r"chunks\[0\]\.inputs is 'tokens_1', expected an input of"),
+    ("no output", lambda d: d["chunks"].pop(), r"denoiser\.outputs is 'velocity', expected an output of a chunk"),
+    ("chunk path", lambda d: d["chunks"][0].update(path="../x"), r"chunks\[0\]\.path is '\.\./x'"),
+    ("functions", lambda d: d["chunks"][0].pop("functions"), r"chunks\[0\]\.functions is 'none', expected those of"),
+    ("one size", lambda d: [p["functions"].pop("size_192x128") for p in (d, *d["chunks"])], r"functions is 'size_128x128', expected one for every size"),
+    ("test path", lambda d: d["self_test"].update(path="/x"), r"self_test\.path is '/x'"),
+    ("tolerance", lambda d: d["self_test"].update(tolerance=0), r"self_test\.tolerance is 0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), [r[1:] for r in BAD_PARTS], ids=[r[0] for r in BAD_PARTS])
+def test_bad_parts_are_named(sized: dict[str, Any], change: Change, message: str) -> None:
+    change(sized["components"]["denoiser"])
+    with pytest.raises(BundleError, match=message):
+        Bundle.from_json(sized)
+
+
+def test_bad_sizes_are_named(sized: dict[str, Any]) -> None:
+    sized["sizes"].reverse()
+    with pytest.raises(BundleError, match=r"sizes\[0\] is '192x128', expected the default size 128x128"):
+        Bundle.from_json(sized)
+    sized["sizes"] = [sized["sizes"][1]] * 2
+    with pytest.raises(BundleError, match="sizes is 2, expected every size once"):
+        Bundle.from_json(sized)
+
+
 BAD: list[tuple[str, Change, str]] = [
     ("format", lambda d: d.update(format="zip"), "format is 'zip', expected 'tintype-bundle'"),
     ("version", lambda d: d.update(format_version=2), "format_version is 2, expected 1: update tintype"),

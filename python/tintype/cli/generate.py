@@ -29,7 +29,7 @@ __all__ = ["generate"]
     help="How strongly the prompt is followed; 1 or less: without guidance. [default: the model's]",
 )
 @click.option("--seed", type=int, help="0 to 4294967295. [default: a random one, which is printed]")
-@size_option("Must be the model's size. [default: the model's]")
+@size_option("One of the model's sizes. [default: the model's first]")
 @backend_option
 @units_option
 @click.option("--no-t5", is_flag=True, help="Run as if the model had no T5 text encoder.")

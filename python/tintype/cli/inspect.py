@@ -1,5 +1,6 @@
 """`tintype inspect`: what a bundle or an .mlpackage holds."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,13 +84,14 @@ def _bundle(path: Path) -> dict[str, Any]:
     described = bundle.to_json()
     components = {}
     for name in bundle.components:
-        package = read_package(bundle.package_path(name))
-        main = next(iter(package.functions.values()))
+        packages = [read_package(path) for path in bundle.package_paths(name)]
+        # Functions of a package differ in size only.
+        ops = sum((Counter(next(iter(p.functions.values())).ops) for p in packages), Counter())
         components[name] = {
             **described["components"][name],
-            "specification_version": package.specification_version,
-            "op_count": sum(main.ops.values()),
-            "ops": dict(main.ops),
+            "specification_version": packages[0].specification_version,
+            "op_count": sum(ops.values()),
+            "ops": dict(ops.most_common()),
         }
     return {"kind": "bundle", "path": str(path), **described, "components": components}
 
@@ -108,11 +110,15 @@ def _ops(ops: Mapping[str, int]) -> str:
     return ", ".join(shown) + (f", {rest} others" if rest else "")
 
 
+def _sizes(value: dict[str, Any]) -> str:
+    """Every size, the default first."""
+    return ", ".join(f"{s['width']}x{s['height']}" for s in value.get("sizes") or [value["size"]])
+
+
 def _print_bundle(value: dict[str, Any]) -> None:
-    size, schedule, defaults = value["size"], value["schedule"], value["defaults"]
+    schedule, defaults = value["schedule"], value["defaults"]
     click.echo(
-        f"{value['name']}: {value['family']}, {value['precision']}, {size['width']}x{size['height']}, "
-        f"target {value['target']}"
+        f"{value['name']}: {value['family']}, {value['precision']}, {_sizes(value)}, target {value['target']}"
     )
     click.echo(
         f"schedule {schedule['kind']}, shift {schedule['shift']:g}; "
@@ -122,7 +128,7 @@ def _print_bundle(value: dict[str, Any]) -> None:
     head = ("component", "parameters", "weights", "ops", "inputs", "outputs")
     rows = [
         (
-            name,
+            f"{name} ({len(c['chunks'])} chunks)" if "chunks" in c else name,
             count_text(c["parameters"]),
             bytes_text(c["weight_bytes"]),
             str(c["op_count"]),

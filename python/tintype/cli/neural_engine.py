@@ -72,7 +72,12 @@ def _packages(path: Path, is_bundle: bool) -> dict[str, Path]:
     from ..bundle import Bundle
 
     bundle = Bundle.read(path)
-    return {name: bundle.package_path(name) for name in bundle.components}
+    rows = [(name, bundle.package_paths(name)) for name in bundle.components]
+    return {
+        name if len(paths) == 1 else f"{name} {index}": path
+        for name, paths in rows
+        for index, path in enumerate(paths, 1)
+    }
 
 
 def _show_plans(plans: dict[str, "ComputePlan"]) -> None:

@@ -44,6 +44,7 @@ class Denoiser:
         self._backend = plan.backends[DENOISER_STAGE]
         self._guidance = plan.settings.guidance_scale
         self._rows = rows
+        self._size = plan.size
         batch = bundle.component(names.DENOISER).input(names.LATENT).shape[0]
         self._batches = batches(len(rows), batch)
         self._embedded = any(
@@ -67,6 +68,7 @@ class Denoiser:
                     names.CONTEXT: context,
                     names.MODULATION_ROWS: modulation,
                 },
+                self._size,
             )
             for place, row in enumerate(group):
                 found.setdefault(row, outputs[names.VELOCITY][place : place + 1])

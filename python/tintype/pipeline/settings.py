@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import names
-from ..bundle import Bundle
+from ..bundle import Bundle, Size
 from ..errors import UsageError
 from ..run import check_backend
 from .families import FAMILIES, Family
@@ -68,6 +68,11 @@ class Plan:
     classifier_free: bool = True
 
     @property
+    def size(self) -> Size:
+        """The picture's size."""
+        return Size(self.settings.width, self.settings.height)
+
+    @property
     def guided(self) -> bool:
         """Whether the negative prompt is run: at guidance 1 or less, or where guidance is an input, it has
         no influence."""
@@ -92,7 +97,8 @@ def make_plan(
     family = FAMILIES[bundle.family]
     _check_family(bundle, family, negative_prompt, use_t5)
     width, height = _checked_size(bundle, size)
-    shape = (1, bundle.latent.channels, bundle.latent.height, bundle.latent.width)
+    latent = bundle.latent_at(width, height)
+    shape = (1, latent.channels, latent.height, latent.width)
     if latents is not None:
         noise, used_seed = _checked_latents(latents, shape), None
     else:
@@ -199,12 +205,13 @@ def _checked_size(bundle: Bundle, size: Any) -> tuple[int, int]:
         if side % SIDE_MULTIPLE:
             nearest = max(SIDE_MULTIPLE, round(side / SIDE_MULTIPLE) * SIDE_MULTIPLE)
             raise UsageError(f"{name} is {side}, expected a multiple of {SIDE_MULTIPLE}, such as {nearest}")
-    if (width, height) != own:
+    if all((width, height) != (known.width, known.height) for known in bundle.sizes):
+        sizes = ", ".join(f"{known.width}x{known.height}" for known in bundle.sizes)
         raise UsageError(
-            f"size is {width}x{height}, but the model {bundle.name} was converted for {own[0]}x{own[1]}: "
+            f"size is {width}x{height}, but the model {bundle.name} was converted for {sizes}: "
             f"leave size out, or convert the model again with --size {width}x{height}"
         )
-    return own
+    return width, height
 
 
 def _checked_latents(value: Any, shape: tuple[int, ...]) -> Array:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import names
-from ..bundle import Bundle, Component
+from ..bundle import Bundle, Chunk, Size
 from ..errors import BundleError, EngineError
 from ..run import Model, check_units, load_model
+from .chunks import ComponentModel
 from .settings import STAGES
 
 __all__ = ["StageModels", "StageRun"]
@@ -35,28 +36,36 @@ class StageModels:
         check_units(units)
         self._bundle = bundle
         self._units = units
-        self._models: dict[tuple[str, str], Model] = {}
+        self._models: dict[tuple[str, str], ComponentModel] = {}
         #: Seconds spent loading models since the last `take_load_seconds`.
         self._load_seconds = 0.0
 
-    def model(self, component: str, backend: str) -> Model:
-        """The component's model on `backend`."""
+    def model(self, component: str, backend: str) -> ComponentModel:
+        """The component on `backend`, all of its chunks."""
         key = (component, backend)
         if key not in self._models:
             started = time.perf_counter()
             description = self._bundle.component(component)
-            model = load_model(self._bundle.package_path(component), backend, self._units)
-            self._check(component, description, model)
-            self._models[key] = model
+            paths = self._bundle.package_paths(component)
+            models = [load_model(path, backend, self._units) for path in paths]
+            for part, model in zip(description.parts, models, strict=True):
+                self._check(component, part, model)
+            self._models[key] = ComponentModel(description, models)
             self._load_seconds += time.perf_counter() - started
         return self._models[key]
 
-    def run(self, component: str, backend: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """One prediction; EngineError naming component and backend if a number is NaN or infinite."""
-        model = self.model(component, backend)
-        dtypes = {spec.name: spec.dtype for spec in self._bundle.component(component).inputs}
+    def run(
+        self, component: str, backend: str, inputs: Mapping[str, Array], size: Size | None = None
+    ) -> dict[str, Array]:
+        """One prediction; EngineError naming component and backend if a number is NaN or infinite.
+
+        `size` is the picture's, by which a component of several sizes chooses its function.
+        """
+        model, description = self.model(component, backend), self._bundle.component(component)
+        function = None if size is None else description.function(size.width, size.height)
+        dtypes = {spec.name: spec.dtype for spec in description.inputs}
         arrays = {name: _converted(component, name, value, dtypes[name]) for name, value in inputs.items()}
-        outputs = {n: v.astype(np.float32, copy=False) for n, v in model.predict(arrays).items()}
+        outputs = {n: v.astype(np.float32, copy=False) for n, v in model.predict(arrays, function).items()}
         for name, value in outputs.items():
             if not np.isfinite(value).all():
                 raise EngineError(
@@ -88,8 +97,14 @@ class StageModels:
             model.close()
         self._models.clear()
 
-    def _check(self, component: str, description: Component, model: Model) -> None:
-        """The package must offer the names that bundle.json lists."""
+    def _check(self, component: str, description: Chunk, model: Model) -> None:
+        """The package must offer the names and functions that bundle.json lists."""
+        missing = [name for name in description.functions if name not in model.functions]
+        if missing:
+            raise BundleError(
+                f"{model.path} has the functions {', '.join(model.functions)}, but {names.BUNDLE_FILE} lists "
+                f"{missing[0]} for {component}: convert the model again"
+            )
         for kind, listed, found in (
             ("inputs", description.inputs, model.inputs),
             ("outputs", description.outputs, model.outputs),

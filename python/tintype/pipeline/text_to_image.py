@@ -145,7 +145,7 @@ class Pipeline:
         guidance_scale   how strongly the prompt is followed; 1 or less leaves the negative prompt out. FLUX
         has no negative prompt: dev embeds the scale, schnell does not read it
         seed             0 … 2³²-1; None draws one, which the result's settings report
-        size             (width, height); a bundle has one size, so this only checks
+        size             (width, height), one of the bundle's sizes; the default one if None
         latents          initial noise, float [1, C, h, w], instead of a seed
         backend          "auto", "coreml", "mlx", or a mapping from stages; None: what the pipeline was loaded
         with use_t5           False runs as if the bundle had no T5
@@ -209,7 +209,8 @@ class Pipeline:
 
     def _run(self, plan: Plan) -> Iterator[Conditioned | Step | GenerationResult]:
         clock = _Clock(self._models)
-        pixels = self.bundle.latent.height * self.bundle.latent.width
+        latent = self.bundle.latent_at(plan.size.width, plan.size.height)
+        pixels = latent.height * latent.width
         schedule = bundle_schedule(self.bundle.schedule, plan.settings.steps, pixels)
         positive = self._text.encode(plan.settings.prompt, plan)
         negative = self._text.encode(plan.settings.negative_prompt, plan) if plan.guided else None
@@ -237,7 +238,9 @@ class Pipeline:
     def _decode(self, latents: Array, plan: Plan) -> Array:
         """Model space → VAE space → pixels in [-1, 1], float32 [1, 3, H, W]."""
         scaled = latents / np.float32(self.bundle.latent.scale) + np.float32(self.bundle.latent.shift)
-        outputs = self._models.run(names.VAE_DECODER, plan.backends[VAE_STAGE], {names.LATENT: scaled})
+        outputs = self._models.run(
+            names.VAE_DECODER, plan.backends[VAE_STAGE], {names.LATENT: scaled}, plan.size
+        )
         return outputs[names.IMAGE]
 
     def _stages(self, plan: Plan) -> dict[str, StageRun]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import names
-from ..bundle import Bundle
+from ..bundle import Bundle, Size
 from ..pipeline.conditioning import TextEncoders
 from ..pipeline.denoising import Denoiser
 from ..pipeline.schedule import bundle_schedule, euler_step
@@ -47,8 +47,10 @@ class _Recorder(StageModels):
         super().__init__(bundle, units)
         self.calls: dict[str, list[Call]] = {}
 
-    def run(self, component: str, backend: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        outputs = super().run(component, backend, inputs)
+    def run(
+        self, component: str, backend: str, inputs: Mapping[str, Array], size: Size | None = None
+    ) -> dict[str, Array]:
+        outputs = super().run(component, backend, inputs, size)
         kept = {name: value.copy() for name, value in outputs.items()}
         self.calls.setdefault(component, []).append(Call(dict(inputs), kept))
         return outputs

@@ -1,0 +1,45 @@
+"""A component's packages as one model: chunks hand each other values by name, in their own dtypes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..bundle import Component
+from ..run import Model
+
+__all__ = ["ComponentModel"]
+
+Array = np.ndarray[Any, Any]
+
+
+class ComponentModel:
+    """The loaded packages of `component`, in running order: one, or one a chunk."""
+
+    def __init__(self, component: Component, models: Sequence[Model]) -> None:
+        self._component, self._models = component, tuple(models)
+
+    @property
+    def backend(self) -> str:
+        """The backend that runs it; several, joined by "+", where chunks ended on different ones."""
+        return "+".join(dict.fromkeys(model.backend for model in self._models))
+
+    @property
+    def reason(self) -> str:
+        """Why that one."""
+        return "; ".join(dict.fromkeys(model.reason for model in self._models))
+
+    def predict(self, inputs: Mapping[str, Array], function: str | None = None) -> dict[str, Array]:
+        """The component's outputs. Values between chunks are freed after their last reader."""
+        pool, parts = dict(inputs), self._component.parts
+        wanted = {spec.name for spec in self._component.outputs}
+        for index, (part, model) in enumerate(zip(parts, self._models, strict=True)):
+            pool |= model.predict({spec.name: pool[spec.name] for spec in part.inputs}, function)
+            later = {spec.name for after in parts[index + 1 :] for spec in after.inputs}
+            pool = {name: value for name, value in pool.items() if name in later | wanted}
+        return pool
+
+    def close(self) -> None:
+        """Free the models."""
+        for model in self._models:
+            model.close()
