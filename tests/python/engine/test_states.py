@@ -194,3 +194,23 @@ def test_statistics_count_ops_and_bytes(slow):
     assert 0 < found["ops"]["matmul"]["seconds"] <= found["seconds"]
     # The input, what an op reads and what it writes: the rest has been freed.
     assert found["peak_live_bytes"] <= 3 * size
+
+
+def test_threads_share_models_and_keep_their_own_states(tmp_path):
+    (tmp_path / "other").mkdir()
+    models = [counter(tmp_path), counter(tmp_path / "other")]
+    totals = {}
+
+    def work(number):
+        model = models[number % 2]
+        state = model.make_state()
+        for _ in range(25):
+            model.predict(halves(number, 1), state=state, progress=lambda fraction: True)
+        totals[number] = state["total"].tolist()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert totals == {number: [25 * number, 25] for number in range(6)}
