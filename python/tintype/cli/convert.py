@@ -62,6 +62,18 @@ QUANTIZE_HELP = (
     help="For single files: a Hugging Face folder of the same model, with its tokenizers.",
 )
 @click.option(
+    "--default-steps",
+    type=int,
+    help="Steps of a run that does not say. [default: the family's]"
+    " Name 4 for Stable Diffusion 3.5 large turbo.",
+)
+@click.option(
+    "--default-guidance",
+    type=float,
+    help="Guidance scale of a run that does not say. [default: the family's]"
+    " Name 1 for Stable Diffusion 3.5 large turbo.",
+)
+@click.option(
     "--no-gate",
     is_flag=True,
     help="With --quantize: warn where a component is below 35 dB or a cosine of 0.999, instead of failing.",
@@ -80,6 +92,8 @@ def convert(
     batch: int,
     variant: str | None,
     tokenizers: Path | None,
+    default_steps: int | None,
+    default_guidance: float | None,
     no_gate: bool,
     overwrite: bool,
     quiet: bool,
@@ -109,6 +123,8 @@ def convert(
             overwrite=overwrite,
             variant=variant,
             tokenizers=tokenizers,
+            default_steps=default_steps,
+            default_guidance=default_guidance,
             progress=progress,
             gate=accuracy_gate(source, variant, tokenizers, no_gate) if quantize else None,
         )

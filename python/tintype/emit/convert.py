@@ -43,6 +43,8 @@ def convert(
     overwrite: bool = False,
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
+    default_steps: int | None = None,
+    default_guidance: float | None = None,
     progress: Progress | None = None,
     gate: Gate | None = None,
 ) -> Bundle:
@@ -60,6 +62,10 @@ def convert(
     ("ane", float16 only), the bundle's interface being the same; `quantize` stores weights in fewer bits: a
     recipe, or COMPONENT=RECIPE, or several with commas between (`compress.recipes_for`).
 
+    `default_steps` and `default_guidance` are what a run uses when its caller does not say. By default they are
+    the family's; a distilled checkpoint such as Stable Diffusion 3.5 large turbo (4 steps, guidance 1) has the
+    config and the tensors' shapes of the model that it was distilled from, so it has to be told.
+
     `gate` is called with the complete bundle before it takes its place: it may raise, and add to bundle.json.
 
     The same input gives the same bytes. `output` is complete or not there: on any error, Ctrl-C included,
@@ -76,6 +82,8 @@ def convert(
         size=size,
         components=components,
         max_sequence_length=max_sequence_length,
+        default_steps=default_steps,
+        default_guidance=default_guidance,
     )
     output = Path(output)
     recipes = recipes_for(quantize, target, _packages(plan.components))

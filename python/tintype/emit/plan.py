@@ -5,6 +5,7 @@
 `families`.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -72,6 +73,8 @@ class Plan:
         size: tuple[int, int] | None,
         components: Sequence[str] | None,
         max_sequence_length: int | None,
+        default_steps: int | None = None,
+        default_guidance: float | None = None,
     ) -> "Plan":
         """Read the configs and decide; CheckpointError, ConversionError or UsageError if they do not fit."""
         family = FAMILIES[source.pipeline]
@@ -107,7 +110,11 @@ class Plan:
                 dim=transformer.context_width,
             ),
             schedule=family.schedule(source.json(SCHEDULER_FILE)),
-            defaults=_defaults(source.index.get("tintype"), family.defaults(transformer)),
+            defaults=_chosen_defaults(
+                default_steps,
+                default_guidance,
+                _defaults(source.index.get("tintype"), family.defaults(transformer)),
+            ),
         )
         family.model.check_size(transformer, plan.latent_size)
         return plan
@@ -333,3 +340,17 @@ def _defaults(wishes: Any, own: Defaults) -> Defaults:
             f"model_index.json: tintype is {wishes!r}, expected steps of at least 1 and a guidance_scale"
         )
     return Defaults(steps, float(guidance))
+
+
+def _chosen_defaults(steps: int | None, guidance: float | None, own: Defaults) -> Defaults:
+    """The caller's defaults, and `own` where there are none."""
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        raise UsageError(f"default_steps is {steps!r}, expected an integer of at least 1")
+    if guidance is not None and not (
+        isinstance(guidance, (int, float)) and math.isfinite(guidance) and guidance >= 0
+    ):
+        raise UsageError(f"default_guidance is {guidance!r}, expected a number of at least 0")
+    return Defaults(
+        own.steps if steps is None else steps,
+        own.guidance_scale if guidance is None else float(guidance),
+    )

@@ -342,3 +342,20 @@ def test_a_killed_conversion_is_cleaned_up_by_the_next(source: Path, tmp_path: P
     assert (left / "modulation.mlpackage").is_dir()
     convert(source, out / "bundle", components=["vae_decoder"])
     assert [p.name for p in out.iterdir()] == ["bundle"]
+
+
+def test_defaults_of_a_distilled_checkpoint(data: Path, tmp_path: Path) -> None:
+    """Turbo's config is that of the model it was distilled from: the caller says what a run should use."""
+    source = data / "sd3.5-large-tiny"
+    bundle = convert(
+        source, tmp_path / "turbo", components=["vae_decoder"], default_steps=4, default_guidance=1
+    )
+    assert (bundle.defaults.steps, bundle.defaults.guidance_scale) == (4, 1.0)
+    plain = convert(source, tmp_path / "plain", components=["vae_decoder"], default_steps=8)
+    assert (plain.defaults.steps, plain.defaults.guidance_scale) == (8, 7.0)
+    for choice, message in (
+        ({"default_steps": 0}, "default_steps is 0, expected an integer of at least 1"),
+        ({"default_guidance": -1.0}, r"default_guidance is -1\.0, expected a number of at least 0"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            convert(source, tmp_path / "none", components=["vae_decoder"], **choice)
