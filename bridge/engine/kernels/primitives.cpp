@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/attention.h"
+#include "kernels/compressed.h"
 #include "kernels/cpu_primitive.h"
 #include "kernels/parallel.h"
 
@@ -40,6 +41,16 @@ Bias bias_of(const std::vector<array>& inputs, size_t index) {
 struct Operand {
   explicit Operand(const array& x)
       : data(x.data<char>()), shape(x.shape()), strides(x.strides()), half(is_half(x)) {}
+
+  /** A dense operand whose numbers come later. */
+  explicit Operand(const CompressedWeight& weight)
+      : data(nullptr),
+        shape(weight.shape),
+        strides(weight.shape.size(), 1),
+        half(weight.dtype == mx::float16) {
+    for (int axis = static_cast<int>(shape.size()) - 2; axis >= 0; --axis)
+      strides[axis] = strides[axis + 1] * shape[axis + 1];
+  }
 
   int size(int axis) const { return shape[static_cast<size_t>(static_cast<int>(shape.size()) + axis)]; }
 
@@ -90,17 +101,47 @@ class Matmul : public CpuPrimitive {
   }
 };
 
-/** inputs x and weight, row-contiguous, and perhaps a bias of the channels. */
+using Compressed = std::shared_ptr<const CompressedWeight>;
+
+/** inputs x [m, k], perhaps a bias [n]; the weight [n, k] is expanded for the time of the product. */
+class CompressedLinear : public CpuPrimitive {
+ public:
+  CompressedLinear(mx::Stream stream, Compressed weight) : CpuPrimitive(stream), weight_(std::move(weight)) {}
+  const char* name() const override { return "TintypeCompressedLinear"; }
+
+  void eval_cpu(const std::vector<array>& inputs, array& out) override {
+    void* c = allocate(out);
+    if (out.size() == 0) return;
+    dispatch(stream(),
+             [c, half = is_half(out), x = Operand(inputs[0]), bias = bias_of(inputs, 1), weight = weight_] {
+               static thread_local Scratch scratch;
+               int m = x.size(-2), k = x.size(-1), n = weight->shape[0];
+               std::vector<float> added = bias.values();
+               Matrix turned{expand(*weight, scratch), 1, k, weight->dtype == mx::float16};
+               multiply(m, n, k, x.matrix(0), turned, {c, n, half, added.empty() ? nullptr : added.data()});
+               scratch.trim();
+             });
+  }
+
+ private:
+  Compressed weight_;
+};
+
+/** inputs x and weight (if it is not compressed), row-contiguous, and perhaps a bias of the channels. */
 class Conv2d : public CpuPrimitive {
  public:
-  Conv2d(mx::Stream stream, const ConvPlan& plan) : CpuPrimitive(stream), plan_(plan) {}
+  Conv2d(mx::Stream stream, const ConvPlan& plan, Compressed weight)
+      : CpuPrimitive(stream), plan_(plan), weight_(std::move(weight)) {}
   const char* name() const override { return "TintypeConv2d"; }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
     void* c = allocate(out);
     if (out.size() == 0) return;
-    dispatch(stream(), [c, half = is_half(out), plan = plan_, x = Operand(inputs[0]),
-                        weight = Operand(inputs[1]), bias = bias_of(inputs, 2), shape = out.shape()] {
+    dispatch(stream(), [c, half = is_half(out), plan = plan_, x = Operand(inputs[0]), compressed = weight_,
+                        weight = weight_ ? Operand(*weight_) : Operand(inputs[1]),
+                        bias = bias_of(inputs, weight_ ? 1 : 2), shape = out.shape()]() mutable {
+      static thread_local Scratch scratch;
+      if (compressed) weight.data = expand(*compressed, scratch);
       int64_t area = static_cast<int64_t>(shape[2]) * shape[3],
               image = static_cast<int64_t>(x.shape[1] / plan.groups) * x.shape[2] * x.shape[3];
       int rows = shape[1] / plan.groups, depth = weight.shape[1] * weight.shape[2] * weight.shape[3];
@@ -113,8 +154,12 @@ class Conv2d : public CpuPrimitive {
         convolve(plan, x, weight, shape, element(x.data, i * image, x.half), rows, depth, filters, product);
       };
       int64_t count = static_cast<int64_t>(shape[0]) * plan.groups;
-      if (plan.groups >= 8) return parallel_tasks(count, one);
-      for (int64_t i = 0; i < count; ++i) one(i);
+      if (plan.groups >= 8) {
+        parallel_tasks(count, one);
+      } else {
+        for (int64_t i = 0; i < count; ++i) one(i);
+      }
+      scratch.trim();
     });
   }
 
@@ -135,6 +180,7 @@ class Conv2d : public CpuPrimitive {
   }
 
   ConvPlan plan_;
+  Compressed weight_;
 };
 
 /** inputs query, key, value of equal leading axes, any strides, and perhaps a mask broadcast to the scores.
@@ -217,6 +263,22 @@ array matmul(const array& a, const array& b, const std::optional<array>& bias, m
   return array(std::move(shape), dtype, std::make_shared<Matmul>(cpu_stream()), std::move(inputs));
 }
 
+array linear(const array& x, const array& weight, const std::optional<array>& bias, mx::Dtype dtype) {
+  Compressed compressed = compressed_weight_of(weight);
+  bool ours = compressed && is_ours(x) && is_ours(dtype) &&
+              (!bias || (is_ours(*bias) && bias->ndim() == 1 && bias->shape(0) == weight.shape(0)));
+  if (!ours) return matmul(x, mx::transpose(weight), bias, dtype);
+  mx::Shape shape = x.shape();
+  shape.back() = weight.shape(0);
+  int64_t rows = 1;
+  for (size_t axis = 0; axis + 1 < x.ndim(); ++axis) rows *= shape[axis];
+  std::vector<array> inputs = {mx::reshape(dense(x), {static_cast<int>(rows), x.shape(-1)})};
+  if (bias) inputs.push_back(*bias);
+  array y({static_cast<int>(rows), shape.back()}, dtype,
+          std::make_shared<CompressedLinear>(cpu_stream(), compressed), std::move(inputs));
+  return mx::reshape(y, shape);
+}
+
 array conv2d(const array& x, const array& weight, const std::optional<array>& bias, const ConvPlan& plan,
              mx::Dtype dtype) {
   mx::Shape shape = {x.shape(0), weight.shape(0), 0, 0};
@@ -225,9 +287,12 @@ array conv2d(const array& x, const array& weight, const std::optional<array>& bi
     int length = x.shape(i + 2) + plan.before[static_cast<size_t>(i)] + plan.after[static_cast<size_t>(i)];
     shape[i + 2] = (length - reach) / plan.strides[static_cast<size_t>(i)] + 1;
   }
-  std::vector<array> inputs = {dense(x), dense(weight)};
+  Compressed compressed = compressed_weight_of(weight);
+  std::vector<array> inputs = {dense(x)};
+  if (!compressed) inputs.push_back(dense(weight));
   if (bias) inputs.push_back(*bias);
-  return array(std::move(shape), dtype, std::make_shared<Conv2d>(cpu_stream(), plan), std::move(inputs));
+  return array(std::move(shape), dtype, std::make_shared<Conv2d>(cpu_stream(), plan, compressed),
+               std::move(inputs));
 }
 
 array attention(const array& query, const array& key, const array& value, const std::optional<array>& mask,

@@ -24,6 +24,11 @@ mlx::core::array matmul(const mlx::core::array& a, const mlx::core::array& b,
 mlx::core::array matmul(const mlx::core::array& a, const mlx::core::array& b,
                         const std::optional<mlx::core::array>& bias = std::nullopt);
 
+/** x [..., k] times weight [n, k] transposed, plus bias [n]. A compressed weight (compressed.h) is expanded
+ * while the product is computed, and no longer. */
+mlx::core::array linear(const mlx::core::array& x, const mlx::core::array& weight,
+                        const std::optional<mlx::core::array>& bias, mlx::core::Dtype dtype);
+
 /** What a two-dimensional convolution needs beside its operands. */
 struct ConvPlan {
   std::array<int, 2> strides, dilations, before, after;

@@ -29,7 +29,7 @@ array linear(Call& call) {
     call.fail("x and weight do not fit", describe_shape(x.shape()) + " and " + describe_shape(weight.shape()),
               "[..., in] and [out, in]");
   }
-  return kernels::matmul(x, mx::transpose(weight), call.wide_or_none("bias"), product_dtype(call, x, weight));
+  return kernels::linear(x, weight, call.wide_or_none("bias"), product_dtype(call, x, weight));
 }
 
 array maybe_transposed(const array& x, bool transpose) {

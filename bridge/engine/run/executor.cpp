@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/compressed.h"
 #include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
@@ -67,6 +68,14 @@ std::vector<array> run(const Operation& operation, Frame& frame) {
 }  // namespace
 
 void execute_operation(const Operation& operation, Frame& frame) {
+  if (operation.value) return;  // a constant, loaded or of no use but to a compressed weight
+  if (operation.outputs.size() == 1) {
+    auto slot = static_cast<size_t>(operation.outputs[0].slot);
+    if (const auto& weight = frame.constants[slot].compressed) {
+      frame.values[slot].tensor = kernels::expand(weight);
+      return;
+    }
+  }
   bool known = !operation.outputs.empty() &&
                std::all_of(operation.outputs.begin(), operation.outputs.end(), [&](const Definition& output) {
                  return frame.constants[static_cast<size_t>(output.slot)].defined();

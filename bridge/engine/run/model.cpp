@@ -7,6 +7,7 @@
 #include "mlx/mlx.h"
 #include "ops/call.h"
 #include "ops/registry.h"
+#include "run/compressed.h"
 #include "run/engine_thread.h"
 #include "run/executor.h"
 #include "run/memory.h"
@@ -154,28 +155,88 @@ void Model::load_function(const FunctionDescription& description) {
 void Model::load_constants(LoadedFunction& function) {
   function.constants.resize(static_cast<size_t>(function.program->slot_count));
   function.memories.resize(static_cast<size_t>(function.program->operation_count));
+  in_file_.clear();
   load_block(function.program->block, function);
 }
 
 void Model::load_block(const Block& block, LoadedFunction& function) {
   for (const Operation& operation : block.operations) {
-    std::string place = place_of(operation);
     if (operation.value) {
-      function.constants[static_cast<size_t>(operation.outputs[0].slot)] =
-          load_literal(*operation.value, place);
+      const Literal& literal = *operation.value;
+      int slot = operation.outputs[0].slot;
+      bool tensor = literal.type.kind == ValueType::Kind::kTensor && literal.in_file;
+      if (tensor) in_file_[slot] = &literal;
+      if (tensor && bits_of(literal.type.tensor.dtype) < 8)
+        package_.blob(literal,
+                      place_of(operation));  // damage is an error of loading, also where nothing reads it
+      else
+        function.constants[static_cast<size_t>(slot)] = load_literal(literal, place_of(operation));
     }
-    for (const Argument& argument : operation.arguments) {
-      for (const Binding& binding : argument.bindings) {
-        if (binding.literal)
-          function.constants[static_cast<size_t>(binding.slot)] = load_literal(*binding.literal, place);
-      }
+    load_arguments(operation, function);
+    if (operation.type.rfind("constexpr_", 0) == 0 && !keep_compressed(operation, function)) {
+      load_codes(operation, function);
+      fold(operation, function);
     }
-    if (operation.type.rfind("constexpr_", 0) == 0) fold(operation, function);
     for (const Block& inner : operation.blocks) load_block(inner, function);
+  }
+  for (const Binding& output : block.outputs)
+    load_deferred(output.slot, "output " + quoted(output.name), function);
+}
+
+// All but the codes of a compressed weight.
+void Model::load_arguments(const Operation& operation, LoadedFunction& function) {
+  std::string place = place_of(operation);
+  for (const Argument& argument : operation.arguments) {
+    if (holds_codes(operation, argument.name)) continue;
+    for (const Binding& binding : argument.bindings) {
+      if (binding.literal)
+        function.constants[static_cast<size_t>(binding.slot)] = load_literal(*binding.literal, place);
+      else
+        load_deferred(binding.slot, place, function);
+    }
   }
 }
 
-// Compressed weights are expanded once, when they are first needed; the packed arrays go then.
+void Model::load_deferred(int slot, const std::string& place, LoadedFunction& function) {
+  auto found = in_file_.find(slot);
+  Value& value = function.constants[static_cast<size_t>(slot)];
+  if (found != in_file_.end() && !value.defined()) value = load_literal(*found->second, place);
+}
+
+void Model::load_codes(const Operation& operation, LoadedFunction& function) {
+  std::string place = place_of(operation);
+  for (const Argument& argument : operation.arguments) {
+    if (!holds_codes(operation, argument.name)) continue;
+    for (const Binding& binding : argument.bindings) {
+      if (binding.literal)
+        function.constants[static_cast<size_t>(binding.slot)] = load_literal(*binding.literal, place);
+      else
+        load_deferred(binding.slot, place, function);
+    }
+  }
+}
+
+bool Model::keep_compressed(const Operation& operation, LoadedFunction& function) {
+  for (const Argument& argument : operation.arguments) {
+    if (!holds_codes(operation, argument.name) || argument.bindings.size() != 1) continue;
+    const Binding& binding = argument.bindings[0];
+    auto found = in_file_.find(binding.slot);
+    const Literal* literal = binding.literal           ? binding.literal.get()
+                             : found != in_file_.end() ? found->second
+                                                       : nullptr;
+    if (!literal || !literal->in_file) return false;
+    Blob blob = package_.blob(*literal, place_of(operation));
+    auto weight = compressed_weight(operation, literal->type.tensor, blob, package_.file_of(*literal),
+                                    function.constants);
+    if (!weight) return false;
+    parameters_[{literal->file_name, literal->file_offset}] = literal->type.tensor.elements();
+    function.constants[static_cast<size_t>(operation.outputs[0].slot)].compressed = std::move(weight);
+    return true;
+  }
+  return false;
+}
+
+// Other compressed weights are expanded once; the packed arrays go then.
 void Model::fold(const Operation& operation, LoadedFunction& function) {
   Frame frame{function.constants, function.memories, std::vector<Value>(function.constants.size())};
   execute_operation(operation, frame);

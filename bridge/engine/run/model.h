@@ -69,6 +69,10 @@ class Model {
   Result run(LoadedFunction& function, const Request& request, Monitor* monitor);
   void load_constants(LoadedFunction& function);
   void load_block(const Block& block, LoadedFunction& function);
+  void load_arguments(const Operation& operation, LoadedFunction& function);
+  void load_codes(const Operation& operation, LoadedFunction& function);
+  bool keep_compressed(const Operation& operation, LoadedFunction& function);
+  void load_deferred(int slot, const std::string& place, LoadedFunction& function);
   void fold(const Operation& operation, LoadedFunction& function);
   Value load_literal(const Literal& literal, const std::string& place);
   mlx::core::array load_tensor(const Literal& literal, const std::string& place);
@@ -77,6 +81,9 @@ class Model {
   static uint64_t next_identity();
   Package package_;
   std::vector<LoadedFunction> functions_;
+  // Constants of the function that is being loaded that lie in a file. Those of fewer than 8 bits are loaded,
+  // in bytes, only if something other than a compressed weight reads them.
+  std::map<int, const Literal*> in_file_;
   std::map<std::pair<std::string, uint64_t>, int64_t> parameters_;  // elements a blob, each counted once
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,12 +10,17 @@
 
 namespace tintype {
 
+namespace kernels {
+struct CompressedWeight;
+}
+
 /** What a name stands for while a function runs: a tensor or text. */
 struct Value {
   std::optional<mlx::core::array> tensor;
   std::vector<std::string> strings;
   bool is_constant = false;
   bool is_state = false;
+  std::shared_ptr<const kernels::CompressedWeight> compressed = nullptr;  // instead of a constant's tensor
 
   bool defined() const { return tensor.has_value() || !strings.empty(); }
 };
