@@ -62,9 +62,9 @@ def convert(
     ("ane", float16 only), the bundle's interface being the same; `quantize` stores weights in fewer bits: a
     recipe, or COMPONENT=RECIPE, or several with commas between (`compress.recipes_for`).
 
-    `default_steps` and `default_guidance` are what a run uses when its caller does not say. By default they are
-    the family's; a distilled checkpoint such as Stable Diffusion 3.5 large turbo (4 steps, guidance 1) has the
-    config and the tensors' shapes of the model that it was distilled from, so it has to be told.
+    `default_steps` and `default_guidance` are what a run uses when its caller does not say, by default
+    the family's. A distilled checkpoint such as Stable Diffusion 3.5 large turbo (4 steps, guidance 1) has
+    the config of the model that it was distilled from, so it has to be told.
 
     `gate` is called with the complete bundle before it takes its place: it may raise, and add to bundle.json.
 
