@@ -6,7 +6,7 @@ from .output import backend_option, echo_json, progress_bar
 
 __all__ = ["bench"]
 
-SUITES = ("demo", "cpu")
+SUITES = ("demo", "cpu", "memory")
 
 
 @click.command(short_help="Measure accuracy or speed.")
@@ -16,7 +16,15 @@ SUITES = ("demo", "cpu")
     default=SUITES[0],
     show_default=True,
     help="demo: does the embedded model draw what it is told, in float16 and in float32? "
-    "cpu: how close does the engine come to this machine's sgemm and memcpy?",
+    "cpu: how close does the engine come to this machine's sgemm and memcpy? "
+    "memory: what does a package cost to open and to run? (Linux)",
+)
+@click.option(
+    "--megabytes",
+    type=click.IntRange(20, 100_000),
+    default=1000,
+    show_default=True,
+    help="Weights of suite memory.",
 )
 @click.option(
     "--count", type=click.IntRange(10, 1000), default=200, show_default=True, help="Prompts to draw."
@@ -25,16 +33,21 @@ SUITES = ("demo", "cpu")
 @backend_option
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
-def bench(suite: str, count: int, steps: int, backend: str, quiet: bool, as_json: bool) -> None:
+def bench(
+    suite: str, megabytes: int, count: int, steps: int, backend: str, quiet: bool, as_json: bool
+) -> None:
     """Run a benchmark suite.
 
     \b
     tintype bench --suite demo
     tintype bench --suite demo --count 50 --json
     tintype bench --suite cpu
+    tintype bench --suite memory --megabytes 4000
     """
     if suite == "cpu":
         _cpu(quiet, as_json)
+    elif suite == "memory":
+        _memory(megabytes, as_json)
     else:
         _demo(count, steps, backend, quiet, as_json)
 
@@ -53,6 +66,21 @@ def _demo(count: int, steps: int, backend: str, quiet: bool, as_json: bool) -> N
         echo_json(report.to_json())
     else:
         click.echo(report.text())
+
+
+def _memory(megabytes: int, as_json: bool) -> None:
+    import sys
+
+    from ..bench.memory import report_text, run_memory
+    from ..errors import UsageError
+
+    if sys.platform != "linux":
+        raise UsageError(f"--suite memory reads /proc, which {sys.platform} has not: run it on Linux")
+    found = run_memory(megabytes)
+    if as_json:
+        echo_json(found)
+    else:
+        click.echo(report_text(found))
 
 
 def _cpu(quiet: bool, as_json: bool) -> None:

@@ -319,3 +319,15 @@ def test_run_any_package(
     np.save(tmp_path / "x.npy", x.astype(np.float32))
     assert run_command(["run", str(small_package), f"--input=x={tmp_path / 'x.npy'}", "-o", str(output)]) == 1
     assert "float32" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the suite reads /proc")
+def test_bench_memory_opens_without_reading_and_adds_only_what_lives(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_command(["bench", "--suite", "memory", "--megabytes", "60", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["weight_mb"] >= 50
+    assert found["opened_mb"] < 0.75 * found["weight_mb"]
+    # Weights, values, and what the engine's library itself takes up; never a second copy of the weights.
+    assert found["peak_mb"] < 2 * found["weight_mb"] + found["live_mb"]
