@@ -12,16 +12,32 @@ extension MLModel {
   public func prediction(
     from input: any MLFeatureProvider, options: MLPredictionOptions = MLPredictionOptions()
   ) async throws -> any MLFeatureProvider {
-    if Task.isCancelled {
-      throw MLModelError(.predictionCancelled, status: .cancelled, "The prediction was cancelled.")
-    }
+    try await detached(input, options, using: nil)
+  }
+
+  /// A prediction on another thread. Cancelling the task ends it.
+  func detached(
+    _ input: any MLFeatureProvider, _ options: MLPredictionOptions, using state: MLState?
+  ) async throws -> any MLFeatureProvider {
+    let isCancelled = Locked(Task.isCancelled)
     // The caller waits, so nothing else uses these while the other thread does.
     nonisolated(unsafe) let (input, options) = (input, options)
     nonisolated(unsafe) var result: (any MLFeatureProvider)?
-    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-      DispatchQueue.global().async {
-        continuation.resume(with: Result { result = try self.predict(input, options) })
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+        DispatchQueue.global().async {
+          continuation.resume(
+            with: Result {
+              result = try self.predict(input, options, using: state) {
+                if isCancelled.withLock({ $0 }) {
+                  throw MLModelError(.predictionCancelled, status: .cancelled, "The prediction was cancelled.")
+                }
+              }
+            })
+        }
       }
+    } onCancel: {
+      isCancelled.withLock { $0 = true }
     }
     guard let result else { throw MLModelError(.generic, status: .runtime, "The prediction gave no result.") }
     return result
@@ -31,11 +47,19 @@ extension MLModel {
   public func prediction(
     from input: any MLFeatureProvider, options: MLPredictionOptions
   ) throws -> any MLFeatureProvider {
-    try predict(input, options)
+    try predict(input, options, using: nil)
   }
 
-  private func predict(_ input: any MLFeatureProvider, _ options: MLPredictionOptions) throws -> any MLFeatureProvider {
-    if !modelDescription.stateDescriptionsByName.isEmpty { throw statesUnsupported() }
+  /// - Parameter mayGoOn: called now and then; what it throws ends the prediction.
+  func predict(
+    _ input: any MLFeatureProvider, _ options: MLPredictionOptions, using state: MLState?,
+    mayGoOn: (() throws -> Void)? = nil
+  ) throws -> any MLFeatureProvider {
+    if let failure = state?.failure { throw failure }
+    if !function.states.isEmpty, state?.engineState == nil {
+      throw invalid("The model keeps states: predict with one that its makeState() gave.")
+    }
+    try mayGoOn?()
     // Converted inputs must live until the engine has read them.
     var owners: [Any] = []
     var inputs: [(name: String, view: TensorView)] = []
@@ -59,7 +83,13 @@ extension MLModel {
       }
     }
     let outputs = try withExtendedLifetime(owners) {
-      try asCoreMLErrors { try engineModel.predict(inputs, function: function.name) }
+      try asCoreMLErrors {
+        try engineModel.predict(
+          inputs,
+          EnginePrediction(
+            function: function.name, state: state?.engineState,
+            progress: mayGoOn.map { mayGoOn in { _ in try mayGoOn() } }))
+      }
     }
     var features: [String: Any] = [:]
     for (name, tensor) in outputs {

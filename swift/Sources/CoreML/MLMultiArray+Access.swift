@@ -50,25 +50,7 @@ extension MLMultiArray {
 
   /// Takes over the elements of a tensor of the same shape and type, row by row where the strides are padded.
   func copyElements(of tensor: Tensor) {
-    let size = dataType.elementType.size
-    tensor.withUnsafeBytes { source in
-      guard let base = source.baseAddress, !source.isEmpty else { return }
-      // The trailing axes that are contiguous are copied as one run.
-      var axis = extents.count
-      var run = 1
-      while axis > 0, extents[axis - 1] == 1 || steps[axis - 1] == run {
-        run *= extents[axis - 1]
-        axis -= 1
-      }
-      for row in 0..<(count / run) {
-        var (rest, offset) = (row, 0)
-        for outer in (0..<axis).reversed() {
-          offset += rest % extents[outer] * steps[outer]
-          rest /= extents[outer]
-        }
-        (dataPointer + offset * size).copyMemory(from: base + row * run * size, byteCount: run * size)
-      }
-    }
+    tensor.view.copyElements(to: dataPointer, strides: steps)
   }
 
   /// All indices in C order.

@@ -63,11 +63,24 @@ public struct PredictionOptions: Sendable {
   /// Told which share of the work is done, now and then, also without news; what it throws ends the prediction. Core
   /// ML asks before a prediction and between chunks, since a prediction that runs cannot be stopped there.
   public var progress: (@Sendable (Double) throws -> Void)?
+  /// Made by the same model's `makeState`; needed by functions that keep something between predictions.
+  public var state: (any ModelState)?
 
-  public init(function: String? = nil, progress: (@Sendable (Double) throws -> Void)? = nil) {
+  public init(
+    function: String? = nil, state: (any ModelState)? = nil, progress: (@Sendable (Double) throws -> Void)? = nil
+  ) {
     self.function = function
+    self.state = state
     self.progress = progress
   }
+}
+
+/// What a model keeps from one prediction to the next. One prediction or access at a time may use it.
+public protocol ModelState: AnyObject, Sendable {
+  /// A copy of one state's values.
+  func tensor(named name: String) throws -> Tensor
+  /// Sets one state's values; shape and element type must be the state's.
+  func set(_ name: String, to tensor: Tensor) throws
 }
 
 /// An opened package. Safe to use from several threads at once.
@@ -84,12 +97,26 @@ public protocol LoadedModel: Sendable {
 
   /// The same, telling how far it is, and ending where the caller wants.
   func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor]
+
+  /// New states of one function (nil: the default one), all zeros. Throws where the backend or the model has none.
+  func makeState(function: String?) throws -> any ModelState
+}
+
+extension BackendError {
+  static func noStates(_ backend: BackendKind) -> BackendError {
+    .failed(
+      backend: backend, kind: .invalidArgument,
+      message: "a state was asked for or given, but this model keeps none; predict without")
+  }
 }
 
 extension LoadedModel {
   public var metadataJSON: String? { nil }
 
+  public func makeState(function: String?) throws -> any ModelState { throw BackendError.noStates(backend) }
+
   public func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
+    if options.state != nil { throw BackendError.noStates(backend) }
     try options.progress?(0)
     let outputs = try predict(inputs, function: options.function)
     try options.progress?(1)

@@ -39,15 +39,22 @@ final class FallbackModel: LoadedModel {
     let (model, mayBeInfinite) = current.withLock { ($0.model, $0.mayBeInfinite) }
     do {
       let outputs = try model.predict(inputs, options: options)
-      guard model.backend == backends.first.kind, !mayBeInfinite, let error = outputs.firstNonFinite(backend) else {
+      // A state is one backend's: a model in the middle of its states cannot move.
+      guard model.backend == backends.first.kind, options.state == nil, !mayBeInfinite,
+        let error = outputs.firstNonFinite(backend)
+      else {
         return outputs
       }
       return try verified(outputs, error, inputs, options)
-    } catch let error where model.backend == backends.first.kind && FallbackBackend.mayHelp(after: error) {
+    } catch let error
+      where model.backend == backends.first.kind && options.state == nil && FallbackBackend.mayHelp(after: error)
+    {
       let other = try replacement(after: error)
       return try other.predict(inputs, options: options)
     }
   }
+
+  func makeState(function: String?) throws -> any ModelState { try model.makeState(function: function) }
 
   /// Outputs with NaN or infinity: the second backend says whether the model or the first backend is to blame.
   private func verified(

@@ -38,15 +38,70 @@ struct MLXModel: LoadedModel {
   var metadataJSON: String? { model.metadataJSON }
 
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
+    try predict(inputs, options: PredictionOptions(function: function))
+  }
+
+  func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
+    var prediction = EnginePrediction(function: options.function, progress: options.progress)
+    if let state = options.state {
+      guard let state = state as? MLXState else { throw BackendError.foreignState(.mlx) }
+      prediction.state = state.state
+    }
     let views = inputs.map { (name: $0.key, view: $0.value.view) }
     let outputs = try withExtendedLifetime(inputs) {
-      try asBackendErrors { try model.predict(views, function: function) }
+      try asBackendErrors { try model.predict(views, prediction) }
     }
     return outputs.reduce(into: [:]) { $0[$1.0] = $1.1 }
   }
+
+  func makeState(function: String?) throws -> any ModelState {
+    guard let known = description.function(named: function), !known.states.isEmpty else {
+      throw BackendError.noStates(.mlx)
+    }
+    return try asBackendErrors { MLXState(try EngineState(of: model, function: function)) }
+  }
 }
 
-/// Runs `body` and gives the engine's errors the backend's form, text and kind unchanged.
+/// The engine's states.
+private final class MLXState: ModelState {
+  let state: EngineState
+
+  init(_ state: EngineState) { self.state = state }
+
+  func tensor(named name: String) throws -> Tensor {
+    try asBackendErrors { try state.withView(of: name) { try Tensor(copying: $0) } }
+  }
+
+  func set(_ name: String, to tensor: Tensor) throws {
+    try asBackendErrors {
+      try state.withView(of: name) { view in
+        try tensor.checkFits(state: name, shape: view.shape, elementType: view.elementType, backend: .mlx)
+        tensor.view.copyElements(to: UnsafeMutableRawPointer(mutating: view.base), strides: view.strides)
+      }
+    }
+  }
+}
+
+extension BackendError {
+  static func foreignState(_ backend: BackendKind) -> BackendError {
+    .failed(
+      backend: backend, kind: .invalidArgument,
+      message: "the state is another model's: make one with makeState of the model that runs")
+  }
+}
+
+extension Tensor {
+  /// Throws where a state takes another shape or type.
+  func checkFits(state name: String, shape: [Int], elementType: ElementType, backend: BackendKind) throws {
+    guard self.shape == shape, self.elementType == elementType else {
+      throw BackendError.failed(
+        backend: backend, kind: .invalidArgument,
+        message: "state \"\(name)\" is \(elementType.rawValue) \(shape), got \(self.elementType.rawValue) \(self.shape)"
+      )
+    }
+  }
+}
+
 private func asBackendErrors<Result>(_ body: () throws -> Result) throws -> Result {
   do {
     return try body()

@@ -40,20 +40,19 @@ public final class EngineModel: @unchecked Sendable {
 
   /// Runs one function (nil: the default one) on inputs that must stay valid during the call.
   public func predict(_ inputs: [(name: String, view: TensorView)], function: String?) throws -> [(String, Tensor)] {
+    try predict(inputs, EnginePrediction(function: function))
+  }
+
+  /// The same with states, and with progress that can end it.
+  public func predict(
+    _ inputs: [(name: String, view: TensorView)], _ prediction: EnginePrediction
+  ) throws -> [(String, Tensor)] {
     var result: OpaquePointer?
     try withDescriptors(of: inputs) { descriptors in
-      var options = tt_predict_options()
-      options.size = MemoryLayout<tt_predict_options>.size
-      func call(_ error: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> tt_status {
-        library.api.predict(handle, &options, descriptors.baseAddress, descriptors.count, &result, error)
-      }
-      if let function {
-        try function.withCString { name in
-          options.function = name
-          try library.check(call)
+      try prediction.withOptions { options in
+        try library.check {
+          library.api.predict(handle, options, descriptors.baseAddress, descriptors.count, &result, $0)
         }
-      } else {
-        try library.check(call)
       }
     }
     guard let result else { throw EngineError.failure(.runtime, "the engine ran but gave no result") }
@@ -149,9 +148,9 @@ private final class EngineResult: @unchecked Sendable {
   }
 }
 
-private typealias Extents = (Int64, Int64, Int64, Int64, Int64, Int64, Int64, Int64)
+typealias Extents = (Int64, Int64, Int64, Int64, Int64, Int64, Int64, Int64)
 
-private func load(_ extents: Extents, rank: Int) -> [Int] {
+func load(_ extents: Extents, rank: Int) -> [Int] {
   withUnsafeBytes(of: extents) { bytes in
     bytes.bindMemory(to: Int64.self).prefix(max(rank, 0)).map { Int($0) }
   }

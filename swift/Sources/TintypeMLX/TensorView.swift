@@ -24,32 +24,33 @@ public struct TensorView {
     return true
   }
 
-  /// Copies the elements, in row-major order, to `target`, which must have room for all of them.
-  public func copyElements(to target: UnsafeMutableRawPointer) {
+  /// Copies the elements to `target`, which must have room for all of them: in row-major order, or under strides of its
+  /// own (in elements).
+  public func copyElements(to target: UnsafeMutableRawPointer, strides targetStrides: [Int]? = nil) {
     if shape.contains(0) { return }
-    // The trailing axes that are contiguous are copied as one run.
+    let placed = targetStrides ?? TensorView.contiguousStrides(of: shape)
+    // The trailing axes that are contiguous on both sides are copied as one run.
     var axis = shape.count
     var run = 1
-    while axis > 0, shape[axis - 1] == 1 || strides[axis - 1] == run {
+    while axis > 0, shape[axis - 1] == 1 || (strides[axis - 1] == run && placed[axis - 1] == run) {
       run *= shape[axis - 1]
       axis -= 1
     }
-    let runBytes = run * elementType.size
-    let outer = Array(zip(shape, strides).prefix(axis))
+    let size = elementType.size
     var index = [Int](repeating: 0, count: axis)
     var source = base
     var output = target
     while true {
-      output.copyMemory(from: source, byteCount: runBytes)
-      output += runBytes
+      output.copyMemory(from: source, byteCount: run * size)
       // Advance like an odometer.
       var position = axis - 1
       while position >= 0 {
-        let (extent, stride) = outer[position]
         index[position] += 1
-        source += stride * elementType.size
-        if index[position] < extent { break }
-        source -= extent * stride * elementType.size
+        source += strides[position] * size
+        output += placed[position] * size
+        if index[position] < shape[position] { break }
+        source -= shape[position] * strides[position] * size
+        output -= shape[position] * placed[position] * size
         index[position] = 0
         position -= 1
       }

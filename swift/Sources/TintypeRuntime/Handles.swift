@@ -74,6 +74,14 @@ final class ModelHandle: Handle, Sendable {
 /// `tt_result`: the outputs of a prediction, in the order of the description.
 final class ResultHandle: Handle, Sendable {
   let outputs: [(name: CName, tensor: Tensor)]
+  /// Of the prediction; nil: nobody asked.
+  let seconds: Double?
 
-  init(_ outputs: [(name: CName, tensor: Tensor)]) { self.outputs = outputs }
+  init(_ outputs: [(name: CName, tensor: Tensor)], seconds: Double?) {
+    self.outputs = outputs
+    self.seconds = seconds
+  }
+
+  /// Core ML tells no more of a prediction than how long it took.
+  var statisticsJSON: String? { seconds.map { "{\"seconds\": \($0)}" } }
 }

@@ -70,6 +70,9 @@ func predict(
     guard let handle = ModelHandle.of(model) else { throw MisuseError("predict: `model` is NULL") }
     guard let result else { throw MisuseError("predict: `result` is NULL; pass the address of a tt_result pointer") }
     var functionName: UnsafePointer<CChar>?
+    var prediction = PredictionOptions()
+    var state: StateHandle?
+    var collects = false
     if let options {
       let expected = MemoryLayout<tt_predict_options>.size
       guard options.pointee.size == expected else {
@@ -78,7 +81,13 @@ func predict(
         )
       }
       functionName = options.pointee.function
-      guard options.pointee.state == nil else { throw unsupported("states") }
+      state = StateHandle.of(options.pointee.state)
+      collects = options.pointee.collect_statistics != 0
+      if let progress = options.pointee.progress {
+        // Called on this thread, while the caller waits.
+        nonisolated(unsafe) let context = options.pointee.progress_context
+        prediction.progress = { if progress(context, $0) != 0 { throw CancellationError() } }
+      }
     }
     guard let function = handle.function(named: functionName) else {
       throw BackendError.unknownFunction(
@@ -89,7 +98,14 @@ func predict(
     }
     guard count >= 0, count <= 4096 else { throw MisuseError("predict: \(count) inputs, at most 4096 are possible") }
     let tensors = try readInputs(UnsafeBufferPointer(start: inputs, count: count), of: function.description)
-    let outputs = try handle.model.predict(tensors, function: function.description.name)
+    prediction.function = function.description.name
+    let clock = ContinuousClock()
+    let start = clock.now
+    let outputs = try StateHandle.using(state, of: handle) {
+      prediction.state = $0
+      return try handle.model.predict(tensors, options: prediction)
+    }
+    let seconds = collects ? (clock.now - start).seconds : nil
     let ordered = try function.outputs.map { feature in
       guard let tensor = outputs[feature.description.name] else {
         throw BackendError.failed(
@@ -97,7 +113,7 @@ func predict(
       }
       return (name: feature.name, tensor: tensor)
     }
-    result.pointee = ResultHandle(ordered).retained()
+    result.pointee = ResultHandle(ordered, seconds: seconds).retained()
   }
 }
 
@@ -111,35 +127,6 @@ func describeResult(
       throw MisuseError("result_tensor: index \(index) is out of range, there are \(handle.outputs.count) outputs")
     }
     let (name, output) = handle.outputs[index]
-    let view = output.view
-    guard view.shape.count <= Int(TT_MAX_RANK) else {
-      throw MisuseError("result_tensor: the output has rank \(view.shape.count), at most \(TT_MAX_RANK) is possible")
-    }
-    var descriptor = tt_tensor()
-    descriptor.name = name.pointer
-    descriptor.data = UnsafeMutableRawPointer(mutating: view.base)
-    descriptor.dtype = view.elementType.abiValue
-    descriptor.rank = Int32(view.shape.count)
-    store(view.shape, in: &descriptor.shape)
-    store(view.strides, in: &descriptor.strides)
-    tensor.pointee = descriptor
+    tensor.pointee = try descriptor(of: output, named: name, for: "result_tensor")
   }
-}
-
-private func unsupported(_ feature: String) -> BackendError {
-  .failed(backend: .coreml, kind: .unsupported, message: "the Core ML runtime does not offer \(feature) here yet")
-}
-
-func newState(
-  model: OpaquePointer?, function: UnsafePointer<CChar>?, state: UnsafeMutablePointer<OpaquePointer?>?,
-  error: ErrorSlot
-) -> tt_status {
-  state?.pointee = nil
-  return attempt(error) { throw unsupported("states") }
-}
-
-func describeState(
-  state: OpaquePointer?, name: UnsafePointer<CChar>?, tensor: UnsafeMutablePointer<tt_tensor>?, error: ErrorSlot
-) -> tt_status {
-  attempt(error) { throw unsupported("states") }
 }

@@ -31,9 +31,9 @@ nonisolated(unsafe) private let table: UnsafePointer<tt_api> = {
       result_free: { ResultHandle.release($0) },
       string_free: { freeC($0) },
       state_new: newState,
-      state_free: { _ in },
+      state_free: { StateHandle.release($0) },
       state_tensor: describeState,
-      result_statistics: { _ in nil },
+      result_statistics: { ResultHandle.of($0)?.statisticsJSON.flatMap(copyToC) },
       compute_plan: planComputation
     ))
   return UnsafePointer(table)

@@ -27,11 +27,37 @@ final class CoreMLModel: LoadedModel {
   }
 
   func predict(_ inputs: [String: Tensor], function name: String?) throws -> [String: Tensor] {
+    let function = try known(name)
+    try function.check(inputs)
+    return try model(of: function).predict(inputs, function, using: nil)
+  }
+
+  func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
+    try options.progress?(0)
+    guard let state = options.state else {
+      let outputs = try predict(inputs, function: options.function)
+      try options.progress?(1)
+      return outputs
+    }
+    let function = try known(options.function)
+    try function.check(inputs)
+    guard let state = state as? CoreMLState else { throw BackendError.foreignState(.coreml) }
+    let outputs = try model(of: function).predict(inputs, function, using: state)
+    try options.progress?(1)
+    return outputs
+  }
+
+  func makeState(function name: String?) throws -> any ModelState {
+    let function = try known(name)
+    guard !function.states.isEmpty else { throw BackendError.noStates(.coreml) }
+    return try model(of: function).makeState(function)
+  }
+
+  private func known(_ name: String?) throws -> FunctionDescription {
     guard let function = description.function(named: name) else {
       throw BackendError.unknownFunction(name: name ?? "", known: description.functions.map(\.name))
     }
-    try function.check(inputs)
-    return try model(of: function).predict(inputs, function)
+    return function
   }
 
   private func model(of function: FunctionDescription) throws -> FunctionModel {
@@ -114,12 +140,24 @@ private final class FunctionModel: @unchecked Sendable {
       outputs: features(model.modelDescription.outputDescriptionsByName))
   }
 
-  func predict(_ inputs: [String: Tensor], _ function: FunctionDescription) throws -> [String: Tensor] {
+  /// A state of this model, zeroed.
+  func makeState(_ function: FunctionDescription) throws -> CoreMLState {
+    guard #available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *) else {
+      throw BackendError.failed(
+        backend: .coreml, kind: .unsupported,
+        message: "models with states need macOS 15 or iOS 18; use backend \"mlx\"")
+    }
+    return CoreMLState(model.makeState(), function.states)
+  }
+
+  func predict(
+    _ inputs: [String: Tensor], _ function: FunctionDescription, using state: CoreMLState?
+  ) throws -> [String: Tensor] {
     do {
       let features = try MLDictionaryFeatureProvider(
         dictionary: inputs.mapValues { MLFeatureValue(multiArray: try MLMultiArray(sharing: $0)) })
       let backings = try outputBackings(of: function)
-      let result = try usesBackings.withLock { try run(features, backings, &$0) }
+      let result = try usesBackings.withLock { try run(features, backings, state, &$0) }
       return try function.outputs.reduce(into: [:]) { tensors, feature in
         guard let array = result.featureValue(for: feature.name)?.multiArrayValue else {
           throw BackendError.failed(
@@ -148,19 +186,28 @@ private final class FunctionModel: @unchecked Sendable {
 
   /// Predicts into the backings; where a model does not take them, it runs without, this time and later.
   private func run(
-    _ features: any MLFeatureProvider, _ backings: [String: Backing], _ usesBackings: inout Bool
+    _ features: any MLFeatureProvider, _ backings: [String: Backing], _ state: CoreMLState?, _ usesBackings: inout Bool
   ) throws -> any MLFeatureProvider {
     let options = MLPredictionOptions()
-    guard usesBackings, !backings.isEmpty else { return try model.prediction(from: features, options: options) }
+    // A second try would find a state that the first one may have changed.
+    guard usesBackings, !backings.isEmpty, state == nil else { return try run(features, options, state) }
     options.outputBackings = backings.mapValues(\.array)
     do {
-      return try model.prediction(from: features, options: options)
+      return try run(features, options, nil)
     } catch {
       options.outputBackings = [:]
-      let result = try model.prediction(from: features, options: options)
+      let result = try run(features, options, nil)
       usesBackings = false
       return result
     }
+  }
+
+  private func run(
+    _ features: any MLFeatureProvider, _ options: MLPredictionOptions, _ state: CoreMLState?
+  ) throws -> any MLFeatureProvider {
+    guard let state else { return try model.prediction(from: features, options: options) }
+    guard #available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *) else { throw BackendError.noStates(.coreml) }
+    return try state.exclusively { try model.prediction(from: features, using: $0, options: options) }
   }
 }
 
@@ -196,7 +243,7 @@ extension MLMultiArray {
 
 extension Tensor {
   /// A contiguous copy of an output, whose rows Core ML may have padded.
-  fileprivate init(copying array: MLMultiArray) throws {
+  init(copying array: MLMultiArray) throws {
     let shape = array.shape.map(\.intValue)
     guard let type = ElementType(coreMLRawValue: array.dataType.rawValue) else {
       throw BackendError.failed(
