@@ -83,16 +83,54 @@ import Testing
     #expect(result.featureValue(for: "total")?.multiArrayValue?[0] == 6)
   }
 
-  /// The engine keeps states, but this target hands it none yet: a reason, where a Mac runs it.
-  @Test func statefulModelsAreRefusedWithAReason() throws {
-    let error = try #require(throws: MLModelError.self) {
-      let model = try Compiled("stateful").model()
-      let state = model.makeState()
-      let input = try MLDictionaryFeatureProvider(dictionary: ["x": MLMultiArray(shape: [2], dataType: .float16)])
-      _ = try model.prediction(from: input, using: state)
+  /// y = total + x; the program reads its state and does not write it.
+  @Test func statesKeepWhatIsWrittenToThem() async throws {
+    let model = try Compiled("stateful").model()
+    #expect(model.modelDescription.stateDescriptionsByName["total"]?.stateConstraint?.bufferShape == [2])
+    let input = try MLDictionaryFeatureProvider(dictionary: ["x": half([1, 2])])
+    let (state, other) = (model.makeState(), model.makeState())
+    func y(_ state: MLState) throws -> [Float] {
+      let y = try model.prediction(from: input, using: state).featureValue(for: "y")?.multiArrayValue
+      return try (0..<2).map { try #require(y)[$0].floatValue }
     }
-    #expect(error.code == .generic)
-    #expect(error.errorDescription?.contains("state") == true)
+    #expect(try y(state) == [1, 2])
+    state.withMultiArray(for: "total") { total in
+      #expect(total.shape == [2] && total.dataType == .float16)
+      total[0] = 10
+    }
+    #expect(try y(state) == [11, 2])
+    #expect(try y(other) == [1, 2])
+    let result = try await model.prediction(from: input, using: state)
+    #expect(result.featureValue(for: "y")?.multiArrayValue?[0] == 11)
+  }
+
+  @Test func statefulModelsNeedAState() throws {
+    let model = try Compiled("stateful").model()
+    let input = try MLDictionaryFeatureProvider(dictionary: ["x": half([1, 2])])
+    let error = try #require(throws: MLModelError.self) { try model.prediction(from: input) }
+    #expect(error.code == .featureType)
+    #expect(error.errorDescription?.contains("makeState()") == true)
+    let foreign = try Compiled("multi_output").model().makeState()
+    #expect(throws: MLModelError.self) { try model.prediction(from: input, using: foreign) }
+  }
+
+  @Test func cancelledTasksPredictNothing() async throws {
+    let model = try Compiled("multi_output").model()
+    let input = try x(2)
+    nonisolated(unsafe) let features = input
+    let task = Task {
+      while !Task.isCancelled { await Task.yield() }
+      _ = try await model.prediction(from: features)
+    }
+    task.cancel()
+    let error = await #expect(throws: MLModelError.self) { try await task.value }
+    #expect(error?.code == .predictionCancelled)
+  }
+
+  private func half(_ values: [Float]) throws -> MLMultiArray {
+    let array = try MLMultiArray(shape: [NSNumber(value: values.count)], dataType: .float16)
+    for (index, value) in values.enumerated() { array[index] = NSNumber(value: value) }
+    return array
   }
 
   @Test func backingsMayBePadded() throws {
