@@ -45,11 +45,12 @@ demo: env ## Generate an image with the embedded model
 	@mkdir -p $(OUT)
 	$(BIN)/tintype generate "a red circle above a blue square on a white background" --seed 7 --output $(OUT)/demo.png
 
-check: $(VENV)/.tintype-tools ## Lint and type-check all three languages
+check: $(VENV)/.tintype-tools ## Lint and type-check all languages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	find bridge tests fuzz -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror --style=file
+	$(BIN)/shellcheck scripts/*.sh .ci/run
 ifneq ($(SWIFT),)
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift swift examples
 endif
