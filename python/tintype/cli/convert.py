@@ -1,5 +1,6 @@
 """`tintype convert`: a checkpoint in, a bundle out."""
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,19 @@ QUANTIZE_HELP = (
 )
 
 
+def _byte_count(context: click.Context, parameter: click.Parameter, value: str | None) -> "int | str | None":
+    """`1GB`, `500MB`, `2GiB`, a number of bytes; none is no limit."""
+    if value is None:
+        return "default"
+    if value.lower() == "none":
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(i?)B?", value, re.IGNORECASE)
+    number = match and float(match[1]) * (1024 if match[3] else 1000) ** " KMG".index(match[2].upper() or " ")
+    if not number:
+        raise click.BadParameter(f"{value!r} is no number of bytes, such as 1GB, 500MB or 2GiB, and not none")
+    return int(number)
+
+
 @click.command(short_help="Convert a checkpoint to a bundle.")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
@@ -40,7 +54,18 @@ QUANTIZE_HELP = (
     help="ane lays the graphs out for the Neural Engine, in float16.",
 )
 @click.option("--quantize", metavar="RECIPES", help=QUANTIZE_HELP)
-@size_option("Picture size in pixels. [default: the checkpoint's]")
+@size_option(
+    "Picture size in pixels; several times for several sizes in one bundle, the first the default. "
+    "[default: the checkpoint's]",
+    multiple=True,
+)
+@click.option(
+    "--max-chunk",
+    metavar="BYTES",
+    callback=_byte_count,
+    help="Cut the denoiser into packages of at most this much weight as float16, such as 1GB; none for no "
+    "limit. [default: 1GB with --target ane, else none]",
+)
 @click.option(
     "--components",
     metavar="A,B",
@@ -86,7 +111,8 @@ def convert(
     precision: Literal["float16", "float32"],
     target: Literal["gpu", "ane"],
     quantize: str | None,
-    size: tuple[int, int] | None,
+    size: tuple[tuple[int, int], ...],
+    max_chunk: "int | str | None",
     components: str | None,
     max_sequence_length: int | None,
     batch: int,
@@ -114,7 +140,8 @@ def convert(
             source,
             output,
             precision=precision,
-            size=size,
+            size=size or None,
+            max_chunk=max_chunk,
             components=chosen,
             max_sequence_length=max_sequence_length,
             batch=batch,
@@ -131,7 +158,8 @@ def convert(
     if not quiet:
         weights = sum(component.weight_bytes for component in bundle.components.values())
         click.echo(
-            f"{output}: {bundle.family}, {bundle.precision}, {bundle.size.width}x{bundle.size.height}, "
+            f"{output}: {bundle.family}, {bundle.precision}, "
+            f"{', '.join(f'{s.width}x{s.height}' for s in bundle.sizes)}, "
             f"{len(bundle.components)} components, {bytes_text(weights)}"
         )
 

@@ -27,18 +27,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 Progress = Callable[[str, float, float], None]
 
 
-def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
+def _one_size(value: str) -> tuple[int, int]:
     parts = value.lower().split("x")
     if len(parts) != 2 or not all(part.isdecimal() and part.isascii() for part in parts):
         raise click.BadParameter(f"{value!r} is not WIDTHxHEIGHT in pixels, such as 1024x768")
     return int(parts[0]), int(parts[1])
 
 
-def size_option(text: str) -> Callable[[F], F]:
-    """`--size WxH`, given to the command as (width, height)."""
-    return click.option("--size", metavar="WxH", callback=_size, help=text)
+def _size(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_one_size(each) for each in value)
+    return None if value is None else _one_size(value)
+
+
+def size_option(text: str, *, multiple: bool = False) -> Callable[[F], F]:
+    """`--size WxH`, given to the command as (width, height), or as a tuple of them."""
+    return click.option("--size", metavar="WxH", callback=_size, multiple=multiple, help=text)
 
 
 backend_option = click.option(

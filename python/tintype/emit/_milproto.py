@@ -28,17 +28,23 @@ class _PlacingExporter(MILProtoExporter):  # type: ignore[misc]
     def __init__(self, program: MILProgram, layout: WeightLayout) -> None:
         super().__init__(program.program, weights_dir="", specification_version=SPECIFICATION_VERSION)
         self._weights, self._layout = program.weights, layout
+        self._placed: dict[str, Any] = {}
 
     def create_file_value(self, var: Any) -> Any:
-        """The reference to the constant `var`; called once for each."""
+        """The reference to the constant `var`; functions share the place of a weight by its name."""
         value = var.val
         weight = self._weights.get(var.name)
+        if weight is not None and var.name in self._placed:
+            return self._placed[var.name]
         if weight is None:
             weight = ComputedWeight(var.name, value.shape, lambda: value)
         builtin = types.numpy_type_to_builtin_type(value.dtype)
         offset = self._layout.add(weight, _kind(builtin))
         primitive = helper.types_to_proto_primitive(builtin)
-        return helper.create_file_value_tensor(WEIGHT_PATH, offset, value.shape, primitive)
+        reference = helper.create_file_value_tensor(WEIGHT_PATH, offset, value.shape, primitive)
+        if var.name in self._weights:
+            self._placed[var.name] = reference
+        return reference
 
 
 def _kind(builtin: Any) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from .. import names
-from ..bundle import Bundle, Component, TensorSpec, Tokenizer
+from ..bundle import Bundle, Chunk, Component, Interface, TensorSpec, Tokenizer
 from ..compress import Recipe, recipes_for
 from ..errors import UsageError
-from ..layers import Compression, IOSpec, MILProgram, Precision, Target, compress_program
+from ..layers import Compression, FunctionIO, IOSpec, MILProgram, Precision, Target, compress_program
 from ..weights import Source, download, is_repository, open_source
 from .families import FAMILIES
 from .package import Package, write_package
@@ -28,18 +28,22 @@ Progress = Callable[[str, int, int], None]
 
 MAX_BATCH = 2
 
+#: Devices fail to load or to compile larger packages (docs/neural_engine.md).
+DEFAULT_ANE_CHUNK = 1_000_000_000
+
 
 def convert(
     source: "str | Path",
     output: "str | Path",
     *,
     precision: Precision = "float16",
-    size: tuple[int, int] | None = None,
+    size: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
     components: Sequence[str] | None = None,
     max_sequence_length: int | None = None,
     batch: int = 1,
     target: Target = "gpu",
     quantize: str | None = None,
+    max_chunk: int | str | None = "default",
     overwrite: bool = False,
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
@@ -55,12 +59,16 @@ def convert(
     the files of a Hugging Face folder. ORGANISATION/NAME (perhaps with /FILE.safetensors, perhaps with
     @REVISION), if there is no such folder, is loaded from the Hugging Face Hub.
 
-    `size` is (width, height) in pixels, by default the model's own; `components` are names of
-    `names.SELECTABLE_COMPONENTS`, by default all that the source has; `max_sequence_length` is T5's number of
-    tokens, by default its tokenizer's, at most 256; `batch` 2 makes a denoiser that takes both rows of
-    guidance at once; `target` lays the graphs out for the GPU and MLX ("gpu") or for the Neural Engine
-    ("ane", float16 only), the bundle's interface being the same; `quantize` stores weights in fewer bits: a
-    recipe, or COMPONENT=RECIPE, or several with commas between (`compress.recipes_for`).
+    `size` is (width, height) in pixels, or several of them, by default the model's own: several become
+    functions of the same packages, which share their weights, the first the default one. `max_chunk` is the
+    most bytes of weights (as float16, before compression) that a package of the denoiser may have, which is
+    cut at block borders where it has more; None for no limit, "default" for a gigabyte where the target is
+    "ane" and none elsewhere. `components` are names of `names.SELECTABLE_COMPONENTS`, by default all that the
+    source has; `max_sequence_length` is T5's number of tokens, by default its tokenizer's, at most 256;
+    `batch` 2 makes a denoiser that takes both rows of guidance at once; `target` lays the graphs out for the
+    GPU and MLX ("gpu") or for the Neural Engine ("ane", float16 only), the bundle's interface being the same;
+    `quantize` stores weights in fewer bits: a recipe, or COMPONENT=RECIPE, or several with commas between
+    (`compress.recipes_for`).
 
     `default_steps` and `default_guidance` are what a run uses when its caller does not say, by default
     the family's. A distilled checkpoint such as Stable Diffusion 3.5 large turbo (4 steps, guidance 1) has
@@ -79,19 +87,20 @@ def convert(
         precision=precision,
         target=target,
         batch=batch,
-        size=size,
+        sizes=_size_list(size),
         components=components,
         max_sequence_length=max_sequence_length,
         default_steps=default_steps,
         default_guidance=default_guidance,
+        max_chunk=_chunk_limit(max_chunk, target),
     )
     output = Path(output)
     recipes = recipes_for(quantize, target, _packages(plan.components))
     rows = {}
     with staged_folder(output, overwrite=overwrite) as stage, SourceHashes() as hashes:
-        for name, program in plan.programs():
+        for name, programs in plan.programs():
             hashes.start(folder.files)
-            rows[name] = _component(program, name, stage, recipes.get(name), progress)
+            rows[name] = _component(programs, name, stage, recipes.get(name), progress)
         copied = _tokenizers(plan, stage)
         hashes.start(folder.files)
         bundle = _bundle(plan, rows, copied, hashes.result())
@@ -138,6 +147,32 @@ def _from_hub(
     return folder
 
 
+def _size_list(size: Any) -> list[tuple[int, int]]:
+    """One size, several or none as a list; UsageError for anything else."""
+    if size is None:
+        return []
+    rows = [size] if isinstance(size, tuple | list) and size and isinstance(size[0], int) else size
+    if not isinstance(rows, tuple | list) or not rows:
+        raise UsageError(f"size is {size!r}, expected (width, height) in pixels, or several")
+    for row in rows:
+        if not isinstance(row, tuple | list) or len(row) != 2:
+            raise UsageError(f"size is {row!r}, expected (width, height) in pixels")
+    return [(row[0], row[1]) for row in rows]
+
+
+def _chunk_limit(wanted: Any, target: Target) -> int | None:
+    """Bytes of weights in a package of the denoiser."""
+    if wanted == "default":
+        return DEFAULT_ANE_CHUNK if target == "ane" else None
+    if wanted is None:
+        return None
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted <= 0:
+        raise UsageError(
+            f"max_chunk is {wanted!r}, expected a positive number of bytes, or None for no limit"
+        )
+    return wanted
+
+
 def _check_choices(precision: str, batch: int, target: str) -> None:
     if precision not in get_args(Precision):
         raise UsageError(f"precision is {precision!r}, expected one of {', '.join(get_args(Precision))}")
@@ -161,38 +196,78 @@ def _packages(components: Sequence[str]) -> tuple[str, ...]:
 
 
 def _component(
-    program: MILProgram, name: str, stage: Path, recipe: Recipe | None, progress: Progress | None
+    programs: Sequence[MILProgram], name: str, stage: Path, recipe: Recipe | None, progress: Progress | None
 ) -> Component:
-    path = f"{name}.mlpackage"
+    """Write the program of a component, or its chunks, and describe what was written."""
+    done: list[Compression] = []
+    chunks = []
+    for index, program in enumerate(programs, start=1):
+        path = f"{name}.mlpackage" if len(programs) == 1 else f"{name}_chunk{index}.mlpackage"
 
-    def report(done: int, total: int) -> None:
-        if progress is not None:
-            progress(name, done, total)
+        def report(written: int, total: int, label: str = path.removesuffix(".mlpackage")) -> None:
+            if progress is not None:
+                progress(label, written, total)
 
-    parameters, compression = program.parameters, None
-    if recipe is not None:
-        program, compression = compress_program(program, recipe)
-    package: Package = write_package(program, stage / path, report)
+        if recipe is None:
+            package: Package = write_package(program, stage / path, report)
+        else:
+            compressed, compression = compress_program(program, recipe)
+            package = write_package(compressed, stage / path, report)
+            done.append(compression)
+        chunks.append(
+            Chunk(
+                path=path,
+                inputs=_specs(program.inputs),
+                outputs=_specs(program.outputs),
+                parameters=program.parameters,
+                weight_bytes=package.weight_bytes,
+                sha256=package.sha256,
+                functions={n: _function(io) for n, io in program.functions.items()},
+            )
+        )
+    compression_row = _compression(done) if done else {}
+    if len(chunks) == 1:
+        return Component(**vars(chunks[0]), compression=compression_row)
+    functions = {n: _joined(programs, n) for n in programs[0].functions}
+    inputs, outputs = _joined(programs, None).inputs, chunks[-1].outputs
     return Component(
-        path=path,
-        inputs=_specs(program.inputs),
-        outputs=_specs(program.outputs),
-        parameters=parameters,
-        weight_bytes=package.weight_bytes,
-        sha256=package.sha256,
-        compression=_compression(compression) if compression is not None else {},
+        path="",
+        inputs=inputs,
+        outputs=outputs,
+        parameters=sum(chunk.parameters for chunk in chunks),
+        weight_bytes=sum(chunk.weight_bytes for chunk in chunks),
+        compression=compression_row,
+        functions=functions,
+        chunks=tuple(chunks),
     )
 
 
-def _compression(done: Compression) -> dict[str, Any]:
+def _function(io: FunctionIO) -> Interface:
+    return Interface(_specs(io.inputs), _specs(io.outputs))
+
+
+def _joined(programs: Sequence[MILProgram], function: str | None) -> Interface:
+    """Chunks as one: every input that no chunk before gives, and the outputs of the last one."""
+    inputs: dict[str, TensorSpec] = {}
+    made: set[str] = set()
+    io = FunctionIO((), ())
+    for program in programs:
+        io = FunctionIO(program.inputs, program.outputs) if function is None else program.functions[function]
+        inputs |= {s.name: s for s in _specs(io.inputs) if s.name not in made}
+        made |= {s.name for s in io.outputs}
+    return Interface(tuple(inputs.values()), _specs(io.outputs))
+
+
+def _compression(done: Sequence[Compression]) -> dict[str, Any]:
     """For bundle.json: the recipe, the errors ‖stored − source‖ / ‖source‖, and what was left alone."""
-    errors = {w.source.name: w.error for w in done.weights if w.error is not None}
-    row: dict[str, Any] = {"recipe": done.recipe.name, "weights": len(errors)}
+    errors = {w.source.name: w.error for part in done for w in part.weights if w.error is not None}
+    undivided = [name for part in done for name in part.undivided]
+    row: dict[str, Any] = {"recipe": done[0].recipe.name, "weights": len(errors)}
     if errors:
         worst = max(errors, key=lambda name: errors[name])
         row["mean_error"] = round(sum(errors.values()) / len(errors), 6)
         row["largest_error"] = {"weight": worst, "error": round(errors[worst], 6)}
-    return row | ({"undivided": list(done.undivided)} if done.undivided else {})
+    return row | ({"undivided": undivided} if undivided else {})
 
 
 def _specs(specs: Sequence[IOSpec]) -> tuple[TensorSpec, ...]:
@@ -232,6 +307,7 @@ def _bundle(
         components=components,
         tokenizers=tokenizers,
         config=plan.config(),
+        resolutions=plan.resolutions,
         source={"layout": plan.source.layout, **plan.source.origin, "files": files},
         tools=_tools(),
     )

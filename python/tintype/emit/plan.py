@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .. import layers as nn
 from .. import names
-from ..bundle import Context, Defaults, Latent, Pooled, Schedule, Size
+from ..bundle import Context, Defaults, Latent, Pooled, Resolution, Schedule, Size
 from ..errors import CheckpointError, ConversionError, UsageError
 from ..layers import MILProgram, Precision, Target
-from ..models import clip, t5, vae
+from ..models import clip, cuts, t5, vae
 from ..models.clip import CLIPConfig
 from ..models.t5 import T5Config
 from ..models.vae import VAEConfig
@@ -53,7 +54,8 @@ class Plan:
     precision: Precision
     target: Target
     batch: int
-    size: Size
+    sizes: tuple[Size, ...]
+    max_chunk: int | None
     clips: Mapping[str, CLIPConfig]
     t5: T5Config | None
     transformer: TransformerConfig
@@ -70,13 +72,17 @@ class Plan:
         precision: Precision,
         target: Target,
         batch: int,
-        size: tuple[int, int] | None,
+        sizes: Sequence[tuple[int, int]],
         components: Sequence[str] | None,
         max_sequence_length: int | None,
         default_steps: int | None = None,
         default_guidance: float | None = None,
+        max_chunk: int | None = None,
     ) -> "Plan":
-        """Read the configs and decide; CheckpointError, ConversionError or UsageError if they do not fit."""
+        """Read the configs and decide; CheckpointError, ConversionError or UsageError if they do not fit.
+
+        No `sizes`: the model's own.
+        """
         family = FAMILIES[source.pipeline]
         _check_batch(family, batch)
         chosen = _components(family, source, components)
@@ -99,7 +105,8 @@ class Plan:
             precision=precision,
             target=target,
             batch=batch,
-            size=_size(size, transformer, autoencoder, transformer_json.get("sample_size")),
+            sizes=_sizes(sizes, transformer, autoencoder, transformer_json.get("sample_size")),
+            max_chunk=max_chunk,
             clips=clips,
             t5=t5_config,
             transformer=transformer,
@@ -116,18 +123,35 @@ class Plan:
                 _defaults(source.index.get("tintype"), family.defaults(transformer)),
             ),
         )
-        family.model.check_size(transformer, plan.latent_size)
+        for size in plan.sizes:
+            family.model.check_size(transformer, plan.latent_size(size))
         return plan
 
     @property
-    def latent_size(self) -> tuple[int, int]:
-        """(h, w) of the latent."""
-        return self.size.height // self.vae.downscale, self.size.width // self.vae.downscale
+    def size(self) -> Size:
+        """The default size."""
+        return self.sizes[0]
+
+    def latent_size(self, size: Size) -> tuple[int, int]:
+        """(h, w) of the latent of a picture."""
+        return size.height // self.vae.downscale, size.width // self.vae.downscale
+
+    @property
+    def resolutions(self) -> tuple[Resolution, ...]:
+        """The bundle's list of sizes, where there are several."""
+        rows = tuple(Resolution(size, *self.latent_size(size)) for size in self.sizes)
+        return rows if len(rows) > 1 else ()
+
+    def functions(self) -> dict[str, tuple[int, int]]:
+        """The functions of a package that depends on the size, with the (h, w) of their latents."""
+        if len(self.sizes) == 1:
+            return {nn.MAIN: self.latent_size(self.size)}
+        return {names.size_function(s.width, s.height): self.latent_size(s) for s in self.sizes}
 
     @property
     def latent(self) -> Latent:
         """The bundle's description of the latent."""
-        height, width = self.latent_size
+        height, width = self.latent_size(self.size)
         return Latent(
             self.vae.latent_channels, height, width, self.vae.downscale, self.vae.scale, self.vae.shift
         )
@@ -149,9 +173,12 @@ class Plan:
             rows[names.TEXT_ENCODER_3] = asdict(self.t5)
         return rows | {names.DENOISER: _dimensions(self.transformer), "vae": asdict(self.vae)}
 
-    def programs(self) -> Iterator[tuple[str, MILProgram]]:
-        """Build the selected components in the bundle's order, each checked against its tensors."""
-        builders: Mapping[str, Callable[[], Iterator[tuple[str, MILProgram]]]] = {
+    def programs(self) -> Iterator[tuple[str, list[MILProgram]]]:
+        """Build the selected components in the bundle's order, each checked against its tensors.
+
+        A component is one program, or the chunks of one.
+        """
+        builders: Mapping[str, Callable[[], Iterator[tuple[str, list[MILProgram]]]]] = {
             names.TEXT_ENCODER: lambda: self._clip(names.TEXT_ENCODER),
             names.TEXT_ENCODER_2: lambda: self._clip(names.TEXT_ENCODER_2),
             names.TEXT_ENCODER_3: self._t5,
@@ -166,7 +193,7 @@ class Plan:
     def _weights(self, component: str, folder: str) -> Checkpoint:
         return self.source.weights(folder, HUGGING_FACE[component])
 
-    def _clip(self, name: str) -> Iterator[tuple[str, MILProgram]]:
+    def _clip(self, name: str) -> Iterator[tuple[str, list[MILProgram]]]:
         weights = self._weights(name, self.family.clips[name].folder)
         program = clip.build(
             self.clips[name],
@@ -176,43 +203,51 @@ class Plan:
             target=self.target,
         )
         weights.check()
-        yield name, program
+        yield name, [program]
 
-    def _t5(self) -> Iterator[tuple[str, MILProgram]]:
+    def _t5(self) -> Iterator[tuple[str, list[MILProgram]]]:
         assert self.t5 is not None  # `make` reads it whenever the component is selected
         weights = self._weights(names.TEXT_ENCODER_3, self.family.t5.folder)
         program = t5.build(
             self.t5, weights, precision=self.precision, tokens=self.context.t5_tokens, target=self.target
         )
         weights.check()
-        yield names.TEXT_ENCODER_3, program
+        yield names.TEXT_ENCODER_3, [program]
 
-    def _denoiser(self) -> Iterator[tuple[str, MILProgram]]:
+    def _denoiser(self) -> Iterator[tuple[str, list[MILProgram]]]:
         weights = self._weights(TRANSFORMER, TRANSFORMER)
         modulation = self.family.model.build_modulation(
             self.transformer, weights, precision=self.precision, batch=self.batch, target=self.target
         )
-        denoiser = self.family.model.build_denoiser(
-            self.transformer,
-            weights,
+        row = self.family.model.DenoiserRow
+        denoiser = cuts.build_chunks(
+            {
+                function: row(self.transformer, latent, self.context_tokens, self.batch, self.precision)
+                for function, latent in self.functions().items()
+            },
+            row.provider(self.transformer, weights),
             precision=self.precision,
-            latent=self.latent_size,
-            tokens=self.context_tokens,
-            batch=self.batch,
             target=self.target,
+            max_bytes=self.max_chunk,
         )
         weights.check()
-        yield names.MODULATION, modulation
+        yield names.MODULATION, [modulation]
         yield names.DENOISER, denoiser
 
-    def _vae(self, name: str) -> Iterator[tuple[str, MILProgram]]:
+    def _vae(self, name: str) -> Iterator[tuple[str, list[MILProgram]]]:
         weights = self._weights(VAE, VAE)
-        build = vae.build_decoder if name == names.VAE_DECODER else vae.build_encoder
-        program = build(
-            self.vae, weights, precision=self.precision, latent=self.latent_size, target=self.target
+        network = vae.decoder if name == names.VAE_DECODER else vae.encoder
+        program = nn.build_functions(
+            {
+                function: network(self.vae, precision=self.precision, latent=latent)
+                for function, latent in self.functions().items()
+            },
+            weights,
+            self.precision,
+            self.target,
         )
         weights.check(OTHER_HALF[name])
-        yield name, program
+        yield name, [program]
 
 
 def _check_batch(family: Family, batch: int) -> None:
@@ -272,13 +307,25 @@ def _check_widths(
         )
 
 
-def _size(
-    size: tuple[int, int] | None, transformer: TransformerConfig, autoencoder: VAEConfig, sample_size: Any
-) -> Size:
-    """The image size: the caller's, or the square that the model was trained with."""
-    if size is None:
+def _sizes(
+    wanted: Sequence[tuple[int, int]],
+    transformer: TransformerConfig,
+    autoencoder: VAEConfig,
+    sample_size: Any,
+) -> tuple[Size, ...]:
+    """The picture's sizes: the caller's, or the square that the model was trained with."""
+    if not wanted:
         side = (sample_size if isinstance(sample_size, int) else DEFAULT_LATENT_SIDE) * autoencoder.downscale
-        size = (side, side)
+        wanted = [(side, side)]
+    repeated = next((s for i, s in enumerate(wanted) if s in wanted[:i]), None)
+    if repeated is not None:
+        raise UsageError(f"size: {repeated[0]}x{repeated[1]} is there twice: name every size once")
+    for size in wanted:
+        _check_size(size, transformer, autoencoder)
+    return tuple(Size(*size) for size in wanted)
+
+
+def _check_size(size: tuple[int, int], transformer: TransformerConfig, autoencoder: VAEConfig) -> None:
     multiple = autoencoder.downscale * transformer.patch
     for name, value in zip(("width", "height"), size, strict=True):
         if not isinstance(value, int) or value <= 0 or value % multiple:
@@ -290,7 +337,6 @@ def _size(
             f"size: {size[0]}x{size[1]} is beyond {side}x{side}, where the position table ends "
             f"(pos_embed_max_size {largest}): choose a smaller size"
         )
-    return Size(*size)
 
 
 def _clip_tokens(

@@ -17,6 +17,7 @@ from .basic import (
     concat,
     equal,
     expand_dims,
+    identity,
     mul,
     pad,
     pixel_shuffle,
@@ -28,7 +29,19 @@ from .basic import (
     upsample_nearest,
 )
 from .compressed import Compression, compress_program
-from .graph import Graph, IOSpec, MILProgram, Precision, Target, Var, build_program
+from .graph import (
+    MAIN,
+    FunctionIO,
+    Graph,
+    IOSpec,
+    MILProgram,
+    Network,
+    Precision,
+    Target,
+    Var,
+    build_functions,
+    build_program,
+)
 from .linear import affine, conv2d, embedding, gather, linear, scaled_bias
 from .norm import group_norm, head_rms_norm, layer_norm, rms_norm
 from .patches import project_patches
@@ -54,15 +67,18 @@ from .tokens import (
 
 __all__ = [
     "ACTIVATIONS",
+    "MAIN",
     "RANGES",
     "Array",
     "AttentionBias",
     "Compression",
     "ComputedWeight",
     "FileSpan",
+    "FunctionIO",
     "Graph",
     "IOSpec",
     "MILProgram",
+    "Network",
     "Precision",
     "RangedProgram",
     "Target",
@@ -76,6 +92,7 @@ __all__ = [
     "argmax",
     "attention",
     "attention_bias",
+    "build_functions",
     "build_program",
     "cast",
     "compress_program",
@@ -91,6 +108,7 @@ __all__ = [
     "gather",
     "group_norm",
     "head_rms_norm",
+    "identity",
     "image_from_tokens",
     "layer_norm",
     "linear",

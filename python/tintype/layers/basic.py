@@ -17,6 +17,7 @@ __all__ = [
     "concat",
     "equal",
     "expand_dims",
+    "identity",
     "mul",
     "pad",
     "pixel_shuffle",
@@ -51,6 +52,11 @@ def cast(g: Graph, x: Var, dtype: npt.DTypeLike, *, name: str | None = None) -> 
         return x
     short = {"float16": "fp16", "float32": "fp32", "int32": "int32"}[target.name]
     return g.op("cast", x=x, dtype=g.text(short, "cast_dtype"), name=name)
+
+
+def identity(g: Graph, x: Var, *, output: str) -> Var:
+    """x by the name of an output."""
+    return g.op("identity", x=x, output=output)
 
 
 def reshape(

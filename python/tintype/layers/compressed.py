@@ -46,23 +46,27 @@ class Compression:
 
 def compress_program(program: MILProgram, recipe: Recipe) -> tuple[MILProgram, Compression]:
     """The program with its weights stored by `recipe`; the pymil program is changed in place."""
-    function = program.program.functions["main"]
-    weights, done, undivided = dict(program.weights), [], []
-    with function:
-        for var in list(_matrices(function)):
-            source = weights.get(var.name)
-            # What is computed is a mask, or small and sorted for the last layer.
-            if source is None or isinstance(source, ComputedWeight) or var.name in program.exact:
-                continue
-            if not _worthwhile(var.shape):
-                continue
-            if not recipe.fits(var.shape):
-                undivided.append(source.name)
-                continue
-            compressed = CompressedWeight(source, tuple(var.shape), recipe, var.val.dtype)
-            _replace(var, compressed, weights)
-            done.append(compressed)
-    return replace(program, weights=weights), Compression(recipe, tuple(done), tuple(undivided))
+    weights, undivided = dict(program.weights), dict[str, None]()
+    done: dict[str, CompressedWeight] = {}  # by the constant's name, which functions share
+    for function in program.program.functions.values():
+        with function:
+            for var in list(_matrices(function)):
+                source = program.weights.get(var.name)
+                # What is computed is a mask, or small and sorted for the last layer.
+                if source is None or isinstance(source, ComputedWeight) or var.name in program.exact:
+                    continue
+                if not _worthwhile(var.shape):
+                    continue
+                if not recipe.fits(var.shape):
+                    undivided[source.name] = None
+                    continue
+                if var.name not in done:
+                    done[var.name] = CompressedWeight(source, tuple(var.shape), recipe, var.val.dtype)
+                    _place(var, done[var.name], weights)
+                _replace(var, done[var.name])
+    for name in done:
+        del weights[name]
+    return replace(program, weights=weights), Compression(recipe, tuple(done.values()), tuple(undivided))
 
 
 def _worthwhile(shape: tuple[int, ...]) -> bool:
@@ -80,27 +84,34 @@ def _matrices(function: Any) -> Iterator[Any]:
                 yield var
 
 
-def _replace(var: Any, compressed: CompressedWeight, weights: dict[str, Weight]) -> None:
-    """Put the decompressing op in the place of the constant `var`, and its tensors into `weights`."""
-    recipe, users, block = compressed.recipe, list(var.child_ops), var.op.enclosing_block
-    place = {"before_op": users[0]}
-    parts = []
-    for role, tensor, dtype in (
-        ("codes", compressed.codes, CODE_DTYPES[recipe.kind, recipe.bits]),
-        ("table", compressed.table, compressed.dtype),
-    ):
-        part = f"{var.name}_{role}"
+def _parts(name: str, compressed: CompressedWeight) -> Iterator[tuple[str, Weight, Any]]:
+    """The tensors that take the place of the constant `name`: name, weight, dtype in the program."""
+    recipe = compressed.recipe
+    yield f"{name}_codes", compressed.codes, CODE_DTYPES[recipe.kind, recipe.bits]
+    yield f"{name}_table", compressed.table, compressed.dtype
+
+
+def _place(var: Any, compressed: CompressedWeight, weights: dict[str, Weight]) -> None:
+    """Put the tensors of the constant `var` into `weights`."""
+    for part, tensor, _ in _parts(var.name, compressed):
         if part in weights:
             raise ValueError(f"the name of the constant {part!r} is taken")
         weights[part] = tensor
-        parts.append(mb.const(val=np.broadcast_to(np.zeros((), dtype), tensor.shape), name=part, **place))
-    codes, table = parts
+
+
+def _replace(var: Any, compressed: CompressedWeight) -> None:
+    """Put the decompressing op in the place of the constant `var`."""
+    users, block = list(var.child_ops), var.op.enclosing_block
+    place = {"before_op": users[0]}
+    codes, table = (
+        mb.const(val=np.broadcast_to(np.zeros((), dtype), tensor.shape), name=part, **place)
+        for part, tensor, dtype in _parts(var.name, compressed)
+    )
     name = f"{var.name}_dense"
-    if recipe.kind == "palette":
+    if compressed.recipe.kind == "palette":
         dense = mb.constexpr_lut_to_dense(indices=codes, lut=table, name=name, **place)
     else:
         dense = mb.constexpr_blockwise_shift_scale(data=codes, scale=table, name=name, **place)
     for op in users:
         op.set_inputs(no_check_var_types=True, type_inference=False, weight=dense)
-    del weights[var.name]
     block.remove_ops([var.op])

@@ -10,8 +10,8 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,18 @@ from coremltools.converters.mil.mil import Function, Program, types  # noqa: E40
 
 from ..weight import Array, ComputedWeight, Weight, WeightProvider  # noqa: E402
 
-__all__ = ["Graph", "IOSpec", "MILProgram", "Precision", "Target", "Var", "build_program"]
+__all__ = [
+    "FunctionIO",
+    "Graph",
+    "IOSpec",
+    "MILProgram",
+    "Network",
+    "Precision",
+    "Target",
+    "Var",
+    "build_functions",
+    "build_program",
+]
 
 Precision = Literal["float16", "float32"]
 
@@ -55,12 +66,22 @@ class IOSpec:
     shape: tuple[int, ...]
 
 
+class FunctionIO(NamedTuple):
+    """What a function takes and gives."""
+
+    inputs: tuple[IOSpec, ...]
+    outputs: tuple[IOSpec, ...]
+
+
 @dataclass(frozen=True)
 class MILProgram:
-    """A finished program with one function `main`, and the weights behind its constants.
+    """A finished program, and the weights behind its constants.
 
-    `weights` maps a constant's name in the program to the weight whose bytes belong there. `parameters`
-    counts the elements of all tensors among the constants. `exact` names constants that are never compressed.
+    `weights` maps a constant's name in the program to the weight whose bytes belong there; functions share
+    the constants that have the same name. `inputs` and `outputs` are the default function's (`main`, if it is
+    the only one); `functions` lists them all by name, the default one first, where there are several.
+    `parameters` counts the elements of all tensors among the constants. `exact` names constants that are
+    never compressed.
     """
 
     program: Program
@@ -69,6 +90,12 @@ class MILProgram:
     outputs: tuple[IOSpec, ...]
     parameters: int
     exact: frozenset[str] = frozenset()
+    functions: Mapping[str, FunctionIO] = field(default_factory=dict)
+
+    @property
+    def default_function(self) -> Any:
+        """The pymil function that runs where none is named."""
+        return self.program.functions[self.program.default_function_name]
 
 
 class Graph:
@@ -80,13 +107,19 @@ class Graph:
         precision: Precision,
         reserved: Iterable[str] = (),
         target: Target = "gpu",
+        shared: "Graph | None" = None,
     ) -> None:
+        """`shared` is the graph of an earlier function of the same program: constants that are the same (the
+        same tensor in the same dtype and shape) get the same name, and so one place in the weight file."""
         self.provider = weights
         self.float = np.dtype(precision)
         self.target: Target = target
-        self.weights: dict[str, Weight] = {}
-        self.parameters = 0
-        self.exact: set[str] = set()
+        self.weights: dict[str, Weight] = {} if shared is None else shared.weights
+        self.parameters: int = 0 if shared is None else shared.parameters
+        self._written: dict[str, tuple[str, np.dtype[Any], tuple[int, ...]]] = (
+            {} if shared is None else shared._written
+        )
+        self.exact: set[str] = set() if shared is None else shared.exact
         self._scopes: list[str] = []
         self._constants: dict[tuple[str, str, tuple[int, ...], bytes], Var] = {}
         self._loaded: dict[tuple[str, np.dtype[Any], tuple[int, ...]], Var] = {}
@@ -196,13 +229,18 @@ class Graph:
         cached = (shared or "", dtype, shape)
         if shared is not None and cached in self._loaded:
             return self._loaded[cached]
-        self.parameters += int(np.prod(shape))
+        identity = (weight.name, dtype, shape)
         name = self._unique(weight.name)
+        while self._written.get(name, identity) != identity:  # an earlier function's, and another tensor
+            name = self._unique(weight.name)
+        if name not in self._written:
+            self._written[name] = identity
+            self.parameters += int(np.prod(shape))
         if int(np.prod(shape)) < MIN_FILE_ELEMENTS:
             var = mb.const(val=weight.array(dtype).reshape(shape), name=name)
         else:
             var = mb.const(val=np.broadcast_to(np.zeros((), dtype), shape), name=name)
-            self.weights[name] = weight
+            self.weights.setdefault(name, weight)
         if shared is not None:
             self._loaded[cached] = var
         return var
@@ -221,6 +259,18 @@ Body = Callable[..., Mapping[str, Var]]
 #: coremltools' builder keeps its state in globals: one program at a time.
 _BUILDER = threading.Lock()
 
+MAIN = "main"
+
+
+class Network(NamedTuple):
+    """What a function computes: its inputs, and `body(graph, **inputs)`, which returns its outputs by name.
+
+    `body` names the op of each output with `output=`; that is checked when the function is built.
+    """
+
+    inputs: Sequence[IOSpec]
+    body: Body
+
 
 def build_program(
     inputs: Sequence[IOSpec],
@@ -229,30 +279,59 @@ def build_program(
     body: Body,
     target: Target = "gpu",
 ) -> MILProgram:
-    """Run `body(graph, **inputs)` and make a program of the outputs that it returns by name.
-
-    `body` names the op of each output with `output=`; that is checked here, as is the dtype that Core ML's
-    interface can carry.
-    """
-    with _BUILDER:
-        return _build(inputs, weights, precision, body, target)
+    """A program with the one function `main`, which is `Network(inputs, body)`."""
+    return build_functions({MAIN: Network(inputs, body)}, weights, precision, target)
 
 
-def _build(
-    inputs: Sequence[IOSpec], weights: WeightProvider, precision: Precision, body: Body, target: Target
+def build_functions(
+    networks: Mapping[str, Network],
+    weights: WeightProvider,
+    precision: Precision,
+    target: Target = "gpu",
 ) -> MILProgram:
+    """A program with a function for each network, by name; the first one is the default.
+
+    What differs from function to function but not in shape must differ in name: constants of the same name,
+    dtype and shape are one.
+    """
+    program, functions, graph = Program(), {}, None
+    with _BUILDER:
+        for name, network in networks.items():
+            graph, functions[name] = _add_function(program, name, network, weights, precision, target, graph)
+    assert graph is not None, "a program has a function"
+    first = next(iter(networks))
+    program.default_function_name = first
+    program.export_as_multifunction = len(networks) > 1 or first != MAIN
+    return MILProgram(
+        program,
+        graph.weights,
+        *functions[first],
+        graph.parameters,
+        frozenset(graph.exact),
+        functions if program.export_as_multifunction else {},
+    )
+
+
+def _add_function(
+    program: Program,
+    name: str,
+    network: Network,
+    weights: WeightProvider,
+    precision: Precision,
+    target: Target,
+    shared: Graph | None,
+) -> tuple[Graph, FunctionIO]:
     mb.name_count.clear()
     placeholders = {
-        spec.name: mb.placeholder(shape=spec.shape, dtype=_DTYPES[spec.dtype][1]) for spec in inputs
+        spec.name: mb.placeholder(shape=spec.shape, dtype=_DTYPES[spec.dtype][1]) for spec in network.inputs
     }
-    graph = Graph(weights, precision, placeholders, target)
+    graph = Graph(weights, precision, placeholders, target, shared)
     with Function(placeholders, opset_version=ct.target.iOS18) as function:
-        outputs = dict(body(graph, **function.inputs))
-        for name, var in outputs.items():
-            if var.name != name:
-                raise ValueError(f"the output {name!r} comes from an op called {var.name!r}")
+        outputs = dict(network.body(graph, **function.inputs))
+        for output, var in outputs.items():
+            if var.name != output:
+                raise ValueError(f"the output {output!r} comes from an op called {var.name!r}")
         function.set_outputs(list(outputs.values()))
-    program = Program()
-    program.add_function("main", function)
+    program.add_function(name, function)
     specs = tuple(IOSpec(n, graph.dtype(v).name, tuple(v.shape)) for n, v in outputs.items())
-    return MILProgram(program, graph.weights, tuple(inputs), specs, graph.parameters, frozenset(graph.exact))
+    return graph, FunctionIO(tuple(network.inputs), specs)

@@ -26,8 +26,8 @@ class RangedProgram:
 
 
 def add_ranges(program: MILProgram) -> RangedProgram:
-    """Add max|x| of every float value; the pymil program is changed in place."""
-    function = program.program.functions["main"]
+    """Add max|x| of every float value of the default function; the pymil program is changed in place."""
+    function = program.default_function
     values = [
         var
         for op in function.operations

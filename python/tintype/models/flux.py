@@ -37,7 +37,7 @@ of a head, S image tokens (h/2 · w/2), T text tokens, J width of the text, P wi
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -51,8 +51,16 @@ from ..layers import Array, Graph, IOSpec, MILProgram, Precision, Target, Var, W
 from ..weight import DerivedWeight
 from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
 from .config import ConfigReader
+from .cuts import Blocks, whole
 
-__all__ = ["FluxConfig", "build_denoiser", "build_modulation", "modulation_layout", "rotary_tables"]
+__all__ = [
+    "DenoiserRow",
+    "FluxConfig",
+    "build_denoiser",
+    "build_modulation",
+    "modulation_layout",
+    "rotary_tables",
+]
 
 #: Epsilon of every norm in the model.
 EPSILON = 1e-6
@@ -190,35 +198,71 @@ def build_denoiser(
 
     `latent` is (h, w). ConversionError when it is not a multiple of 2.
     """
-    height, width = latent
-    check_size(config, latent)
-    layout = modulation_layout(config)
+    network = whole(DenoiserRow(config, latent, tokens, batch, precision))
+    provider = DenoiserRow.provider(config, weights)
+    return nn.build_program(network.inputs, provider, precision, network.body, target)
 
-    def body(g: Graph, latent: Var, context: Var, modulation: Var) -> Mapping[str, Var]:
-        block = Blocks(
-            g, config, Modulation(g, modulation, layout), tokens, (height // PATCH, width // PATCH)
+
+class DenoiserRow:
+    """The denoiser at one size as blocks (`cuts.BlockRow`): the first embeds as well, the last projects."""
+
+    def __init__(
+        self, config: FluxConfig, latent: tuple[int, int], tokens: int, batch: int, precision: Precision
+    ) -> None:
+        check_size(config, latent)
+        self.config, self.latent, self.tokens = config, latent, tokens
+        self.count = config.layers + config.single_layers
+        rows = layout_rows(modulation_layout(config))
+        self.inputs = (
+            IOSpec(names.LATENT, precision, (batch, config.in_channels, *latent)),
+            IOSpec(names.CONTEXT, precision, (batch, tokens, config.context_width)),
+            IOSpec(names.MODULATION_ROWS, precision, (batch, rows, config.width)),
         )
-        img = block.stream.begin(g, patchify(g, config, latent), "img")  # (B, S, W)
-        txt = nn.tokens_from_rows(g, context, name="context")  # (B, T, J)
-        txt = block.stream.begin(g, nn.linear(g, txt, "context_embedder", config.width), "txt")  # (B, T, W)
-        for index in range(config.layers):
-            with g.scope(f"transformer_blocks.{index}"):
-                img, txt = block.double(img, txt)
-        x = nn.concat_tokens(g, (txt, img), name="joined")  # (B, T + S, W)
-        for index in range(config.single_layers):
-            with g.scope(f"single_transformer_blocks.{index}"):
-                x = block.single(x)
-        img = nn.slice_tokens(g, x, tokens, nn.token_count(g, x), name="image")  # (B, S, W)
-        scale, shift = block.rows["norm_out"]
-        img = block.stream.norm(g, img, "norm_out.norm", shift, scale)
-        return {names.VELOCITY: unpatchify(g, config, img, (height, width))}
 
-    inputs = (
-        IOSpec(names.LATENT, precision, (batch, config.in_channels, height, width)),
-        IOSpec(names.CONTEXT, precision, (batch, tokens, config.context_width)),
-        IOSpec(names.MODULATION_ROWS, precision, (batch, layout_rows(layout), config.width)),
-    )
-    return nn.build_program(inputs, HalvedPairs(weights, config.head_width), precision, body, target)
+    @staticmethod
+    def provider(config: FluxConfig, weights: WeightProvider) -> WeightProvider:
+        """The weights as the blocks read them."""
+        return HalvedPairs(weights, config.head_width)
+
+    def needs(self, index: int) -> Sequence[str]:
+        """Only the first block embeds the latent and the text."""
+        return tuple(spec.name for spec in self.inputs) if index == 0 else (names.MODULATION_ROWS,)
+
+    def blocks(self, g: Graph, inputs: Mapping[str, Var]) -> Blocks:
+        """Streams: `img` (B, S, W) and `txt` (B, T, W), then both as `joined` (B, T + S, W)."""
+        config, tokens = self.config, self.tokens
+        height, width = self.latent
+        rows = Modulation(g, inputs[names.MODULATION_ROWS], modulation_layout(config))
+        kinds = BlockKinds(g, config, rows, tokens, (height // PATCH, width // PATCH))
+
+        def embed() -> tuple[Var, Var]:
+            img = kinds.stream.begin(g, patchify(g, config, inputs[names.LATENT]), "img")  # (B, S, W)
+            txt = nn.tokens_from_rows(g, inputs[names.CONTEXT], name="context")  # (B, T, J)
+            txt = nn.linear(g, txt, "context_embedder", config.width)  # (B, T, W)
+            return img, kinds.stream.begin(g, txt, "txt")
+
+        def block(index: int, streams: Mapping[str, Var]) -> Mapping[str, Var]:
+            if "joined" not in streams:
+                img, txt = embed() if index == 0 else (streams["img"], streams["txt"])
+                if index < config.layers:
+                    with g.scope(f"transformer_blocks.{index}"):
+                        img, txt = kinds.double(img, txt)
+                    return {"img": img, "txt": txt} if index < self.count - 1 else finish(img)
+                x = nn.concat_tokens(g, (txt, img), name="joined")  # (B, T + S, W)
+            else:
+                x = streams["joined"]
+            with g.scope(f"single_transformer_blocks.{index - config.layers}"):
+                x = kinds.single(x)
+            if index < self.count - 1:
+                return {"joined": x}
+            return finish(nn.slice_tokens(g, x, tokens, nn.token_count(g, x), name="image"))  # (B, S, W)
+
+        def finish(img: Var) -> Mapping[str, Var]:
+            scale, shift = rows["norm_out"]
+            img = kinds.stream.norm(g, img, "norm_out.norm", shift, scale)
+            return {names.VELOCITY: unpatchify(g, config, img, self.latent)}
+
+        return block
 
 
 def check_size(config: FluxConfig, latent: tuple[int, int]) -> None:
@@ -287,7 +331,7 @@ def rotation(g: Graph, config: FluxConfig, tokens: int, grid: tuple[int, int]) -
     def table(index: int) -> Var:
         return nn.rotary_table(
             g,
-            f"rotary.{('cos', 'sin')[index]}",
+            f"rotary.{('cos', 'sin')[index]}_{grid[0]}x{grid[1]}",
             shape,
             lambda: rotary_tables(config.axes, tokens, grid)[index],
         )
@@ -359,7 +403,7 @@ class Stream(NamedTuple):
         return nn.add(g, x, nn.mul(g, wide, gate, name=f"{name}.gated"), name=f"{name}.sum")
 
 
-class Blocks:
+class BlockKinds:
     """The two kinds of blocks, and what all of them share: modulation rows, rotation, streams."""
 
     def __init__(

@@ -22,7 +22,7 @@ Shape key: B batch, C latent channels, h × w latent, p patch, N blocks, W width
 image tokens, T text tokens, J width of the text, P width of the pooled text.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -34,8 +34,9 @@ from ..errors import ConversionError
 from ..layers import Array, Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
 from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
 from .config import ConfigReader
+from .cuts import Blocks, whole
 
-__all__ = ["SD3Config", "build_denoiser", "build_modulation", "modulation_layout"]
+__all__ = ["DenoiserRow", "SD3Config", "build_denoiser", "build_modulation", "modulation_layout"]
 
 #: Epsilon of every norm in the model.
 EPSILON = 1e-6
@@ -153,29 +154,57 @@ def build_denoiser(
     `latent` is (h, w). ConversionError when it is not a multiple of the patch or larger than the position
     table.
     """
-    height, width = latent
-    check_size(config, latent)
-    layout = modulation_layout(config)
+    network = whole(DenoiserRow(config, latent, tokens, batch, precision))
+    return nn.build_program(network.inputs, weights, precision, network.body, target)
 
-    def body(g: Graph, latent: Var, context: Var, modulation: Var) -> Mapping[str, Var]:
-        rows = Modulation(g, modulation, layout)
-        img = patchify(g, config, latent)  # (B, S, W)
-        txt = nn.tokens_from_rows(g, context, name="context")  # (B, T, J)
-        txt = nn.linear(g, txt, "context_embedder", config.width)  # (B, T, W)
-        for index in range(config.layers):
+
+class DenoiserRow:
+    """The denoiser at one size as blocks (`cuts.BlockRow`): the first embeds as well, the last projects."""
+
+    def __init__(
+        self, config: SD3Config, latent: tuple[int, int], tokens: int, batch: int, precision: Precision
+    ) -> None:
+        check_size(config, latent)
+        self.config, self.latent = config, latent
+        self.count = config.layers
+        self.inputs = (
+            IOSpec(names.LATENT, precision, (batch, config.in_channels, *latent)),
+            IOSpec(names.CONTEXT, precision, (batch, tokens, config.context_width)),
+            IOSpec(names.MODULATION_ROWS, precision, (batch, modulation_rows(config), config.width)),
+        )
+
+    @staticmethod
+    def provider(config: SD3Config, weights: WeightProvider) -> WeightProvider:
+        """The weights as the blocks read them."""
+        del config
+        return weights
+
+    def needs(self, index: int) -> Sequence[str]:
+        """Only the first block embeds the latent and the text."""
+        return tuple(spec.name for spec in self.inputs) if index == 0 else (names.MODULATION_ROWS,)
+
+    def blocks(self, g: Graph, inputs: Mapping[str, Var]) -> Blocks:
+        """Streams: `img` (B, S, W) and `txt` (B, T, W), which ends before the last block does."""
+        config = self.config
+        rows = Modulation(g, inputs[names.MODULATION_ROWS], modulation_layout(config))
+
+        def block(index: int, streams: Mapping[str, Var]) -> Mapping[str, Var]:
+            if index == 0:
+                img = patchify(g, config, inputs[names.LATENT])  # (B, S, W)
+                txt = nn.tokens_from_rows(g, inputs[names.CONTEXT], name="context")  # (B, T, J)
+                txt = nn.linear(g, txt, "context_embedder", config.width)  # (B, T, W)
+            else:
+                img, txt = streams["img"], streams["txt"]
             with g.scope(f"transformer_blocks.{index}"):
                 img, txt = joint_block(g, config, rows, index, img, txt)
-        scale, shift = rows["norm_out"]
-        with g.scope("norm_out"):
-            img = shifted_norm(g, img, "norm", shift, scale)
-        return {names.VELOCITY: unpatchify(g, config, img, (height, width))}
+            if index < config.layers - 1:
+                return {"img": img, "txt": txt}
+            scale, shift = rows["norm_out"]
+            with g.scope("norm_out"):
+                img = shifted_norm(g, img, "norm", shift, scale)
+            return {names.VELOCITY: unpatchify(g, config, img, self.latent)}
 
-    inputs = (
-        IOSpec(names.LATENT, precision, (batch, config.in_channels, height, width)),
-        IOSpec(names.CONTEXT, precision, (batch, tokens, config.context_width)),
-        IOSpec(names.MODULATION_ROWS, precision, (batch, modulation_rows(config), config.width)),
-    )
-    return nn.build_program(inputs, weights, precision, body, target)
+        return block
 
 
 def check_size(config: SD3Config, latent: tuple[int, int]) -> None:
@@ -215,7 +244,8 @@ def position_table(g: Graph, config: SD3Config, rows: int, columns: int) -> Var:
         crop = band.reshape(rows, side, width)[:, left : left + columns]  # (rows, side, W)
         return crop.reshape(rows * columns, width)  # (S, W)
 
-    return nn.token_table(g, "pos_embed", (rows * columns, width), make)
+    # The crop is another one for every size, even for one with as many patches.
+    return nn.token_table(g, f"pos_embed_{rows}x{columns}", (rows * columns, width), make)
 
 
 def unpatchify(g: Graph, config: SD3Config, x: Var, latent: tuple[int, int]) -> Var:

@@ -20,10 +20,10 @@ import numpy as np
 from .. import layers as nn
 from .. import names
 from ..errors import ConversionError
-from ..layers import Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
+from ..layers import Graph, IOSpec, MILProgram, Network, Precision, Target, Var, WeightProvider
 from .config import ConfigReader
 
-__all__ = ["VAEConfig", "build_decoder", "build_encoder"]
+__all__ = ["VAEConfig", "build_decoder", "build_encoder", "decoder", "encoder"]
 
 #: Epsilon of every group norm in the model.
 EPSILON = 1e-6
@@ -94,6 +94,12 @@ def build_decoder(
     latent: tuple[int, int],
     target: Target = "gpu",
 ) -> MILProgram:
+    """The program of `decoder`."""
+    network = decoder(config, precision=precision, latent=latent)
+    return nn.build_program(network.inputs, weights, precision, network.body, target)
+
+
+def decoder(config: VAEConfig, *, precision: Precision, latent: tuple[int, int]) -> Network:
     """latent (1, C, h, w), already divided by the scale and shifted → image (1, 3, H, W) in about [−1, 1]."""
 
     def body(g: Graph, latent: Var) -> Mapping[str, Var]:
@@ -114,8 +120,7 @@ def build_decoder(
             x = nn.conv2d(g, x, "conv_out", config.image_channels, 3, padding=1, output=names.IMAGE)
         return {names.IMAGE: x}
 
-    inputs = (IOSpec(names.LATENT, precision, (1, config.latent_channels, *latent)),)
-    return nn.build_program(inputs, weights, precision, body, target)
+    return Network((IOSpec(names.LATENT, precision, (1, config.latent_channels, *latent)),), body)
 
 
 def build_encoder(
@@ -126,6 +131,12 @@ def build_encoder(
     latent: tuple[int, int],
     target: Target = "gpu",
 ) -> MILProgram:
+    """The program of `encoder`."""
+    network = encoder(config, precision=precision, latent=latent)
+    return nn.build_program(network.inputs, weights, precision, network.body, target)
+
+
+def encoder(config: VAEConfig, *, precision: Precision, latent: tuple[int, int]) -> Network:
     """image (1, 3, H, W) in [−1, 1] → moments (1, 2C, h, w): means, then logarithms of variances."""
     height, width = (side * config.downscale for side in latent)
     if height <= 0 or width <= 0:
@@ -151,8 +162,7 @@ def build_encoder(
             x = nn.conv2d(g, x, "quant_conv", moments, 1, output=names.MOMENTS)
         return {names.MOMENTS: x}
 
-    inputs = (IOSpec(names.IMAGE, precision, (1, config.image_channels, height, width)),)
-    return nn.build_program(inputs, weights, precision, body, target)
+    return Network((IOSpec(names.IMAGE, precision, (1, config.image_channels, height, width)),), body)
 
 
 def stream_scale(g: Graph) -> float:

@@ -81,12 +81,12 @@ def _audit(
         precision="float32" if bundle.precision == "float32" else "float16",
         target="ane" if bundle.target == "ane" else "gpu",
         batch=denoiser.input(names.LATENT).shape[0] if denoiser is not None else 1,
-        size=(bundle.size.width, bundle.size.height),
+        sizes=[(bundle.size.width, bundle.size.height)],
         components=wanted,
         max_sequence_length=bundle.context.t5_tokens if with_t5 else None,
     )
     found: list[Range] = []
-    for name, program in plan.programs():
+    for name, (program,) in plan.programs():  # no limit, so no chunks
         ranged = add_ranges(program)
         path = folder / f"{name}.mlpackage"
         write_package(ranged.program, path)

@@ -42,7 +42,7 @@ def test_what_a_bundle_holds(sd3_half: Bundle, data: Path) -> None:
         "tokenizer_3": (None, 1, 0),
     }
     for name, component in sd3_half.components.items():
-        weights = sd3_half.package_path(name) / "Data/com.apple.CoreML/weights/weight.bin"
+        weights = sd3_half.package_paths(name)[0] / "Data/com.apple.CoreML/weights/weight.bin"
         assert component.weight_bytes == weights.stat().st_size
         assert component.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
         floats = {s.dtype for s in (*component.inputs, *component.outputs) if s.name != names.TIMESTEP}

@@ -65,7 +65,7 @@ def test_coremltools_loads_every_package(sd3_half: Bundle) -> None:
     from coremltools.converters.mil.frontend.milproto.load import load
 
     for name, component in sd3_half.components.items():
-        path = sd3_half.package_path(name)
+        path = sd3_half.package_paths(name)[0]
         before = {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
         spec = ct.utils.load_spec(str(path))
         assert spec.specificationVersion == 9

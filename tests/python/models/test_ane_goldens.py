@@ -48,7 +48,7 @@ class Models:
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.precision, self.latent = plan.precision, plan.latent
-        self.programs = dict(plan.programs())
+        self.programs = {name: program for name, (program,) in plan.programs()}
         self.folder = folder
 
     def predict(self, name: str, **inputs: Array) -> dict[str, Array]:
@@ -66,7 +66,7 @@ def make_models(source: Path, folder: Path, precision: Any, batch: int) -> Model
         precision=precision,
         target="ane",
         batch=batch,
-        size=None,
+        sizes=[],
         components=None,
         max_sequence_length=None,
     )

@@ -41,7 +41,7 @@ def check(got: Array, expected: Array, precision: str) -> None:
 
 def predict(bundle: Bundle, component: str, **inputs: Array) -> dict[str, Array]:
     """Run a component on the engine; inputs in the dtypes that it asks for."""
-    model = tintype.load_model(bundle.package_path(component), backend="mlx")
+    model = tintype.load_model(bundle.package_paths(component)[0], backend="mlx")
     specs = bundle.component(component).inputs
     assert {s.name for s in specs} == set(inputs)
     return model.predict({s.name: inputs[s.name].astype(s.dtype) for s in specs})

@@ -56,7 +56,9 @@ def test_position_table_is_the_centre(settings: sd3.SD3Config, weights: Any, lat
     grid = weights.value("pos_embed.pos_embed").reshape(24, 24, 64)
     top, left = (24 - rows) // 2, (24 - columns) // 2
     expected = grid[top : top + rows, left : left + columns].reshape(1, -1, 64)
-    np.testing.assert_array_equal(program.weights["pos_embed_pos_embed"].array(np.float32), expected)
+    np.testing.assert_array_equal(
+        program.weights[f"pos_embed_pos_embed_{rows}x{columns}"].array(np.float32), expected
+    )
 
 
 def test_inputs_and_outputs(settings: sd3.SD3Config, weights: Any) -> None:

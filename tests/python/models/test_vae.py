@@ -114,7 +114,7 @@ def test_the_demo_model_encodes_its_own_picture(
 
     def moments(bundle: Bundle) -> Array:
         (spec,) = bundle.component("vae_encoder").inputs
-        model = tintype.load_model(bundle.package_path("vae_encoder"), backend="mlx")
+        model = tintype.load_model(bundle.package_paths("vae_encoder")[0], backend="mlx")
         return model.predict({spec.name: (pixels / 127.5 - 1).astype(spec.dtype)})["moments"]
 
     got = moments(make_bundle("demo", "float16", 1, target))

@@ -46,7 +46,7 @@ def test_each_rule(package: Package, rule: str, op: str, body: Any, inputs: Any,
 
 @pytest.mark.parametrize("name", [c for c in names.COMPONENTS if c != names.MODULATION])
 def test_all_work_of_our_graphs_keeps_the_rules(ane: Bundle, name: str) -> None:
-    report = inspect_package(ane.package_path(name))
+    report = inspect_package(ane.package_paths(name)[0])
     assert report.clean_flops == report.flops > 0
     assert report.share == 1
     # Reading the ids is all that is left, at the very beginning.
@@ -57,14 +57,14 @@ def test_all_work_of_our_graphs_keeps_the_rules(ane: Bundle, name: str) -> None:
 
 
 def test_the_modulation_leaves_for_its_timestep_only(ane: Bundle) -> None:
-    report = inspect_package(ane.package_path(names.MODULATION))
+    report = inspect_package(ane.package_paths(names.MODULATION)[0])
     assert {m.op for m in report.misses} == {"expand_dims", "mul", "cos", "sin", "concat", "cast"}
     assert report.flops - report.clean_flops == 3 * 128  # the angles, their cosines and their sines
     assert report.segments == 1
 
 
 def test_the_gpu_graph_does_not(sd3_half: Bundle) -> None:
-    report = inspect_package(sd3_half.package_path(names.DENOISER))
+    report = inspect_package(sd3_half.package_paths(names.DENOISER)[0])
     assert report.share < 0.2
     assert {m.rule for m in report.misses} >= {"layout", "attention"}
     assert sum(m.flops for m in report.misses) == report.flops - report.clean_flops

@@ -35,7 +35,7 @@ def test_a_package_of_coremltools(small_package: pathlib.Path) -> None:
 
 def test_it_agrees_with_bundle_json_and_with_the_engine(demo: Bundle) -> None:
     for name, component in demo.components.items():
-        path = demo.package_path(name)
+        path = demo.package_paths(name)[0]
         summary = read_package(path)
         main = summary.functions["main"]
         assert [(i.name, i.dtype, i.shape) for i in main.inputs] == [

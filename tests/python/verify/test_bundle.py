@@ -41,7 +41,7 @@ def test_float16_passes_and_the_result_is_kept(copy: Bundle, data: Path) -> None
 
 
 def test_a_damaged_component_is_found(copy: Bundle, data: Path) -> None:
-    file = copy.package_path(names.DENOISER) / WEIGHTS
+    file = copy.package_paths(names.DENOISER)[0] / WEIGHTS
     blob = bytearray(file.read_bytes())
     weights = np.frombuffer(blob, np.float16, offset=len(blob) // 2 // 64 * 64)
     assert weights.size > 5000

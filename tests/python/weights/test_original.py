@@ -25,12 +25,12 @@ PIPELINES = ("StableDiffusion3Pipeline", "FluxPipeline")
 
 def blobs(bundle: Bundle, component: str, dtype: Any) -> Array:
     """weight.bin as numbers; headers between the tensors are the same for the same layout."""
-    file = bundle.package_path(component) / "Data/com.apple.CoreML/weights/weight.bin"
+    file = bundle.package_paths(component)[0] / "Data/com.apple.CoreML/weights/weight.bin"
     return np.frombuffer(file.read_bytes(), dtype)
 
 
 def graph(bundle: Bundle, component: str) -> bytes:
-    return (bundle.package_path(component) / "Data/com.apple.CoreML/model.mlmodel").read_bytes()
+    return (bundle.package_paths(component)[0] / "Data/com.apple.CoreML/model.mlmodel").read_bytes()
 
 
 def same(bundle: Bundle, expected: Bundle) -> set[str]:
