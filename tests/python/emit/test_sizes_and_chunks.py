@@ -136,8 +136,6 @@ def test_a_size_that_is_not_there(converted: Callable[..., Bundle]) -> None:
     bundle = converted("sd3-medium-tiny", "two", size=SIZES[:2])
     with pytest.raises(UsageError, match="converted for 64x64, 96x64: leave size out, or convert"):
         latents(bundle, size=(128, 128))
-    with pytest.raises(TintypeError, match="has no size 128x128, only 64x64, 96x64"):
-        bundle.sized(128, 128)
 
 
 def test_chunks_that_do_not_fit_together(converted: Callable[..., Bundle]) -> None:
@@ -146,7 +144,7 @@ def test_chunks_that_do_not_fit_together(converted: Callable[..., Bundle]) -> No
     last, foreign = bundle.package_paths(names.DENOISER)[-1], other.package_paths(names.DENOISER)[-1]
     last.rename(last.with_suffix(".old"))
     foreign.rename(last)
-    with pytest.raises(TintypeError, match="but the chunks before give float16"):
+    with pytest.raises(TintypeError, match="wrong shape"):
         latents(bundle)
 
 
