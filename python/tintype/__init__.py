@@ -29,7 +29,7 @@ from .errors import (
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .emit.convert import convert
-    from .pipeline import GenerationResult, GenerationSettings, Pipeline
+    from .pipeline import GenerationRequest, GenerationResult, GenerationSettings, Pipeline
     from .run import BackendInfo, Model, backends, load_model
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "CheckpointError",
     "ConversionError",
     "EngineError",
+    "GenerationRequest",
     "GenerationResult",
     "GenerationSettings",
     "InvalidInputError",
@@ -60,6 +61,7 @@ __all__ = [
 _LAZY = {
     "BackendInfo": ".run",
     "Bundle": ".bundle",
+    "GenerationRequest": ".pipeline",
     "GenerationResult": ".pipeline",
     "GenerationSettings": ".pipeline",
     "Model": ".run",

@@ -5,12 +5,14 @@ Uses `run` for the models and `bundle` for what they are; never imports `emit`.
 
 from .conditioning import PromptCutWarning, TextConditioning
 from .image import read_parameters
+from .request import GenerationRequest
 from .settings import GenerationSettings
 from .stages import StageRun
 from .text_to_image import Conditioned, GenerationResult, Pipeline, Step, Timings
 
 __all__ = [
     "Conditioned",
+    "GenerationRequest",
     "GenerationResult",
     "GenerationSettings",
     "Pipeline",

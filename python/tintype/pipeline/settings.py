@@ -15,12 +15,11 @@ from ..errors import UsageError
 from ..run import check_backend
 from .families import FAMILIES, Family
 from .noise import MAX_SEED, numpy_noise, random_seed
+from .request import BackendChoice, GenerationRequest
 
 __all__ = ["DENOISER_STAGE", "STAGES", "TEXT_STAGE", "VAE_STAGE", "GenerationSettings", "Plan", "make_plan"]
 
 Array = np.ndarray[Any, Any]
-BackendChoice = str | Mapping[str, str] | None
-
 TEXT_STAGE, DENOISER_STAGE, VAE_STAGE = "text_encoder", "denoiser", "vae"
 
 #: Stage of a run → its components. A backend is chosen per stage.
@@ -79,46 +78,31 @@ class Plan:
         return self.classifier_free and self.settings.guidance_scale > 1
 
 
-def make_plan(
-    bundle: Bundle,
-    prompt: str,
-    *,
-    negative_prompt: str = "",
-    steps: int | None = None,
-    guidance_scale: float | None = None,
-    seed: int | None = None,
-    size: tuple[int, int] | None = None,
-    latents: Any = None,
-    use_t5: bool = True,
-    backend: BackendChoice = None,
-    default_backends: Mapping[str, str],
-) -> Plan:
+def make_plan(bundle: Bundle, request: GenerationRequest, default_backends: Mapping[str, str]) -> Plan:
     """Checks every value; UsageError names the value and the remedy."""
     family = FAMILIES[bundle.family]
-    _check_family(bundle, family, negative_prompt, use_t5)
-    width, height = _checked_size(bundle, size)
+    _check_family(bundle, family, request)
+    width, height = _checked_size(bundle, request.size)
     latent = bundle.latent_at(width, height)
     shape = (1, latent.channels, latent.height, latent.width)
-    if latents is not None:
-        noise, used_seed = _checked_latents(latents, shape), None
+    if request.latents is not None:
+        noise, used_seed = _checked_latents(request.latents, shape), None
     else:
-        used_seed = _checked_seed(seed)
+        used_seed = _checked_seed(request.seed)
         noise = numpy_noise(used_seed, shape)
     settings = GenerationSettings(
-        prompt=_checked_text("prompt", prompt),
-        negative_prompt=_checked_text("negative_prompt", negative_prompt),
-        steps=_checked_steps(bundle.defaults.steps if steps is None else steps, bundle),
-        guidance_scale=_checked_guidance(
-            bundle.defaults.guidance_scale if guidance_scale is None else guidance_scale
-        ),
+        prompt=_checked_text("prompt", request.prompt),
+        negative_prompt=_checked_text("negative_prompt", request.negative_prompt),
+        steps=_checked_steps(request.steps, bundle),
+        guidance_scale=_checked_guidance(request.guidance_scale, bundle),
         seed=used_seed,
         width=width,
         height=height,
-        use_t5=bool(use_t5) and names.TEXT_ENCODER_3 in bundle.components,
+        use_t5=bool(request.use_t5) and names.TEXT_ENCODER_3 in bundle.components,
         model=bundle.name,
         precision=bundle.precision,
     )
-    return Plan(settings, noise, stage_backends(backend, default_backends), family.classifier_free)
+    return Plan(settings, noise, stage_backends(request.backend, default_backends), family.classifier_free)
 
 
 def stage_backends(backend: BackendChoice, defaults: Mapping[str, str]) -> dict[str, str]:
@@ -135,14 +119,14 @@ def stage_backends(backend: BackendChoice, defaults: Mapping[str, str]) -> dict[
     return {**defaults, **{stage: check_backend(name) for stage, name in backend.items()}}
 
 
-def _check_family(bundle: Bundle, family: Family, negative_prompt: Any, use_t5: bool) -> None:
+def _check_family(bundle: Bundle, family: Family, request: GenerationRequest) -> None:
     """What a family does not have: an error where no picture could be made, else a warning."""
-    if family.t5_required and not use_t5:
+    if family.t5_required and not request.use_t5:
         raise UsageError(
-            f"use_t5 is {use_t5!r}, but {bundle.name} is of the family {bundle.family}, which has no other "
-            "reader of the whole prompt: leave it out"
+            f"use_t5 is {request.use_t5!r}, but {bundle.name} is of the family {bundle.family}, which has no "
+            "other reader of the whole prompt: leave it out"
         )
-    if negative_prompt and not family.classifier_free:
+    if request.negative_prompt and not family.classifier_free:
         warnings.warn(
             f"the negative prompt has no influence: models of the family {bundle.family} have none",
             UserWarning,
@@ -165,6 +149,8 @@ def _is_integer(value: Any) -> bool:
 
 
 def _checked_steps(value: Any, bundle: Bundle) -> int:
+    if value is None:
+        return bundle.defaults.steps
     most = bundle.schedule.num_train_timesteps
     if not _is_integer(value) or not 1 <= value <= most:
         raise UsageError(
@@ -174,7 +160,9 @@ def _checked_steps(value: Any, bundle: Bundle) -> int:
     return int(value)
 
 
-def _checked_guidance(value: Any) -> float:
+def _checked_guidance(value: Any, bundle: Bundle) -> float:
+    if value is None:
+        return bundle.defaults.guidance_scale
     real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
     if not real or not math.isfinite(float(value)) or float(value) < 0:
         raise UsageError(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -24,9 +24,13 @@ from .conditioning import TextConditioning, TextEncoders
 from .denoising import Denoiser
 from .families import FAMILIES
 from .image import save_image, to_image
+from .request import BackendChoice, GenerationRequest, RequestOptions, as_request
 from .schedule import SigmaSchedule, bundle_schedule, euler_step
-from .settings import STAGES, VAE_STAGE, BackendChoice, GenerationSettings, Plan, make_plan, stage_backends
+from .settings import STAGES, VAE_STAGE, GenerationSettings, Plan, make_plan, stage_backends
 from .stages import StageModels, StageRun
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # only annotations need it
 
 __all__ = ["Conditioned", "GenerationResult", "Pipeline", "Step", "Timings"]
 
@@ -128,36 +132,22 @@ class Pipeline:
 
     def generate(
         self,
-        prompt: str,
-        negative_prompt: str = "",
-        steps: int | None = None,
-        guidance_scale: float | None = None,
-        seed: int | None = None,
-        size: tuple[int, int] | None = None,
-        latents: Any = None,
-        backend: BackendChoice = None,
-        use_t5: bool = True,
+        prompt: str | GenerationRequest,
+        negative_prompt: str | None = None,
+        *,
         on_step: Callable[[Step], object] | None = None,
+        **options: "Unpack[RequestOptions]",
     ) -> GenerationResult:
         """Draw one picture.
 
-        steps            Euler steps; the bundle's default if None
-        guidance_scale   how strongly the prompt is followed; 1 or less leaves the negative prompt out. FLUX
-        has no negative prompt: dev embeds the scale, schnell does not read it
-        seed             0 … 2³²-1; None draws one, which the result's settings report
-        size             (width, height), one of the bundle's sizes; the default one if None
-        latents          initial noise, float [1, C, h, w], instead of a seed
-        backend          "auto", "coreml", "mlx", or a mapping from stages; None: what the pipeline was loaded
-        with use_t5           False runs as if the bundle had no T5
-        on_step          called after every step; what it raises ends the run
+        prompt    what it shows, or a whole GenerationRequest
+        options   the other fields of GenerationRequest, whose documentation explains each (steps, seed, …)
+        on_step   called after every step; what it raises ends the run
 
         Raises UsageError for unusable values, BackendUnavailable, EngineError if a stage fails or gives NaN.
         Warns with PromptCutWarning if the prompt is longer than an encoder reads.
         """
-        events = self.steps(
-            prompt, negative_prompt, steps, guidance_scale, seed, size, latents, backend, use_t5
-        )
-        for event in events:
+        for event in self.steps(prompt, negative_prompt, **options):
             if isinstance(event, Step) and on_step is not None:
                 on_step(event)
             if isinstance(event, GenerationResult):
@@ -166,34 +156,15 @@ class Pipeline:
 
     def steps(
         self,
-        prompt: str,
-        negative_prompt: str = "",
-        steps: int | None = None,
-        guidance_scale: float | None = None,
-        seed: int | None = None,
-        size: tuple[int, int] | None = None,
-        latents: Any = None,
-        backend: BackendChoice = None,
-        use_t5: bool = True,
+        prompt: str | GenerationRequest,
+        negative_prompt: str | None = None,
+        **options: "Unpack[RequestOptions]",
     ) -> Iterator[Conditioned | Step | GenerationResult]:
         """`generate` as a generator: yields Conditioned, every Step, and the GenerationResult.
 
         Values are checked at once; the work happens as the caller iterates, who cancels by stopping.
         """
-        plan = make_plan(
-            self.bundle,
-            prompt,
-            negative_prompt=negative_prompt,
-            steps=steps,
-            guidance_scale=guidance_scale,
-            seed=seed,
-            size=size,
-            latents=latents,
-            use_t5=use_t5,
-            backend=backend,
-            default_backends=self._backends,
-        )
-        return self._run(plan)
+        return self._run(make_plan(self.bundle, as_request(prompt, negative_prompt, options), self._backends))
 
     def close(self) -> None:
         """Free all models; the next run loads them again."""

@@ -14,6 +14,7 @@ from .. import names
 from ..bundle import Bundle, Size
 from ..pipeline.conditioning import TextEncoders
 from ..pipeline.denoising import Denoiser
+from ..pipeline.request import GenerationRequest
 from ..pipeline.schedule import bundle_schedule, euler_step
 from ..pipeline.settings import STAGES, make_plan, stage_backends
 from ..pipeline.stages import StageModels
@@ -60,7 +61,7 @@ def record(bundle: Bundle, prompt: str, steps: int, backend: str) -> Recording:
     """Draw `prompt` with seed 0 and record it. Every component of the bundle is called, the VAE's encoder on
     the picture that came out."""
     backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
-    plan = make_plan(bundle, prompt, steps=steps, seed=0, default_backends=backends)
+    plan = make_plan(bundle, GenerationRequest(prompt, steps=steps, seed=0), backends)
     models = _Recorder(bundle, "all")
     try:
         pixels = bundle.latent.height * bundle.latent.width

@@ -57,7 +57,13 @@ def run(pipeline: Pipeline, data: pathlib.Path, name: str, initial: Array) -> li
     asked = json.loads((data / name / "golden" / "generate.json").read_text())
     negative = asked.get("negative_prompt", "")
     return list(
-        pipeline.steps(asked["prompt"], negative, asked["steps"], asked["guidance_scale"], latents=initial)
+        pipeline.steps(
+            asked["prompt"],
+            negative,
+            steps=asked["steps"],
+            guidance_scale=asked["guidance_scale"],
+            latents=initial,
+        )
     )
 
 

@@ -39,7 +39,7 @@ def events(
     pipeline: Pipeline, initial: Array, **options: Any
 ) -> tuple[Conditioned, list[Step], GenerationResult]:
     found = list(
-        pipeline.steps(PROMPT, NEGATIVE, 6, 5.0, latents=initial, **options),
+        pipeline.steps(PROMPT, NEGATIVE, steps=6, guidance_scale=5.0, latents=initial, **options),
     )
     assert isinstance(found[0], Conditioned)
     assert isinstance(found[-1], GenerationResult)
@@ -160,7 +160,7 @@ def test_guidance_of_one_is_the_positive_row_alone(sd3_pipeline: Pipeline, golde
     alone = sd3_pipeline.generate(PROMPT, "anything", steps=2, guidance_scale=1, latents=initial)
     nearly = sd3_pipeline.generate(PROMPT, "anything", steps=2, guidance_scale=1 + 1e-6, latents=initial)
     assert error(alone.latents, nearly.latents) < CLOSE
-    first = next(iter(sd3_pipeline.steps(PROMPT, "anything", 2, 1.0, latents=initial)))
+    first = next(iter(sd3_pipeline.steps(PROMPT, "anything", steps=2, guidance_scale=1.0, latents=initial)))
     assert isinstance(first, Conditioned)
     assert first.negative is None
 
@@ -193,7 +193,7 @@ def test_a_long_prompt_is_warned_about_and_cut(demo_pipeline: Pipeline) -> None:
 def test_the_result_says_what_ran_and_saves_it(sd3_pipeline: Pipeline, tmp_path: pathlib.Path) -> None:
     seen: list[int] = []
     result = sd3_pipeline.generate(
-        "ein Bild: 絵", "n", 2, 3.5, seed=9, on_step=lambda s: seen.append(s.number)
+        "ein Bild: 絵", "n", steps=2, guidance_scale=3.5, seed=9, on_step=lambda s: seen.append(s.number)
     )
     assert seen == [1, 2]
     assert set(result.stages) == {"text_encoder", "denoiser", "vae"}

@@ -9,13 +9,14 @@ import pytest
 from tintype.bundle import Bundle
 from tintype.errors import UsageError
 from tintype.pipeline import Pipeline
+from tintype.pipeline.request import GenerationRequest
 from tintype.pipeline.settings import make_plan, stage_backends
 
 DEFAULTS = {"text_encoder": "auto", "denoiser": "auto", "vae": "auto"}
 
 
 def plan(bundle: Bundle, prompt: Any = "x", **options: Any):
-    return make_plan(bundle, prompt, default_backends=DEFAULTS, **options)
+    return make_plan(bundle, GenerationRequest(prompt, **options), DEFAULTS)
 
 
 STEPS = "expected an integer from 1 to 1000; 28 is this model's default"
