@@ -31,14 +31,14 @@ void curve(Unary op, float a, long count, const float* x, float* y) {
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return sigmoid_of(v); });
     case Unary::kSigmoidLinear:
       return map(count, x, y,
-                 [a](Vector v) __attribute__((always_inline)) { return v / (1.0f + exp_of(v * -a)); });
+                 [a](Vector v) __attribute__((always_inline)) { return v / (1.0f + exp_clamped(v * -a)); });
     case Unary::kGelu:
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) {
         return v * 0.5f * (1.0f + erf_of(v * 0.70710678118654752f));
       });
     default:  // kGeluTanh; (1 + tanh(z)) / 2 is sigmoid(2 z)
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) {
-        return v / (1.0f + exp_of((v + v * v * v * 0.044715f) * -1.5957691216057308f));
+        return v / (1.0f + exp_clamped(v * (v * v * (0.044715f * -1.5957691216057308f) - 1.5957691216057308f)));
       });
   }
 }

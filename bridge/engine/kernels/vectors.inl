@@ -139,6 +139,15 @@ TINTYPE_INLINE Vector exp_below_zero(Vector x) {
   return underflows ? zero : p;
 }
 
+// The same between e^-87 and e^88, for denominators 1 + e^x: beyond, their quotients are what rounding leaves.
+TINTYPE_INLINE Vector exp_clamped(Vector x) {
+  Vector zero = {}, high = zero + 88.0f, low = zero - 87.0f, n;
+  x = x > high ? high : x;
+  Vector p = exp_polynomial(x < low ? low : x, n);
+  Integers whole = (__builtin_convertvector(n, Integers) + 127) << 23;
+  return p * reinterpret_cast<Vector&>(whole);
+}
+
 // Rational approximation on [-4, 4], beyond which erf is ±1 in float32.
 TINTYPE_INLINE Vector erf_of(Vector x) {
   Vector zero = {}, high = zero + 4.0f, low = zero - 4.0f;
@@ -173,7 +182,7 @@ TINTYPE_INLINE Vector tanh_of(Vector x) {
 }
 
 TINTYPE_INLINE Vector sigmoid_of(Vector x) {
-  return 1.0f / (1.0f + exp_of(-x));
+  return 1.0f / (1.0f + exp_clamped(-x));
 }
 
 }  // namespace

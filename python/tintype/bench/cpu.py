@@ -1,12 +1,14 @@
 """Suite `cpu`: how close the engine comes to the machine.
 
 Every case is a package of one layer (or one block), built on the fly, with float16 weights and activations.
-Its rate is divided by a limit measured in turn with it, the best of each counting: products by NumPy's own
-sgemm at the size of a linear layer, element-wise ops by copying memory that is mapped already.
+It runs in turn with its limit, call by call, and the ratio is the median of the pairs' ratios: what other
+processes do meanwhile hits both of a pair. Limits are NumPy's own sgemm at the size of a linear layer, a copy
+of mapped memory for element-wise ops, and, where PyTorch is installed, PyTorch in float32.
 """
 
 import dataclasses
 import pathlib
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -31,11 +33,15 @@ from ..layers import (
     mul,
     split_heads,
 )
+from ..models.vae import VAEConfig, build_decoder
+from . import peers
 
 __all__ = ["CpuReport", "run_cpu"]
 
 TOKENS, WIDTH, HEADS = 1178, 1536, 24  # SD3-medium at 512²: 1024 + 154 tokens
-ROUNDS, REPEATS = 5, 4
+ROUNDS = 9  # pairs of a case and its limit
+CHANNELS, BLOCKS, GROUPS, LATENT = (128, 256, 512, 512), 2, 32, (16, 64, 64)  # SD3's decoder at 512²
+PAUSE = 0.05  # seconds: OpenBLAS' and PyTorch's threads spin for a while after their work
 CHAIN = 16  # element-wise ops in one package, so that the call itself does not count
 
 Array = np.ndarray[Any, Any]
@@ -44,18 +50,15 @@ Body = Callable[..., Var]
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One bar: a rate, the limit it is divided by, and the ratio that it should reach."""
+    """One bar: medians of a rate and of its limit, of their ratio, and the ratio that it should reach."""
 
     name: str
+    peer: str
     rate: float
     limit: float
+    ratio: float
     unit: str
     bar: float
-
-    @property
-    def ratio(self) -> float:
-        """Rate over limit; of the call's cost, limit over rate."""
-        return self.limit / self.rate if self.unit == "µs" else self.rate / self.limit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,19 +66,19 @@ class CpuReport:
     """All rows of a run."""
 
     rows: list[Row]
+    note: str = ""
 
     def text(self) -> str:
         """The report as Markdown."""
-        lines = ["| case | measured | limit | ratio | bar |", "|---|---|---|---|---|"]
+        lines = ["| case | against | measured | limit | ratio | bar |", "|---|---|---|---|---|---|"]
         for r in self.rows:
-            lines.append(
-                f"| {r.name} | {r.rate:.1f} {r.unit} | {r.limit:.1f} {r.unit} | {r.ratio:.2f} | {r.bar:.2f} |"
-            )
-        return "\n".join(lines)
+            measured = f"{r.rate:.1f} {r.unit} | {r.limit:.1f} {r.unit}"
+            lines.append(f"| {r.name} | {r.peer} | {measured} | {r.ratio:.2f} | {r.bar:.2f} |")
+        return "\n".join([*lines, *(["", self.note] if self.note else [])])
 
     def to_json(self) -> list[dict[str, Any]]:
         """The rows as plain values."""
-        return [{**dataclasses.asdict(r), "ratio": r.ratio} for r in self.rows]
+        return [dataclasses.asdict(r) for r in self.rows]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,26 +167,35 @@ def _gelus(g: Graph, x: Var) -> Var:
     return y
 
 
-def _best(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Seconds of the fastest of several calls."""
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
     work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return time.perf_counter() - start
 
 
-def _sgemm() -> float:
+def _pairs(
+    work: Callable[[], object], limit: Callable[[], object], rounds: int, repeats: int
+) -> list[tuple[float, float]]:
+    """Seconds of one call each, in turn; of several calls in a row the fastest counts."""
+    work()
+    limit()
+
+    def best(function: Callable[[], object]) -> float:
+        time.sleep(PAUSE)
+        return min(_seconds(function) for _ in range(repeats))
+
+    return [(best(work), best(limit)) for _ in range(rounds)]
+
+
+def _sgemm() -> tuple[Callable[[], object], float]:
     a, b = np.ones((TOKENS, WIDTH), np.float32), np.ones((WIDTH, WIDTH), np.float32)
-    return 2.0 * TOKENS * WIDTH * WIDTH / _best(lambda: a @ b.T) / 1e9
+    return lambda: a @ b.T, 2.0 * TOKENS * WIDTH * WIDTH
 
 
-def _memcpy() -> float:
+def _memcpy() -> tuple[Callable[[], object], float]:
     a = np.ones((TOKENS, WIDTH), np.float16)
     b = np.empty_like(a)
-    return 2 * a.nbytes / _best(lambda: np.copyto(b, a)) / 1e9
+    return lambda: np.copyto(b, a), 2.0 * a.nbytes
 
 
 def _model(case: Case, folder: pathlib.Path) -> Any:
@@ -196,32 +208,72 @@ def _model(case: Case, folder: pathlib.Path) -> Any:
     return load_model(path, backend="mlx")
 
 
-def _row(case: Case) -> Row:
-    limit = _sgemm if case.unit == "GFLOP/s" else _memcpy
+def _compare(
+    name: str,
+    peer: str,
+    unit: str,
+    bar: float,
+    work: tuple[Any, float],
+    limit: tuple[Any, float],
+    rounds: int,
+) -> Row:
+    """Two pieces of work, each with its float operations or bytes, in turn."""
+    pairs = _pairs(work[0], limit[0], rounds, 3 if unit == "GB/s" else 1)
+    rates = [(work[1] / mine / 1e9, limit[1] / theirs / 1e9) for mine, theirs in pairs]
+    rate, most = (statistics.median(column) for column in zip(*rates, strict=True))
+    return Row(name, peer, rate, most, statistics.median(a / b for a, b in rates), unit, bar)
+
+
+def _rows(case: Case) -> Iterator[Row]:
     x = np.random.default_rng(0).standard_normal(case.shape).astype(np.float16)
     with tempfile.TemporaryDirectory() as folder:
         model = _model(case, pathlib.Path(folder))
-        rate, most = 0.0, 0.0
-        for _ in range(ROUNDS):  # in turn: other processes slow both
-            most = max(most, limit())
-            rate = max(rate, case.work / _best(lambda: model.predict({"x": x})) / 1e9)
-        return Row(case.name, rate, most, case.unit, case.bar)
+        work = (lambda: model.predict({"x": x}), case.work)
+        peer, limit = ("sgemm", _sgemm()) if case.unit == "GFLOP/s" else ("memcpy", _memcpy())
+        yield _compare(case.name, peer, case.unit, case.bar, work, limit, ROUNDS)
+        if case.body is _block and peers.available():
+            torch = peers.transformer_block(TOKENS, WIDTH, HEADS)
+            yield _compare(case.name, "PyTorch", case.unit, 1.0, work, (torch, case.work), ROUNDS)
 
 
-def _call() -> Row:
+def _decoder() -> Row:
+    """Pictures a second would be small numbers: seconds over seconds, in turn with PyTorch."""
+    config = VAEConfig(3, LATENT[0], CHANNELS, BLOCKS, GROUPS, 1.0, 0.0, True, False, False)
+    program = build_decoder(config, _Noise(), precision="float16", latent=LATENT[1:])
+    z = np.random.default_rng(0).standard_normal((1, *LATENT)).astype(np.float16)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "net.mlpackage"
+        write_package(program, path)
+        model = load_model(path, backend="mlx")
+        torch = peers.decoder(CHANNELS, BLOCKS, GROUPS, LATENT)
+        pairs = [(_seconds(lambda: model.predict({"latent": z})), _seconds(torch)) for _ in range(2)]
+    ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(b / a for a, b in pairs)
+    return Row("VAE decoder, 512²", "PyTorch", ours, theirs, ratio, "s", 1.0)
+
+
+def _call() -> Iterator[Row]:
     case = Case("a call of a one-op model", (4,), lambda g, x: mul(g, x, 2.0), 0, 1.0)
     with tempfile.TemporaryDirectory() as folder:
         model, x = _model(case, pathlib.Path(folder)), np.ones(4, np.float16)
-        many = 1000
-        seconds = _best(lambda: [model.predict({"x": x}) for _ in range(many)]) / many
-    return Row(case.name, seconds * 1e6, 30.0, "µs", case.bar)
+        times = sorted(_seconds(lambda: model.predict({"x": x})) * 1e6 for _ in range(5000))
+    for name, part in (("median", 0.5), ("90 %", 0.9)):
+        cost = times[int(len(times) * part)]
+        yield Row(f"{case.name}, {name}", "30 µs", cost, 30.0, 30.0 / cost, "µs", 1.0)
 
 
 def run_cpu(on_case: Callable[[int, int], None] | None = None) -> CpuReport:
     """Measure every case; `on_case` hears how many are done and how many there are."""
-    cases, rows = list(_cases()), []
+    cases, rows = list(_cases()), list[Row]()
+    total = len(cases) + 2
     for i, case in enumerate(cases):
-        rows.append(_row(case))
+        rows.extend(_rows(case))
         if on_case:
-            on_case(i + 1, len(cases) + 1)
-    return CpuReport([*rows, _call()])
+            on_case(i + 1, total)
+    rows.extend(_call())
+    note = "" if peers.available() else "PyTorch is not installed: it is left out as a peer."
+    if peers.available():
+        rows.append(_decoder())
+    if on_case:
+        on_case(total, total)
+    return CpuReport(rows, note)
