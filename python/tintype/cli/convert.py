@@ -103,6 +103,12 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
     is_flag=True,
     help="With --quantize: warn where a component is below 35 dB or a cosine of 0.999, instead of failing.",
 )
+@click.option(
+    "--self-test/--no-self-test",
+    default=None,
+    help="Record one step of the denoiser in the bundle, for runtimes to test themselves on first use."
+    " [default: where a step takes seconds, up to 100 M parameters]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def convert(
@@ -121,6 +127,7 @@ def convert(
     default_steps: int | None,
     default_guidance: float | None,
     no_gate: bool,
+    self_test: bool | None,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -153,7 +160,9 @@ def convert(
             default_steps=default_steps,
             default_guidance=default_guidance,
             progress=progress,
-            gate=accuracy_gate(source, variant, tokenizers, no_gate) if quantize else None,
+            gate=last_steps(
+                accuracy_gate(source, variant, tokenizers, no_gate) if quantize else None, self_test
+            ),
         )
     if not quiet:
         weights = sum(component.weight_bytes for component in bundle.components.values())
@@ -162,6 +171,25 @@ def convert(
             f"{', '.join(f'{s.width}x{s.height}' for s in bundle.sizes)}, "
             f"{len(bundle.components)} components, {bytes_text(weights)}"
         )
+
+
+def last_steps(
+    accuracy: Callable[["Bundle"], None] | None, self_test: bool | None
+) -> Callable[["Bundle"], None]:
+    """What happens to a complete bundle before it takes its place: the accuracy gate, then the recording of a
+    self-test, which None leaves to the model's size."""
+
+    def finish(bundle: "Bundle") -> None:
+        from ..bundle import Bundle as Described
+        from ..verify import SELF_TEST_PARAMETERS, can_record, parameters_to_run, record_self_test
+
+        if accuracy is not None:
+            accuracy(bundle)
+        small = can_record(bundle) and parameters_to_run(bundle) <= SELF_TEST_PARAMETERS
+        if (small if self_test is None else self_test) and bundle.root is not None:
+            record_self_test(Described.read(bundle.root))  # again: with the accuracy that the gate wrote
+
+    return finish
 
 
 def accuracy_gate(

@@ -12,7 +12,7 @@ from .output import echo_json, table
 if TYPE_CHECKING:
     from ..bundle import Bundle
 
-__all__ = ["accuracy_text", "show_ranges", "verify"]
+__all__ = ["accuracy_text", "show_ranges", "show_self_test", "verify"]
 
 #: Values that the text shows a component.
 SHOWN_RANGES = 5
@@ -31,6 +31,11 @@ SHOWN_RANGES = 5
 @click.option(
     "--ranges", is_flag=True, help="Show the largest values that the ops make, against float16's 65504."
 )
+@click.option(
+    "--self-test",
+    is_flag=True,
+    help="Run the bundle's recorded denoiser step on the backend; record one first if it has none.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def verify(
     bundle: Path,
@@ -39,16 +44,20 @@ def verify(
     tokenizers: Path | None,
     backend: str,
     ranges: bool,
+    self_test: bool,
     as_json: bool,
 ) -> int:
     """Compare every component of BUNDLE with a float32 conversion of its checkpoint, on a real run's inputs.
 
     Results are written into bundle.json; without --against those are shown. Exit code 1 if a component is
-    below 35 dB or a cosine of 0.999, or, with --ranges, if an op overflows.
+    below 35 dB or a cosine of 0.999, or, with --ranges, if an op overflows, or, with --self-test, if the
+    backend's step is not the recorded one.
     """
     from ..bundle import Bundle
 
     described = Bundle.read(bundle)
+    if self_test:
+        return show_self_test(described, backend, as_json)
     if ranges:
         return show_ranges(described, against, variant, tokenizers, as_json)
     if against is not None:
@@ -82,6 +91,24 @@ def accuracy_text(accuracy: Any) -> str:
     values = table(("against float32", "PSNR dB", "cosine"), rows, right=("PSNR dB", "cosine"))
     bar = f"at least {bars['psnr']:g} dB and {bars['cosine']:g}"
     return f"{values}\n{verdict}: components on {accuracy['backend']}, {bar}"
+
+
+def show_self_test(bundle: "Bundle", backend: str, as_json: bool) -> int:
+    """Run the recorded step, recorded now if there is none; 1 if the backend does not reproduce it."""
+    from ..names import DENOISER
+    from ..verify import record_self_test, run_self_test
+
+    recorded = bundle.component(DENOISER).self_test is None
+    result = run_self_test(record_self_test(bundle) if recorded else bundle, backend)
+    if as_json:
+        echo_json({"recorded": recorded, **result.to_json()})
+        return 0 if result.passed else 1
+    verdict = "passed" if result.passed else "FAILED"
+    click.echo(
+        f"self-test {verdict} on {result.backend}: error {result.error:.2g} of the largest value, "
+        f"at most {result.tolerance:g}{' (recorded now)' if recorded else ''}"
+    )
+    return 0 if result.passed else 1
 
 
 def show_ranges(

@@ -6,15 +6,29 @@ The only package that uses both `emit` (to make the reference) and `pipeline` (t
 from .bundle import MIN_COSINE, MIN_PSNR, Accuracy, record_accuracy, verify_bundle
 from .metrics import Agreement
 from .ranges import FLOAT16_MAX, Range, audit_ranges
+from .self_test import (
+    SELF_TEST_PARAMETERS,
+    SelfTestResult,
+    can_record,
+    parameters_to_run,
+    record_self_test,
+    run_self_test,
+)
 
 __all__ = [
     "FLOAT16_MAX",
     "MIN_COSINE",
     "MIN_PSNR",
+    "SELF_TEST_PARAMETERS",
     "Accuracy",
     "Agreement",
     "Range",
+    "SelfTestResult",
     "audit_ranges",
+    "can_record",
+    "parameters_to_run",
     "record_accuracy",
+    "record_self_test",
+    "run_self_test",
     "verify_bundle",
 ]

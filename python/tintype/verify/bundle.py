@@ -106,11 +106,17 @@ def record_accuracy(bundle: Bundle, accuracy: Accuracy) -> Bundle:
     if bundle.root is None:
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
     verified = replace(bundle, accuracy=accuracy.to_json())
+    write_description(verified)
+    return verified
+
+
+def write_description(bundle: Bundle) -> None:
+    """Write bundle.json again, whole or not at all."""
+    assert bundle.root is not None  # callers check it
     file = bundle.root / names.BUNDLE_FILE
     draft = file.with_name(f".{file.name}")
-    draft.write_text(verified.to_text(), encoding="utf-8")
+    draft.write_text(bundle.to_text(), encoding="utf-8")
     os.replace(draft, file)
-    return verified
 
 
 def make_reference(
