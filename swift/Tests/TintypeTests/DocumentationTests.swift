@@ -37,4 +37,17 @@ import Tintype
       #expect("\(error)".hasPrefix("steps is 0, expected an integer from 1 to 1000"))
     }
   }
+
+  /// docs/embedding.md, "Models in memory".
+  @Test func modelsAreWarmedAndBounded() async throws {
+    let configuration = PipelineConfiguration(
+      backend: .all(.mlx), memoryBudget: 6_000_000_000, reduceMemory: true)
+    let pipeline = try TextToImagePipeline(
+      bundleAt: TestBundles.url("sd3-medium-tiny-float32"), configuration: configuration)
+    let told = Locked(0)
+    try await pipeline.prewarm { progress in told.withLock { $0 = progress.count } }
+    #expect(told.withLock { $0 } == 7)
+    _ = try await pipeline.generate(GenerationRequest("a lighthouse at dawn", steps: 1))
+    #expect(await pipeline.loadedComponents.isEmpty)
+  }
 }
