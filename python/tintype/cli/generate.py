@@ -1,27 +1,36 @@
 """`tintype generate`: a prompt in, a picture out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .output import backend_option, echo_json, progress_bar, size_option, units_option
+from .picture import picture_settings
 
 if TYPE_CHECKING:
-    from ..pipeline import GenerationResult
+    from ..pipeline import GenerationRequest, GenerationResult
 
 __all__ = ["generate"]
 
 
 @click.command(short_help="Draw a picture.")
-@click.argument("prompt")
+@click.argument("prompt", required=False)
+@click.option(
+    "--from",
+    "picture",
+    type=click.Path(path_type=Path),
+    metavar="PNG",
+    help="Take prompt and settings from a picture that tintype wrote; what else is given replaces them.",
+)
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
     metavar="BUNDLE",
     help="Bundle made by `tintype convert`. Without it: the embedded model.",
 )
-@click.option("--negative-prompt", default="", help="What the picture should not show.")
+@click.option("--negative-prompt", help="What the picture should not show.")
 @click.option("--steps", type=int, help="Denoising steps. [default: the model's]")
 @click.option(
     "--guidance-scale",
@@ -44,7 +53,8 @@ __all__ = ["generate"]
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print settings, backends and timings as JSON.")
 def generate(
-    prompt: str,
+    prompt: str | None,
+    picture: Path | None,
     model: Path | None,
     output: Path,
     backend: str,
@@ -59,16 +69,25 @@ def generate(
     \b
     tintype generate "a red circle above a blue square"
     tintype generate "a photo of a cat" --model sd3.bundle --seed 7 -o cat.png
+    tintype generate --from cat.png --model sd3.bundle --steps 50 -o better.png
     """
     from ..pipeline import Conditioned, GenerationResult, Pipeline, Step
     from ..pipeline.image import check_target
 
     check_target(output)
+    if no_t5:
+        settings["use_t5"] = False
+    request, drawn_by = _request(prompt, picture, settings)
     with progress_bar(quiet or as_json) as progress:
         bundle = model if model is not None else _embedded(progress)
         pipeline = Pipeline.load(bundle, backend, units)
+        if drawn_by not in (None, pipeline.bundle.name):
+            click.echo(
+                f"tintype: warning: {picture} was drawn by {drawn_by}, this is {pipeline.bundle.name}",
+                err=True,
+            )
         progress("reading the prompt", 0, 1)
-        for event in pipeline.steps(prompt, use_t5=not no_t5, **settings):
+        for event in pipeline.steps(request):
             if isinstance(event, Conditioned):
                 progress("drawing", 0, event.settings.steps)
             elif isinstance(event, Step):
@@ -82,6 +101,23 @@ def generate(
     elif not quiet:
         _print(result, output)
     pipeline.close()
+
+
+def _request(
+    prompt: str | None, picture: Path | None, settings: dict[str, Any]
+) -> "tuple[GenerationRequest, str | None]":
+    """What the command line asks for, and the model that drew the picture it is taken from."""
+    from ..pipeline import GenerationRequest, request_of
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    if picture is None:
+        if prompt is None:
+            raise click.MissingParameter(param_hint="'PROMPT'", param_type="argument")
+        return GenerationRequest(prompt, **given), None
+    found = picture_settings(picture)
+    if prompt is not None:
+        given["prompt"] = prompt
+    return replace(request_of(found), **given), found.get("model")
 
 
 def _embedded(progress: Any) -> Any:

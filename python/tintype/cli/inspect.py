@@ -1,4 +1,4 @@
-"""`tintype inspect`: what a bundle or an .mlpackage holds."""
+"""`tintype inspect`: what a bundle or an .mlpackage holds, and the settings inside a picture."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,7 @@ import click
 
 from .neural_engine import show_forecast
 from .output import bytes_text, count_text, echo_json, table
+from .picture import picture_settings, print_settings
 
 if TYPE_CHECKING:
     from ..run.package import PackageSummary
@@ -19,17 +20,24 @@ __all__ = ["inspect"]
 SHOWN_OPS = 8
 
 
-@click.command(short_help="Show what a bundle or an .mlpackage holds.")
+@click.command(short_help="Show what a bundle, an .mlpackage or a picture holds.")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--neural-engine", is_flag=True, help="Forecast what would run on the Neural Engine, op by op.")
 def inspect(path: Path, as_json: bool, neural_engine: bool) -> None:
-    """Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops."""
+    """Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops.
+
+    Of a PNG that tintype wrote: the settings that it was made with.
+    """
     from ..errors import ModelFileError
     from ..names import BUNDLE_FILE
 
     if not path.exists():
         raise ModelFileError(f"there is nothing at {path}: name a bundle or an .mlpackage")
+    if path.is_file() and path.suffix.lower() == ".png":
+        settings = picture_settings(path)
+        echo_json({"kind": "picture", "path": str(path), **settings}) if as_json else print_settings(settings)
+        return
     is_bundle = path.name == BUNDLE_FILE or (path / BUNDLE_FILE).is_file()
     path = path.parent if path.name == BUNDLE_FILE else path
     if neural_engine:

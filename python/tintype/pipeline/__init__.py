@@ -5,7 +5,7 @@ Uses `run` for the models and `bundle` for what they are; never imports `emit`.
 
 from .conditioning import PromptCutWarning, TextConditioning
 from .image import read_parameters
-from .request import GenerationRequest
+from .request import GenerationRequest, request_of
 from .settings import GenerationSettings
 from .stages import StageRun
 from .text_to_image import Conditioned, GenerationResult, Pipeline, Step, Timings
@@ -22,4 +22,5 @@ __all__ = [
     "TextConditioning",
     "Timings",
     "read_parameters",
+    "request_of",
 ]

@@ -1,12 +1,19 @@
 """What a caller asks for: one record, whose fields are the keywords of `Pipeline.generate` and `steps`."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-__all__ = ["BackendChoice", "GenerationRequest", "RequestOptions", "as_request"]
+from ..errors import UsageError
+
+__all__ = ["BackendChoice", "GenerationRequest", "RequestOptions", "as_request", "request_of"]
 
 BackendChoice = str | Mapping[str, str] | None
+
+
+#: Settings of a picture that a request takes over by their names.
+REPEATED = {"steps", "guidance_scale", "seed", "use_t5"}
 
 
 @dataclass(frozen=True)
@@ -57,3 +64,26 @@ def as_request(
     if negative_prompt is not None:
         prompt = replace(prompt, negative_prompt=negative_prompt)
     return replace(prompt, **options)
+
+
+def request_of(parameters: Mapping[str, Any]) -> GenerationRequest:
+    """The request that makes a picture again, of the settings inside it (`read_parameters`).
+
+    UsageError if they are no settings of a run. Warns with UserWarning where the settings alone do not make
+    the picture again: it began with another picture or with given noise, or was not the first of its run.
+    """
+    prompt = parameters.get("prompt")
+    if not isinstance(prompt, str):
+        raise UsageError(f"the settings have the prompt {prompt!r}, expected a string: are they Tintype's?")
+    options: dict[str, Any] = {key: parameters[key] for key in REPEATED if parameters.get(key) is not None}
+    if "width" in parameters and "height" in parameters:
+        options["size"] = (parameters["width"], parameters["height"])
+    for found, what in (
+        (parameters.get("strength") is not None, "began with another picture, which is not in the file"),
+        (parameters.get("image_index"), "was not the first of its run: this draws the first one"),
+        ((parameters.get("generator") or "numpy") != "numpy", "has noise of another generator than NumPy's"),
+        (parameters.get("seed") is None, "was drawn from given noise: this draws from a random seed"),
+    ):
+        if found:
+            warnings.warn(f"the picture {what}", UserWarning, stacklevel=2)
+    return GenerationRequest(prompt, parameters.get("negative_prompt") or "", **options)

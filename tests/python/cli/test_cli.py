@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
@@ -80,6 +81,43 @@ def test_generate_as_json(demo: Bundle, tmp_path: pathlib.Path, capsys: pytest.C
     assert value["settings"]["guidance_scale"] == 2
     assert value["stages"]["vae"]["backend"] == "mlx"
     assert value["timings"]["total"] > 0
+
+
+def test_a_picture_is_drawn_again_from_its_settings(
+    demo: Bundle, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, again, changed = (tmp_path / f"{name}.png" for name in ("first", "again", "changed"))
+    model = ["--model", str(demo.root), "--backend", "mlx", "--quiet"]
+    arguments = ["a red circle", "--negative-prompt", "blue", "--steps", "2", "--guidance-scale", "3"]
+    assert run_command(["generate", *arguments, *model, f"-o{first}"]) == 0  # a random seed
+    assert run_command(["generate", "--from", str(first), *model, f"-o{again}"]) == 0
+    assert again.read_bytes() == first.read_bytes()
+    replaced = ["a blue square", "--from", str(first), "--steps", "1"]
+    assert run_command(["generate", *replaced, *model, f"-o{changed}"]) == 0
+    old, new = read_parameters(first), read_parameters(changed)
+    assert new == old | {"prompt": "a blue square", "steps": 1}
+    capsys.readouterr()
+    assert run_command(["inspect", str(first), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"kind": "picture", "path": str(first)} | old
+    assert run_command(["inspect", str(first)]) == 0
+    assert f"seed             {old['seed']}\n" in capsys.readouterr().out
+
+
+def test_pictures_without_settings_are_refused(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, broken = tmp_path / "plain.png", tmp_path / "broken.png"
+    Image.new("RGB", (4, 4)).save(plain)
+    broken.write_bytes(b"no picture")
+    for path, message in (
+        (plain, f"{plain} carries no settings: only PNG files that tintype wrote do"),
+        (broken, f"{broken} cannot be read as a picture"),
+        (tmp_path / "gone.png", "there is no picture at"),
+    ):
+        assert run_command(["generate", "--from", str(path), "-o", str(tmp_path / "o.png")]) == 2
+        assert message in capsys.readouterr().err
+    assert run_command(["inspect", str(plain)]) == 2
+    assert "carries no settings" in capsys.readouterr().err
 
 
 def test_quiet_says_nothing(demo: Bundle, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

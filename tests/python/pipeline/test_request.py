@@ -1,11 +1,13 @@
 """The request: one list of fields behind `generate`, `steps` and the plan."""
 
 import dataclasses
+import warnings
 
 import pytest
 
+from tintype.errors import UsageError
 from tintype.pipeline import GenerationRequest
-from tintype.pipeline.request import RequestOptions, as_request
+from tintype.pipeline.request import RequestOptions, as_request, request_of
 
 
 def test_the_keywords_are_the_fields() -> None:
@@ -34,3 +36,37 @@ def test_a_request_does_not_change() -> None:
 def test_an_unknown_keyword_is_named() -> None:
     with pytest.raises(TypeError, match="'num_steps'"):
         as_request("a", None, {"num_steps": 3})  # type: ignore[typeddict-unknown-key]
+
+
+SETTINGS = {
+    "prompt": "a", "negative_prompt": "b", "steps": 3, "guidance_scale": 2.5, "seed": 9, "width": 64, "height": 32,
+    "use_t5": False, "model": "m", "precision": "float16", "backends": {"vae": "mlx"},
+}  # fmt: skip
+
+
+def test_settings_make_their_request_again() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = request_of(SETTINGS)
+    assert made == GenerationRequest(
+        "a", "b", steps=3, guidance_scale=2.5, seed=9, size=(64, 32), use_t5=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"strength": 0.5}, "began with another picture"),
+        ({"image_index": 2}, "was not the first of its run"),
+        ({"generator": "torch"}, "has noise of another generator"),
+        ({"seed": None}, "was drawn from given noise"),
+    ],
+)
+def test_what_cannot_be_made_again_is_said(extra: dict[str, object], message: str) -> None:
+    with pytest.warns(UserWarning, match=message):
+        request_of(SETTINGS | extra)
+
+
+def test_foreign_settings_are_refused() -> None:
+    with pytest.raises(UsageError, match="the prompt None, expected a string"):
+        request_of({"Steps": 20})
