@@ -1,7 +1,8 @@
 """Converts the bundles that the Swift tests read (once; again when the converter or a source changed).
 
 Usage: python make_bundles.py FOLDER
-Writes FOLDER/NAME-float32 for each tiny reference pipeline, FOLDER/sd3-medium-tiny-float16 and FOLDER/demo.
+Writes FOLDER/NAME-float32 for each tiny reference pipeline, FOLDER/sd3-medium-tiny-float16, FOLDER/demo, and
+FOLDER/sd3-medium-tiny-parts: two sizes, the denoiser in chunks.
 """
 
 import hashlib
@@ -25,7 +26,10 @@ REFERENCES = (
 BUNDLES = {f"{name}-float32": (DATA / name, "float32") for name in REFERENCES} | {
     "sd3-medium-tiny-float16": (DATA / "sd3-medium-tiny", "float16"),
     "demo": (PACKAGE / "_demo_model", "float16"),
+    "sd3-medium-tiny-parts": (DATA / "sd3-medium-tiny", "float32"),
 }
+#: What is converted in another way than for the goldens' size alone.
+OPTIONS = {"sd3-medium-tiny-parts": {"size": [(128, 128), (192, 128)], "max_chunk": 250_000}}
 
 
 def golden_size(source: pathlib.Path) -> tuple[int, int] | None:
@@ -54,7 +58,8 @@ def main(folder: pathlib.Path) -> None:
         stamp, key = folder / f"{name}.sha256", fingerprint(source)
         if stamp.exists() and stamp.read_text() == key and (folder / name).exists():
             continue
-        convert(source, folder / name, precision=precision, size=golden_size(source), overwrite=True)
+        options = {"size": golden_size(source)} | OPTIONS.get(name, {})
+        convert(source, folder / name, precision=precision, overwrite=True, **options)
         stamp.write_text(key)
         print(f"converted {folder / name}")
 
