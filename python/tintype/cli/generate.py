@@ -38,6 +38,13 @@ __all__ = ["generate"]
     help="How strongly the prompt is followed; 1 or less: without guidance. [default: the model's]",
 )
 @click.option("--seed", type=int, help="0 to 4294967295. [default: a random one, which is printed]")
+@click.option(
+    "--generator",
+    type=click.Choice(["numpy", "torch", "philox"]),
+    default="numpy",
+    show_default=True,
+    help="What draws the noise from the seed: torch as diffusers on the CPU, philox as PyTorch on CUDA.",
+)
 @size_option("One of the model's sizes. [default: the model's first]")
 @backend_option
 @units_option

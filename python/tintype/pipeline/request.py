@@ -26,6 +26,8 @@ class GenerationRequest:
     guidance_scale    how strongly the prompt is followed; 1 or less leaves the negative prompt out.
                       FLUX.1-dev embeds the scale, schnell does not read it
     seed              0 … 2³²-1; None draws one, which the result's settings report
+    generator         what draws the noise from the seed: "numpy", "torch" (as diffusers on the CPU) or
+                      "philox" (as PyTorch on CUDA)
     size              (width, height), one of the bundle's sizes; the default one if None
     latents           initial noise, float [1, C, h, w], instead of a seed
     backend           "auto", "coreml", "mlx", or a mapping from stages; None: the pipeline's
@@ -37,6 +39,7 @@ class GenerationRequest:
     steps: int | None = None
     guidance_scale: float | None = None
     seed: int | None = None
+    generator: str = "numpy"
     size: tuple[int, int] | None = None
     latents: Any = None
     backend: BackendChoice = None
@@ -49,6 +52,7 @@ class RequestOptions(TypedDict, total=False):
     steps: int | None
     guidance_scale: float | None
     seed: int | None
+    generator: str
     size: tuple[int, int] | None
     latents: Any
     backend: BackendChoice

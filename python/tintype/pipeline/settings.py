@@ -14,7 +14,7 @@ from ..bundle import Bundle, Size
 from ..errors import UsageError
 from ..run import check_backend
 from .families import FAMILIES, Family
-from .noise import MAX_SEED, numpy_noise, random_seed
+from .noise import GENERATORS, MAX_SEED, NoiseStream, random_seed
 from .request import BackendChoice, GenerationRequest
 
 __all__ = ["DENOISER_STAGE", "STAGES", "TEXT_STAGE", "VAE_STAGE", "GenerationSettings", "Plan", "make_plan"]
@@ -37,8 +37,8 @@ SIDE_MULTIPLE = 16
 class GenerationSettings:
     """Everything that is needed to make a picture again; saved in PNG files as JSON under "parameters".
 
-    `seed` is the one that was used, None if the caller gave the noise. `use_t5` says whether T5 was run.
-    `backends` names the backend that ran each stage.
+    `seed` is the one that was used and `generator` drew the noise from it; both are None if the caller gave
+    the noise. `use_t5` says whether T5 was run. `backends` names the backend that ran each stage.
     """
 
     prompt: str
@@ -46,6 +46,7 @@ class GenerationSettings:
     steps: int
     guidance_scale: float
     seed: int | None
+    generator: str | None
     width: int
     height: int
     use_t5: bool
@@ -54,7 +55,8 @@ class GenerationSettings:
     backends: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON values; what the run did not use is left out."""
+        return {k: v for k, v in asdict(self).items() if v is not None or k == "seed"}
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,18 @@ def make_plan(bundle: Bundle, request: GenerationRequest, default_backends: Mapp
     latent = bundle.latent_at(width, height)
     shape = (1, latent.channels, latent.height, latent.width)
     if request.latents is not None:
-        noise, used_seed = _checked_latents(request.latents, shape), None
+        noise, used_seed, generator = _checked_latents(request.latents, shape), None, None
     else:
         used_seed = _checked_seed(request.seed)
-        noise = numpy_noise(used_seed, shape)
+        generator = _checked_generator(request.generator)
+        noise = NoiseStream(generator, used_seed, shape).next()
     settings = GenerationSettings(
         prompt=_checked_text("prompt", request.prompt),
         negative_prompt=_checked_text("negative_prompt", request.negative_prompt),
         steps=_checked_steps(request.steps, bundle),
         guidance_scale=_checked_guidance(request.guidance_scale, bundle),
         seed=used_seed,
+        generator=generator,
         width=width,
         height=height,
         use_t5=bool(request.use_t5) and names.TEXT_ENCODER_3 in bundle.components,
@@ -179,6 +183,12 @@ def _checked_seed(value: Any) -> int:
             f"seed is {value!r}, expected an integer from 0 to {MAX_SEED}; leave it out for a random one"
         )
     return int(value)
+
+
+def _checked_generator(value: Any) -> str:
+    if not isinstance(value, str) or value not in GENERATORS:
+        raise UsageError(f"generator is {value!r}, expected {', '.join(map(repr, GENERATORS))}")
+    return str(value)
 
 
 def _checked_size(bundle: Bundle, size: Any) -> tuple[int, int]:

@@ -206,6 +206,7 @@ def test_the_result_says_what_ran_and_saves_it(sd3_pipeline: Pipeline, tmp_path:
         "steps": 2,
         "guidance_scale": 3.5,
         "seed": 9,
+        "generator": "numpy",
         "width": 128,
         "height": 128,
         "use_t5": True,
