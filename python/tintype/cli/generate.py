@@ -57,6 +57,9 @@ __all__ = ["generate"]
     show_default=True,
     help="File to write; a PNG carries the settings. An existing file is replaced.",
 )
+@click.option(
+    "--reduce-memory", is_flag=True, help="Free each model when it is done, the text encoders before drawing."
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print settings, backends and timings as JSON.")
 def generate(
@@ -67,6 +70,7 @@ def generate(
     backend: str,
     units: str,
     no_t5: bool,
+    reduce_memory: bool,
     quiet: bool,
     as_json: bool,
     **settings: Any,
@@ -87,7 +91,7 @@ def generate(
     request, drawn_by = _request(prompt, picture, settings)
     with progress_bar(quiet or as_json) as progress:
         bundle = model if model is not None else _embedded(progress)
-        pipeline = Pipeline.load(bundle, backend, units)
+        pipeline = Pipeline.load(bundle, backend, units, reduce_memory)
         if drawn_by not in (None, pipeline.bundle.name):
             click.echo(
                 f"tintype: warning: {picture} was drawn by {drawn_by}, this is {pipeline.bundle.name}",

@@ -8,7 +8,7 @@ from .image import read_parameters
 from .request import GenerationRequest, request_of
 from .settings import GenerationSettings
 from .stages import StageRun
-from .text_to_image import Conditioned, GenerationResult, Pipeline, Step, Timings
+from .text_to_image import Conditioned, GenerationResult, Pipeline, Step, Timings, Warmed
 
 __all__ = [
     "Conditioned",
@@ -21,6 +21,7 @@ __all__ = [
     "Step",
     "TextConditioning",
     "Timings",
+    "Warmed",
     "read_parameters",
     "request_of",
 ]

@@ -1,7 +1,7 @@
 """The bundle's models behind the stages of a run: loaded on first use, kept per component and backend."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,18 @@ class StageRun:
 
 
 class StageModels:
-    """Runs components by name. Inputs are converted to the described dtypes; outputs come back as float32."""
+    """Runs components by name. Inputs are converted to the described dtypes; outputs come back as float32.
 
-    def __init__(self, bundle: Bundle, units: str) -> None:
+    With `reduce_memory` a component's model is freed as soon as a run is `done` with it.
+    """
+
+    def __init__(self, bundle: Bundle, units: str, reduce_memory: bool = False) -> None:
         check_units(units)
         self._bundle = bundle
         self._units = units
+        self._reduce_memory = reduce_memory
+        #: What ran the components whose models were freed.
+        self._freed: dict[tuple[str, str], StageRun] = {}
         self._models: dict[tuple[str, str], ComponentModel] = {}
         #: Seconds spent loading models since the last `take_load_seconds`.
         self._load_seconds = 0.0
@@ -79,12 +85,26 @@ class StageModels:
 
         Under "auto" components of a stage may end on different backends; then each is named.
         """
-        used = {c: self._models[c, backend] for c in STAGES[stage] if (c, backend) in self._models}
+        runs = self._freed | {key: StageRun(m.backend, m.reason) for key, m in self._models.items()}
+        used = [runs[component, backend] for component in STAGES[stage] if (component, backend) in runs]
         if not used:
             return None
-        backends = list(dict.fromkeys(model.backend for model in used.values()))
-        reasons = list(dict.fromkeys(model.reason for model in used.values()))
+        backends = list(dict.fromkeys(run.backend for run in used))
+        reasons = list(dict.fromkeys(run.reason for run in used))
         return StageRun("+".join(backends), "; ".join(reasons))
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The components that are in memory, in the order of their loading."""
+        return tuple(dict.fromkeys(component for component, _ in self._models))
+
+    def done(self, components: Iterable[str]) -> None:
+        """A run needs `components` no more; frees their models if memory is to be reduced."""
+        if self._reduce_memory:
+            for key in [key for key in self._models if key[0] in set(components)]:
+                model = self._models.pop(key)
+                self._freed[key] = StageRun(model.backend, model.reason)
+                model.close()
 
     def take_load_seconds(self) -> float:
         """Seconds spent loading since the last call."""
@@ -96,6 +116,7 @@ class StageModels:
         for model in self._models.values():
             model.close()
         self._models.clear()
+        self._freed.clear()
 
     def _check(self, component: str, description: Chunk, model: Model) -> None:
         """The package must offer the names and functions that bundle.json lists."""

@@ -26,13 +26,13 @@ from .families import FAMILIES
 from .image import save_image, to_image
 from .request import BackendChoice, GenerationRequest, RequestOptions, as_request
 from .schedule import SigmaSchedule, bundle_schedule, euler_step
-from .settings import STAGES, VAE_STAGE, GenerationSettings, Plan, make_plan, stage_backends
+from .settings import STAGES, TEXT_STAGE, VAE_STAGE, GenerationSettings, Plan, make_plan, stage_backends
 from .stages import StageModels, StageRun
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # only annotations need it
 
-__all__ = ["Conditioned", "GenerationResult", "Pipeline", "Step", "Timings"]
+__all__ = ["Conditioned", "GenerationResult", "Pipeline", "Step", "Timings", "Warmed"]
 
 Array = np.ndarray[Any, Any]
 
@@ -76,6 +76,15 @@ class Timings:
 
 
 @dataclass(frozen=True)
+class Warmed:
+    """A component that `Pipeline.prewarm` loaded, the backend that took it, and the seconds it took."""
+
+    component: str
+    backend: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class GenerationResult:
     """A picture and where it comes from.
 
@@ -101,12 +110,18 @@ class GenerationResult:
 class Pipeline:
     """Draws pictures with a bundle. Models are loaded on first use and kept; `close` frees them."""
 
-    def __init__(self, bundle: Bundle, backend: BackendChoice = names.AUTO, units: str = "all") -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        backend: BackendChoice = names.AUTO,
+        units: str = "all",
+        reduce_memory: bool = False,
+    ) -> None:
         for component in FAMILIES[bundle.family].required:
             bundle.component(component)
         self.bundle = bundle
         self._backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
-        self._models = StageModels(bundle, units)
+        self._models = StageModels(bundle, units, reduce_memory)
         self._text = TextEncoders(bundle, self._models)
 
     @classmethod
@@ -115,11 +130,15 @@ class Pipeline:
         bundle: "str | os.PathLike[str] | Bundle | None" = None,
         backend: BackendChoice = names.AUTO,
         units: str = "all",
+        reduce_memory: bool = False,
     ) -> "Pipeline":
         """Open a bundle folder; without one, the embedded default model (converted on first use).
 
-        backend   for every stage, or {"text_encoder": …, "denoiser": …, "vae": …}; `generate` may say
-        otherwise units     what Core ML may use: "all", "ane", "gpu", "cpu"
+        backend         for every stage, or {"text_encoder": …, "denoiser": …, "vae": …}; `generate` may say
+                        otherwise
+        units           what Core ML may use: "all", "ane", "gpu", "cpu"
+        reduce_memory   free each model when a run is done with it, the text encoders before the denoiser is
+                        loaded; every run loads them again
 
         Raises BundleError, naming file and remedy, for anything that is not a complete bundle.
         """
@@ -128,7 +147,7 @@ class Pipeline:
 
             bundle = embedded_bundle()
         opened = bundle if isinstance(bundle, Bundle) else Bundle.read(Path(bundle))
-        return cls(opened, backend, units)
+        return cls(opened, backend, units, reduce_memory)
 
     def generate(
         self,
@@ -166,6 +185,26 @@ class Pipeline:
         """
         return self._run(make_plan(self.bundle, as_request(prompt, negative_prompt, options), self._backends))
 
+    def prewarm(self) -> list["Warmed"]:
+        """Load what a run needs ahead of the first one; Core ML compiles then. What took how long, in order.
+
+        With `reduce_memory` each model is freed again before the next: Core ML keeps what it compiled.
+        """
+        warmed = []
+        for stage, components in STAGES.items():
+            for component in components:
+                if component in self.bundle.components:
+                    self._models.take_load_seconds()
+                    model = self._models.model(component, self._backends[stage])
+                    warmed.append(Warmed(component, model.backend, self._models.take_load_seconds()))
+                    self._models.done([component])
+        return warmed
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The components whose models are in memory."""
+        return self._models.loaded
+
     def close(self) -> None:
         """Free all models; the next run loads them again."""
         self._models.close()
@@ -185,9 +224,11 @@ class Pipeline:
         schedule = bundle_schedule(self.bundle.schedule, plan.settings.steps, pixels)
         positive = self._text.encode(plan.settings.prompt, plan)
         negative = self._text.encode(plan.settings.negative_prompt, plan) if plan.guided else None
+        self._models.done(STAGES[TEXT_STAGE])
         clock.lap("text_encoder")
         rows = [positive] if negative is None else [negative, positive]
         denoiser = Denoiser(self.bundle, self._models, plan, schedule, rows)
+        self._models.done([names.MODULATION])
         clock.lap("modulation")
         latents = plan.latents
         yield Conditioned(self._settings(plan), schedule, latents, positive, negative)
@@ -200,7 +241,9 @@ class Pipeline:
                 index + 1, schedule.steps, float(sigma), float(schedule.timesteps[index]), latents, seconds
             )
             clock.restart()
+        self._models.done([names.DENOISER])
         decoded = self._decode(latents, plan)
+        self._models.done(STAGES[VAE_STAGE])
         clock.lap("vae")
         yield GenerationResult(
             to_image(decoded), latents, decoded, self._settings(plan), self._stages(plan), clock.timings()

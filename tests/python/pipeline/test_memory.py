@@ -1,0 +1,54 @@
+"""What of a pipeline is in memory, and when."""
+
+import numpy as np
+import pytest
+
+from tintype.bundle import Bundle
+from tintype.errors import InvalidInputError
+from tintype.pipeline import Conditioned, GenerationResult, Pipeline, Step
+
+COMPONENTS = ("text_encoder", "text_encoder_2", "text_encoder_3", "modulation", "denoiser", "vae_decoder")
+
+
+def test_models_are_kept_by_default(sd3: Bundle) -> None:
+    with Pipeline.load(sd3, backend="mlx") as pipeline:
+        assert pipeline.loaded == ()
+        pipeline.generate("x", steps=1, seed=0)
+        assert pipeline.loaded == COMPONENTS
+    assert pipeline.loaded == ()
+
+
+def test_models_are_freed_when_they_are_done(sd3: Bundle) -> None:
+    with Pipeline.load(sd3, backend="mlx") as pipeline:
+        expected = pipeline.generate("x", steps=2, seed=0)
+    with Pipeline.load(sd3, backend="mlx", reduce_memory=True) as pipeline:
+        first = {}
+        for event in pipeline.steps("x", steps=2, seed=0):
+            first.setdefault(type(event), pipeline.loaded)
+        assert first == {Conditioned: (), Step: ("denoiser",), GenerationResult: ()}
+        assert isinstance(event, GenerationResult)
+        np.testing.assert_array_equal(event.latents, expected.latents)
+        assert event.stages == expected.stages
+        assert event.settings == expected.settings
+        again = pipeline.generate("x", steps=2, seed=0)
+    np.testing.assert_array_equal(again.latents, expected.latents)
+
+
+def test_a_freed_model_is_closed(sd3: Bundle) -> None:
+    with Pipeline.load(sd3, backend="mlx", reduce_memory=True) as pipeline:
+        model = pipeline._models.model("text_encoder", "mlx")
+        next(iter(pipeline.steps("x", steps=1, seed=0)))
+        with pytest.raises(InvalidInputError, match="closed"):
+            model.predict({"input_ids": np.zeros((1, 77), np.int32)})
+
+
+def test_prewarming_loads_what_a_run_needs(sd3: Bundle) -> None:
+    with Pipeline.load(sd3, backend="mlx") as pipeline:
+        warmed = pipeline.prewarm()
+        assert tuple(row.component for row in warmed) == pipeline.loaded == COMPONENTS
+        assert {row.backend for row in warmed} == {"mlx"}
+        assert all(row.seconds > 0 for row in warmed)
+        assert pipeline.generate("x", steps=1, seed=0).timings.load == 0
+    with Pipeline.load(sd3, backend="mlx", reduce_memory=True) as pipeline:
+        assert len(pipeline.prewarm()) == len(COMPONENTS)
+        assert pipeline.loaded == ()
