@@ -41,9 +41,8 @@ __all__ = ["generate"]
 @click.option(
     "--generator",
     type=click.Choice(["numpy", "torch", "philox"]),
-    default="numpy",
-    show_default=True,
-    help="What draws the noise from the seed: torch as diffusers on the CPU, philox as PyTorch on CUDA.",
+    help="What draws the noise from the seed: torch as diffusers on the CPU, philox as PyTorch on CUDA. "
+    "[default: numpy]",
 )
 @size_option("One of the model's sizes. [default: the model's first]")
 @backend_option

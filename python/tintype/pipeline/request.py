@@ -13,7 +13,7 @@ BackendChoice = str | Mapping[str, str] | None
 
 
 #: Settings of a picture that a request takes over by their names.
-REPEATED = {"steps", "guidance_scale", "seed", "use_t5"}
+REPEATED = ("steps", "guidance_scale", "seed", "generator", "use_t5")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,6 @@ def request_of(parameters: Mapping[str, Any]) -> GenerationRequest:
     for found, what in (
         (parameters.get("strength") is not None, "began with another picture, which is not in the file"),
         (parameters.get("image_index"), "was not the first of its run: this draws the first one"),
-        ((parameters.get("generator") or "numpy") != "numpy", "has noise of another generator than NumPy's"),
         (parameters.get("seed") is None, "was drawn from given noise: this draws from a random seed"),
     ):
         if found:
