@@ -141,11 +141,12 @@ def self_attention(g: Graph, config: T5Config, stream: Stream, x: Var, bias: Att
     inner = config.heads * config.head_width
     y = norm(g, config, stream, x, "0.layer_norm")
     with g.scope("0.SelfAttention"):
-        q, k, v = (nn.linear(g, y, n, inner, bias=False) for n in "qkv")
+        # T5 does not divide the scores by √d, so what is wrong in q and k enters the softmax at full size. In
+        # fewer bits these two would cost more than all other weights together.
+        q, k, v = (nn.linear(g, y, n, inner, bias=False, exact=n in "qk") for n in "qkv")
         q, k, v = (
             nn.split_heads(g, t, config.heads, name=f"{n}_heads") for t, n in ((q, "q"), (k, "k"), (v, "v"))
         )
-        # T5 does not divide the scores by √d.
         y = nn.attention(g, q, k, v, mask=bias, heads=config.heads, scale=1.0, name="attention")
         y = nn.linear(g, nn.scaled(g, y, stream.scale, name="scaled"), "o", config.width, bias=False)
         return nn.add(g, x, nn.cast(g, y, stream.dtype, name="wide"), name="residual")

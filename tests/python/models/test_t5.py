@@ -61,3 +61,14 @@ def test_float16_holds_a_residual_stream_beyond_65504(
     assert np.isfinite(out["float16"]).all()
     error, peak = out["float16"] - out["float32"], np.abs(out["float32"]).max()
     assert 10 * np.log10(peak**2 / (error**2).mean()) >= 40
+
+
+@pytest.mark.parametrize("target", ["gpu", "ane"])
+def test_queries_and_keys_are_never_compressed(config: Config, weights: Any, target: Any) -> None:
+    settings = t5.T5Config.from_json(config("text_encoder_3"), "text_encoder_3")
+    program = t5.build(settings, weights, precision="float16", tokens=8, target=target)
+    kept = {program.weights[name].name for name in program.exact}
+    rows = (
+        f"encoder.block.{i}.layer.0.SelfAttention.{n}.weight" for i in range(settings.layers) for n in "qk"
+    )
+    assert kept == set(rows)
