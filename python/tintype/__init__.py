@@ -28,6 +28,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .bundle import Bundle
+    from .emit import ConversionPlan, plan_conversion
     from .emit.convert import convert
     from .pipeline import GenerationRequest, GenerationResult, GenerationSettings, Pipeline
     from .run import BackendInfo, Model, backends, load_model
@@ -40,6 +41,7 @@ __all__ = [
     "Cancelled",
     "CheckpointError",
     "ConversionError",
+    "ConversionPlan",
     "EngineError",
     "GenerationRequest",
     "GenerationResult",
@@ -56,11 +58,13 @@ __all__ = [
     "backends",
     "convert",
     "load_model",
+    "plan_conversion",
 ]
 
 _LAZY = {
     "BackendInfo": ".run",
     "Bundle": ".bundle",
+    "ConversionPlan": ".emit",
     "GenerationRequest": ".pipeline",
     "GenerationResult": ".pipeline",
     "GenerationSettings": ".pipeline",
@@ -69,6 +73,7 @@ _LAZY = {
     "backends": ".run",
     "convert": ".emit",
     "load_model": ".run",
+    "plan_conversion": ".emit",
 }
 
 

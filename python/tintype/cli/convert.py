@@ -4,11 +4,13 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from ..errors import UsageError
 from ..names import QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
+from .conversion_plan import show_plan
 from .output import bytes_text, progress_bar, size_option
 
 if TYPE_CHECKING:
@@ -109,6 +111,8 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
     help="Record one step of the denoiser in the bundle, for runtimes to test themselves on first use."
     " [default: where a step takes seconds, up to 100 M parameters]",
 )
+@click.option("--dry-run", is_flag=True, help="Show what would be written and what it takes; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def convert(
@@ -128,6 +132,8 @@ def convert(
     default_guidance: float | None,
     no_gate: bool,
     self_test: bool | None,
+    dry_run: bool,
+    as_json: bool,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -139,31 +145,34 @@ def convert(
     """
     from ..emit import convert as convert_checkpoint
 
+    if as_json and not dry_run:
+        raise UsageError("--json prints the plan of --dry-run: name both, or neither")
     chosen = None
     if components is not None:
         chosen = [name.strip() for name in components.split(",") if name.strip()]
     with progress_bar(quiet) as progress:
-        bundle = convert_checkpoint(
-            source,
-            output,
-            precision=precision,
-            size=size or None,
-            max_chunk=max_chunk,
-            components=chosen,
-            max_sequence_length=max_sequence_length,
-            batch=batch,
-            target=target,
-            quantize=quantize,
-            overwrite=overwrite,
-            variant=variant,
-            tokenizers=tokenizers,
-            default_steps=default_steps,
-            default_guidance=default_guidance,
-            progress=progress,
-            gate=last_steps(
-                accuracy_gate(source, variant, tokenizers, no_gate) if quantize else None, self_test
-            ),
-        )
+        options: dict[str, Any] = {
+            "precision": precision,
+            "size": size or None,
+            "max_chunk": max_chunk,
+            "components": chosen,
+            "max_sequence_length": max_sequence_length,
+            "batch": batch,
+            "target": target,
+            "quantize": quantize,
+            "variant": variant,
+            "tokenizers": tokenizers,
+            "default_steps": default_steps,
+            "default_guidance": default_guidance,
+            "progress": progress,
+        }
+        if not dry_run:
+            accuracy = accuracy_gate(source, variant, tokenizers, no_gate) if quantize else None
+            gate = last_steps(accuracy, self_test)
+            bundle = convert_checkpoint(source, output, overwrite=overwrite, gate=gate, **options)
+    if dry_run:
+        show_plan(source, output, options, as_json)
+        return
     if not quiet:
         weights = sum(component.weight_bytes for component in bundle.components.values())
         click.echo(

@@ -18,7 +18,7 @@ from .source_hashes import SourceHashes
 from .staging import staged_folder
 from .tokenizers import copy_clip_tokenizer, copy_t5_tokenizer
 
-__all__ = ["Progress", "convert"]
+__all__ = ["Progress", "convert", "open_checkpoint", "packages_of", "prepare"]
 
 #: Called with the complete bundle before it is published; what it raises leaves nothing behind.
 Gate = Callable[[Bundle], object]
@@ -80,22 +80,24 @@ def convert(
     what was written is removed. Raises UsageError (a choice that cannot be), CheckpointError (the source),
     ConversionError (the output, or values that do not fit).
     """
-    _check_choices(precision, batch, target)
-    folder = open_checkpoint(source, components, variant, tokenizers, progress)
-    plan = Plan.make(
-        folder,
+    plan = prepare(
+        source,
         precision=precision,
-        target=target,
-        batch=batch,
-        sizes=_size_list(size),
+        size=size,
         components=components,
         max_sequence_length=max_sequence_length,
+        batch=batch,
+        target=target,
+        max_chunk=max_chunk,
+        variant=variant,
+        tokenizers=tokenizers,
         default_steps=default_steps,
         default_guidance=default_guidance,
-        max_chunk=_chunk_limit(max_chunk, target),
+        progress=progress,
     )
+    folder = plan.source
     output = Path(output)
-    recipes = recipes_for(quantize, target, _packages(plan.components))
+    recipes = recipes_for(quantize, target, packages_of(plan.components))
     rows = {}
     with staged_folder(output, overwrite=overwrite) as stage, SourceHashes() as hashes:
         for name, programs in plan.programs():
@@ -108,6 +110,38 @@ def convert(
         if gate is not None:
             gate(Bundle.read(stage))
     return Bundle.read(output)
+
+
+def prepare(
+    source: "str | Path",
+    *,
+    precision: Precision = "float16",
+    size: Any = None,
+    components: Sequence[str] | None = None,
+    max_sequence_length: int | None = None,
+    batch: int = 1,
+    target: Target = "gpu",
+    max_chunk: int | str | None = "default",
+    variant: str | None = None,
+    tokenizers: "str | Path | None" = None,
+    default_steps: int | None = None,
+    default_guidance: float | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Check the choices of `convert`, open the source and decide what is built."""
+    _check_choices(precision, batch, target)
+    return Plan.make(
+        open_checkpoint(source, components, variant, tokenizers, progress),
+        precision=precision,
+        target=target,
+        batch=batch,
+        sizes=_size_list(size),
+        components=components,
+        max_sequence_length=max_sequence_length,
+        default_steps=default_steps,
+        default_guidance=default_guidance,
+        max_chunk=_chunk_limit(max_chunk, target),
+    )
 
 
 def open_checkpoint(
@@ -187,7 +221,7 @@ def _check_choices(precision: str, batch: int, target: str) -> None:
         raise UsageError(f"batch is {batch!r}, expected 1 (guidance in two calls) or 2 (in one)")
 
 
-def _packages(components: Sequence[str]) -> tuple[str, ...]:
+def packages_of(components: Sequence[str]) -> tuple[str, ...]:
     """All components that are written: the modulation comes with the denoiser."""
     with_modulation = names.DENOISER in components
     return tuple(

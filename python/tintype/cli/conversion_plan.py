@@ -1,0 +1,49 @@
+"""`tintype convert --dry-run`: the plan as a table and as JSON."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .output import bytes_text, count_text, echo_json, table
+
+__all__ = ["show_plan"]
+
+
+def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: bool) -> None:
+    """Print what `convert` would write with these options."""
+    from ..emit import plan_conversion
+
+    plan = plan_conversion(source, output, **options)
+    if as_json:
+        echo_json(plan.to_json())
+        return
+    head = ("package", "parameters", "as float16", "in the bundle", "stored as", "functions")
+    rows = [
+        (
+            row.package,
+            count_text(row.parameters),
+            bytes_text(row.float16_bytes),
+            bytes_text(row.package_bytes),
+            row.recipe or plan.precision,
+            ", ".join(row.functions),
+        )
+        for row in plan.packages
+    ]
+    total = (
+        "all",
+        count_text(sum(row.parameters for row in plan.packages)),
+        bytes_text(sum(row.float16_bytes for row in plan.packages)),
+        bytes_text(plan.bundle_bytes),
+        "",
+        "",
+    )
+    click.echo(table(head, [*rows, total], right=head[1:4]))
+    sizes = ", ".join(f"{size.width}x{size.height}" for size in plan.sizes)
+    click.echo(f"\n{plan.family}, target {plan.target}, {sizes}; {bytes_text(plan.source_bytes)} are read")
+    memory = bytes_text(plan.peak_memory)
+    click.echo(f"estimated: {plan.seconds:.0f} s on a plain SSD, up to {memory} of memory of its own")
+    if plan.disk_free is not None:
+        short = "" if plan.fits else ": NOT ENOUGH"
+        click.echo(f"disk: {bytes_text(plan.bundle_bytes)} needed, {bytes_text(plan.disk_free)} free{short}")
