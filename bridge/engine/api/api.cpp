@@ -60,7 +60,7 @@ tt_status guarded(char** error, const Body& body) noexcept {
     return TT_ERROR_OUT_OF_MEMORY;
   } catch (const std::exception& e) {
     set_error(error, e.what());
-    return TT_ERROR_RUNTIME;
+    return status_of(e);
   } catch (...) {
     set_error(error, "The computation failed for an unknown reason.");
     return TT_ERROR_RUNTIME;

@@ -1,4 +1,6 @@
 // Model.proto, message by message. Field numbers are those of coremltools' descriptors.
+#include <algorithm>
+
 #include "program/parse.h"
 #include "support/error.h"
 
@@ -90,7 +92,12 @@ void parse_array_feature(const WireField& source, Feature& feature) {
     }
   }
   bool bad = feature.shape.size() > TT_MAX_RANK;
-  for (int64_t dimension : feature.shape) bad |= dimension < 0 || dimension > kLongestDimension;
+  int64_t elements = 1;
+  for (int64_t dimension : feature.shape) {
+    bad = bad || dimension < 0 || dimension > kLongestDimension ||
+          (dimension > 0 && elements > kMostElements / dimension);
+    if (!bad) elements *= std::max<int64_t>(dimension, 1);
+  }
   if (bad) refuse_damage(source.offset, "an input's or output's shape is impossible");
 }
 

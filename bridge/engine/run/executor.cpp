@@ -6,6 +6,7 @@
 #include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
+#include "run/available_memory.h"
 #include "run/monitor.h"
 #include "support/error.h"
 
@@ -13,15 +14,42 @@ namespace tintype {
 
 namespace {
 
-// A damaged or hostile program may ask for more than the machine has, or for so much that the count wraps
-// around: refuse before MLX allocates.
-bool fits_in_memory(const array& x) {
-  size_t limit = mx::get_memory_limit() / x.itemsize(), elements = 1;
+// The count of elements must not wrap around 64 bits.
+bool is_countable(const array& x) {
+  size_t limit = static_cast<size_t>(kMostElements), elements = 1;
   for (int dimension : x.shape()) {
     if (dimension < 0 || (dimension > 0 && elements > limit / static_cast<size_t>(dimension))) return false;
     elements *= static_cast<size_t>(dimension);
   }
   return true;
+}
+
+void drop(Frame& frame, int slot) {
+  Value& value = frame.values[static_cast<size_t>(slot)];
+  if (value.tensor) frame.live_bytes -= std::min<uint64_t>(frame.live_bytes, value.tensor->nbytes());
+  value = Value{};
+}
+
+// A damaged or hostile program may ask for more than the machine has: refuse before MLX allocates, since a
+// system that promises more memory than it has would kill the process later. Values are counted as if each
+// had memory of its own.
+void put(const Operation& operation, Frame& frame, int slot, array x) {
+  constexpr uint64_t kUnquestioned = uint64_t{256} << 20;
+  Value& value = frame.values[static_cast<size_t>(slot)];
+  drop(frame, slot);
+  frame.live_bytes += x.nbytes();
+  if (frame.live_bytes > kUnquestioned) {
+    if (frame.available_bytes == 0) frame.available_bytes = std::max<uint64_t>(available_memory(), 1);
+    if (frame.live_bytes > frame.available_bytes) {
+      refuse(TT_ERROR_OUT_OF_MEMORY,
+             {place_of(operation), "the results are larger than memory",
+              describe_shape(x.shape()) + " and " + std::to_string((frame.live_bytes - x.nbytes()) >> 20) +
+                  " MiB beside it",
+              "at most " + std::to_string(frame.available_bytes >> 20) + " MiB",
+              "Close other programs, or use a smaller model or input."});
+    }
+  }
+  value.tensor = std::move(x);
 }
 
 bool agrees(const array& x, const TensorType& declared) {
@@ -42,11 +70,9 @@ array as_declared(const Operation& operation, size_t index, const array& x) {
            {place_of(operation), "the result is not what the program declares", describe_shape(x.shape()),
             describe_shape(type.tensor.shape), "The program contradicts itself: convert it again."});
   }
-  if (!fits_in_memory(x)) {
-    refuse(TT_ERROR_OUT_OF_MEMORY,
-           {place_of(operation), "the result is larger than memory", describe_shape(x.shape()),
-            "at most " + std::to_string(mx::get_memory_limit() >> 20) + " MiB",
-            "Use a smaller model or input."});
+  if (!is_countable(x)) {
+    refuse(TT_ERROR_OUT_OF_MEMORY, {place_of(operation), "the result is larger than memory",
+                                    describe_shape(x.shape()), "", "Use a smaller model or input."});
   }
   return kernels::cast(x, mlx_dtype(type.tensor.dtype));
 }
@@ -61,7 +87,7 @@ std::vector<array> run(const Operation& operation, Frame& frame) {
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
-    refuse(TT_ERROR_RUNTIME, {place_of(operation), "MLX refused it: " + std::string(error.what())});
+    refuse(status_of(error), {place_of(operation), "MLX refused it: " + std::string(error.what())});
   }
 }
 
@@ -88,8 +114,7 @@ void execute_operation(const Operation& operation, Frame& frame) {
                              std::to_string(operation.outputs.size()), std::to_string(results.size())});
   }
   for (size_t i = 0; i < operation.outputs.size(); ++i) {
-    frame.values[static_cast<size_t>(operation.outputs[i].slot)].tensor =
-        as_declared(operation, i, results[i]);
+    put(operation, frame, operation.outputs[i].slot, as_declared(operation, i, results[i]));
   }
   results.clear();
   if (frame.monitor) frame.monitor->after(operation, frame);
@@ -104,7 +129,7 @@ std::vector<array> execute_block(const Block& block, const std::vector<array>& i
     frame.values[static_cast<size_t>(block.inputs[i].slot)].tensor = inputs[i];
   for (const Operation& operation : block.operations) {
     execute_operation(operation, frame);
-    for (int slot : operation.releases) frame.values[static_cast<size_t>(slot)] = Value{};
+    for (int slot : operation.releases) drop(frame, slot);
   }
   std::vector<array> outputs;
   for (const Binding& output : block.outputs) {

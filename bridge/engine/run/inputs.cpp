@@ -4,6 +4,7 @@
 #include "kernels/primitives.h"
 #include "mlx/mlx.h"
 #include "ops/call.h"
+#include "run/available_memory.h"
 #include "run/memory.h"
 #include "run/model.h"
 #include "support/error.h"
@@ -93,7 +94,16 @@ void check(const Feature& feature, const tt_tensor& tensor) {
 
 array default_input(const Feature& feature) {
   mx::Shape shape;
-  for (int64_t dimension : feature.shape) shape.push_back(static_cast<int>(std::max<int64_t>(dimension, 1)));
+  uint64_t elements = 1;
+  for (int64_t dimension : feature.shape) {
+    shape.push_back(static_cast<int>(std::max<int64_t>(dimension, 1)));
+    elements *= static_cast<uint64_t>(shape.back());  // at most kMostElements: the reader saw to it
+  }
+  if (elements > (uint64_t{1} << 26) && elements > available_memory() / 4) {
+    refuse(TT_ERROR_OUT_OF_MEMORY,
+           {"input " + quoted(feature.name), "its default value is larger than memory",
+            describe_shape(feature.shape), "", "Give the input, or use a smaller model."});
+  }
   return mx::full(shape, array(static_cast<float>(feature.default_value)), mlx_dtype(feature.dtype));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,6 +37,8 @@ struct Frame {
   std::vector<OpMemory>& memories;
   std::vector<Value> values;
   Monitor* monitor = nullptr;  // of a call that somebody watches
+  uint64_t live_bytes = 0;       // of `values`
+  uint64_t available_bytes = 0;  // for them; 0 until it matters
 
   const Value& at(int slot) const {
     const Value& constant = constants[static_cast<size_t>(slot)];

@@ -20,6 +20,11 @@ void refuse(tt_status status, const Problem& problem) {
   throw EngineError(status, describe(problem));
 }
 
+tt_status status_of(const std::exception& error) {
+  bool allocation = std::string_view(error.what()).find("Unable to allocate") != std::string_view::npos;
+  return allocation ? TT_ERROR_OUT_OF_MEMORY : TT_ERROR_RUNTIME;
+}
+
 std::string quoted(std::string_view text) {
   constexpr size_t kLongest = 80;
   std::string out = "\"";

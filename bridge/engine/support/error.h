@@ -34,6 +34,9 @@ std::string describe(const Problem& problem);
 /** Throws an EngineError that says `problem`. */
 [[noreturn]] void refuse(tt_status status, const Problem& problem);
 
+/** TT_ERROR_OUT_OF_MEMORY if MLX could not allocate (it throws no bad_alloc), else TT_ERROR_RUNTIME. */
+tt_status status_of(const std::exception& error);
+
 /** `text` between double quotes, shortened when a damaged file made it huge, unprintable bytes shown as dots.
  */
 std::string quoted(std::string_view text);

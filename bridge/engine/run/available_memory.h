@@ -1,0 +1,11 @@
+#pragma once
+
+#include <cstdint>
+
+namespace tintype {
+
+/** Bytes that this process may still take: what the system calls available, and not more than its control
+ * group (a container's limit) leaves. Elsewhere than on Linux MLX's own limit. */
+uint64_t available_memory();
+
+}  // namespace tintype

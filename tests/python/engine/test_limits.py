@@ -1,0 +1,155 @@
+"""What asks for more than there is gets an error, and what runs for long leaves nothing behind."""
+
+import gc
+import os
+import pathlib
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from . import ctypes_api
+from .programs import Case, build, mb, run, save
+
+X = np.ones((2, 3), np.float32)
+ONE = np.float32(1)
+
+
+def out_of_memory(op, inputs):
+    started = time.monotonic()
+    with pytest.raises(ctypes_api.EngineError, match=r"larger than memory") as caught:
+        run(Case("huge", op, inputs))
+    assert caught.value.status == ctypes_api.OUT_OF_MEMORY
+    assert time.monotonic() - started < 30
+    return str(caught.value)
+
+
+HUGE = {
+    "200 GB": lambda s: mb.fill(shape=s, value=ONE),
+    "filled and used": lambda s: mb.reduce_sum(x=mb.add(x=mb.fill(shape=s, value=ONE), y=ONE), axes=[0, 1]),
+    "tiled": lambda s: mb.tile(x=np.ones((1, 1), np.float32), reps=s),
+    "broadcast": lambda s: mb.add(x=mb.fill(shape=s, value=ONE), y=mb.fill(shape=s, value=ONE)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(50, 2**30), (2**30, 2**30)], ids=["200 GB", "4 EB"])
+@pytest.mark.parametrize("name", HUGE)
+def test_a_huge_result_is_refused(name, shape):
+    out_of_memory(HUGE[name], {"s": np.array(shape, np.int32)})
+
+
+def available_bytes() -> int:
+    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no MemAvailable")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_values_that_fit_alone_but_not_together_are_refused():
+    """Each takes a fifth of the memory; all are needed at the end. Nothing is computed before the refusal."""
+    rows = available_bytes() // 5 // 4 // 1024
+
+    def op(s):
+        parts = [mb.fill(shape=s, value=np.float32(i)) for i in range(7)]
+        return mb.reduce_sum(x=mb.concat(values=parts, axis=0), axes=[0, 1])
+
+    text = out_of_memory(op, {"s": np.array([rows, 1024], np.int32)})
+    assert "MiB beside it" in text
+
+
+def test_a_loop_that_grows_is_refused():
+    def op(n):
+        return mb.while_loop(
+            _cond=lambda n, total: mb.less(x=total, y=np.float32(-1)),
+            _body=lambda n, total: (
+                mb.mul(x=n, y=np.int32(256)),
+                mb.sub(
+                    x=mb.reduce_mean(x=mb.fill(shape=n, value=ONE), axes=[0, 1], keep_dims=False),
+                    y=np.float32(9),
+                ),
+            ),
+            loop_vars=(n, np.float32(-9)),
+        )[1]
+
+    out_of_memory(op, {"n": np.array([16, 16], np.int32)})
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    weight = np.arange(300, dtype=np.float32).reshape(100, 3)
+    program = build(lambda x: mb.softmax(x=mb.linear(x=x, weight=weight)), {"x": X})
+    return save(program, tmp_path_factory.mktemp("limits") / "net.mlpackage")
+
+
+def resident_bytes() -> int:
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def cycle(package) -> None:
+    model = ctypes_api.Model(package)
+    assert next(iter(model.predict({"x": X}).values())).shape == (2, 100)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_thousand_models_leave_nothing_behind(package):
+    for _ in range(200):  # allocators reach their level
+        cycle(package)
+    gc.collect()
+    memory, files = resident_bytes(), open_files()
+    for _ in range(1000):
+        cycle(package)
+    gc.collect()
+    assert open_files() == files
+    assert resident_bytes() - memory < 4 << 20
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_refusals_leave_nothing_behind(package, tmp_path):
+    (tmp_path / "Manifest.json").write_text("{}")
+
+    def refused():
+        with pytest.raises(ctypes_api.EngineError):
+            ctypes_api.Model(tmp_path)
+        with pytest.raises(ctypes_api.EngineError):
+            model.predict({"x": X.astype(np.float16)})
+
+    model = ctypes_api.Model(package)
+    for _ in range(50):
+        refused()
+    gc.collect()
+    memory, files = resident_bytes(), open_files()
+    for _ in range(500):
+        refused()
+    gc.collect()
+    assert open_files() == files
+    assert resident_bytes() - memory < 4 << 20
+
+
+def test_many_threads_load_run_and_free(package):
+    """Each on models of its own and on one that all share; the answers are the same to the bit."""
+    shared = ctypes_api.Model(package)
+    expected = next(iter(shared.predict({"x": X}).values()))
+    problems: list[BaseException] = []
+
+    def work():
+        try:
+            for _ in range(20):
+                for model in (ctypes_api.Model(package), shared):
+                    np.testing.assert_array_equal(next(iter(model.predict({"x": X}).values())), expected)
+        except BaseException as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
