@@ -26,7 +26,7 @@ bool is_countable(const array& x) {
 
 void drop(Frame& frame, int slot) {
   Value& value = frame.values[static_cast<size_t>(slot)];
-  if (value.tensor) frame.live_bytes -= std::min<uint64_t>(frame.live_bytes, value.tensor->nbytes());
+  frame.live_bytes -= value.counted_bytes;
   value = Value{};
 }
 
@@ -49,6 +49,7 @@ void put(const Operation& operation, Frame& frame, int slot, array x) {
               "Close other programs, or use a smaller model or input."});
     }
   }
+  value.counted_bytes = x.nbytes();
   value.tensor = std::move(x);
 }
 

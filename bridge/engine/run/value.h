@@ -36,8 +36,8 @@ struct Frame {
   const std::vector<Value>& constants;
   std::vector<OpMemory>& memories;
   std::vector<Value> values;
-  Monitor* monitor = nullptr;  // of a call that somebody watches
-  uint64_t live_bytes = 0;       // of `values`
+  Monitor* monitor = nullptr;    // of a call that somebody watches
+  uint64_t live_bytes = 0;       // of the results in `values`
   uint64_t available_bytes = 0;  // for them; 0 until it matters
 
   const Value& at(int slot) const {
