@@ -19,6 +19,7 @@ struct CompressedWeight;
 struct Value {
   std::optional<mlx::core::array> tensor;
   std::vector<std::string> strings;
+  uint64_t counted_bytes = 0;  // in the frame's live_bytes
   bool is_constant = false;
   bool is_state = false;
   std::shared_ptr<const kernels::CompressedWeight> compressed = nullptr;  // instead of a constant's tensor
