@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -89,6 +89,12 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
     help="For single files: a Hugging Face folder of the same model, with its tokenizers.",
 )
 @click.option(
+    "--lora",
+    multiple=True,
+    metavar="FILE[:SCALE]",
+    help="Merge a LoRA (diffusers, PEFT or Kohya) into the weights; several add up. [default scale: 1]",
+)
+@click.option(
     "--default-steps",
     type=int,
     help="Steps of a run that does not say. [default: the family's]"
@@ -128,6 +134,7 @@ def convert(
     batch: int,
     variant: str | None,
     tokenizers: Path | None,
+    lora: tuple[str, ...],
     default_steps: int | None,
     default_guidance: float | None,
     no_gate: bool,
@@ -162,12 +169,13 @@ def convert(
             "quantize": quantize,
             "variant": variant,
             "tokenizers": tokenizers,
+            "lora": lora,
             "default_steps": default_steps,
             "default_guidance": default_guidance,
             "progress": progress,
         }
         if not dry_run:
-            accuracy = accuracy_gate(source, variant, tokenizers, no_gate) if quantize else None
+            accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora) if quantize else None
             gate = last_steps(accuracy, self_test)
             bundle = convert_checkpoint(source, output, overwrite=overwrite, gate=gate, **options)
     if dry_run:
@@ -202,7 +210,11 @@ def last_steps(
 
 
 def accuracy_gate(
-    source: Path, variant: str | None, tokenizers: Path | None, only_warn: bool
+    source: Path,
+    variant: str | None,
+    tokenizers: Path | None,
+    only_warn: bool,
+    lora: Sequence[str] = (),
 ) -> Callable[["Bundle"], None]:
     """Verifies a bundle against its checkpoint and records the result; ConversionError, or with `only_warn` a
     warning, where a component is too far off."""
@@ -211,7 +223,7 @@ def accuracy_gate(
         from ..errors import ConversionError
         from ..verify import record_accuracy, verify_bundle
 
-        accuracy = verify_bundle(bundle, source, variant=variant, tokenizers=tokenizers)
+        accuracy = verify_bundle(bundle, source, variant=variant, tokenizers=tokenizers, lora=lora)
         record_accuracy(bundle, accuracy)
         if not accuracy.complaint:
             return

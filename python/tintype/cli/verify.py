@@ -1,5 +1,6 @@
 """`tintype verify`: how far a bundle is from its checkpoint."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ SHOWN_RANGES = 5
 @click.option("--variant", metavar="NAME", help="As for convert.")
 @click.option("--tokenizers", type=click.Path(path_type=Path), metavar="FOLDER", help="As for convert.")
 @click.option(
+    "--lora", multiple=True, metavar="FILE[:SCALE]", help="The LoRAs that the bundle was converted with."
+)
+@click.option(
     "--backend", type=click.Choice(BACKENDS), default=MLX, show_default=True, help="What runs the bundle."
 )
 @click.option(
@@ -42,6 +46,7 @@ def verify(
     against: Path | None,
     variant: str | None,
     tokenizers: Path | None,
+    lora: tuple[str, ...],
     backend: str,
     ranges: bool,
     self_test: bool,
@@ -59,9 +64,9 @@ def verify(
     if self_test:
         return show_self_test(described, backend, as_json)
     if ranges:
-        return show_ranges(described, against, variant, tokenizers, as_json)
+        return show_ranges(described, against, variant, tokenizers, as_json, lora)
     if against is not None:
-        described = _verified(described, against, backend, variant, tokenizers)
+        described = _verified(described, against, backend, variant, tokenizers, lora)
     if not described.accuracy:
         raise BundleError(f"{bundle} was never verified: name its checkpoint with --against")
     if as_json:
@@ -72,11 +77,18 @@ def verify(
 
 
 def _verified(
-    bundle: "Bundle", against: Path, backend: str, variant: str | None, tokenizers: Path | None
+    bundle: "Bundle",
+    against: Path,
+    backend: str,
+    variant: str | None,
+    tokenizers: Path | None,
+    lora: Sequence[str],
 ) -> "Bundle":
     from ..verify import record_accuracy, verify_bundle
 
-    accuracy = verify_bundle(bundle, against, backend=backend, variant=variant, tokenizers=tokenizers)
+    accuracy = verify_bundle(
+        bundle, against, backend=backend, variant=variant, tokenizers=tokenizers, lora=lora
+    )
     return record_accuracy(bundle, accuracy)
 
 
@@ -112,14 +124,19 @@ def show_self_test(bundle: "Bundle", backend: str, as_json: bool) -> int:
 
 
 def show_ranges(
-    bundle: "Bundle", against: Path | None, variant: str | None, tokenizers: Path | None, as_json: bool
+    bundle: "Bundle",
+    against: Path | None,
+    variant: str | None,
+    tokenizers: Path | None,
+    as_json: bool,
+    lora: Sequence[str] = (),
 ) -> int:
     """Print the largest values of every component; 1 if one overflows its dtype."""
     from ..verify import FLOAT16_MAX, audit_ranges
 
     if against is None:
         raise UsageError("--ranges builds the graphs again: name their checkpoint with --against")
-    found = audit_ranges(bundle, against, variant=variant, tokenizers=tokenizers)
+    found = audit_ranges(bundle, against, variant=variant, tokenizers=tokenizers, lora=lora)
     overflowing = [row for row in found if row.overflows]
     if as_json:
         echo_json({"float16_max": FLOAT16_MAX, "ranges": [row.to_json() for row in found]})

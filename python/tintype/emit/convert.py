@@ -10,8 +10,9 @@ from ..bundle import Bundle, Chunk, Component, Interface, TensorSpec, Tokenizer
 from ..compress import Recipe, recipes_for
 from ..errors import UsageError
 from ..layers import Compression, FunctionIO, IOSpec, MILProgram, Precision, Target, compress_program
-from ..weights import Source, download, is_repository, open_source
+from ..weights import LoraChoices, Source, download, is_repository, open_loras, open_source
 from .families import FAMILIES
+from .loras import with_loras
 from .package import Package, write_package
 from .plan import PIPELINES, Plan
 from .source_hashes import SourceHashes
@@ -44,6 +45,7 @@ def convert(
     target: Target = "gpu",
     quantize: str | None = None,
     max_chunk: int | str | None = "default",
+    lora: LoraChoices = (),
     overwrite: bool = False,
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
@@ -74,6 +76,9 @@ def convert(
     the family's. A distilled checkpoint such as Stable Diffusion 3.5 large turbo (4 steps, guidance 1) has
     the config of the model that it was distilled from, so it has to be told.
 
+    `lora` names LoRA files in diffusers', PEFT's or Kohya's layout, which are merged into the weights while
+    they stream: a path or "PATH:SCALE", or several of them and of (path, scale), which add up.
+
     `gate` is called with the complete bundle before it takes its place: it may raise, and add to bundle.json.
 
     The same input gives the same bytes. `output` is complete or not there: on any error, Ctrl-C included,
@@ -91,6 +96,7 @@ def convert(
         max_chunk=max_chunk,
         variant=variant,
         tokenizers=tokenizers,
+        lora=lora,
         default_steps=default_steps,
         default_guidance=default_guidance,
         progress=progress,
@@ -124,13 +130,15 @@ def prepare(
     max_chunk: int | str | None = "default",
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
+    lora: LoraChoices = (),
     default_steps: int | None = None,
     default_guidance: float | None = None,
     progress: Progress | None = None,
 ) -> Plan:
     """Check the choices of `convert`, open the source and decide what is built."""
     _check_choices(precision, batch, target)
-    return Plan.make(
+    loras = open_loras(lora)
+    plan = Plan.make(
         open_checkpoint(source, components, variant, tokenizers, progress),
         precision=precision,
         target=target,
@@ -142,6 +150,7 @@ def prepare(
         default_guidance=default_guidance,
         max_chunk=_chunk_limit(max_chunk, target),
     )
+    return with_loras(plan, loras)
 
 
 def open_checkpoint(
@@ -327,6 +336,7 @@ def _bundle(
     tokenizers: Mapping[str, Tokenizer],
     files: Mapping[str, str],
 ) -> Bundle:
+    merged = {"lora": [lora.to_json() for lora in plan.loras]} if plan.loras else {}
     return Bundle(
         name=_name(plan.source),
         family=plan.family.name,
@@ -342,7 +352,7 @@ def _bundle(
         tokenizers=tokenizers,
         config=plan.config(),
         resolutions=plan.resolutions,
-        source={"layout": plan.source.layout, **plan.source.origin, "files": files},
+        source={"layout": plan.source.layout, **plan.source.origin, "files": files, **merged},
         tools=_tools(),
     )
 

@@ -7,7 +7,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .. import layers as nn
@@ -19,7 +19,7 @@ from ..models import clip, cuts, t5, vae
 from ..models.clip import CLIPConfig
 from ..models.t5 import T5Config
 from ..models.vae import VAEConfig
-from ..weights import HUGGING_FACE, Checkpoint, Source
+from ..weights import HUGGING_FACE, Checkpoint, Lora, Merges, Source, merge
 from .families import FAMILIES, SCHEDULER_FILE, Family, TransformerConfig
 from .tokenizers import clip_tokens, t5_tokens
 
@@ -63,6 +63,8 @@ class Plan:
     context: Context
     schedule: Schedule
     defaults: Defaults
+    loras: tuple[Lora, ...] = ()
+    merges: Merges = field(default_factory=dict)
 
     @classmethod
     def make(
@@ -191,7 +193,7 @@ class Plan:
                 yield from build()
 
     def _weights(self, component: str, folder: str) -> Checkpoint:
-        return self.source.weights(folder, HUGGING_FACE[component])
+        return merge(self.source.weights(folder, HUGGING_FACE[component]), self.merges.get(folder, {}))
 
     def _clip(self, name: str) -> Iterator[tuple[str, list[MILProgram]]]:
         weights = self._weights(name, self.family.clips[name].folder)

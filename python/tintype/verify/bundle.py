@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import names
 from ..bundle import Bundle
@@ -13,6 +13,9 @@ from ..errors import ConversionError, EngineError, UsageError
 from ..pipeline.families import FAMILIES
 from .metrics import Agreement, agreement, worst
 from .reference import Recording, record, replay
+
+if TYPE_CHECKING:
+    from ..emit.loras import LoraChoices
 
 __all__ = ["MIN_COSINE", "MIN_PSNR", "Accuracy", "record_accuracy", "verify_bundle"]
 
@@ -76,21 +79,23 @@ def verify_bundle(
     steps: int = STEPS,
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
+    lora: "LoraChoices" = (),
 ) -> Accuracy:
     """Compare `bundle` with a float32 conversion of the checkpoint `source` at the same sizes.
 
     The reference is written beside the bundle and removed: it needs twice the float16 weights' bytes of disk.
-    The reference runs on MLX, the bundle on `backend`. `variant` and `tokenizers` are those of `convert`.
+    The reference runs on MLX, the bundle on `backend`. `variant`, `tokenizers` and `lora` are those of
+    `convert`; the LoRAs must be the bundle's own.
 
-    Raises UsageError for a backend that does not exist, what `convert` raises for the source, BundleError
-    if they do not belong together.
+    Raises UsageError for a backend that does not exist and for LoRAs that are not the bundle's, what
+    `convert` raises for the source, BundleError if they do not belong together.
     """
     if backend not in names.BACKENDS:
         raise UsageError(f"backend is {backend!r}, expected one of {', '.join(names.BACKENDS)}")
     if bundle.root is None:
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
     with tempfile.TemporaryDirectory(prefix=".tintype-reference-", dir=bundle.root.parent) as folder:
-        reference = make_reference(bundle, source, Path(folder) / "bundle", variant, tokenizers)
+        reference = make_reference(bundle, source, Path(folder) / "bundle", variant, tokenizers, lora)
         _check_interfaces(bundle, reference)
         recording = record(reference, prompt, steps, names.MLX)
     components = {
@@ -125,10 +130,13 @@ def make_reference(
     output: Path,
     variant: str | None,
     tokenizers: "str | Path | None",
+    lora: "LoraChoices" = (),
 ) -> Bundle:
-    """A float32 conversion of `source` at the bundle's sizes, with all that a run needs."""
+    """A float32 conversion of `source` at the bundle's sizes, and LoRAs, with all that a run needs."""
     from ..emit import convert
+    from ..emit.loras import check_recorded
 
+    check_recorded(bundle, lora)
     with_t5 = names.TEXT_ENCODER_3 in bundle.components or FAMILIES[bundle.family].t5_required
     optional = () if with_t5 else (names.TEXT_ENCODER_3,)
     wanted = [*FAMILIES[bundle.family].required, *bundle.components]
@@ -145,6 +153,7 @@ def make_reference(
         batch=denoiser.input(names.LATENT).shape[0] if denoiser is not None else 1,
         variant=variant,
         tokenizers=tokenizers,
+        lora=lora,
     )
 
 

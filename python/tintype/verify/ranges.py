@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from ..errors import UsageError
 from ..run import load_model
 from .bundle import PROMPT, STEPS, make_reference
 from .reference import Call, record
+
+if TYPE_CHECKING:
+    from ..emit.loras import LoraChoices
 
 __all__ = ["FLOAT16_MAX", "Range", "audit_ranges"]
 
@@ -45,6 +48,7 @@ def audit_ranges(
     *,
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
+    lora: "LoraChoices" = (),
 ) -> tuple[Range, ...]:
     """Every float value of every component of `bundle`, the largest first in each component.
 
@@ -55,9 +59,9 @@ def audit_ranges(
     if bundle.root is None:
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
     with tempfile.TemporaryDirectory(prefix=".tintype-ranges-", dir=bundle.root.parent) as folder:
-        reference = make_reference(bundle, source, Path(folder) / "reference", variant, tokenizers)
+        reference = make_reference(bundle, source, Path(folder) / "reference", variant, tokenizers, lora)
         calls = record(reference, PROMPT, STEPS, names.MLX).calls
-        return _audit(bundle, source, Path(folder), calls, variant, tokenizers)
+        return _audit(bundle, source, Path(folder), calls, variant, tokenizers, lora)
 
 
 def _audit(
@@ -67,8 +71,10 @@ def _audit(
     calls: Any,
     variant: str | None,
     tokenizers: "str | Path | None",
+    lora: "LoraChoices",
 ) -> tuple[Range, ...]:
     from ..emit.convert import open_checkpoint
+    from ..emit.loras import open_loras, with_loras
     from ..emit.package import write_package
     from ..emit.plan import Plan
     from ..layers import add_ranges
@@ -85,6 +91,7 @@ def _audit(
         components=wanted,
         max_sequence_length=bundle.context.t5_tokens if with_t5 else None,
     )
+    plan = with_loras(plan, open_loras(lora))
     found: list[Range] = []
     for name, (program,) in plan.programs():  # no limit, so no chunks
         ranged = add_ranges(program)

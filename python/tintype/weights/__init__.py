@@ -7,6 +7,8 @@ their tensors imply is made in `original_configs`.
 from .checkpoint import Checkpoint, Rename
 from .diffusers_folder import DiffusersFolder
 from .hub import HubCheckpoint, download, is_repository
+from .lora import Lora, LoraChoices, open_loras
+from .lora_merge import Merges, bind_loras, merge
 from .original import OriginalFiles
 from .renames import HUGGING_FACE
 from .safetensors import SafetensorsFile, StoredWeight, write_safetensors
@@ -17,13 +19,19 @@ __all__ = [
     "Checkpoint",
     "DiffusersFolder",
     "HubCheckpoint",
+    "Lora",
+    "LoraChoices",
+    "Merges",
     "OriginalFiles",
     "Rename",
     "SafetensorsFile",
     "Source",
     "StoredWeight",
+    "bind_loras",
     "download",
     "is_repository",
+    "merge",
+    "open_loras",
     "open_source",
     "write_safetensors",
 ]

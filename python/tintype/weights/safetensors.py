@@ -128,7 +128,8 @@ def _bfloat16_table() -> Array:
 
 
 class SafetensorsFile:
-    """One safetensors file: `tensors` by key, in the file's order; CheckpointError if it is damaged."""
+    """One safetensors file: `tensors` by key, in the file's order, and `metadata`; CheckpointError if it is
+    damaged."""
 
     def __init__(self, path: "str | Path") -> None:
         self.path = Path(path)
@@ -142,6 +143,8 @@ class SafetensorsFile:
         except OSError as error:
             raise CheckpointError(f"{self.path} cannot be read ({error.strerror}): check the path") from error
         header, self._begin = self._header(size)
+        metadata = header.get("__metadata__")
+        self.metadata: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
         self.tensors: dict[str, StoredWeight] = {}
         for name, entry in header.items():
             if name != "__metadata__":

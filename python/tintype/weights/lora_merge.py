@@ -1,0 +1,265 @@
+"""LoRAs merged into a checkpoint's weights while they are read.
+
+    W' = W + scale · alpha / r · B·A,   W (O, I), A (r, I), B (O, r)
+
+The product is made in float32, a block of rows at a time, when the weight is read: memory stays at a block
+and the factors of one layer. Several LoRAs add up, in order.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ConversionError
+from ..weight import Array, FileSpan, Weight
+from .checkpoint import Checkpoint
+from .lora import Lora, LoraLayer, shown
+from .lora_keys import DOWN, UP, LayerNames, Piece, trained_on
+from .safetensors import CHUNK_ELEMENTS, StoredWeight
+from .view import TensorView
+
+__all__ = ["LowRank", "MergedWeight", "Merges", "bind_loras", "merge"]
+
+#: Elements of a weight that are merged at once. Blocks begin at the same rows whatever part of the weight is
+#: asked for, so that the sums, and with them the bytes, are the same.
+BLOCK_ELEMENTS = 1 << 18
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """One term factor·B·A of a weight: `down` A (r, …), `up` the rows of B (O, r) that belong to it."""
+
+    down: StoredWeight
+    up: TensorView
+    factor: float
+
+    def rows(self, begin: int, end: int, down: Array) -> Array:
+        """Rows [begin, end) of the term, float32; `down` is `matrix()`."""
+        rank = down.shape[0]
+        up = self.up.elements(begin * rank, end * rank, np.float32).reshape(-1, rank)
+        change: Array = (up @ down) * np.float32(self.factor)
+        return change
+
+    def matrix(self) -> Array:
+        """A as a float32 matrix (r, inputs)."""
+        return self.down.array(np.float32).reshape(self.down.shape[0], -1)
+
+
+@dataclass(frozen=True)
+class MergedWeight:
+    """`source` with the terms added in order; implements `Weight`."""
+
+    source: Weight
+    terms: tuple[LowRank, ...]
+
+    @property
+    def name(self) -> str:
+        """The key in the checkpoint."""
+        return self.source.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Dimensions, the source's."""
+        return self.source.shape
+
+    def array(self, dtype: npt.DTypeLike) -> Array:
+        """The whole tensor as `dtype`."""
+        return self.elements(0, math.prod(self.shape), dtype).reshape(self.shape)
+
+    def elements(self, begin: int, end: int, dtype: npt.DTypeLike) -> Array:
+        """The elements [begin, end) as `dtype`, flat; ConversionError where a sum does not fit."""
+        end = min(end, math.prod(self.shape))
+        found = np.empty(max(end - begin, 0), dtype)
+        if found.size == 0:
+            return found
+        row = math.prod(self.shape[1:])
+        step = max(1, BLOCK_ELEMENTS // row)
+        factors = [term.matrix() for term in self.terms]
+        for first in range(begin // row // step * step, -(-end // row), step):
+            last = min(first + step, self.shape[0])
+            block = self._block(first, last, factors)
+            low, high = max(begin, first * row), min(end, last * row)
+            self._store(found[low - begin : high - begin], block[low - first * row : high - first * row])
+        return found
+
+    def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
+        """The elements in pieces of bounded size."""
+        for begin in range(0, math.prod(self.shape), CHUNK_ELEMENTS):
+            yield self.elements(begin, begin + CHUNK_ELEMENTS, dtype)
+
+    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
+        """Sums lie in no file."""
+        del dtype
+        return None
+
+    def _block(self, first: int, last: int, factors: Sequence[Array]) -> Array:
+        row = math.prod(self.shape[1:])
+        total = self.source.elements(first * row, last * row, np.float32).astype(np.float32)  # a copy
+        for term, down in zip(self.terms, factors, strict=True):
+            with np.errstate(all="ignore"):
+                change = term.rows(first, last, down).reshape(-1)
+            if not np.isfinite(change).all():
+                raise ConversionError(
+                    f"{term.down.file.path}: the change of {self.name} that {term.down.name} and its other "
+                    "half give holds infinities or NaN: the file is damaged, download it again, or choose "
+                    "a smaller scale"
+                )
+            total += change
+        return total
+
+    def _store(self, place: Array, values: Array) -> None:
+        try:
+            with np.errstate(over="raise"):
+                place[:] = values
+        except FloatingPointError as error:
+            files = ", ".join(dict.fromkeys(str(term.down.file.path) for term in self.terms))
+            raise ConversionError(
+                f"{self.name}, merged with {files}, holds a value beyond 65504, the largest float16: "
+                "choose a smaller scale, or convert with precision float32"
+            ) from error
+
+
+#: Folder of the Hugging Face layout → key of a weight → what is added to it.
+Merges = Mapping[str, Mapping[str, tuple[LowRank, ...]]]
+
+
+def bind_loras(
+    loras: Sequence[Lora],
+    checkpoints: Mapping[str, Checkpoint],
+    *,
+    family: str,
+    folders: Mapping[str, str],
+) -> Merges:
+    """What the LoRAs add to which weights of `checkpoints`, the components that are converted, by folder.
+
+    `folders` maps the folders that LoRA files name to the family's own. Every key must find its weight, with
+    the right shape: ConversionError lists those that do not. Keys of components that are not converted are
+    left out with a warning; it is an error if nothing is left.
+    """
+    found: dict[str, dict[str, tuple[LowRank, ...]]] = {folder: {} for folder in checkpoints}
+    for lora in loras:
+        for folder, weights in _terms(lora, checkpoints, family, folders).items():
+            for key, term in weights.items():
+                found[folder][key] = (*found[folder].get(key, ()), term)
+    return found
+
+
+def merge(checkpoint: Checkpoint, terms: Mapping[str, tuple[LowRank, ...]]) -> Checkpoint:
+    """`checkpoint` with the terms of its weights added when they are read; the same object."""
+    for key, parts in terms.items():
+        checkpoint.tensors[key] = MergedWeight(checkpoint.tensors[key], parts)
+    return checkpoint
+
+
+def _terms(
+    lora: Lora, checkpoints: Mapping[str, Checkpoint], family: str, folders: Mapping[str, str]
+) -> dict[str, dict[str, LowRank]]:
+    """What one LoRA adds, by folder and key."""
+    names = {
+        folder: LayerNames(
+            [key for key in checkpoint.tensors if key.endswith(".weight")],
+            family,
+            transformer=folder == "transformer",
+        )
+        for folder, checkpoint in checkpoints.items()
+    }
+    terms: dict[str, dict[str, LowRank]] = {folder: {} for folder in checkpoints}
+    unknown, wrong = [], []
+    left: dict[str, int] = {}
+    for (component, layer), entry in lora.layers.items():
+        folder = folders.get(component, component)
+        key = entry.halves[DOWN].name
+        if folder not in folders.values():
+            unknown.append(key)
+            continue
+        if folder not in checkpoints:
+            left[folder] = left.get(folder, 0) + 1
+            continue
+        pieces = names[folder].pieces(layer)
+        if not pieces:
+            unknown.append(key)
+            continue
+        problem = _misfit(entry, pieces, checkpoints[folder])
+        if problem is not None:
+            wrong.append(problem)
+            continue
+        factor = lora.factor(component, layer)
+        for piece in pieces:
+            if piece.key in terms[folder]:
+                wrong.append(f"{key} changes {piece.key}, which another pair of the file changes, too")
+            up = entry.halves[UP]
+            view = TensorView.rows(piece.key, up, piece.rows(up.shape[0]))
+            terms[folder][piece.key] = LowRank(entry.halves[DOWN], view, factor)
+    _complain(lora, family, unknown, wrong)
+    _warn(lora, left, any(terms.values()))
+    return terms
+
+
+def _misfit(entry: LoraLayer, pieces: Sequence[Piece], checkpoint: Checkpoint) -> str | None:
+    """What is wrong with the shapes of a pair, None if nothing is."""
+    down, up = entry.halves[DOWN], entry.halves[UP]
+    targets = [checkpoint.tensors[piece.key].shape for piece in pieces]
+    outputs, inputs = sum(shape[0] for shape in targets), targets[0][1:]
+    rank = down.shape[0] if down.shape else 0
+    fits = (
+        rank > 0
+        and _same(down.shape, (rank, *inputs))
+        and _same(up.shape, (outputs, rank))
+        and all(
+            sum(end - begin for begin, end in piece.rows(up.shape[0])) == shape[0]
+            for piece, shape in zip(pieces, targets, strict=True)
+        )
+    )
+    if fits:
+        return None
+    where = " + ".join(f"{piece.key} {list(shape)}" for piece, shape in zip(pieces, targets, strict=True))
+    return (
+        f"{down.name} is {list(down.shape)} and {up.name} is {list(up.shape)}, "
+        f"expected [r, {', '.join(map(str, inputs))}] and [{outputs}, r] for {where}"
+    )
+
+
+def _same(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Equal but for axes of length 1 at the end, which 1×1 kernels have."""
+    length = max(len(shape), len(expected))
+    return shape + (1,) * (length - len(shape)) == expected + (1,) * (length - len(expected))
+
+
+def _complain(lora: Lora, family: str, unknown: Sequence[str], wrong: Sequence[str]) -> None:
+    """ConversionError if a key is unknown or a shape is wrong."""
+    if not unknown and not wrong:
+        return
+    parts = []
+    if unknown:
+        parts.append(f"{len(unknown)} keys name no layer of the model: {shown(unknown)}")
+    if wrong:
+        parts.append(f"{len(wrong)} pairs do not fit: {shown(wrong)}")
+    other = trained_on([tensor.name for entry in lora.layers.values() for tensor in entry.halves.values()])
+    own = {"sd3": "Stable Diffusion 3", "flux": "FLUX.1"}[family]
+    hint = f"its keys are those of {other}, and the checkpoint is {own}; " if other not in (None, own) else ""
+    raise ConversionError(
+        f"{lora.path} does not belong to this checkpoint: {'; '.join(parts)}: {hint}"
+        "use a LoRA that was trained on this very model (family and size)"
+    )
+
+
+def _warn(lora: Lora, left: Mapping[str, int], anything: bool) -> None:
+    """Tell of the components that are not converted; ConversionError if the LoRA changes no other."""
+    if not left:
+        return
+    rows = ", ".join(f"{folder} ({count} layers)" for folder, count in sorted(left.items()))
+    if not anything:
+        raise ConversionError(
+            f"{lora.path} only changes {rows}, which is not converted: leave --lora out, or choose "
+            "--components that have it"
+        )
+    warnings.warn(
+        f"{lora.path} also changes {rows}, which is not converted and so stays as it is: convert it, too, "
+        "for the LoRA's whole effect",
+        UserWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,36 @@
+"""A weight with LoRAs, read in parts. What whole conversions give is in test_lora.py."""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from tintype.weights import SafetensorsFile
+from tintype.weights.lora_merge import LowRank, MergedWeight
+from tintype.weights.view import TensorView
+
+
+def test_parts_of_a_merged_weight(tmp_path: Path) -> None:
+    """Whatever part is asked for, in whatever pieces, its bytes are those of the whole."""
+    rng = np.random.default_rng(0)
+    rows, columns = 1500, 700  # several blocks
+    save_file(
+        {
+            "w": rng.standard_normal((rows, columns)).astype(np.float32),
+            "a": rng.standard_normal((8, columns)).astype(np.float32),
+            "b": rng.standard_normal((rows, 8)).astype(np.float16),
+        },
+        tmp_path / "f.safetensors",
+    )
+    tensors = SafetensorsFile(tmp_path / "f.safetensors").tensors
+    term = LowRank(tensors["a"], TensorView.rows("b", tensors["b"], ((0, rows),)), 0.25)
+    weight = MergedWeight(tensors["w"], (term,))
+    whole = weight.array(np.float32)
+    w, a, b = (tensors[k].array(np.float32).astype(np.float64) for k in "wab")
+    np.testing.assert_allclose(whole, w + 0.25 * b @ a, rtol=1e-5, atol=2e-6)
+    flat = whole.reshape(-1)
+    for begin, end in ((0, 1), (261_000, 263_000), (699_999, 1_050_001), (5, 5)):
+        np.testing.assert_array_equal(weight.elements(begin, end, np.float32), flat[begin:end])
+    np.testing.assert_array_equal(np.concatenate(list(weight.chunks(np.float16))), flat.astype(np.float16))
+    assert weight.span(np.float32) is None
+    assert (weight.name, weight.shape) == ("w", (rows, columns))
