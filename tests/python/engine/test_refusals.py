@@ -180,3 +180,35 @@ def test_a_result_beyond_memory_is_refused(shape):
     case = Case("fill", lambda x: mb.fill(shape=x, value=1.0), {"x": np.array(shape, np.int32)})
     with pytest.raises(ctypes_api.EngineError, match=r"larger than memory|the shape is negative"):
         run(case)
+
+
+def set_numbers(path, name, numbers):
+    """Writes other integers into the constants named `name` of the program's ops."""
+    spec = ct.proto.Model_pb2.Model.FromString(model_file(path).read_bytes())
+    block = next(iter(spec.mlProgram.functions["main"].block_specializations.values()))
+    for operation in block.operations:
+        if operation.type == "const" and operation.outputs[0].name.endswith(name):
+            operation.attributes["val"].immediateValue.tensor.ints.values[:] = numbers
+    model_file(path).write_bytes(spec.SerializeToString())
+
+
+IMAGE = np.ones((1, 4, 6, 6), np.float32)
+FILTERS = np.ones((4, 4, 3, 3), np.float32)
+PARAMETERS = {
+    "axis": (lambda x: mb.softmax(x=x, axis=1), "axis_0", [9],
+             'parameter "axis" is no axis of the tensor, got 9, expected -4 to 3.'),
+    "axes": (lambda x: mb.reduce_sum(x=x, axes=[1]), "axes_0", [-5],
+             'parameter "axes" is no axis of the tensor, got -5, expected -4 to 3.'),
+    "groups": (lambda x: mb.conv(x=x, weight=FILTERS), "groups_0", [3],
+               "groups do not divide the channels, got 3, expected a divisor of 4."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_that_no_builder_writes(name, tmp_path):
+    op, constant, numbers, text = PARAMETERS[name]
+    path = save(build(op, {"x": IMAGE}), tmp_path / "net.mlpackage")
+    set_numbers(path, constant, numbers)
+    with pytest.raises(ctypes_api.EngineError) as caught:
+        ctypes_api.Model(path).predict({"x": IMAGE})
+    assert str(caught.value).endswith(text)
