@@ -7,14 +7,23 @@ philox    PyTorch's on CUDA: its bits; the device's fast logarithm and sine diff
 
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from .torch_noise import TorchRandom
 
-__all__ = ["GENERATORS", "MAX_SEED", "NoiseStream", "NumPyRandom", "PhiloxRandom", "philox", "random_seed"]
+__all__ = [
+    "GENERATORS",
+    "MAX_SEED",
+    "Noise",
+    "NoiseStream",
+    "NumPyRandom",
+    "PhiloxRandom",
+    "philox",
+    "random_seed",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -96,17 +105,31 @@ GENERATORS: Mapping[str, type[NormalGenerator]] = {
 }
 
 
+class Noise(Protocol):
+    """The noise of every picture of a run, in order; a list of the caller's own is one, too."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Array]: ...
+
+
 class NoiseStream:
     """The noise that a run's pictures begin with: the seed's stream continues from picture to picture."""
 
-    def __init__(self, generator: str, seed: int, shape: tuple[int, ...]) -> None:
-        self._generator = GENERATORS[generator](seed)
+    def __init__(self, generator: str, seed: int, shape: tuple[int, ...], count: int = 1) -> None:
+        self._generator, self._seed = generator, seed
         self._shape = shape
+        self._count = count
 
-    def next(self) -> Array:
-        """In NCHW order, rounded to float32."""
-        values = self._generator.normals(math.prod(self._shape))
-        return values.astype(np.float32).reshape(self._shape)
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Array]:
+        """`count` arrays of the shape, drawn as they are asked for, in NCHW order, rounded to float32."""
+        generator = GENERATORS[self._generator](self._seed)
+        for _ in range(self._count):
+            values = generator.normals(math.prod(self._shape))
+            yield values.astype(np.float32).reshape(self._shape)
 
 
 def random_seed() -> int:

@@ -29,6 +29,12 @@ class GenerationRequest:
     generator         what draws the noise from the seed: "numpy", "torch" (as diffusers on the CPU) or
                       "philox" (as PyTorch on CUDA)
     size              (width, height), one of the bundle's sizes; the default one if None
+    image             a picture to begin with instead of noise alone (image-to-image): a PIL image, a path, or
+                      a uint8 array [H, W, 3] of the run's size
+    mask              white where `image` is drawn anew, black where it stays (inpainting); as `image`
+    strength          how far the picture may leave `image`, above 0 up to 1; 0.6 if None
+    count             how many pictures `steps` and `pictures` draw; the seed's noise continues
+    preview_interval  every how many steps a Step brings a small preview; None: never
     latents           initial noise, float [1, C, h, w], instead of a seed
     backend           "auto", "coreml", "mlx", or a mapping from stages; None: the pipeline's
     use_t5            False runs as if the bundle had no T5
@@ -41,6 +47,11 @@ class GenerationRequest:
     seed: int | None = None
     generator: str = "numpy"
     size: tuple[int, int] | None = None
+    image: Any = None
+    mask: Any = None
+    strength: float | None = None
+    count: int = 1
+    preview_interval: int | None = None
     latents: Any = None
     backend: BackendChoice = None
     use_t5: bool = True
@@ -54,6 +65,11 @@ class RequestOptions(TypedDict, total=False):
     seed: int | None
     generator: str
     size: tuple[int, int] | None
+    image: Any
+    mask: Any
+    strength: float | None
+    count: int
+    preview_interval: int | None
     latents: Any
     backend: BackendChoice
     use_t5: bool

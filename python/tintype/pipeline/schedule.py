@@ -41,6 +41,10 @@ class SigmaSchedule:
     def steps(self) -> int:
         return len(self.timesteps)
 
+    def dropping(self, count: int) -> "SigmaSchedule":
+        """Without its first `count` steps."""
+        return SigmaSchedule(self.sigmas[count:], self.timesteps[count:])
+
 
 def shifted(sigmas: Array, shift: float) -> Array:
     """s·τ / (1 + (s - 1)·τ): shift 1 changes nothing, larger ones spend more steps at high noise."""

@@ -14,8 +14,9 @@ from ..bundle import Bundle, Size
 from ..errors import UsageError
 from ..run import check_backend
 from .families import FAMILIES, Family
-from .noise import GENERATORS, MAX_SEED, NoiseStream, random_seed
+from .noise import GENERATORS, MAX_SEED, Noise, NoiseStream, random_seed
 from .request import BackendChoice, GenerationRequest
+from .source import ImageSource, checked_source
 
 __all__ = ["DENOISER_STAGE", "STAGES", "TEXT_STAGE", "VAE_STAGE", "GenerationSettings", "Plan", "make_plan"]
 
@@ -32,6 +33,8 @@ STAGES: Mapping[str, tuple[str, ...]] = {
 #: Sides of an image that the VAE (8) and the patches (2) divide.
 SIDE_MULTIPLE = 16
 
+MOST_PICTURES = 10_000
+
 
 @dataclass(frozen=True)
 class GenerationSettings:
@@ -39,6 +42,7 @@ class GenerationSettings:
 
     `seed` is the one that was used and `generator` drew the noise from it; both are None if the caller gave
     the noise. `use_t5` says whether T5 was run. `backends` names the backend that ran each stage.
+    `image_index` is the picture's place among those of its run, from 0.
     """
 
     prompt: str
@@ -52,21 +56,32 @@ class GenerationSettings:
     use_t5: bool
     model: str
     precision: str
+    strength: float | None = None
+    image_index: int = 0
     backends: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; what the run did not use is left out."""
-        return {k: v for k, v in asdict(self).items() if v is not None or k == "seed"}
+        unused = {"generator": None, "strength": None, "image_index": 0}
+        return {k: v for k, v in asdict(self).items() if k not in unused or v != unused[k]}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked request: the settings, initial noise (float32 NCHW), and the backend of each stage."""
+    """A checked request: the settings, initial noise (float32 NCHW) of every picture, the backend of each
+    stage, and the picture to begin with."""
 
     settings: GenerationSettings
-    latents: Array
+    noise: Noise
     backends: Mapping[str, str]
     classifier_free: bool = True
+    source: ImageSource | None = None
+    preview_interval: int | None = None
+
+    @property
+    def latents(self) -> Array:
+        """The first picture's noise."""
+        return next(iter(self.noise))
 
     @property
     def size(self) -> Size:
@@ -87,12 +102,21 @@ def make_plan(bundle: Bundle, request: GenerationRequest, default_backends: Mapp
     width, height = _checked_size(bundle, request.size)
     latent = bundle.latent_at(width, height)
     shape = (1, latent.channels, latent.height, latent.width)
+    count = _checked_count("count", request.count)
+    interval = request.preview_interval
+    noise: Noise
     if request.latents is not None:
-        noise, used_seed, generator = _checked_latents(request.latents, shape), None, None
+        if count > 1:
+            raise UsageError(
+                f"latents are given for one picture, but {count} are asked for: leave latents out, or "
+                "ask for one"
+            )
+        noise, used_seed, generator = [_checked_latents(request.latents, shape)], None, None
     else:
         used_seed = _checked_seed(request.seed)
         generator = _checked_generator(request.generator)
-        noise = NoiseStream(generator, used_seed, shape).next()
+        noise = NoiseStream(generator, used_seed, shape, count)
+    source = checked_source(bundle, request, Size(width, height))
     settings = GenerationSettings(
         prompt=_checked_text("prompt", request.prompt),
         negative_prompt=_checked_text("negative_prompt", request.negative_prompt),
@@ -105,8 +129,16 @@ def make_plan(bundle: Bundle, request: GenerationRequest, default_backends: Mapp
         use_t5=bool(request.use_t5) and names.TEXT_ENCODER_3 in bundle.components,
         model=bundle.name,
         precision=bundle.precision,
+        strength=None if source is None else source.strength,
     )
-    return Plan(settings, noise, stage_backends(request.backend, default_backends), family.classifier_free)
+    return Plan(
+        settings,
+        noise,
+        stage_backends(request.backend, default_backends),
+        family.classifier_free,
+        source,
+        None if interval is None else _checked_count("preview_interval", interval),
+    )
 
 
 def stage_backends(backend: BackendChoice, defaults: Mapping[str, str]) -> dict[str, str]:
@@ -182,6 +214,12 @@ def _checked_seed(value: Any) -> int:
         raise UsageError(
             f"seed is {value!r}, expected an integer from 0 to {MAX_SEED}; leave it out for a random one"
         )
+    return int(value)
+
+
+def _checked_count(name: str, value: Any) -> int:
+    if not _is_integer(value) or not 1 <= value <= MOST_PICTURES:
+        raise UsageError(f"{name} is {value!r}, expected an integer from 1 to {MOST_PICTURES}")
     return int(value)
 
 

@@ -9,8 +9,8 @@ for event in pipeline.steps("a red circle"):      # the caller owns progress and
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,14 +19,17 @@ import numpy as np
 from PIL import Image
 
 from .. import names
-from ..bundle import Bundle
+from ..bundle import Bundle, Latent
+from ..errors import UsageError
 from .conditioning import TextConditioning, TextEncoders
 from .denoising import Denoiser
 from .families import FAMILIES
 from .image import save_image, to_image
+from .preview import LatentProjection, probe
 from .request import BackendChoice, GenerationRequest, RequestOptions, as_request
 from .schedule import SigmaSchedule, bundle_schedule, euler_step
 from .settings import STAGES, TEXT_STAGE, VAE_STAGE, GenerationSettings, Plan, make_plan, stage_backends
+from .source import LatentSource
 from .stages import StageModels, StageRun
 
 if TYPE_CHECKING:
@@ -53,7 +56,11 @@ class Conditioned:
 
 @dataclass(frozen=True)
 class Step:
-    """Step `number` (from 1) of `steps` is done; `latents`, float32 [1, C, h, w], are those after it."""
+    """Step `number` (from 1) of `steps` is done; `latents`, float32 [1, C, h, w], are those after it.
+
+    `image_index` is the picture's place in its run, from 0. `preview`, w x h pixels, is what the step takes
+    the finished picture to be, where the request asked for previews.
+    """
 
     number: int
     steps: int
@@ -61,6 +68,8 @@ class Step:
     timestep: float
     latents: Array
     seconds: float
+    image_index: int = 0
+    preview: Image.Image | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,7 @@ class Pipeline:
         self._backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
         self._models = StageModels(bundle, units, reduce_memory)
         self._text = TextEncoders(bundle, self._models)
+        self._fitted: LatentProjection | None = None
 
     @classmethod
     def load(
@@ -166,12 +176,23 @@ class Pipeline:
         Raises UsageError for unusable values, BackendUnavailable, EngineError if a stage fails or gives NaN.
         Warns with PromptCutWarning if the prompt is longer than an encoder reads.
         """
-        for event in self.steps(prompt, negative_prompt, **options):
-            if isinstance(event, Step) and on_step is not None:
-                on_step(event)
-            if isinstance(event, GenerationResult):
-                return event
-        raise AssertionError("a run ends with its result")
+        request = as_request(prompt, negative_prompt, options)
+        if request.count != 1:
+            raise UsageError(f"count is {request.count!r}, but generate draws one picture: call pictures")
+        return next(self.pictures(request, on_step=on_step))
+
+    def pictures(
+        self,
+        prompt: str | GenerationRequest,
+        negative_prompt: str | None = None,
+        *,
+        on_step: Callable[[Step], object] | None = None,
+        **options: "Unpack[RequestOptions]",
+    ) -> Iterator[GenerationResult]:
+        """`generate` for `count` pictures, each as it is finished. The text is encoded once; the seed's noise
+        continues from picture to picture, so that the first is the one that `generate` draws."""
+        events = self.steps(prompt, negative_prompt, **options)
+        return _results(events, on_step)
 
     def steps(
         self,
@@ -220,8 +241,9 @@ class Pipeline:
     def _run(self, plan: Plan) -> Iterator[Conditioned | Step | GenerationResult]:
         clock = _Clock(self._models)
         latent = self.bundle.latent_at(plan.size.width, plan.size.height)
-        pixels = latent.height * latent.width
-        schedule = bundle_schedule(self.bundle.schedule, plan.settings.steps, pixels)
+        schedule = bundle_schedule(self.bundle.schedule, plan.settings.steps, latent.height * latent.width)
+        if plan.source is not None:
+            schedule = schedule.dropping(plan.source.first_step(plan.settings.steps))
         positive = self._text.encode(plan.settings.prompt, plan)
         negative = self._text.encode(plan.settings.negative_prompt, plan) if plan.guided else None
         self._models.done(STAGES[TEXT_STAGE])
@@ -230,24 +252,39 @@ class Pipeline:
         denoiser = Denoiser(self.bundle, self._models, plan, schedule, rows)
         self._models.done([names.MODULATION])
         clock.lap("modulation")
-        latents = plan.latents
-        yield Conditioned(self._settings(plan), schedule, latents, positive, negative)
-        clock.restart()
-        for index in range(schedule.steps):
-            sigma, next_sigma = schedule.sigmas[index], schedule.sigmas[index + 1]
-            latents = euler_step(latents, denoiser.velocity(latents, index), sigma, next_sigma)
-            seconds = clock.lap("denoiser")
-            yield Step(
-                index + 1, schedule.steps, float(sigma), float(schedule.timesteps[index]), latents, seconds
-            )
-            clock.restart()
-        self._models.done([names.DENOISER])
-        decoded = self._decode(latents, plan)
-        self._models.done(STAGES[VAE_STAGE])
+        source = self._encoded_source(plan, latent)
+        projection = self._projection(plan, latent)
+        self._models.done([names.VAE_ENCODER, *STAGES[VAE_STAGE]])
         clock.lap("vae")
-        yield GenerationResult(
-            to_image(decoded), latents, decoded, self._settings(plan), self._stages(plan), clock.timings()
-        )
+        for index, noise in enumerate(plan.noise):
+            yield Conditioned(self._settings(plan, index), schedule, noise, positive, negative)
+            clock.restart()
+            drawing = _Drawing(denoiser, schedule, source, projection, plan.preview_interval)
+            latents = yield from drawing.steps(index, noise, clock)
+            if index == len(plan.noise) - 1:
+                self._models.done([names.DENOISER])
+            decoded = self._decode(latents, plan)
+            self._models.done(STAGES[VAE_STAGE])
+            clock.lap("vae")
+            settings, stages = self._settings(plan, index), self._stages(plan)
+            yield GenerationResult(to_image(decoded), latents, decoded, settings, stages, clock.timings())
+            clock = _Clock(self._models)
+
+    def _encoded_source(self, plan: Plan, latent: Latent) -> LatentSource | None:
+        if plan.source is None:
+            return None
+        inputs = {names.IMAGE: plan.source.normalized()}
+        outputs = self._models.run(names.VAE_ENCODER, plan.backends[VAE_STAGE], inputs, plan.size)
+        return LatentSource.encoded(outputs[names.MOMENTS], plan.source, latent)
+
+    def _projection(self, plan: Plan, latent: Latent) -> LatentProjection | None:
+        """Fitted once: the map of a latent space does not depend on the picture's size."""
+        if plan.preview_interval is None:
+            return None
+        if self._fitted is None:
+            latents = probe(latent)
+            self._fitted = LatentProjection.fitted(latents, self._decode(latents, plan))
+        return self._fitted
 
     def _decode(self, latents: Array, plan: Plan) -> Array:
         """Model space → VAE space → pixels in [-1, 1], float32 [1, 3, H, W]."""
@@ -261,8 +298,61 @@ class Pipeline:
         runs = {stage: self._models.stage_run(stage, plan.backends[stage]) for stage in STAGES}
         return {stage: run for stage, run in runs.items() if run is not None}
 
-    def _settings(self, plan: Plan) -> GenerationSettings:
-        return replace(plan.settings, backends={s: run.backend for s, run in self._stages(plan).items()})
+    def _settings(self, plan: Plan, index: int) -> GenerationSettings:
+        backends = {s: run.backend for s, run in self._stages(plan).items()}
+        return replace(plan.settings, backends=backends, image_index=index)
+
+
+def _results(
+    events: Iterator[Conditioned | Step | GenerationResult], on_step: Callable[[Step], object] | None
+) -> Iterator[GenerationResult]:
+    for event in events:
+        if isinstance(event, Step) and on_step is not None:
+            on_step(event)
+        if isinstance(event, GenerationResult):
+            yield event
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """What the steps of all pictures of a run share."""
+
+    denoiser: Denoiser
+    schedule: SigmaSchedule
+    source: LatentSource | None
+    projection: LatentProjection | None
+    preview_interval: int | None
+
+    def steps(self, image_index: int, noise: Array, clock: "_Clock") -> Generator[Step, None, Array]:
+        """Yields every step and returns the final latents."""
+        sigmas, timesteps = self.schedule.sigmas, self.schedule.timesteps
+        latents = noise if self.source is None else self.source.noised(noise, sigmas[0])
+        for index in range(self.schedule.steps):
+            sigma, next_sigma = sigmas[index], sigmas[index + 1]
+            velocity = self.denoiser.velocity(latents, index)
+            preview = self._preview(index, latents, velocity, sigma)
+            latents = euler_step(latents, velocity, sigma, next_sigma)
+            if self.source is not None:
+                latents = self.source.kept(latents, noise, next_sigma)
+            seconds = clock.lap("denoiser")
+            yield Step(
+                number=index + 1,
+                steps=self.schedule.steps,
+                sigma=float(sigma),
+                timestep=float(timesteps[index]),
+                latents=latents,
+                seconds=seconds,
+                image_index=image_index,
+                preview=preview,
+            )
+            clock.restart()
+        return latents
+
+    def _preview(self, index: int, latents: Array, velocity: Array, sigma: float) -> Image.Image | None:
+        """What the step takes the latents without noise to be, x - σ·v, in colours."""
+        if self.projection is None or self.preview_interval is None or (index + 1) % self.preview_interval:
+            return None
+        return self.projection.image(euler_step(latents, velocity, sigma, 0.0))
 
 
 class _Clock:
@@ -288,4 +378,5 @@ class _Clock:
         return seconds
 
     def timings(self) -> Timings:
-        return Timings(**self._seconds, total=sum(self._seconds.values()))
+        parts = {field.name: self._seconds.get(field.name, 0.0) for field in fields(Timings)}
+        return Timings(**parts | {"total": sum(self._seconds.values())})

@@ -46,13 +46,13 @@ def test_philox_draws_what_cuda_draws(data: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_the_stream_continues(name: str) -> None:
-    stream, again = NoiseStream(name, 5, (1, 2, 8, 16)), NoiseStream(name, 5, (1, 2, 8, 16))
-    first, second = stream.next(), stream.next()
+    stream = NoiseStream(name, 5, (1, 2, 8, 16), count=2)
+    first, second = stream
     assert first.dtype == np.float32
     assert first.shape == (1, 2, 8, 16)
     assert not np.array_equal(first, second)
-    np.testing.assert_array_equal(first, again.next())
-    np.testing.assert_array_equal(second, again.next())
+    np.testing.assert_array_equal([first, second], list(stream))
+    np.testing.assert_array_equal([first], list(NoiseStream(name, 5, (1, 2, 8, 16))))
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -81,7 +81,7 @@ def test_products_are_fused_into_sums() -> None:
 
 def test_demo_golden_noise(golden) -> None:
     initial = golden("demo-model-golden/generate")["initial_latent"]
-    np.testing.assert_array_equal(NoiseStream("numpy", 7, (1, 8, 16, 16)).next(), initial)
+    np.testing.assert_array_equal(next(iter(NoiseStream("numpy", 7, (1, 8, 16, 16)))), initial)
 
 
 def test_random_seeds_differ_and_fit() -> None:

@@ -1,0 +1,142 @@
+"""A picture that a run begins with instead of noise alone, and which part of it is drawn anew.
+
+The rules are docs/bundle_format.md, "Beginning with a picture".
+Shape key: C, h, w = the latent, H, W = the picture.
+"""
+
+import numbers
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .. import names
+from ..bundle import Bundle, Latent, Size
+from ..errors import UsageError
+from .request import GenerationRequest
+
+__all__ = ["DEFAULT_STRENGTH", "ImageSource", "LatentSource", "checked_source", "pixels_of"]
+
+Array = np.ndarray[Any, Any]
+
+DEFAULT_STRENGTH = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSource:
+    """`image` and `mask` (white: drawn anew), uint8 [H, W, 3]; `strength`, above 0 up to 1."""
+
+    image: Array
+    mask: Array | None
+    strength: float
+
+    def first_step(self, steps: int) -> int:
+        """How many of `steps` are left out, as diffusers counts them; at least one is run."""
+        return min(int(max(steps - min(steps * self.strength, steps), 0)), steps - 1)
+
+    def normalized(self) -> Array:
+        """As a VAE's encoder reads it: float32 [1, 3, H, W], 2·x/255 - 1."""
+        values = np.float32(2) * (self.image.astype(np.float32) / np.float32(255)) - np.float32(1)
+        return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
+
+
+@dataclass(frozen=True, eq=False)
+class LatentSource:
+    """The source in the model's latent space: `latents` float32 [1, C, h, w]; `mask` float32 [h, w], 1 is
+    drawn anew, 0 stays, what lies between is mixed; None: all is drawn anew."""
+
+    latents: Array
+    mask: Array | None
+
+    @classmethod
+    def encoded(cls, moments: Array, source: ImageSource, latent: Latent) -> "LatentSource":
+        """Of the encoder's output, [1, 2C, h, w]: all channels' means, then their log-variances."""
+        mean = moments[:, : latent.channels]
+        latents = (mean - np.float32(latent.shift)) * np.float32(latent.scale)
+        return cls(latents, None if source.mask is None else coverage(source.mask, latent.downscale))
+
+    def noised(self, noise: Array, sigma: float) -> Array:
+        """The source under noise of level σ, float32 [1, C, h, w]."""
+        level = np.float32(sigma)
+        return np.asarray(level * noise + (np.float32(1) - level) * self.latents)
+
+    def kept(self, drawn: Array, noise: Array, sigma: float) -> Array:
+        """What a step has drawn inside the mask, the source at the step's noise level outside."""
+        if self.mask is None:
+            return drawn
+        return np.asarray((np.float32(1) - self.mask) * self.noised(noise, sigma) + self.mask * drawn)
+
+
+def coverage(mask: Array, side: int) -> Array:
+    """The mean brightness, 0…1, of squares of `side` pixels: uint8 [H, W, 3] → float32 [H/side, W/side]."""
+    rows, columns = mask.shape[0] // side, mask.shape[1] // side
+    squares = mask[: rows * side, : columns * side].reshape(rows, side, columns, side, 3)
+    sums = squares.sum(axis=(1, 3, 4), dtype=np.int64)
+    return np.asarray(sums.astype(np.float32) / np.float32(3 * 255 * side * side))
+
+
+def checked_source(bundle: Bundle, request: GenerationRequest, size: Size) -> ImageSource | None:
+    """The request's picture, mask and strength; UsageError; BundleError for a bundle without the encoder."""
+    if request.image is None:
+        for name in ("mask", "strength"):
+            if getattr(request, name) is not None:
+                raise UsageError(f"{name} has no influence without image: name the picture to begin with")
+        return None
+    strength: Any = DEFAULT_STRENGTH if request.strength is None else request.strength
+    real = isinstance(strength, numbers.Real) and not isinstance(strength, bool | np.bool_)
+    if not real or not 0 < float(strength) <= 1:  # NaN is not above 0
+        raise UsageError(
+            f"strength is {strength!r}, expected a number above 0 up to 1 (1 begins with noise alone)"
+        )
+    bundle.component(names.VAE_ENCODER)
+    image = _sized("image", pixels_of("image", request.image), bundle, size)
+    mask = None if request.mask is None else _sized("mask", pixels_of("mask", request.mask), bundle, size)
+    return ImageSource(image, mask, float(strength))
+
+
+def pixels_of(name: str, value: Any) -> Array:
+    """A PIL image, a file's path or a uint8 array ([H, W], [H, W, 3], [H, W, 4]) as uint8 [H, W, 3].
+
+    Pictures are turned as their EXIF orientation says; transparency is dropped, as Swift's decoder does.
+    """
+    if isinstance(value, str | os.PathLike):
+        try:
+            with Image.open(value) as opened:
+                return _rgb(opened)
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise UsageError(
+                f"{name} is {str(value)!r}, which cannot be read as a picture ({error}): name a PNG or "
+                "JPEG file"
+            ) from error
+    if isinstance(value, Image.Image):
+        return _rgb(value)
+    array = np.asarray(value)
+    good = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if array.dtype != np.uint8 or not good or 0 in array.shape:
+        raise UsageError(
+            f"{name} is {array.dtype} of shape {array.shape}, expected a PIL image, the path of a picture, "
+            "or a uint8 array of shape (height, width), (height, width, 3) or (height, width, 4)"
+        )
+    return np.ascontiguousarray(np.stack([array] * 3, axis=-1) if array.ndim == 2 else array[..., :3])
+
+
+def _rgb(image: Image.Image) -> Array:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):
+        # 16 bits a pixel, which PIL would clip instead of scaling.
+        return pixels_of("image", (np.asarray(upright, dtype=np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    return np.array(upright.convert("RGB"))
+
+
+def _sized(name: str, pixels: Array, bundle: Bundle, size: Size) -> Array:
+    height, width = pixels.shape[:2]
+    if (width, height) != (size.width, size.height):
+        known = any((width, height) == (s.width, s.height) for s in bundle.sizes)
+        remedy = "" if known else ", which the model must be converted for"
+        raise UsageError(
+            f"the {name} is {width}x{height}, but {bundle.name} draws {size.width}x{size.height}: "
+            f"scale or crop the {name}, or ask for size {width}x{height}{remedy}"
+        )
+    return pixels
