@@ -83,6 +83,41 @@ def test_generate_as_json(demo: Bundle, tmp_path: pathlib.Path, capsys: pytest.C
     assert value["timings"]["total"] > 0
 
 
+def test_several_pictures_from_a_picture_with_previews(
+    demo: Bundle, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ["--model", str(demo.root), "--backend", "mlx"]
+    first, out, previews = tmp_path / "first.png", tmp_path / "out.png", tmp_path / "previews"
+    assert run_command(["generate", "x", *model, "--steps", "1", "--quiet", "-o", str(first)]) == 0
+    arguments = [
+        "generate",
+        "a red circle",
+        *model,
+        "--steps",
+        "4",
+        "--image",
+        str(first),
+        "--mask",
+        str(first),
+    ]
+    arguments += ["--strength", "0.5", "--count", "2", "--generator", "torch", "--seed", "3", "--json"]
+    arguments += ["--preview-folder", str(previews), "-o", str(out)]
+    assert run_command(arguments) == 2
+    assert f"the folder {previews} does not exist: make it" in capsys.readouterr().err
+    previews.mkdir()
+    assert run_command(arguments) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["output"] for row in rows] == [str(tmp_path / f"out-{n}.png") for n in (1, 2)]
+    for index, row in enumerate(rows):
+        assert row["settings"] == read_parameters(pathlib.Path(row["output"]))
+        assert row["settings"].get("image_index", 0) == index
+        assert (row["settings"]["strength"], row["settings"]["generator"]) == (0.5, "torch")
+    assert sorted(file.name for file in previews.iterdir()) == [
+        f"{picture}-step-{step}.png" for picture in (1, 2) for step in (1, 2)
+    ]
+    assert not out.exists()
+
+
 def test_a_picture_is_drawn_again_from_its_settings(
     demo: Bundle, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
