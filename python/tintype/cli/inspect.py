@@ -43,6 +43,8 @@ def inspect(path: Path, as_json: bool, neural_engine: bool) -> None:
     if neural_engine:
         show_forecast(path, is_bundle, as_json)
         return
+    if not is_bundle and path.suffix != ".mlpackage" and not (path / "Data").is_dir():
+        raise ModelFileError(f"{path} is no bundle, .mlpackage or .png: name one of these")
     value = _bundle(path) if is_bundle else _package(path)
     if as_json:
         echo_json(value)

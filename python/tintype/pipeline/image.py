@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,13 @@ def check_target(path: str | os.PathLike[str]) -> str:
         raise UsageError(f"the folder {target.parent} does not exist: make it, or name another file")
     if target.is_dir():
         raise UsageError(f"{target} is a folder: name a file")
+    try:
+        # Tried, not asked: permissions alone do not tell of read-only and special file systems.
+        tempfile.TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        raise UsageError(
+            f"{target} cannot be written ({error.strerror}): name a file in a folder that can"
+        ) from error
     return kind
 
 

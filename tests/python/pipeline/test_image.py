@@ -1,7 +1,9 @@
 """Pixels and files."""
 
+import errno
 import os
 import pathlib
+import tempfile
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from PIL import Image
 
 from tintype.errors import UsageError
 from tintype.pipeline import read_parameters
-from tintype.pipeline.image import save_image, to_image
+from tintype.pipeline.image import check_target, save_image, to_image
 
 PICTURE = Image.new("RGB", (4, 2), (1, 2, 3))
 
@@ -80,3 +82,16 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: pathlib.Path, monkeypatch: 
 def test_unusable_paths_are_named(tmp_path: pathlib.Path, name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         save_image(PICTURE, tmp_path / name, {})
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_drawn(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", options["dir"])
+
+    assert check_target(tmp_path / "a.png") == "PNG"
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(UsageError, match=r"a\.png cannot be written \(Permission denied\): name a file"):
+        check_target(tmp_path / "a.png")
