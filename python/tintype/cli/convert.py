@@ -1,8 +1,10 @@
 """`tintype convert`: a checkpoint in, a bundle out."""
 
 import re
+import signal
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -119,6 +121,12 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be written and what it takes; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Take over the finished components that an interrupted conversion with the same choices left, and"
+    " leave them if interrupted.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def convert(
@@ -141,6 +149,7 @@ def convert(
     self_test: bool | None,
     dry_run: bool,
     as_json: bool,
+    resume: bool,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -177,7 +186,10 @@ def convert(
         if not dry_run:
             accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora) if quantize else None
             gate = last_steps(accuracy, self_test)
-            bundle = convert_checkpoint(source, output, overwrite=overwrite, gate=gate, **options)
+            with ended_by_signals():
+                bundle = convert_checkpoint(
+                    source, output, overwrite=overwrite, resume=resume, gate=gate, **options
+                )
     if dry_run:
         show_plan(source, output, options, as_json)
         return
@@ -188,6 +200,20 @@ def convert(
             f"{', '.join(f'{s.width}x{s.height}' for s in bundle.sizes)}, "
             f"{len(bundle.components)} components, {bytes_text(weights)}"
         )
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that it cleans up."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def last_steps(

@@ -1,7 +1,7 @@
 """From a checkpoint to a bundle: plan, build, write, publish."""
 
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ from .families import FAMILIES
 from .loras import with_loras
 from .package import Package, write_package
 from .plan import PIPELINES, Plan
+from .resume import Record, fingerprint, matches
 from .source_hashes import SourceHashes
 from .staging import staged_folder
 from .tokenizers import copy_clip_tokenizer, copy_t5_tokenizer
@@ -47,6 +48,7 @@ def convert(
     max_chunk: int | str | None = "default",
     lora: LoraChoices = (),
     overwrite: bool = False,
+    resume: bool = False,
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
     default_steps: int | None = None,
@@ -81,6 +83,10 @@ def convert(
 
     `gate` is called with the complete bundle before it takes its place: it may raise, and add to bundle.json.
 
+    `resume` takes over the finished components that an interrupted conversion of the same files with the same
+    choices left, and leaves its own if it is interrupted, in the hidden folder beside `output`; the result is
+    the same to the byte. A conversion that does not resume removes them.
+
     The same input gives the same bytes. `output` is complete or not there: on any error, Ctrl-C included,
     what was written is removed. Raises UsageError (a choice that cannot be), CheckpointError (the source),
     ConversionError (the output, or values that do not fit).
@@ -104,18 +110,34 @@ def convert(
     folder = plan.source
     output = Path(output)
     recipes = recipes_for(quantize, target, packages_of(plan.components))
-    rows = {}
-    with staged_folder(output, overwrite=overwrite) as stage, SourceHashes() as hashes:
+    mark = fingerprint(plan, quantize, _source_files(folder, tokenizers))
+
+    def resumes(stage: Path) -> bool:
+        return matches(stage, mark)
+
+    staged = staged_folder(output, overwrite=overwrite, resumes=resumes if resume else None)
+    with staged as stage, SourceHashes() as hashes:
+        done = Record(stage, mark)
+        done.restore()
         for name, programs in plan.programs():
             hashes.start(folder.files)
-            rows[name] = _component(programs, name, stage, recipes.get(name), progress)
+            if name not in done.finished:
+                done.add(name, _component(programs, name, stage, recipes.get(name), progress))
         copied = _tokenizers(plan, stage)
         hashes.start(folder.files)
-        bundle = _bundle(plan, rows, copied, hashes.result())
+        bundle = _bundle(plan, done.finished, copied, hashes.result())
         (stage / names.BUNDLE_FILE).write_text(bundle.to_text(), encoding="utf-8")
         if gate is not None:
             gate(Bundle.read(stage))
+        done.remove()
     return Bundle.read(output)
+
+
+def _source_files(source: Source, tokenizers: "str | Path | None") -> Iterator[Path]:
+    """Every file that the conversion may read."""
+    for root in (source.path, *((Path(tokenizers),) if tokenizers is not None else ())):
+        folder = root if root.is_dir() else root.parent
+        yield from (p for p in folder.rglob("*") if p.is_file() and (root.is_dir() or p.parent == folder))
 
 
 def prepare(

@@ -1,14 +1,15 @@
 """A folder that appears complete or not at all.
 
 The work happens in a hidden folder beside the destination, `.NAME.tintype-XXXX`, whose writer holds a lock on
-it; the last step renames it. A folder without a lock is a killed run's and is removed by the next run.
+it; the last step renames it. A folder without a lock is a killed run's, or was kept to be resumed: the next
+run takes it over if it may and can, else removes it.
 """
 
 import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,9 +23,14 @@ REPLACED = ".tintype-replaced"
 
 
 @contextmanager
-def staged_folder(output: Path, *, overwrite: bool) -> Iterator[Path]:
+def staged_folder(
+    output: Path, *, overwrite: bool, resumes: Callable[[Path], bool] | None = None
+) -> Iterator[Path]:
     """Yield a folder to fill; when the block ends without an exception it becomes `output`, else it is
     removed.
+
+    With `resumes`, a killed run's folder for which it says True is yielded as it is, and after an exception
+    the folder is kept where it says so.
 
     ConversionError when `output` exists and `overwrite` is false, or when it is not a bundle (only a bundle
     or an empty folder is ever replaced), or when its parent cannot be written.
@@ -32,24 +38,38 @@ def staged_folder(output: Path, *, overwrite: bool) -> Iterator[Path]:
     output = Path(os.path.realpath(output))  # a link stays, what it points to is replaced
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        _clean_up(output)
+        left = _clean_up(output, resumes)
         _check(output, overwrite)
-        stage = Path(tempfile.mkdtemp(prefix=f".{output.name}{MARK}", dir=output.parent))
+        stage, lock = _locked(left, output)
     except OSError as error:
         raise ConversionError(
             f"cannot write to {output.parent} ({error.strerror}): choose another output folder"
         ) from error
-    lock = os.open(stage, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system without locks: leftovers are never touched there
-            fcntl.flock(lock, fcntl.LOCK_EX)
         yield stage
         stage.chmod(0o777 & ~_umask())
         _sync(stage)
         _publish(stage, output, overwrite)
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        # After a success the folder has its new name, and there is nothing here.
+        if resumes is None or not resumes(stage):
+            shutil.rmtree(stage, ignore_errors=True)
         os.close(lock)
+
+
+def _locked(left: Path | None, output: Path) -> tuple[Path, int]:
+    """The folder `left`, or a new one where another run was faster; and the handle that holds its lock."""
+    if left is not None:
+        lock = os.open(left, os.O_RDONLY)
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return left, lock
+        os.close(lock)
+    stage = Path(tempfile.mkdtemp(prefix=f".{output.name}{MARK}", dir=output.parent))
+    lock = os.open(stage, os.O_RDONLY)
+    with suppress(OSError):  # a file system without locks: leftovers are never touched there
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return stage, lock
 
 
 def _check(output: Path, overwrite: bool) -> None:
@@ -76,14 +96,21 @@ def _publish(stage: Path, output: Path, overwrite: bool) -> None:
     _sync_path(output.parent)
 
 
-def _clean_up(output: Path) -> None:
-    """Remove what killed runs left, and put back an old bundle that one had moved aside."""
+def _clean_up(output: Path, resumes: Callable[[Path], bool] | None) -> Path | None:
+    """Remove what killed runs left, and put back an old bundle that one had moved aside; the folder of a
+    killed run that may be resumed is left and returned."""
     replaced = output.with_name(f".{output.name}{REPLACED}")
     if replaced.exists() and not output.exists():
         os.rename(replaced, output)
-    for path in output.parent.glob(f".{output.name}{MARK}*"):
-        if path.is_dir() and not _is_locked(path):
+    found = None
+    for path in sorted(output.parent.glob(f".{output.name}{MARK}*")):
+        if not path.is_dir() or _is_locked(path):
+            continue
+        if found is None and resumes is not None and resumes(path):
+            found = path
+        else:
             shutil.rmtree(path, ignore_errors=True)
+    return found
 
 
 def _is_locked(path: Path) -> bool:
