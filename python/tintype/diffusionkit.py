@@ -92,20 +92,16 @@ class DiffusionPipeline:
         """A picture and a log of it.
 
         latent_size   (height, width) in latent pixels: an eighth of the picture's
-        image_path    not supported yet: UsageError
+        image_path    a picture of that size to begin with; `denoise`, above 0 up to 1, is how far to leave it
         verbose       print the seed and the seconds
 
         The log holds "seed", "total_time" in seconds, and "text_encoding", "denoising" and "decoding", each
         {"time": seconds}.
         """
-        del denoise  # has no influence without a picture
-        if image_path is not None:
-            raise UsageError(
-                f"image_path is {image_path!r}, but pictures to begin with are not supported here yet"
-            )
         height, width = (DOWNSCALE * side for side in latent_size)
         pipeline = self._pipeline((width, height))
         guided = self.family == names.SD3 and cfg_weight > 1
+        begin: Any = {} if image_path is None else {"image": image_path, "strength": denoise}
         result = pipeline.generate(
             text,
             negative_text if guided else "",
@@ -114,6 +110,7 @@ class DiffusionPipeline:
             seed=seed,
             size=(width, height),
             use_t5=self._use_t5,
+            **begin,
         )
         log = _log(result)
         if verbose:

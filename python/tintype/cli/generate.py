@@ -169,7 +169,7 @@ def _request(
     found = picture_settings(picture)
     if prompt is not None:
         given["prompt"] = prompt
-    return replace(request_of(found), **given), found.get("model")
+    return replace(request_of(found, given.get("image"), given.get("mask")), **given), found.get("model")
 
 
 def _numbered(output: Path, result: "GenerationResult", count: int) -> Path:

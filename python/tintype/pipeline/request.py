@@ -86,23 +86,29 @@ def as_request(
     return replace(prompt, **options)
 
 
-def request_of(parameters: Mapping[str, Any]) -> GenerationRequest:
+def request_of(parameters: Mapping[str, Any], image: Any = None, mask: Any = None) -> GenerationRequest:
     """The request that makes a picture again, of the settings inside it (`read_parameters`).
 
-    UsageError if they are no settings of a run. Warns with UserWarning where the settings alone do not make
-    the picture again: it began with another picture or with given noise, or was not the first of its run.
+    `image` and `mask` are those that it began with, which the settings do not hold.
+
+    UsageError if they are no settings of a run. Warns with UserWarning where they do not make the picture
+    again: it began with another picture or with given noise, or was not the first of its run.
     """
     prompt = parameters.get("prompt")
     if not isinstance(prompt, str):
         raise UsageError(f"the settings have the prompt {prompt!r}, expected a string: are they Tintype's?")
-    options: dict[str, Any] = {key: parameters[key] for key in REPEATED if parameters.get(key) is not None}
+    kept = REPEATED if image is None else (*REPEATED, "strength")
+    options: dict[str, Any] = {key: parameters[key] for key in kept if parameters.get(key) is not None}
     if "width" in parameters and "height" in parameters:
         options["size"] = (parameters["width"], parameters["height"])
+    alone = image is None and parameters.get("strength") is not None
+    number = (parameters.get("image_index") or 0) + 1
     for found, what in (
-        (parameters.get("strength") is not None, "began with another picture, which is not in the file"),
-        (parameters.get("image_index"), "was not the first of its run: this draws the first one"),
+        (alone, "began with another picture, which is not in the file: name it as image"),
+        (number > 1, f"was number {number} of its run, and the first is drawn: ask for a count of {number}"),
         (parameters.get("seed") is None, "was drawn from given noise: this draws from a random seed"),
     ):
         if found:
             warnings.warn(f"the picture {what}", UserWarning, stacklevel=2)
-    return GenerationRequest(prompt, parameters.get("negative_prompt") or "", **options)
+    negative_prompt = parameters.get("negative_prompt") or ""
+    return GenerationRequest(prompt, negative_prompt, image=image, mask=mask, **options)

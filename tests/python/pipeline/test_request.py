@@ -57,7 +57,7 @@ def test_settings_make_their_request_again() -> None:
     ("extra", "message"),
     [
         ({"strength": 0.5}, "began with another picture"),
-        ({"image_index": 2}, "was not the first of its run"),
+        ({"image_index": 2}, "was number 3 of its run, and the first is drawn: ask for a count of 3"),
         ({"seed": None}, "was drawn from given noise"),
     ],
 )
@@ -69,3 +69,10 @@ def test_what_cannot_be_made_again_is_said(extra: dict[str, object], message: st
 def test_foreign_settings_are_refused() -> None:
     with pytest.raises(UsageError, match="the prompt None, expected a string"):
         request_of({"Steps": 20})
+
+
+def test_the_picture_that_it_began_with_is_named_again() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = request_of(SETTINGS | {"strength": 0.5}, "start.png", "mask.png")
+    assert (made.image, made.mask, made.strength) == ("start.png", "mask.png", 0.5)
