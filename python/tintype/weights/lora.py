@@ -24,6 +24,13 @@ from .safetensors import CHUNK_ELEMENTS, SafetensorsFile, StoredWeight
 
 __all__ = ["Lora", "LoraChoice", "LoraChoices", "LoraLayer", "open_loras", "shown"]
 
+#: What an alpha may be stored as, and a weight may not.
+WIDE_DTYPES: Mapping[str, np.dtype[Any]] = {
+    "I32": np.dtype("<i4"),
+    "I64": np.dtype("<i8"),
+    "F64": np.dtype("<f8"),
+}
+
 #: A file, `FILE:SCALE`, or the two apart.
 LoraChoice = str | Path | tuple[str | Path, float]
 
@@ -76,7 +83,7 @@ class Lora:
             return self.scale * self._scaling.factor(component, layer, rank)
         if math.prod(halves[ALPHA].shape) != 1:
             self._fail(f"{halves[ALPHA].name} has the shape {list(halves[ALPHA].shape)}, expected one number")
-        alpha = float(halves[ALPHA].array(np.float32).reshape(-1)[0])
+        alpha = _number(halves[ALPHA])
         if not math.isfinite(alpha):
             self._fail(f"{halves[ALPHA].name} is {alpha}, expected a finite number")
         return self.scale * alpha / rank
@@ -117,6 +124,14 @@ class Lora:
 
     def _fail(self, problem: str) -> None:
         raise ConversionError(f"{self.path}: {problem}: download the LoRA again, or use another")
+
+
+def _number(tensor: StoredWeight) -> float:
+    """The value of a tensor of one element. Kohya saves an alpha that was given as an integer as one."""
+    if tensor.stored not in WIDE_DTYPES:
+        return float(tensor.array(np.float32).reshape(-1)[0])
+    data = tensor.file.data[tensor.offset : tensor.offset + tensor.size]
+    return float(data.view(WIDE_DTYPES[tensor.stored])[0])
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@
     lora_te1_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight
     lora_transformer_transformer_blocks_0_attn_to_q.lora_down.weight   OneTrainer: diffusers', '.' as '_'
     diffusion_model.double_blocks.0.img_attn.qkv.lora_A.weight         the publishers' names as they are
+                                                                       (ComfyUI; text_encoders.clip_l. …)
 
 Nothing is read here. The publishers' fused layers are those of `original_keys`.
 """
@@ -39,9 +40,13 @@ PREFIXES = (
     ("diffusion_model.", TRANSFORMER),
     ("lora_unet_", TRANSFORMER),
     ("lora_transformer_", TRANSFORMER),
+    ("lycoris_", TRANSFORMER),
     ("text_encoder.", names.TEXT_ENCODER),
     ("text_encoder_2.", names.TEXT_ENCODER_2),
     ("text_encoder_3.", names.TEXT_ENCODER_3),
+    ("text_encoders.clip_l.transformer.", names.TEXT_ENCODER),
+    ("text_encoders.clip_g.transformer.", names.TEXT_ENCODER_2),
+    ("text_encoders.t5xxl.transformer.", names.TEXT_ENCODER_3),
     ("lora_te_", names.TEXT_ENCODER),
     ("lora_te1_", names.TEXT_ENCODER),
     ("lora_te2_", names.TEXT_ENCODER_2),

@@ -399,6 +399,14 @@ def test_scales_and_paths(tmp_path: Path) -> None:
         open_loras("l.ckpt")
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.float64, np.float16])
+def test_an_alpha_of_any_dtype(tmp_path: Path, dtype: Any) -> None:
+    """Kohya saves an alpha that was given as an integer as int64."""
+    save_file(pair() | {f"{LAYER}.alpha": np.asarray(8, dtype)}, tmp_path / "l.safetensors")
+    (found,) = open_loras(tmp_path / "l.safetensors")
+    assert found.factor("transformer", "transformer_blocks.0.attn.to_q") == 8 / 2
+
+
 def test_pefts_alpha(tmp_path: Path) -> None:
     """diffusers keeps PEFT's config in the file's metadata, PEFT itself beside the file."""
     config = {"r": 2, "lora_alpha": 8, "alpha_pattern": {"to_k": 1}, "use_rslora": False}
@@ -435,6 +443,13 @@ def test_the_gate_and_verify_merge_the_same(
     assert "was converted with --lora l.safetensors:0.5, but it is to be compared with" in error
     assert "no LoRA: name the same files and scales with --lora" in error
     assert run_command([*check, "--lora", choice]) == 0
+    assert run_command(["verify", str(tmp_path / "b"), "--ranges", *check[2:], "--lora", choice]) == 0
+    assert "values overflow" in capsys.readouterr().out
+    assert run_command([*line, "--overwrite", "--dry-run"]) == 0
+    unknown = tmp_path / "u.safetensors"
+    save_file(pair("lora_unet_single_blocks_0_linear2"), unknown)
+    assert run_command([*line[:-1], str(unknown), "--overwrite", "--dry-run"]) == 1
+    assert "its keys are those of FLUX.1" in capsys.readouterr().err
     with pytest.raises(UsageError, match="name the same files and scales"):
         verify_bundle(bundle, data / model, lora=f"{tmp_path / 'l.safetensors'}:0.4")
     assert run_command([*line[:-1], f"{tmp_path / 'l.safetensors'}:nan", "--overwrite"]) != 0
