@@ -22,7 +22,8 @@ __all__ = ["convert"]
 
 QUANTIZE_HELP = (
     f"Store weights in fewer bits: {', '.join(QUANTIZE_RECIPES)}; for all (text encoders at 8 bits or more, "
-    "the VAE left alone), or by component: denoiser=palette4,text_encoder_3=int8."
+    "the VAE left alone), or by component: denoiser=palette4,text_encoder_3=int8; or mixed:FILE, a JSON file "
+    'with globs of weight names, {"denoiser": {"*.attn.*": "int8", "*": "palette4"}}, "none" to leave alone.'
 )
 
 

@@ -1,13 +1,22 @@
 """What can be asked for with `--quantize`, and what every component gets of it."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final, Literal
 
 from .. import names
 from ..errors import UsageError
 
-__all__ = ["RECIPES", "Recipe", "recipes_for"]
+__all__ = ["NONE", "RECIPES", "Recipe", "Selection", "recipes_for"]
+
+#: What a weight that is left alone has in the place of a recipe.
+NONE: Final = "none"
+
+#: What `--quantize` begins with where a file says it weight by weight.
+MIXED: Final = "mixed"
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,29 @@ class Recipe:
         if self.kind == "palette":
             return self.block is not None and shape[0] % self.block == 0
         return self.block is None or shape[1] % self.block == 0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which weights of a component get which recipe: globs of weight names, of which the first that matches
+    decides. None, and no match, leave a weight alone. `name` is a recipe's or "mixed"."""
+
+    name: str
+    rows: tuple[tuple[str, Recipe | None], ...]
+
+    @classmethod
+    def all(cls, recipe: Recipe) -> "Selection":
+        """One recipe for every weight."""
+        return cls(recipe.name, (("*", recipe),))
+
+    def recipe(self, weight: str) -> Recipe | None:
+        """What the weight of that name gets."""
+        return next((recipe for glob, recipe in self.rows if fnmatchcase(weight, glob)), None)
+
+    def idle(self, weights: Iterable[str]) -> tuple[str, ...]:
+        """Globs that match none of `weights`."""
+        found = tuple(weights)
+        return tuple(glob for glob, _ in self.rows if not any(fnmatchcase(w, glob) for w in found))
 
 
 RECIPES: Final[Mapping[str, Recipe]] = {
@@ -56,28 +88,87 @@ LEFT_ALONE: Final = (names.VAE_DECODER, names.VAE_ENCODER)
 UNSUITED: Final[Mapping[str, tuple[str, ...]]] = {"ane": ("int4",), "gpu": ()}
 
 
-def recipes_for(quantize: str | None, target: str, components: Iterable[str]) -> dict[str, Recipe]:
-    """Component → recipe, for those of `components` that are compressed.
+def recipes_for(quantize: str | None, target: str, components: Iterable[str]) -> dict[str, Selection]:
+    """Component → what its weights get, for those of `components` that are compressed.
 
-    `quantize` is a recipe, or COMPONENT=RECIPE, or several of them with commas between. UsageError names what
-    is unknown or does not suit the target.
+    `quantize` is a recipe, or COMPONENT=RECIPE, or several of them with commas between, or mixed:FILE, a JSON
+    file {COMPONENT: {GLOB OF WEIGHT NAMES: RECIPE or "none"}}. UsageError names what is unknown or does not
+    suit the target.
     """
+    if (quantize or "").startswith(f"{MIXED}:"):
+        return _mixed(Path(str(quantize).partition(":")[2]), target, tuple(components))
     general, named = _parse(quantize or "")
     chosen = {}
     for component in components:
         recipe = named.get(component) or _by_policy(component, general, named)
         if recipe is None:
             continue
-        if recipe in UNSUITED.get(target, ()):
-            raise UsageError(
-                f"quantize: {recipe} for {component} does not suit target {target}: blocks of integers are "
-                "for the GPU, choose a palette or int8"
-            )
-        chosen[component] = RECIPES[recipe]
+        _check_suits(recipe, target, component)
+        chosen[component] = Selection.all(RECIPES[recipe])
     unused = [name for name in named if name not in chosen]
     if unused:
         raise UsageError(f"quantize: {', '.join(unused)} is not converted: leave it out of --quantize")
     return chosen
+
+
+def _check_suits(recipe: str, target: str, what: str) -> None:
+    if recipe in UNSUITED.get(target, ()):
+        raise UsageError(
+            f"quantize: {recipe} for {what} does not suit target {target}: blocks of integers are "
+            "for the GPU, choose a palette or int8"
+        )
+
+
+def _check_component(component: str) -> None:
+    if component not in names.COMPONENTS:
+        raise UsageError(
+            f"quantize: {component!r} is no component, choose among {', '.join(names.COMPONENTS)}"
+        )
+
+
+def _mixed(file: Path, target: str, components: tuple[str, ...]) -> dict[str, Selection]:
+    """The selections that a file of globs describes."""
+    chosen = {}
+    for component, globs in _object(_json(file), str(file)).items():
+        _check_component(component)
+        if component not in components:
+            raise UsageError(f"quantize: {component} is not converted: leave it out of {file}")
+        rows = tuple(
+            (glob, _mixed_recipe(recipe, target, f"{component}, {glob!r} in {file}"))
+            for glob, recipe in _object(globs, f"{file}: {component}").items()
+        )
+        if any(recipe is not None for _, recipe in rows):
+            chosen[component] = Selection(MIXED, rows)
+    return chosen
+
+
+def _mixed_recipe(recipe: Any, target: str, what: str) -> Recipe | None:
+    if recipe == NONE:
+        return None
+    if not isinstance(recipe, str) or recipe not in RECIPES:
+        raise UsageError(
+            f"quantize: {what}: {recipe!r} is no recipe, choose among {', '.join(RECIPES)} and {NONE}"
+        )
+    _check_suits(recipe, target, what)
+    return RECIPES[recipe]
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"quantize: {file} cannot be read ({error.strerror}): name a JSON file") from None
+    except ValueError as error:
+        raise UsageError(f"quantize: {file} is no JSON ({error}): correct it") from None
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        raise UsageError(
+            f"quantize: {what} is {json.dumps(value)[:60]}, expected an object that is not empty: "
+            'write {"denoiser": {"*.attn.*": "int8", "*": "palette4"}}'
+        )
+    return value
 
 
 def _by_policy(component: str, general: str | None, named: Mapping[str, str]) -> str | None:
@@ -102,11 +193,8 @@ def _parse(text: str) -> tuple[str | None, dict[str, str]]:
             raise UsageError(f"quantize: {recipe!r} is no recipe, choose among {', '.join(RECIPES)}")
         if not sign and general is not None:
             raise UsageError(f"quantize: {general} and {recipe} are both for all components: name one")
-        if sign and component not in names.COMPONENTS:
-            raise UsageError(
-                f"quantize: {component!r} is no component, choose among {', '.join(names.COMPONENTS)}"
-            )
         if sign:
+            _check_component(component)
             named[component] = recipe
         else:
             general = recipe

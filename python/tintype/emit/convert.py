@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from .. import names
-from ..bundle import Bundle, Chunk, Component, Interface, TensorSpec, Tokenizer
-from ..compress import Recipe, recipes_for
+from ..bundle import Bundle, Component, Tokenizer
+from ..compress import recipes_for
 from ..errors import UsageError
-from ..layers import Compression, FunctionIO, IOSpec, MILProgram, Precision, Target, compress_program
+from ..layers import Precision, Target
 from ..weights import LoraChoices, Source, download, is_repository, open_loras, open_source
+from .components import Progress, write_component
 from .families import FAMILIES
 from .loras import with_loras
-from .package import Package, write_package
 from .plan import PIPELINES, Plan
 from .resume import Record, fingerprint, matches
 from .source_hashes import SourceHashes
@@ -24,9 +24,6 @@ __all__ = ["Progress", "convert", "open_checkpoint", "packages_of", "prepare"]
 
 #: Called with the complete bundle before it is published; what it raises leaves nothing behind.
 Gate = Callable[[Bundle], object]
-
-#: Called with (component, bytes of weights written, bytes of weights in all).
-Progress = Callable[[str, int, int], None]
 
 MAX_BATCH = 2
 
@@ -71,8 +68,8 @@ def convert(
     source has; `max_sequence_length` is T5's number of tokens, by default its tokenizer's, at most 256;
     `batch` 2 makes a denoiser that takes both rows of guidance at once; `target` lays the graphs out for the
     GPU and MLX ("gpu") or for the Neural Engine ("ane", float16 only), the bundle's interface being the same;
-    `quantize` stores weights in fewer bits: a recipe, or COMPONENT=RECIPE, or several with commas between
-    (`compress.recipes_for`).
+    `quantize` stores weights in fewer bits: a recipe, or COMPONENT=RECIPE, or several with commas between, or
+    mixed:FILE (`compress.recipes_for`).
 
     `default_steps` and `default_guidance` are what a run uses when its caller does not say, by default
     the family's. A distilled checkpoint such as Stable Diffusion 3.5 large turbo (4 steps, guidance 1) has
@@ -110,7 +107,8 @@ def convert(
     folder = plan.source
     output = Path(output)
     recipes = recipes_for(quantize, target, packages_of(plan.components))
-    mark = fingerprint(plan, quantize, _source_files(folder, tokenizers))
+    # What a file of globs says, and not its name alone.
+    mark = fingerprint(plan, f"{quantize}: {recipes}", _source_files(folder, tokenizers))
 
     def resumes(stage: Path) -> bool:
         return matches(stage, mark)
@@ -122,7 +120,7 @@ def convert(
         for name, programs in plan.programs():
             hashes.start(folder.files)
             if name not in done.finished:
-                done.add(name, _component(programs, name, stage, recipes.get(name), progress))
+                done.add(name, write_component(programs, name, stage, recipes.get(name), progress))
         copied = _tokenizers(plan, stage)
         hashes.start(folder.files)
         bundle = _bundle(plan, done.finished, copied, hashes.result())
@@ -258,85 +256,6 @@ def packages_of(components: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         c for c in names.COMPONENTS if c in components or (c == names.MODULATION and with_modulation)
     )
-
-
-def _component(
-    programs: Sequence[MILProgram], name: str, stage: Path, recipe: Recipe | None, progress: Progress | None
-) -> Component:
-    """Write the program of a component, or its chunks, and describe what was written."""
-    done: list[Compression] = []
-    chunks = []
-    for index, program in enumerate(programs, start=1):
-        path = f"{name}.mlpackage" if len(programs) == 1 else f"{name}_chunk{index}.mlpackage"
-
-        def report(written: int, total: int, label: str = path.removesuffix(".mlpackage")) -> None:
-            if progress is not None:
-                progress(label, written, total)
-
-        if recipe is None:
-            package: Package = write_package(program, stage / path, report)
-        else:
-            compressed, compression = compress_program(program, recipe)
-            package = write_package(compressed, stage / path, report)
-            done.append(compression)
-        chunks.append(
-            Chunk(
-                path=path,
-                inputs=_specs(program.inputs),
-                outputs=_specs(program.outputs),
-                parameters=program.parameters,
-                weight_bytes=package.weight_bytes,
-                sha256=package.sha256,
-                functions={n: _function(io) for n, io in program.functions.items()},
-            )
-        )
-    compression_row = _compression(done) if done else {}
-    if len(chunks) == 1:
-        return Component(**vars(chunks[0]), compression=compression_row)
-    functions = {n: _joined(programs, n) for n in programs[0].functions}
-    inputs, outputs = _joined(programs, None).inputs, chunks[-1].outputs
-    return Component(
-        path="",
-        inputs=inputs,
-        outputs=outputs,
-        parameters=sum(chunk.parameters for chunk in chunks),
-        weight_bytes=sum(chunk.weight_bytes for chunk in chunks),
-        compression=compression_row,
-        functions=functions,
-        chunks=tuple(chunks),
-    )
-
-
-def _function(io: FunctionIO) -> Interface:
-    return Interface(_specs(io.inputs), _specs(io.outputs))
-
-
-def _joined(programs: Sequence[MILProgram], function: str | None) -> Interface:
-    """Chunks as one: every input that no chunk before gives, and the outputs of the last one."""
-    inputs: dict[str, TensorSpec] = {}
-    made: set[str] = set()
-    io = FunctionIO((), ())
-    for program in programs:
-        io = FunctionIO(program.inputs, program.outputs) if function is None else program.functions[function]
-        inputs |= {s.name: s for s in _specs(io.inputs) if s.name not in made}
-        made |= {s.name for s in io.outputs}
-    return Interface(tuple(inputs.values()), _specs(io.outputs))
-
-
-def _compression(done: Sequence[Compression]) -> dict[str, Any]:
-    """For bundle.json: the recipe, the errors ‖stored − source‖ / ‖source‖, and what was left alone."""
-    errors = {w.source.name: w.error for part in done for w in part.weights if w.error is not None}
-    undivided = [name for part in done for name in part.undivided]
-    row: dict[str, Any] = {"recipe": done[0].recipe.name, "weights": len(errors)}
-    if errors:
-        worst = max(errors, key=lambda name: errors[name])
-        row["mean_error"] = round(sum(errors.values()) / len(errors), 6)
-        row["largest_error"] = {"weight": worst, "error": round(errors[worst], 6)}
-    return row | ({"undivided": undivided} if undivided else {})
-
-
-def _specs(specs: Sequence[IOSpec]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(s.name, s.dtype, s.shape) for s in specs)
 
 
 def _tokenizers(plan: Plan, stage: Path) -> dict[str, Tokenizer]:

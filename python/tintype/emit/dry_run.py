@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import Size
-from ..compress import Recipe, recipes_for
-from ..layers import MAIN, MILProgram, compress_program
+from ..compress import Selection, recipes_for
+from ..layers import MAIN, MILProgram
 from ._milproto import model_bytes
+from .components import compressed_programs
 from .convert import packages_of, prepare
 from .weight_file import WeightLayout
 
@@ -21,8 +22,9 @@ __all__ = ["ConversionPlan", "PackagePlan", "plan_conversion"]
 
 #: Bytes a second that reading, hashing and writing together are reckoned with: a plain SSD.
 DISK_RATE = 0.4e9
-#: Roughly the seconds that compressing a million weights takes on two cores.
+#: Roughly the seconds that compressing a million weights takes on two cores; a mixture as its slowest.
 SECONDS_A_MILLION = {"int8": 0.013, "int4": 0.014, "palette4": 0.035, "palette6": 0.05, "palette8": 0.07}
+SECONDS_A_MILLION["mixed"] = max(SECONDS_A_MILLION.values())
 #: Seconds before the first byte: importing coremltools and building graphs.
 START_SECONDS = 3.0
 #: What a conversion's memory of its own stays below, without and with compression.
@@ -105,18 +107,17 @@ def plan_conversion(
     )
 
 
-def _packages(name: str, programs: Sequence[MILProgram], recipe: Recipe | None) -> list[PackagePlan]:
+def _packages(name: str, programs: Sequence[MILProgram], selection: Selection | None) -> list[PackagePlan]:
     rows = []
-    for number, program in enumerate(programs, start=1):
+    stored, _ = compressed_programs(programs, name, selection)
+    for number, program in enumerate(stored, start=1):
         label = name if len(programs) == 1 else f"{name}_chunk{number}"
-        parameters = program.parameters
         functions = tuple(program.functions) or (MAIN,)
-        if recipe is not None:
-            program = compress_program(program, recipe)[0]
         layout = WeightLayout()
         size = len(model_bytes(program, layout))
-        used = recipe.name if recipe is not None else None
-        rows.append(PackagePlan(name, label, functions, used, parameters, 2 * parameters, size + layout.size))
+        used = selection.name if selection is not None else None
+        count = program.parameters
+        rows.append(PackagePlan(name, label, functions, used, count, 2 * count, size + layout.size))
     return rows
 
 

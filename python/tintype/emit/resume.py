@@ -74,7 +74,7 @@ class Record:
         os.replace(draft, self._file)
 
 
-def fingerprint(plan: Plan, quantize: str | None, sources: Iterator[Path]) -> str:
+def fingerprint(plan: Plan, quantize: str, sources: Iterator[Path]) -> str:
     """A hash of all that decides the bytes of the packages; `sources` are the checkpoint's files."""
     package = Path(__file__).parents[1]
     code = [p for part in CONVERTER for p in sorted((package / part).rglob("*.py"))]

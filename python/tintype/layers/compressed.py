@@ -13,7 +13,7 @@ import numpy as np
 from coremltools.converters.mil.mil import Builder as mb
 from coremltools.converters.mil.mil import types
 
-from ..compress import CompressedWeight, Recipe
+from ..compress import CompressedWeight, Selection
 from ..weight import ComputedWeight, Weight
 from .graph import MILProgram
 
@@ -37,16 +37,17 @@ CODE_DTYPES: Mapping[tuple[str, int], Any] = {
 
 @dataclass(frozen=True)
 class Compression:
-    """What was compressed, and the names of the weights that the recipe could not divide."""
+    """What was compressed, the names of the weights that their recipe could not divide, and those of all that
+    could be asked for."""
 
-    recipe: Recipe
     weights: tuple[CompressedWeight, ...]
     undivided: tuple[str, ...]
+    candidates: tuple[str, ...]
 
 
-def compress_program(program: MILProgram, recipe: Recipe) -> tuple[MILProgram, Compression]:
-    """The program with its weights stored by `recipe`; the pymil program is changed in place."""
-    weights, undivided = dict(program.weights), dict[str, None]()
+def compress_program(program: MILProgram, selection: Selection) -> tuple[MILProgram, Compression]:
+    """The program with its weights stored as `selection` says; the pymil program is changed in place."""
+    weights, undivided, candidates = dict(program.weights), dict[str, None](), dict[str, None]()
     done: dict[str, CompressedWeight] = {}  # by the constant's name, which functions share
     for function in program.program.functions.values():
         with function:
@@ -57,6 +58,10 @@ def compress_program(program: MILProgram, recipe: Recipe) -> tuple[MILProgram, C
                     continue
                 if not _worthwhile(var.shape):
                     continue
+                candidates[source.name] = None
+                recipe = selection.recipe(source.name)
+                if recipe is None:
+                    continue
                 if not recipe.fits(var.shape):
                     undivided[source.name] = None
                     continue
@@ -66,7 +71,8 @@ def compress_program(program: MILProgram, recipe: Recipe) -> tuple[MILProgram, C
                 _replace(var, done[var.name])
     for name in done:
         del weights[name]
-    return replace(program, weights=weights), Compression(recipe, tuple(done.values()), tuple(undivided))
+    report = Compression(tuple(done.values()), tuple(undivided), tuple(candidates))
+    return replace(program, weights=weights), report
 
 
 def _worthwhile(shape: tuple[int, ...]) -> bool:

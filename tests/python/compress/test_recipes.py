@@ -1,5 +1,9 @@
 """What every component gets of a `--quantize`."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tintype import names
@@ -64,3 +68,51 @@ def test_a_named_component_gets_what_it_is_named_for() -> None:
 def test_what_cannot_be(quantize: str, target: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         chosen(quantize, target, ("text_encoder", "modulation", "denoiser"))
+
+
+def mixed(tmp_path: Path, value: Any) -> str:
+    file = tmp_path / "mixed.json"
+    file.write_text(value if isinstance(value, str) else json.dumps(value))
+    return f"mixed:{file}"
+
+
+def test_the_first_glob_that_matches_decides(tmp_path: Path) -> None:
+    globs = {"*.attn.*": "int8", "blocks.0.*": "none", "blocks.*": "palette4"}
+    wanted = mixed(tmp_path, {"denoiser": globs, "modulation": {"*": "none"}})
+    (selection,) = recipes_for(wanted, "ane", ALL).values()
+    rows = {
+        "blocks.0.attn.q": "int8",
+        "blocks.1.attn.q": "int8",
+        "blocks.0.mlp": None,
+        "blocks.1.mlp": "palette4",
+        "head": None,
+    }
+    assert {w: (r := selection.recipe(w)) and r.name for w in rows} == rows
+    assert selection.name == "mixed"
+    assert selection.idle(["head", "blocks.0.mlp"]) == ("*.attn.*",)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("{", "mixed.json is no JSON"),
+        ([], "mixed.json is .., expected an object"),
+        ({"denoiser": "int8"}, 'mixed.json: denoiser is "int8", expected an object'),
+        ({"unet": {"*": "int8"}}, "'unet' is no component, choose among text_encoder"),
+        ({"vae_decoder": {"*": "int8"}}, "vae_decoder is not converted: leave it out of .*mixed.json"),
+        (
+            {"denoiser": {"*": "int3"}},
+            "denoiser, '\\*' in .*: 'int3' is no recipe, choose among int8, .* and none",
+        ),
+        ({"denoiser": {"*": 4}}, "4 is no recipe"),
+        ({"denoiser": {"*": "int4"}}, "int4 for denoiser, '\\*' in .* does not suit target ane"),
+    ],
+)
+def test_mixtures_that_cannot_be(tmp_path: Path, value: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        recipes_for(mixed(tmp_path, value), "ane", ("modulation", "denoiser"))
+
+
+def test_a_file_of_globs_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nothing\.json cannot be read .*: name a JSON file"):
+        recipes_for(f"mixed:{tmp_path / 'nothing.json'}", "gpu", ALL)

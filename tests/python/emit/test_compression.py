@@ -1,5 +1,6 @@
 """Compressed packages: coremltools reads the same values, the engine runs them, the files are small."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tintype import names
 from tintype.bundle import Bundle
 from tintype.compress import RECIPES
 from tintype.emit.weight_file import WeightLayout
+from tintype.errors import UsageError
 from tintype.neural_engine import inspect_package
 from tintype.run.package import read_package
 from tintype.weight import ComputedWeight
@@ -96,6 +98,41 @@ def test_what_bundle_json_says(compressed: Bundle, make_bundle: Callable[..., Bu
     half = plain.component(names.DENOISER).weight_bytes
     # tables, biases, positions and 64-byte alignment weigh much in a tiny model
     assert denoiser.weight_bytes < half * (recipe.bits / 16 + 0.25)
+
+
+def test_a_mixture_of_recipes(data: Path, tmp_path: Path) -> None:
+    """Every weight by the first glob that matches it, over all chunks; globs that match nothing are refused."""
+    import coremltools as ct
+
+    file = tmp_path / "mixed.json"
+    globs = {"*.0.attn.to_q.weight": "none", "*.attn.*": "int8", "*.ff.*": "palette4"}
+    file.write_text(json.dumps({"denoiser": globs}))
+    options: dict[str, Any] = {"quantize": f"mixed:{file}", "components": ["denoiser"], "max_chunk": 300_000}
+    bundle = tintype.convert(data / "sd3-medium-tiny", tmp_path / "b", **options)
+    assert bundle.component(names.MODULATION).compression == {}
+    denoiser = bundle.component(names.DENOISER)
+    assert len(denoiser.chunks) > 1
+    row = denoiser.compression
+    assert row["recipe"] == "mixed"
+    assert set(row["recipes"]) == {"int8", "palette4"}
+    assert sum(row["recipes"].values()) == row["weights"]
+    assert ".ff." in row["largest_error"]["weight"]
+    found = {}
+    for path in bundle.package_paths(names.DENOISER):
+        (block,) = ct.utils.load_spec(str(path)).mlProgram.functions["main"].block_specializations.values()
+        found |= {op.outputs[0].name: op.type for op in block.operations if "_dense" in op.outputs[0].name}
+    assert len(found) == row["weights"]
+    for name, kind in found.items():
+        assert kind == ("constexpr_lut_to_dense" if "_ff_" in name else "constexpr_blockwise_shift_scale"), (
+            name
+        )
+    assert not any("_0_attn_to_q_weight" in name for name in found)
+
+    file.write_text(json.dumps({"denoiser": globs | {"*.mlp.*": "int8", "proj_out.*": "int8"}}))
+    message = r"'\*\.mlp\.\*', 'proj_out\.\*' matches none of the \d+ weights of denoiser that can be .*attn"
+    with pytest.raises(UsageError, match=message):
+        tintype.convert(data / "sd3-medium-tiny", tmp_path / "c", **options)
+    assert not (tmp_path / "c").exists()
 
 
 def test_same_input_same_bytes(data: Path, tmp_path: Path) -> None:
