@@ -15,6 +15,8 @@ struct CommandSpec: Sendable {
   struct Positional: Sendable {
     let name: String
     let help: String
+    /// An option that takes its place.
+    var unless: String?
   }
 
   struct Option: Sendable {
@@ -84,8 +86,9 @@ struct Arguments: Equatable {
     }
     // Help is given however incomplete the rest is.
     if flags.contains(CommandSpec.Option.help.name) { return }
-    if positionals.count < spec.positionals.count {
-      throw fail("\(spec.positionals[positionals.count].name) is missing")
+    let missing = spec.positionals.dropFirst(positionals.count).first
+    if let missing, missing.unless.map({ values[$0] == nil }) ?? true {
+      throw fail("\(missing.name) is missing")
     }
     if positionals.count > spec.positionals.count {
       let extra = positionals[spec.positionals.count]

@@ -6,6 +6,7 @@ struct GenerateCommand {
   private let model: URL?
   private let request: GenerationRequest
   private let configuration: PipelineConfiguration
+  private let repeatWarnings: [String]
   private let output: URL
   private let latentsOutput: URL?
   private let noiseOutput: URL?
@@ -25,15 +26,37 @@ struct GenerateCommand {
     isQuiet = arguments.has("--quiet")
     printsJSON = arguments.has("--json")
     configuration = try arguments.configuration(Self.spec)
-    request = GenerationRequest(
-      arguments.positionals[0], negativePrompt: arguments.values["--negative-prompt"] ?? "",
-      steps: try arguments.number("--steps", Int.self, Self.spec),
-      guidanceScale: try arguments.number("--guidance-scale", Double.self, Self.spec),
-      seed: try arguments.number("--seed", Int.self, Self.spec),
-      generator: arguments.values["--generator"].flatMap(NoiseGenerator.init) ?? .numpy,
-      size: try arguments.size(Self.spec),
-      source: try Self.source(arguments), previewInterval: previewFolder == nil ? nil : 1,
-      useT5: !arguments.has("--no-t5"))
+    let settings = try Self.settings(arguments)
+    repeatWarnings = settings?.cannotRepeat ?? []
+    request = try Self.request(settings.map(GenerationRequest.init(repeating:)), arguments)
+  }
+
+  /// The request of a picture, or a new one, with what the command line says.
+  private static func request(_ known: GenerationRequest?, _ arguments: Arguments) throws -> GenerationRequest {
+    var request = known ?? GenerationRequest("")
+    if let prompt = arguments.positionals.first { request.prompt = prompt }
+    if let text = arguments.values["--negative-prompt"] { request.negativePrompt = text }
+    if let steps = try arguments.number("--steps", Int.self, spec) { request.steps = steps }
+    if let scale = try arguments.number("--guidance-scale", Double.self, spec) { request.guidanceScale = scale }
+    if let seed = try arguments.number("--seed", Int.self, spec) { request.seed = seed }
+    if let generator = arguments.values["--generator"].flatMap(NoiseGenerator.init) { request.generator = generator }
+    if let size = try arguments.size(spec) { request.size = size }
+    if arguments.has("--no-t5") { request.useT5 = false }
+    request.source = try source(arguments)
+    request.previewInterval = arguments.values["--preview-folder"] == nil ? nil : 1
+    return request
+  }
+
+  private static func settings(_ arguments: Arguments) throws -> GenerationSettings? {
+    guard let path = arguments.values["--from"] else { return nil }
+    do {
+      return try GenerationSettings(png: Data(contentsOf: URL(fileURLWithPath: path)))
+    } catch let error as CocoaError {
+      throw ArgumentError(
+        problem: "--from is '\(path)', which cannot be read (\(error.localizedDescription))", command: spec.fullName)
+    } catch {
+      throw ArgumentError(problem: "--from is '\(path)', but \(error)", command: spec.fullName)
+    }
   }
 
   func run(_ terminal: Terminal, environment: [String: String]) async throws {
@@ -41,6 +64,7 @@ struct GenerateCommand {
     if let latentsOutput { try Self.check(latentsOutput, suffix: "npy", option: "--latents-out") }
     if let noiseOutput { try Self.check(noiseOutput, suffix: "npy", option: "--noise-out") }
     if let previewFolder { try Self.checkFolder(previewFolder) }
+    repeatWarnings.forEach(terminal.warn)
     let folder = try model ?? EmbeddedModel.folder(environment: environment)
     let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
     let progress = ProgressLine(terminal, quiet: isQuiet || printsJSON)

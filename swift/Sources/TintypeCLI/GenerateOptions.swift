@@ -3,8 +3,11 @@ import Tintype
 extension GenerateCommand {
   static let spec = CommandSpec(
     name: "generate", summary: "Draw a picture.", discussion: "Draw PROMPT.",
-    positionals: [.init(name: "PROMPT", help: "What the picture shows; put quotes around it.")],
+    positionals: [.init(name: "PROMPT", help: "What the picture shows; put quotes around it.", unless: "--from")],
     options: [
+      .init(
+        name: "--from", value: "PNG",
+        help: "Take prompt and settings from a picture that tintype wrote; what else is given replaces them."),
       .model,
       .init(name: "--negative-prompt", value: "TEXT", help: "What the picture should not show."),
       .init(name: "--steps", value: "N", help: "Denoising steps. [default: the model's]"),
@@ -46,6 +49,7 @@ extension GenerateCommand {
     examples: [
       "tintype generate \"a red circle above a blue square\"",
       "tintype generate \"a photo of a cat\" --model sd3.bundle --seed 7 -o cat.png",
+      "tintype generate --from cat.png --model sd3.bundle --steps 50 -o better.png",
       "tintype generate \"a photo of a dog\" --model sd3.bundle --image cat.png --strength 0.7",
     ])
 }

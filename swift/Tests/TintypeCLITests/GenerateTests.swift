@@ -67,6 +67,29 @@ enum CLITestBundles {
     #expect(console.error.hasSuffix("\r\u{1B}[K"))
   }
 
+  @Test func aPictureIsDrawnAgainFromItsSettings() async throws {
+    let console = try Console()
+    let model = try CLITestBundles.url("sd3-medium-tiny-float32").path
+    let words = ["--model", model, "--backend", "mlx", "--quiet"]
+    let first = ["generate", "a röd circle", "--seed", "9", "--steps", "2", "--generator", "philox", "--no-t5"]
+    #expect(await console.run(first + words + ["-o", console.path("a.png")]) == 0, "\(console.error)")
+    let again = ["generate", "--from", console.path("a.png")]
+    #expect(await console.run(again + words + ["-o", console.path("b.png")]) == 0, "\(console.error)")
+    func bytes(_ name: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: console.path(name))) }
+    #expect(try bytes("a.png") == bytes("b.png"))
+    #expect(await console.run(again + words + ["--seed", "10", "-o", console.path("c.png")]) == 0)
+    let settings = try GenerationSettings(png: bytes("c.png"))
+    #expect(settings.seed == 10 && settings.prompt == "a röd circle" && !settings.useT5)
+    #expect(try PNG.decode(bytes("c.png")) != PNG.decode(bytes("a.png")))
+
+    try PNG.encode(PNG.decode(bytes("a.png"))).write(to: URL(fileURLWithPath: console.path("bare.png")))
+    #expect(await console.run(["generate", "--from", console.path("bare.png")]) == 2)
+    #expect(console.error.contains("but it holds no settings of Tintype's"))
+    #expect(await console.run(["generate", "--from", console.path("absent.png")]) == 2)
+    #expect(await console.run(["generate", "--model", model]) == 2)
+    #expect(console.error.contains("PROMPT is missing"))
+  }
+
   @Test func quietPrintsWarningsOnly() async throws {
     let console = try Console()
     let prompt = Array(repeating: "word", count: 100).joined(separator: " ")
