@@ -1,5 +1,8 @@
 """What of a pipeline is in memory, and when."""
 
+import pathlib
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -32,6 +35,26 @@ def test_models_are_freed_when_they_are_done(sd3: Bundle) -> None:
         assert event.settings == expected.settings
         again = pipeline.generate("x", steps=2, seed=0)
     np.testing.assert_array_equal(again.latents, expected.latents)
+
+
+def test_several_pictures_of_a_picture_read_text_and_source_once(sd3: Bundle, data: pathlib.Path) -> None:
+    options: dict[str, Any] = {"steps": 2, "seed": 0, "count": 2, "image": data / "image-to-image/image.png"}
+    with Pipeline.load(sd3, backend="mlx") as pipeline:
+        expected = list(pipeline.pictures("x", **options))
+    with Pipeline.load(sd3, backend="mlx", reduce_memory=True) as pipeline:
+        results = []
+        for event in pipeline.steps("x", **options):
+            if isinstance(event, Step):
+                assert pipeline.loaded == ("denoiser",)
+            if isinstance(event, GenerationResult):
+                # The denoiser stays for the pictures to come.
+                assert pipeline.loaded == (() if results else ("denoiser",))
+                results.append(event)
+    assert len(results) == 2
+    for result, other in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result.latents, other.latents)
+        assert result.stages == other.stages
+    assert results[1].timings.text_encoder == 0
 
 
 def test_a_freed_model_is_closed(sd3: Bundle) -> None:
