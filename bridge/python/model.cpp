@@ -21,7 +21,23 @@ struct Feature {
   std::string dtype;
   std::optional<std::vector<int64_t>> shape;  // none: any rank
   bool optional = false;
+  std::string color_layout;  // of an image: RGB, BGR, GRAYSCALE, GRAYSCALE_FLOAT16; else empty
 };
+
+std::string layout_name(tt_color_layout layout) {
+  switch (layout) {
+    case TT_RGB:
+      return "RGB";
+    case TT_BGR:
+      return "BGR";
+    case TT_GRAYSCALE:
+      return "GRAYSCALE";
+    case TT_GRAYSCALE_FLOAT16:
+      return "GRAYSCALE_FLOAT16";
+    default:
+      return "";
+  }
+}
 
 /** A loaded model of a runtime; freed when the last user is gone. */
 struct LoadedModel {
@@ -137,6 +153,7 @@ std::vector<Feature> features(const Model& model, tt_feature_kind kind, const Fu
     if (feature.rank >= 0 && feature.rank <= TT_MAX_RANK) {
       row.shape = std::vector<int64_t>(feature.shape, feature.shape + feature.rank);
     }
+    if (feature.content == TT_IMAGE) row.color_layout = layout_name(feature.color_layout);
     rows.push_back(std::move(row));
   }
   return rows;
@@ -297,7 +314,8 @@ void init_model(py::module_& m) {
                              [](const Feature& self) -> py::object {
                                return self.shape ? py::object(py::tuple(py::cast(*self.shape))) : py::none();
                              })
-      .def_readonly("optional", &Feature::optional);
+      .def_readonly("optional", &Feature::optional)
+      .def_readonly("color_layout", &Feature::color_layout);
 
   py::class_<State>(m, "State", "What a model keeps between predicts.")
       .def("read", &read_state, py::arg("name"), "A copy of one state's values.")

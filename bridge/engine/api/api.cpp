@@ -6,6 +6,7 @@
 #include "mlx/mlx.h"
 #include "mlx/version.h"
 #include "ops/call.h"
+#include "run/images.h"
 #include "run/model.h"
 #include "run/process_end.h"
 #include "run/state.h"
@@ -168,6 +169,7 @@ tt_status feature(const tt_model* model, const char* function, tt_feature_kind k
     feature->rank = static_cast<int32_t>(source.shape.size());
     for (size_t i = 0; i < source.shape.size(); ++i) feature->shape[i] = source.shape[i];
     feature->optional = source.optional ? 1 : 0;
+    if (source.image) describe_image(*source.image, *feature);
   });
 }
 

@@ -101,6 +101,52 @@ void parse_array_feature(const WireField& source, Feature& feature) {
   if (bad) refuse_damage(source.offset, "an input's or output's shape is impossible");
 }
 
+std::pair<int64_t, int64_t> parse_image_size(WireReader reader) {
+  std::pair<int64_t, int64_t> size{0, 0};
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) size.first = field.as_signed();
+    if (field.number == 2) size.second = field.as_signed();
+  }
+  return size;
+}
+
+void parse_image_ranges(WireReader reader, ImageDescription& image) {
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) image.width = parse_range(field.as_message());
+    if (field.number == 2) image.height = parse_range(field.as_message());
+  }
+}
+
+void parse_image_feature(const WireField& source, Feature& feature) {
+  ImageDescription image;
+  int64_t width = 0, height = 0;
+  bool ranged = false;
+  auto reader = source.as_message();
+  for (WireField field; reader.next(field);) {
+    if (field.number == 1) width = field.as_signed();
+    if (field.number == 2) height = field.as_signed();
+    if (field.number == 3) image.layout = static_cast<ColorLayout>(field.as_unsigned() & 0xff);
+    if (field.number == 21) {
+      auto sizes = field.as_message();
+      for (WireField inner; sizes.next(inner);) {
+        if (inner.number == 1) image.enumerated.push_back(parse_image_size(inner.as_message()));
+      }
+    }
+    if (field.number == 31) parse_image_ranges(field.as_message(), image), ranged = true;
+  }
+  if (!ranged) image.width = {width, width}, image.height = {height, height};
+  switch (image.layout) {
+    case ColorLayout::kGrayscale:
+    case ColorLayout::kRGB:
+    case ColorLayout::kBGR:
+    case ColorLayout::kGrayscaleFloat16:
+      feature.image = std::move(image);
+      break;
+    default:
+      refuse_damage(source.offset, "an image has no known color space");
+  }
+}
+
 Feature parse_feature(WireReader reader) {
   Feature feature;
   for (WireField field; reader.next(field);) {
@@ -108,6 +154,7 @@ Feature parse_feature(WireReader reader) {
     if (field.number != 3) continue;
     auto type = field.as_message();
     for (WireField inner; type.next(inner);) {
+      if (inner.number == 4) parse_image_feature(inner, feature);
       if (inner.number == 5) parse_array_feature(inner, feature);
       if (inner.number == 8) {  // a state wraps an array
         auto state = inner.as_message();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -84,6 +85,16 @@ struct DimensionRange {
   int64_t highest = -1;  // -1: no limit
 };
 
+/** An image's layout as Model.proto numbers it. */
+enum class ColorLayout : int32_t { kNone = 0, kGrayscale = 10, kRGB = 20, kBGR = 30, kGrayscaleFloat16 = 40 };
+
+/** What the description says of an image; sizes are those of the picture. */
+struct ImageDescription {
+  ColorLayout layout = ColorLayout::kNone;
+  DimensionRange width, height;
+  std::vector<std::pair<int64_t, int64_t>> enumerated;  // width, height; empty: the ranges hold
+};
+
 /** What the package's description says of an input, output or state. */
 struct Feature {
   std::string name;
@@ -93,6 +104,7 @@ struct Feature {
   std::vector<std::vector<int64_t>> enumerated;
   bool optional = false;
   bool is_array = false;
+  std::optional<ImageDescription> image;
   bool has_default = false;
   double default_value = 0;
 };

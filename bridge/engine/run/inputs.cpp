@@ -5,6 +5,7 @@
 #include "mlx/mlx.h"
 #include "ops/call.h"
 #include "run/available_memory.h"
+#include "run/images.h"
 #include "run/memory.h"
 #include "run/model.h"
 #include "support/error.h"
@@ -145,8 +146,12 @@ std::vector<array> bind_inputs(const LoadedFunction& function, const tt_tensor* 
       refuse(TT_ERROR_INVALID_ARGUMENT, {"input " + quoted(feature.name), "it is missing", "", "",
                                          "The model needs " + names_of(function.inputs) + "."});
     }
-    if (given) check(feature, *given);
-    array x = given ? to_array(feature, *given) : default_input(feature);
+    bool pixels = given && feature.image && given->rank != 4;
+    if (given && !pixels) check(feature, *given);
+    if (given && !pixels && feature.image) check_image_size(feature, given->shape[3], given->shape[2]);
+    array x = pixels  ? image_to_tensor(feature, *given)
+              : given ? to_array(feature, *given)
+                      : default_input(feature);
     for (const Definition& input : function.program->inputs) {
       if (input.slot == function.input_slots[i]) x = kernels::cast(x, mlx_dtype(input.type.tensor.dtype));
     }

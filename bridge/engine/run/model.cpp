@@ -10,6 +10,7 @@
 #include "run/compressed.h"
 #include "run/engine_thread.h"
 #include "run/executor.h"
+#include "run/images.h"
 #include "run/memory.h"
 #include "support/error.h"
 
@@ -127,6 +128,7 @@ void Model::load_function(const FunctionDescription& description) {
              {place, "input " + quoted(feature.name) + " is no tensor", "", "a multiarray"});
     }
     complete(feature, input->type.tensor);
+    if (feature.image) check_image("input " + quoted(feature.name), *feature.image, input->type.tensor);
     loaded.input_slots.push_back(input->slot);
     loaded.inputs.push_back(std::move(feature));
   }
@@ -140,6 +142,7 @@ void Model::load_function(const FunctionDescription& description) {
              {place, "the program returns no output " + quoted(feature.name), "", "", kDamaged});
     }
     complete(feature, *type);
+    if (feature.image) check_image("output " + quoted(feature.name), *feature.image, *type);
     loaded.outputs.push_back(std::move(feature));
   }
   for (const Definition& input : loaded.program->inputs) {

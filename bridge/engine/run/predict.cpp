@@ -4,6 +4,7 @@
 #include "ops/call.h"
 #include "run/engine_thread.h"
 #include "run/executor.h"
+#include "run/images.h"
 #include "run/memory.h"
 #include "run/model.h"
 #include "run/monitor.h"
@@ -41,7 +42,9 @@ std::vector<array> in_described_order(const LoadedFunction& function, const std:
   for (const Feature& feature : function.outputs) {
     size_t place = 0;
     while (returned[place].name != feature.name) ++place;
-    ordered.push_back(kernels::dense(kernels::cast(outputs[place], mlx_dtype(feature.dtype))));
+    const array& output = outputs[place];
+    ordered.push_back(kernels::dense(feature.image ? tensor_to_image(*feature.image, output)
+                                                   : kernels::cast(output, mlx_dtype(feature.dtype))));
   }
   return ordered;
 }
@@ -98,8 +101,9 @@ Result Model::run(LoadedFunction& function, const Request& request, Monitor* mon
     wanted.insert(wanted.end(), kept.begin(), kept.end());
     mx::eval(std::move(wanted));
     for (size_t i = 0; i < ordered.size(); ++i) {
-      result.names.push_back(function.outputs[i].name);
-      result.dtypes.push_back(function.outputs[i].dtype);
+      const Feature& feature = function.outputs[i];
+      result.names.push_back(feature.name);
+      result.dtypes.push_back(feature.image ? image_dtype(*feature.image) : feature.dtype);
       result.tensors.push_back(owned_contiguous(ordered[i]));
     }
     ordered.clear();

@@ -12,7 +12,13 @@ __all__ = ["run"]
 
 @click.command(short_help="Run any .mlpackage on numpy files.")
 @click.argument("package", type=click.Path(path_type=Path))
-@click.option("--input", "inputs", multiple=True, metavar="NAME=FILE.npy", help="An input; once for each.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="An input, .npy or a picture; once for each.",
+)
 @click.option("--function", help="Function of a package with several. [default: its default one]")
 @backend_option
 @units_option
@@ -35,7 +41,7 @@ def run(
     stats: bool,
     quiet: bool,
 ) -> None:
-    """Run PACKAGE (.mlpackage) once on arrays from .npy files and write its outputs to an .npz file."""
+    """Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz."""
     import numpy as np
 
     from ..errors import UsageError
@@ -46,11 +52,13 @@ def run(
     for text in inputs:
         name, separator, file = text.partition("=")
         if not separator or not name:
-            raise UsageError(f"--input is {text!r}, expected NAME=FILE.npy")
+            raise UsageError(f"--input is {text!r}, expected NAME=FILE.npy or NAME=PICTURE.png")
         try:
-            arrays[name] = np.load(file, allow_pickle=False)
+            arrays[name] = np.load(file, allow_pickle=False) if file.endswith(".npy") else _picture(file)
         except (OSError, ValueError) as error:
-            raise UsageError(f"--input {name}: {file} cannot be read as an .npy file ({error})") from error
+            raise UsageError(
+                f"--input {name}: {file} cannot be read as an .npy file or a picture ({error})"
+            ) from error
     with load_model(package, backend, units) as model:
         outputs = model.predict(arrays, function, statistics=stats)
         statistics = model.last_statistics
@@ -64,6 +72,14 @@ def run(
     click.echo(str(output))
     if stats:
         click.echo(_report(statistics) if statistics else "the backend collects no statistics")
+
+
+def _picture(file: str) -> Any:
+    """A picture in any format that PIL reads, upright."""
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as image:
+        return ImageOps.exif_transpose(image).copy()
 
 
 def _report(statistics: dict[str, Any]) -> str:

@@ -26,12 +26,18 @@ class FallbackWarning(UserWarning):
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One input, output or state. `shape` is None for any rank; -1 stands for a flexible extent."""
+    """One input, output or state. `shape` is None for any rank; -1 stands for a flexible extent.
+
+    `color_layout` is None, or says that this is an image and how the program sees it (RGB, BGR, GRAYSCALE,
+    GRAYSCALE_FLOAT16); then dtype and shape are those that pictures travel with: uint8 (height, width, 3) in
+    RGB order, whatever the program's, or uint8 or float16 (height, width) in gray.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...] | None
     optional: bool = False
+    color_layout: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,10 @@ class Model:
         if function not in self._descriptions:
             handle = self._loaded.handle
             kinds = (handle.inputs(function), handle.outputs(function), handle.states(function))
-            rows = [tuple(TensorInfo(f.name, f.dtype, f.shape, f.optional) for f in kind) for kind in kinds]
+            rows = [
+                tuple(TensorInfo(f.name, f.dtype, f.shape, f.optional, f.color_layout or None) for f in kind)
+                for kind in kinds
+            ]
             self._descriptions[function] = FunctionInfo(*rows)
         return self._descriptions[function]
 
@@ -164,6 +173,8 @@ class Model:
 
         Arrays pass as they are, with any strides, and must have the described dtype and shape. Lists and
         numbers take the described dtype. The returned arrays own the runtime's memory; nothing is copied.
+        An image may be a PIL image, which is converted to RGB or gray and must have the size that the model
+        takes; image outputs are arrays that `PIL.Image.fromarray` takes.
 
         state       from `make_state`; needed by a function with states, unchanged by a predict that fails
         progress    called on this thread about every 50 ms with the share of the work that is done (0 to 1);
@@ -216,12 +227,26 @@ class Model:
     def _array(self, name: str, value: Any, function: str | None) -> Array:
         if isinstance(value, np.ndarray):
             return value
+        if hasattr(value, "convert") and hasattr(value, "getbands"):  # PIL's, which is not imported for this
+            return self._picture(name, value, function)
         plain = isinstance(value, bool | int | float | list | tuple)
         dtypes = {info.name: info.dtype for info in self.describe(function).inputs if info.dtype}
         try:
             return np.asarray(value, dtype=dtypes.get(name) if plain else None)
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise InvalidInputError(f'input "{name}" cannot be made a numpy array: {error}') from error
+
+    def _picture(self, name: str, image: Any, function: str | None) -> Array:
+        """A PIL image as the array that the input takes."""
+        infos = {info.name: info for info in self.describe(function).inputs}
+        info = infos.get(name)
+        if info is not None and info.color_layout is None:
+            raise InvalidInputError(
+                f'input "{name}" is no image but {info.dtype} {info.shape}: make an array of the picture'
+            )
+        color = info is None or info.color_layout in ("RGB", "BGR")
+        dtype = "uint8" if info is None else info.dtype
+        return np.asarray(image.convert("RGB" if color else "L")).astype(dtype, copy=False)
 
     def _replace(self, failed: Loaded, error: EngineError) -> bool:
         """Goes over to the next backend; False when there is none."""
