@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernels/chain.h"
 #include "kernels/cpu_primitive.h"
+#include "kernels/pair.h"
 #include "kernels/parallel.h"
 #include "kernels/primitives.h"
 
@@ -29,23 +31,11 @@ void write(const MicroKernel& kernel, const float* from, void* data, int64_t pla
 
 namespace {
 
-constexpr int64_t kPiece = 2048;     // elements whose copies stay in the first cache
-constexpr int64_t kGrain = 1 << 15;  // elements that are worth a thread
-
-// The output in the memory of an input that nobody else reads, where both lie alike; never in a caller's
-// memory.
-bool take_over(const array& in, array& out) {
-  bool alike = in.dtype() == out.dtype() && in.shape() == out.shape() && in.flags().row_contiguous &&
-               in.data_size() == in.size();
-  if (!alike || !in.is_donatable() || !in.data_shared_ptr()->is_owned()) return false;
-  out.copy_shared_buffer(in);
-  return true;
-}
-
 class Map : public CpuPrimitive {
  public:
   Map(mx::Stream stream, Unary op, float a, float b) : CpuPrimitive(stream), op_(op), a_(a), b_(b) {}
   const char* name() const override { return "TintypeMap"; }
+  Step step(const array& out) const { return {false, op_, a_, b_, Binary::kAdd, 0, false, is_half(out)}; }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
     void* y = allocate(out);
@@ -71,50 +61,13 @@ class Map : public CpuPrimitive {
   float a_, b_;
 };
 
-/** Two operands over one shape: axes that lie alike in both are one axis. */
-struct Pair {
-  std::vector<int64_t> shape, x_strides, y_strides;
-
-  Pair(const array& out, const array& x, const array& y) {
-    int rank = static_cast<int>(out.ndim());
-    int64_t x_dense = 1, y_dense = 1;
-    std::vector<int64_t> sizes, xs, ys;
-    for (int axis = -1; axis >= -rank; --axis) {
-      bool in_x = -axis <= static_cast<int>(x.ndim()), in_y = -axis <= static_cast<int>(y.ndim());
-      int x_size = in_x ? x.shape(axis) : 1, y_size = in_y ? y.shape(axis) : 1;
-      if (out.shape(axis) != 1) add(out.shape(axis), x_size > 1 ? x_dense : 0, y_size > 1 ? y_dense : 0);
-      x_dense *= x_size, y_dense *= y_size;
-    }
-    if (shape.empty()) add(1, 1, 1);
-  }
-
-  /** Offsets of row `index`, a row being the innermost axis. */
-  void offsets(int64_t index, int64_t& x, int64_t& y) const {
-    x = y = 0;
-    for (size_t axis = 1; axis < shape.size(); ++axis) {
-      x += index % shape[axis] * x_strides[axis];
-      y += index % shape[axis] * y_strides[axis];
-      index /= shape[axis];
-    }
-  }
-
- private:
-  // Innermost first.
-  void add(int64_t size, int64_t x, int64_t y) {
-    if (!shape.empty() && x == x_strides.back() * shape.back() && y == y_strides.back() * shape.back()) {
-      shape.back() *= size;
-      return;
-    }
-    shape.push_back(size);
-    x_strides.push_back(x);
-    y_strides.push_back(y);
-  }
-};
-
 class Zip : public CpuPrimitive {
  public:
   Zip(mx::Stream stream, Binary op) : CpuPrimitive(stream), op_(op) {}
   const char* name() const override { return "TintypeZip"; }
+  Step step(const array& out, bool swapped) const {
+    return {true, Unary::kCopy, 0, 0, op_, 0, swapped, is_half(out)};
+  }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
     const array &a = inputs[0], &b = inputs[1];
@@ -221,13 +174,54 @@ class Contiguous : public CpuPrimitive {
 
 }  // namespace
 
-array unary(Unary op, const array& x, mx::Dtype dtype, float a, float b) {
+namespace {
+
+// What makes an array that is not computed yet, if that is element by element from one of its own shape.
+std::optional<Recipe> recipe_of(const array& x) {
+  if (!x.has_primitive() || x.status() != array::Status::unscheduled) return std::nullopt;
+  if (auto* map = dynamic_cast<const Map*>(&x.primitive())) return Recipe{x.inputs()[0], {map->step(x)}, {}};
+  if (auto* zip = dynamic_cast<const Zip*>(&x.primitive())) {
+    const array &left = x.inputs()[0], &right = x.inputs()[1];
+    if (left.shape() == x.shape()) return Recipe{left, {zip->step(x, false)}, {right}};
+    if (right.shape() == x.shape()) return Recipe{right, {zip->step(x, true)}, {left}};
+    return std::nullopt;
+  }
+  return recipe_of_chain(x);
+}
+
+bool has_room(const std::optional<Recipe>& recipe) {
+  return recipe && recipe->steps.size() < kLongestChain;
+}
+
+// `y` meets the absorbed value; the absorbed one is the right operand if `swapped`.
+array met(Recipe recipe, Binary op, const array& y, bool swapped, mx::Dtype dtype) {
+  recipe.steps.push_back(
+      {true, Unary::kCopy, 0, 0, op, recipe.operands.size(), swapped, dtype == mx::float16});
+  recipe.operands.push_back(dense(y));
+  return chained(std::move(recipe), dtype);
+}
+
+}  // namespace
+
+array unary(Unary op, const array& x, mx::Dtype dtype, float a, float b, Absorb absorb) {
+  if (absorb.x) {
+    if (auto recipe = recipe_of(x); has_room(recipe)) {
+      recipe->steps.push_back({false, op, a, b, Binary::kAdd, 0, false, dtype == mx::float16});
+      return chained(std::move(*recipe), dtype);
+    }
+  }
   return array(x.shape(), dtype, std::make_shared<Map>(cpu_stream(), op, a, b), {dense(x)});
 }
 
-array binary(Binary op, const array& x, const array& y, mx::Dtype dtype) {
-  return array(mx::broadcast_shapes(x.shape(), y.shape()), dtype, std::make_shared<Zip>(cpu_stream(), op),
-               {dense(x), dense(y)});
+array binary(Binary op, const array& x, const array& y, mx::Dtype dtype, Absorb absorb) {
+  mx::Shape shape = mx::broadcast_shapes(x.shape(), y.shape());
+  if (absorb.x && shape == x.shape()) {
+    if (auto recipe = recipe_of(x); has_room(recipe)) return met(std::move(*recipe), op, y, false, dtype);
+  }
+  if (absorb.y && shape == y.shape()) {
+    if (auto recipe = recipe_of(y); has_room(recipe)) return met(std::move(*recipe), op, x, true, dtype);
+  }
+  return array(std::move(shape), dtype, std::make_shared<Zip>(cpu_stream(), op), {dense(x), dense(y)});
 }
 
 array dense(const array& x) {

@@ -47,11 +47,18 @@ mlx::core::array attention(const mlx::core::array& query, const mlx::core::array
                            const mlx::core::array& value, const std::optional<mlx::core::array>& mask,
                            float scale, mlx::core::Dtype dtype);
 
+/** Operands that nobody else reads: where they are element-wise results themselves and not computed yet, both
+ * functions become one pass over memory, with the same roundings. */
+struct Absorb {
+  bool x = false, y = false;
+};
+
 /** A function of one value. Ours only. */
-mlx::core::array unary(Unary op, const mlx::core::array& x, mlx::core::Dtype dtype, float a = 0, float b = 0);
+mlx::core::array unary(Unary op, const mlx::core::array& x, mlx::core::Dtype dtype, float a = 0, float b = 0,
+                       Absorb absorb = {});
 /** A function of two that broadcast. Ours only. */
 mlx::core::array binary(Binary op, const mlx::core::array& x, const mlx::core::array& y,
-                        mlx::core::Dtype dtype);
+                        mlx::core::Dtype dtype, Absorb absorb = {});
 /** Ours only. */
 mlx::core::array softmax(const mlx::core::array& x, int axis, mlx::core::Dtype dtype);
 /** Sums, or means, over the last `axes` axes, which stay with length 1. Ours only. */

@@ -12,7 +12,7 @@ namespace {
 // One function of x from the stored type to the declared one.
 array curve(Call& call, kernels::Unary op, double a = 0, double b = 0) {
   return kernels::unary(op, call.tensor("x"), call.output_dtype(), static_cast<float>(a),
-                        static_cast<float>(b));
+                        static_cast<float>(b), {call.is_only_reader("x")});
 }
 
 using kernels::Unary;

@@ -99,6 +99,11 @@ bool Call::is_constant(std::string_view name) const {
   return has(name) && value(name).is_constant;
 }
 
+bool Call::is_only_reader(std::string_view name) const {
+  const Argument* argument = find(name);
+  return argument && argument->bindings.front().is_only_use;
+}
+
 const array& Call::tensor(std::string_view name) const {
   const Value& found = value(name);
   if (!found.tensor) fail("parameter " + quoted(name) + " is not a tensor");

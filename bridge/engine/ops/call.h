@@ -67,6 +67,8 @@ class Call {
   bool is_ours(std::initializer_list<std::string_view> names) const;
 
   bool is_constant(std::string_view name) const;
+  /** True if the value is made in this block and nothing else reads it. */
+  bool is_only_reader(std::string_view name) const;
   const TensorType& output_type(size_t index = 0) const;
   mx::Dtype output_dtype(size_t index = 0) const;
 

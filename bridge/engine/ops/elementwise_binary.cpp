@@ -12,7 +12,8 @@ using kernels::Binary;
 template <Binary op, Function function>
 array apply(Call& call) {
   if (call.is_ours({"x", "y"}))
-    return kernels::binary(op, call.tensor("x"), call.tensor("y"), call.output_dtype());
+    return kernels::binary(op, call.tensor("x"), call.tensor("y"), call.output_dtype(),
+                           {call.is_only_reader("x"), call.is_only_reader("y")});
   return function(call.wide("x"), call.wide("y"), {});
 }
 

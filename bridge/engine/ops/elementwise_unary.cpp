@@ -19,7 +19,7 @@ array apply(Call& call) {
 
 array ours(Call& call, Unary op, double a = 0, double b = 0) {
   return kernels::unary(op, call.tensor("x"), call.output_dtype(), static_cast<float>(a),
-                        static_cast<float>(b));
+                        static_cast<float>(b), {call.is_only_reader("x")});
 }
 
 // One of the engine's functions where it computes, else MLX's.

@@ -31,6 +31,7 @@ struct Binding {
   std::string name;
   std::shared_ptr<const Literal> literal;
   int slot = -1;
+  bool is_only_use = false;  // of a value that an op of the same block makes
 };
 
 struct Argument {
