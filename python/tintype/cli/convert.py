@@ -3,7 +3,7 @@
 import re
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -57,6 +57,13 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
     default="gpu",
     show_default=True,
     help="ane lays the graphs out for the Neural Engine, in float16.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(["native", "apple-sd3"]),
+    default="native",
+    show_default=True,
+    help="apple-sd3 writes the folder that Apple's ml-stable-diffusion loads, instead of a bundle.",
 )
 @click.option("--quantize", metavar="RECIPES", help=QUANTIZE_HELP)
 @size_option(
@@ -135,6 +142,7 @@ def convert(
     output: Path,
     precision: Literal["float16", "float32"],
     target: Literal["gpu", "ane"],
+    profile: str,
     quantize: str | None,
     size: tuple[tuple[int, int], ...],
     max_chunk: "int | str | None",
@@ -164,6 +172,15 @@ def convert(
 
     if as_json and not dry_run:
         raise UsageError("--json prints the plan of --dry-run: name both, or neither")
+    if profile != "native":
+        refused = {
+            "--quantize": quantize, "--components": components, "--batch 2": batch == 2, "--dry-run": dry_run,
+            "--target ane": target == "ane", "--self-test": self_test, "--resume": resume,
+            "--overwrite": overwrite, "several --size": len(size) > 1, "--max-chunk": max_chunk != "default",
+            "--max-sequence-length": max_sequence_length,
+        }  # fmt: skip
+        export_profile(source, output, refused, quiet, precision, size, variant, tokenizers, lora)
+        return
     chosen = None
     if components is not None:
         chosen = [name.strip() for name in components.split(",") if name.strip()]
@@ -200,6 +217,40 @@ def convert(
             f"{output}: {bundle.family}, {bundle.precision}, "
             f"{', '.join(f'{s.width}x{s.height}' for s in bundle.sizes)}, "
             f"{len(bundle.components)} components, {bytes_text(weights)}"
+        )
+
+
+def export_profile(
+    source: Path,
+    output: Path,
+    refused: Mapping[str, Any],
+    quiet: bool,
+    precision: Literal["float16", "float32"],
+    size: tuple[tuple[int, int], ...],
+    variant: str | None,
+    tokenizers: Path | None,
+    lora: tuple[str, ...],
+) -> None:
+    """The folder for Apple's pipeline; UsageError for an option of `refused` that was given."""
+    from ..emit.apple_sd3 import PROFILE, export_apple_sd3
+
+    for option, given in refused.items():
+        if given:
+            raise UsageError(f"{option} does not go with --profile {PROFILE}: leave one of them out")
+    with progress_bar(quiet) as progress, ended_by_signals():
+        export_apple_sd3(
+            source,
+            output,
+            precision=precision,
+            size=size[0] if size else None,
+            variant=variant,
+            tokenizers=tokenizers,
+            lora=lora,
+            progress=progress,
+        )
+    if not quiet:
+        click.echo(
+            f"{output}: for Apple's ml-stable-diffusion; on a Mac, `sh {output / 'compile.sh'}` compiles it"
         )
 
 

@@ -192,11 +192,11 @@ class Plan:
             if name in self.components:
                 yield from build()
 
-    def _weights(self, component: str, folder: str) -> Checkpoint:
+    def weights(self, component: str, folder: str) -> Checkpoint:
         return merge(self.source.weights(folder, HUGGING_FACE[component]), self.merges.get(folder, {}))
 
     def _clip(self, name: str) -> Iterator[tuple[str, list[MILProgram]]]:
-        weights = self._weights(name, self.family.clips[name].folder)
+        weights = self.weights(name, self.family.clips[name].folder)
         program = clip.build(
             self.clips[name],
             weights,
@@ -209,7 +209,7 @@ class Plan:
 
     def _t5(self) -> Iterator[tuple[str, list[MILProgram]]]:
         assert self.t5 is not None  # `make` reads it whenever the component is selected
-        weights = self._weights(names.TEXT_ENCODER_3, self.family.t5.folder)
+        weights = self.weights(names.TEXT_ENCODER_3, self.family.t5.folder)
         program = t5.build(
             self.t5, weights, precision=self.precision, tokens=self.context.t5_tokens, target=self.target
         )
@@ -217,7 +217,7 @@ class Plan:
         yield names.TEXT_ENCODER_3, [program]
 
     def _denoiser(self) -> Iterator[tuple[str, list[MILProgram]]]:
-        weights = self._weights(TRANSFORMER, TRANSFORMER)
+        weights = self.weights(TRANSFORMER, TRANSFORMER)
         modulation = self.family.model.build_modulation(
             self.transformer, weights, precision=self.precision, batch=self.batch, target=self.target
         )
@@ -237,7 +237,7 @@ class Plan:
         yield names.DENOISER, denoiser
 
     def _vae(self, name: str) -> Iterator[tuple[str, list[MILProgram]]]:
-        weights = self._weights(VAE, VAE)
+        weights = self.weights(VAE, VAE)
         network = vae.decoder if name == names.VAE_DECODER else vae.encoder
         program = nn.build_functions(
             {

@@ -15,7 +15,18 @@ import numpy as np
 
 from .. import layers as nn
 from .. import names
-from ..layers import Array, AttentionBias, Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
+from ..layers import (
+    Array,
+    AttentionBias,
+    Graph,
+    IOSpec,
+    MILProgram,
+    Network,
+    Precision,
+    Target,
+    Var,
+    WeightProvider,
+)
 from .config import ConfigReader
 
 __all__ = ["CLIPConfig", "build"]
@@ -73,7 +84,13 @@ class CLIPConfig:
 def build(
     config: CLIPConfig, weights: WeightProvider, *, precision: Precision, tokens: int, target: Target = "gpu"
 ) -> MILProgram:
-    """input_ids int32 (1, L) → hidden_states (1, L, D), pooled (1, P), in `precision`; L is `tokens`."""
+    """The program of `network`."""
+    inputs, body = network(config, tokens=tokens)
+    return nn.build_program(inputs, weights, precision, body, target)
+
+
+def network(config: CLIPConfig, *, tokens: int) -> Network:
+    """input_ids int32 (1, L) → hidden_states (1, L, D), pooled (1, P), in the graph's floats (L `tokens`)."""
 
     def body(g: Graph, input_ids: Var) -> Mapping[str, Var]:
         hidden = None
@@ -96,8 +113,7 @@ def build(
             names.POOLED: nn.rows_from_vector(g, pooled, output=names.POOLED),
         }
 
-    inputs = (IOSpec(names.INPUT_IDS, "int32", (1, tokens)),)
-    return nn.build_program(inputs, weights, precision, body, target)
+    return Network((IOSpec(names.INPUT_IDS, "int32", (1, tokens)),), body)
 
 
 def embed(g: Graph, config: CLIPConfig, ids: Var) -> Var:

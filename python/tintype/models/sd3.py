@@ -31,7 +31,7 @@ import numpy as np
 from .. import layers as nn
 from .. import names
 from ..errors import ConversionError
-from ..layers import Array, Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
+from ..layers import Array, Graph, IOSpec, MILProgram, Network, Precision, Target, Var, WeightProvider
 from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
 from .config import ConfigReader
 from .cuts import Blocks, whole
@@ -121,6 +121,12 @@ def build_modulation(
     batch: int = 1,
     target: Target = "gpu",
 ) -> MILProgram:
+    """The program of `modulation`."""
+    inputs, body = modulation(config, precision=precision, batch=batch)
+    return nn.build_program(inputs, weights, precision, body, target)
+
+
+def modulation(config: SD3Config, *, precision: Precision, batch: int) -> Network:
     """timestep float32 (B,), pooled (B, P) → modulation (B, R, W) in `precision`."""
 
     def body(g: Graph, timestep: Var, pooled: Var) -> Mapping[str, Var]:
@@ -135,7 +141,7 @@ def build_modulation(
         IOSpec(names.TIMESTEP, "float32", (batch,)),
         IOSpec(names.POOLED, precision, (batch, config.pooled_width)),
     )
-    return nn.build_program(inputs, weights, precision, body, target)
+    return Network(inputs, body)
 
 
 def build_denoiser(

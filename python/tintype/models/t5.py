@@ -20,7 +20,18 @@ import numpy as np
 
 from .. import layers as nn
 from .. import names
-from ..layers import Array, AttentionBias, Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
+from ..layers import (
+    Array,
+    AttentionBias,
+    Graph,
+    IOSpec,
+    MILProgram,
+    Network,
+    Precision,
+    Target,
+    Var,
+    WeightProvider,
+)
 from .config import ConfigReader
 
 __all__ = ["T5Config", "build", "position_buckets"]
@@ -78,7 +89,13 @@ class Stream(NamedTuple):
 def build(
     config: T5Config, weights: WeightProvider, *, precision: Precision, tokens: int, target: Target = "gpu"
 ) -> MILProgram:
-    """input_ids int32 (1, T) → hidden_states (1, T, J) in `precision`; T is `tokens`."""
+    """The program of `network`."""
+    inputs, body = network(config, tokens=tokens)
+    return nn.build_program(inputs, weights, precision, body, target)
+
+
+def network(config: T5Config, *, tokens: int) -> Network:
+    """input_ids int32 (1, T) → hidden_states (1, T, J) in the graph's floats; T is `tokens`."""
 
     def body(g: Graph, input_ids: Var) -> Mapping[str, Var]:
         stream, output = Stream.of(g), names.HIDDEN_STATES
@@ -93,8 +110,7 @@ def build(
         x = norm(g, config, stream, x, "encoder.final_layer_norm", nn.direct_output(g, output))
         return {output: nn.rows_from_tokens(g, x, output=output)}
 
-    inputs = (IOSpec(names.INPUT_IDS, "int32", (1, tokens)),)
-    return nn.build_program(inputs, weights, precision, body, target)
+    return Network((IOSpec(names.INPUT_IDS, "int32", (1, tokens)),), body)
 
 
 def norm(g: Graph, config: T5Config, stream: Stream, x: Var, name: str, output: str | None = None) -> Var:
