@@ -13,6 +13,11 @@ PACKAGES = pathlib.Path(__file__).parents[1] / "data/packages"
 RUNS = {
     "compare_backends.py": ([], ["mlx.png"], "mlx: differs by at most 0/255"),
     "run_any_package.py": ([str(PACKAGES / "linear.mlpackage"), "mlx"], [], "float32"),
+    "vary_a_picture.py": (
+        ["a red circle"],
+        ["first.png", "variation_1.png", "variation_2.png"],
+        "variation_2.png a red circle",
+    ),
     "watch_the_steps.py": (["a red circle", "2"], ["latents_01.npy", "latents_02.npy"], "step 2/12"),
 }
 
