@@ -19,14 +19,15 @@ from ..weight import Array, FileSpan, Weight
 from .checkpoint import Checkpoint
 from .lora import Lora, LoraLayer, shown
 from .lora_keys import DOWN, UP, LayerNames, Piece, trained_on
-from .safetensors import CHUNK_ELEMENTS, StoredWeight
+from .safetensors import StoredWeight
 from .view import TensorView
 
 __all__ = ["LowRank", "MergedWeight", "Merges", "bind_loras", "merge"]
 
-#: Elements of a weight that are merged at once. Blocks begin at the same rows whatever part of the weight is
-#: asked for, so that the sums, and with them the bytes, are the same.
-BLOCK_ELEMENTS = 1 << 18
+#: Elements of a weight that are merged at once, in a part that is asked for and in a whole weight. Blocks
+#: begin at the same rows each time, so that the sums, and with them the bytes, are the same. Whole weights
+#: take fewer and larger products: waking BLAS's threads costs more than a small one.
+PART_ELEMENTS, WHOLE_ELEMENTS = 1 << 18, 1 << 21
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class LowRank:
         """Rows [begin, end) of the term, float32; `down` is `matrix()`."""
         rank = down.shape[0]
         up = self.up.elements(begin * rank, end * rank, np.float32).reshape(-1, rank)
-        change: Array = (up @ down) * np.float32(self.factor)
+        change: Array = up @ down
+        change *= np.float32(self.factor)
         return change
 
     def matrix(self) -> Array:
@@ -68,28 +70,28 @@ class MergedWeight:
 
     def array(self, dtype: npt.DTypeLike) -> Array:
         """The whole tensor as `dtype`."""
-        return self.elements(0, math.prod(self.shape), dtype).reshape(self.shape)
+        return np.concatenate(list(self.chunks(dtype))).reshape(self.shape)
 
     def elements(self, begin: int, end: int, dtype: npt.DTypeLike) -> Array:
         """The elements [begin, end) as `dtype`, flat; ConversionError where a sum does not fit."""
         end = min(end, math.prod(self.shape))
-        found = np.empty(max(end - begin, 0), dtype)
-        if found.size == 0:
-            return found
+        if begin >= end:
+            return np.empty(0, dtype)
         row = math.prod(self.shape[1:])
-        step = max(1, BLOCK_ELEMENTS // row)
+        step = max(1, PART_ELEMENTS // row)
         factors = [term.matrix() for term in self.terms]
+        pieces = []
         for first in range(begin // row // step * step, -(-end // row), step):
-            last = min(first + step, self.shape[0])
-            block = self._block(first, last, factors)
-            low, high = max(begin, first * row), min(end, last * row)
-            self._store(found[low - begin : high - begin], block[low - first * row : high - first * row])
-        return found
+            block = self._block(first, min(first + step, self.shape[0]), factors)
+            pieces.append(self._as(dtype, block[max(begin - first * row, 0) : end - first * row]))
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
         """The elements in pieces of bounded size."""
-        for begin in range(0, math.prod(self.shape), CHUNK_ELEMENTS):
-            yield self.elements(begin, begin + CHUNK_ELEMENTS, dtype)
+        step = max(1, WHOLE_ELEMENTS // math.prod(self.shape[1:]))
+        factors = [term.matrix() for term in self.terms]
+        for first in range(0, self.shape[0], step):
+            yield self._as(dtype, self._block(first, min(first + step, self.shape[0]), factors))
 
     def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
         """Sums lie in no file."""
@@ -98,7 +100,7 @@ class MergedWeight:
 
     def _block(self, first: int, last: int, factors: Sequence[Array]) -> Array:
         row = math.prod(self.shape[1:])
-        total = self.source.elements(first * row, last * row, np.float32).astype(np.float32)  # a copy
+        total = self.source.elements(first * row, last * row, np.float32)  # perhaps the file's own memory
         for term, down in zip(self.terms, factors, strict=True):
             with np.errstate(all="ignore"):
                 change = term.rows(first, last, down).reshape(-1)
@@ -108,13 +110,13 @@ class MergedWeight:
                     "half give holds infinities or NaN: the file is damaged, download it again, or choose "
                     "a smaller scale"
                 )
-            total += change
+            total = np.add(total, change, out=change)
         return total
 
-    def _store(self, place: Array, values: Array) -> None:
+    def _as(self, dtype: npt.DTypeLike, values: Array) -> Array:
         try:
             with np.errstate(over="raise"):
-                place[:] = values
+                return values.astype(dtype, copy=False)
         except FloatingPointError as error:
             files = ", ".join(dict.fromkeys(str(term.down.file.path) for term in self.terms))
             raise ConversionError(
