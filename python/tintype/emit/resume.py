@@ -20,6 +20,7 @@ from ..bundle_components import component_json, read_component
 from ..bundle_reader import BundleReader
 from ..errors import BundleError
 from .plan import Plan
+from .staging import sync_path
 
 __all__ = ["PROGRESS_FILE", "Record", "fingerprint", "matches"]
 
@@ -58,7 +59,7 @@ class Record:
         """Record a component whose packages are written."""
         for part in component.parts:
             for path in (self._file.parent / part.path).rglob("*"):
-                _sync(path)
+                sync_path(path)
         self.finished[name] = component
         self._write()
 
@@ -70,7 +71,7 @@ class Record:
         rows = {name: component_json(component) for name, component in self.finished.items()}
         draft = self._file.with_suffix(".draft")
         draft.write_text(json.dumps({"fingerprint": self._fingerprint, "components": rows}), encoding="utf-8")
-        _sync(draft)
+        sync_path(draft)
         os.replace(draft, self._file)
 
 
@@ -123,11 +124,3 @@ def _is_whole(package: Path, sha256: str) -> bool:
     except OSError:
         return False
     return digest.hexdigest() == sha256 and (package / "Manifest.json").is_file()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,7 +16,7 @@ from pathlib import Path
 from .. import names
 from ..errors import ConversionError
 
-__all__ = ["staged_folder"]
+__all__ = ["staged_folder", "sync_path"]
 
 MARK = ".tintype-"
 REPLACED = ".tintype-replaced"
@@ -93,7 +93,7 @@ def _publish(stage: Path, output: Path, overwrite: bool) -> None:
         os.rename(output, replaced)
     os.rename(stage, output)
     shutil.rmtree(replaced, ignore_errors=True)
-    _sync_path(output.parent)
+    sync_path(output.parent)
 
 
 def _clean_up(output: Path, resumes: Callable[[Path], bool] | None) -> Path | None:
@@ -129,11 +129,12 @@ def _is_locked(path: Path) -> bool:
 
 def _sync(folder: Path) -> None:
     for path in folder.rglob("*"):
-        _sync_path(path)
-    _sync_path(folder)
+        sync_path(path)
+    sync_path(folder)
 
 
-def _sync_path(path: Path) -> None:
+def sync_path(path: Path) -> None:
+    """Wait until a file or a folder is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
