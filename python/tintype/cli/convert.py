@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ..errors import UsageError
-from ..names import QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
+from ..names import AUTO, QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
 from .conversion_plan import show_plan
 from .output import bytes_text, progress_bar, size_option
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
+    from ..verify import Accuracy
 
 __all__ = ["convert"]
 
 QUANTIZE_HELP = (
     f"Store weights in fewer bits: {', '.join(QUANTIZE_RECIPES)}; for all (text encoders at 8 bits or more, "
     "the VAE left alone), or by component: denoiser=palette4,text_encoder_3=int8; or mixed:FILE, a JSON file "
-    'with globs of weight names, {"denoiser": {"*.attn.*": "int8", "*": "palette4"}}, "none" to leave alone.'
+    'with globs of weight names, {"denoiser": {"*.attn.*": "int8", "*": "palette4"}}, "none" to leave alone; '
+    "or auto: for every component the smallest that keeps the gate, by measuring."
 )
 
 
@@ -203,6 +205,12 @@ def convert(
         }
         if not dry_run:
             accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora) if quantize else None
+            if quantize == AUTO:
+                from ..verify import Meter
+
+                choices = {n: options[n] for n in ("components", "batch", "variant", "tokenizers", "lora")}
+                options["measure"] = meter = Meter(source, **choices)
+                accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora, meter.accuracy)
             gate = last_steps(accuracy, self_test)
             with ended_by_signals():
                 bundle = convert_checkpoint(
@@ -218,6 +226,21 @@ def convert(
             f"{', '.join(f'{s.width}x{s.height}' for s in bundle.sizes)}, "
             f"{len(bundle.components)} components, {bytes_text(weights)}"
         )
+        for name, component in bundle.components.items():
+            if "auto" in component.compression:
+                click.echo(f"{name}: {tried_text(component.compression['auto'])}")
+
+
+def tried_text(tried: Sequence[dict[str, Any]]) -> str:
+    """What `--quantize auto` tried for a component; the last is what it has."""
+    rows = [
+        f"{row['recipe']} cannot hold its weights"
+        if "refused" in row
+        else f"{row['recipe']} {row['psnr']:.1f} dB and {row['cosine']:.5f}"
+        for row in tried
+    ]
+    failed = f"; below the bars: {', '.join(rows[:-1])}" if len(rows) > 1 else ""
+    return f"{rows[-1]}{failed}"
 
 
 def export_profile(
@@ -293,15 +316,19 @@ def accuracy_gate(
     tokenizers: Path | None,
     only_warn: bool,
     lora: Sequence[str] = (),
+    measure: "Callable[[Bundle], Accuracy] | None" = None,
 ) -> Callable[["Bundle"], None]:
     """Verifies a bundle against its checkpoint and records the result; ConversionError, or with `only_warn` a
-    warning, where a component is too far off."""
+    warning, where a component is too far off. `measure` takes the place of `verify_bundle`."""
 
     def check(bundle: "Bundle") -> None:
         from ..errors import ConversionError
         from ..verify import record_accuracy, verify_bundle
 
-        accuracy = verify_bundle(bundle, source, variant=variant, tokenizers=tokenizers, lora=lora)
+        if measure is not None:
+            accuracy = measure(bundle)
+        else:
+            accuracy = verify_bundle(bundle, source, variant=variant, tokenizers=tokenizers, lora=lora)
         record_accuracy(bundle, accuracy)
         if not accuracy.complaint:
             return

@@ -4,7 +4,17 @@ NumPy only. `recipes` says what a user may ask for and what each component gets,
 the maths on blocks of rows, `weights` makes the tensors that `emit` streams into a package.
 """
 
-from .recipes import NONE, RECIPES, Recipe, Selection, recipes_for
-from .weights import CompressedWeight, Encoded
+from .recipes import NONE, RECIPES, Recipe, Selection, candidates, recipes_for
+from .weights import CompressedWeight, Encoded, UnevenWeightError
 
-__all__ = ["NONE", "RECIPES", "CompressedWeight", "Encoded", "Recipe", "Selection", "recipes_for"]
+__all__ = [
+    "NONE",
+    "RECIPES",
+    "CompressedWeight",
+    "Encoded",
+    "Recipe",
+    "Selection",
+    "UnevenWeightError",
+    "candidates",
+    "recipes_for",
+]

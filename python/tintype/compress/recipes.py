@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from .. import names
 from ..errors import UsageError
 
-__all__ = ["NONE", "RECIPES", "Recipe", "Selection", "recipes_for"]
+__all__ = ["NONE", "RECIPES", "Recipe", "Selection", "candidates", "recipes_for"]
 
 #: What a weight that is left alone has in the place of a recipe.
 NONE: Final = "none"
@@ -86,6 +86,17 @@ LEFT_ALONE: Final = (names.VAE_DECODER, names.VAE_ENCODER)
 
 #: Target → recipes that it does not run well.
 UNSUITED: Final[Mapping[str, tuple[str, ...]]] = {"ane": ("int4",), "gpu": ()}
+
+
+#: The smallest first, with their scales and tables.
+BY_SIZE: Final = ("palette4", "int4", "palette6", "int8", "palette8")
+
+
+def candidates(target: str, component: str) -> tuple[str, ...]:
+    """Recipes that `--quantize auto` tries for a component, the smallest first."""
+    if component in LEFT_ALONE:
+        return ()
+    return tuple(recipe for recipe in BY_SIZE if recipe not in UNSUITED.get(target, ()))
 
 
 def recipes_for(quantize: str | None, target: str, components: Iterable[str]) -> dict[str, Selection]:

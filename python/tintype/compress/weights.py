@@ -22,13 +22,17 @@ from .packing import pack
 from .palette import palettize
 from .recipes import Recipe
 
-__all__ = ["CompressedWeight", "Encoded"]
+__all__ = ["CompressedWeight", "Encoded", "UnevenWeightError"]
 
 #: Elements that a thread works on at once.
 BLOCK_ELEMENTS = 1 << 18
 
 #: Bits → the largest error of a weight that is a weight's error, and not a sign of damage.
 MAX_ERROR = {4: 0.5, 6: 0.2, 8: 0.1}
+
+
+class UnevenWeightError(ConversionError):
+    """A recipe costs a weight more than it may."""
 
 
 class Parts(NamedTuple):
@@ -97,7 +101,7 @@ class CompressedWeight:
         norm, error = sum(p.norm for p in parts), sum(p.error for p in parts)
         self.error = float(np.sqrt(error / norm)) if norm > 0 else 0.0
         if not np.isfinite(self.error) or self.error > MAX_ERROR[self.recipe.bits]:
-            raise ConversionError(
+            raise UnevenWeightError(
                 f"{self.source.name}: stored as {self.recipe.name} it differs by {100 * self.error:.1f} % "
                 f"(expected at most {100 * MAX_ERROR[self.recipe.bits]:.0f} %): its values are damaged or "
                 "too uneven, convert its component with more bits or without --quantize"

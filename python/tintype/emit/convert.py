@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,8 +10,9 @@ from .. import names
 from ..bundle import Bundle, Component, Tokenizer
 from ..compress import recipes_for
 from ..errors import UsageError
-from ..layers import Precision, Target
+from ..layers import MILProgram, Precision, Target
 from ..weights import LoraChoices, Source, download, is_repository, open_loras, open_source
+from .auto import Measure, smallest
 from .components import Progress, write_component
 from .families import FAMILIES
 from .loras import with_loras
@@ -52,6 +54,7 @@ def convert(
     default_guidance: float | None = None,
     progress: Progress | None = None,
     gate: Gate | None = None,
+    measure: Measure | None = None,
 ) -> Bundle:
     """Convert the checkpoint `source` into the bundle `output`, and return its description.
 
@@ -69,7 +72,8 @@ def convert(
     `batch` 2 makes a denoiser that takes both rows of guidance at once; `target` lays the graphs out for the
     GPU and MLX ("gpu") or for the Neural Engine ("ane", float16 only), the bundle's interface being the same;
     `quantize` stores weights in fewer bits: a recipe, or COMPONENT=RECIPE, or several with commas between, or
-    mixed:FILE (`compress.recipes_for`).
+    mixed:FILE (`compress.recipes_for`), or auto: for every component the smallest recipe that `measure`
+    (`verify.Meter`) passes.
 
     `default_steps` and `default_guidance` are what a run uses when its caller does not say, by default
     the family's. A distilled checkpoint such as Stable Diffusion 3.5 large turbo (4 steps, guidance 1) has
@@ -106,12 +110,23 @@ def convert(
     )
     folder = plan.source
     output = Path(output)
-    recipes = recipes_for(quantize, target, packages_of(plan.components))
+    if quantize == names.AUTO and measure is None:
+        raise UsageError("quantize: auto has to measure: give convert a measure: verify.Meter(source)")
+    recipes = {} if quantize == names.AUTO else recipes_for(quantize, target, packages_of(plan.components))
     # What a file of globs says, and not its name alone.
     mark = fingerprint(plan, f"{quantize}: {recipes}", _source_files(folder, tokenizers))
 
     def resumes(stage: Path) -> bool:
         return matches(stage, mark)
+
+    def write(name: str, programs: Sequence[MILProgram], stage: Path) -> Component:
+        if quantize != names.AUTO or measure is None:
+            return write_component(programs, name, stage, recipes.get(name), progress)
+
+        def describe(component: Component) -> Bundle:
+            return replace(_bundle(plan, {name: component}, {}, {}), root=stage)
+
+        return smallest(plan, name, programs, stage, describe, measure, progress)
 
     staged = staged_folder(output, overwrite=overwrite, resumes=resumes if resume else None)
     with staged as stage, SourceHashes() as hashes:
@@ -120,7 +135,7 @@ def convert(
         for name, programs in plan.programs():
             hashes.start(folder.files)
             if name not in done.finished:
-                done.add(name, write_component(programs, name, stage, recipes.get(name), progress))
+                done.add(name, write(name, programs, stage))
         copied = _tokenizers(plan, stage)
         hashes.start(folder.files)
         bundle = _bundle(plan, done.finished, copied, hashes.result())

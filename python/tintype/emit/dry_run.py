@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import names
 from ..bundle import Size
 from ..compress import Selection, recipes_for
+from ..errors import UsageError
 from ..layers import MAIN, MILProgram
 from ._milproto import model_bytes
 from .components import compressed_programs
@@ -86,6 +88,8 @@ def plan_conversion(
     source on the Hugging Face Hub is downloaded, since its tensors' shapes are needed. Raises what `convert`
     raises for the source and for choices that cannot be.
     """
+    if quantize == names.AUTO:
+        raise UsageError("quantize: auto measures what it writes, which a plan does not: name a recipe")
     plan = prepare(source, **options)
     recipes = recipes_for(quantize, plan.target, packages_of(plan.components))
     rows: list[PackagePlan] = []

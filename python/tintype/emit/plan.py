@@ -180,7 +180,17 @@ class Plan:
 
         A component is one program, or the chunks of one.
         """
-        builders: Mapping[str, Callable[[], Iterator[tuple[str, list[MILProgram]]]]] = {
+        for name, build in self._builders().items():
+            if name in self.components:
+                yield from build()
+
+    def build(self, name: str) -> list[MILProgram]:
+        """One component of `programs`, again."""
+        row = self._builders()[names.DENOISER if name == names.MODULATION else name]
+        return next(programs for each, programs in row() if each == name)
+
+    def _builders(self) -> Mapping[str, Callable[[], Iterator[tuple[str, list[MILProgram]]]]]:
+        return {
             names.TEXT_ENCODER: lambda: self._clip(names.TEXT_ENCODER),
             names.TEXT_ENCODER_2: lambda: self._clip(names.TEXT_ENCODER_2),
             names.TEXT_ENCODER_3: self._t5,
@@ -188,9 +198,6 @@ class Plan:
             names.VAE_DECODER: lambda: self._vae(names.VAE_DECODER),
             names.VAE_ENCODER: lambda: self._vae(names.VAE_ENCODER),
         }
-        for name, build in builders.items():
-            if name in self.components:
-                yield from build()
 
     def weights(self, component: str, folder: str) -> Checkpoint:
         return merge(self.source.weights(folder, HUGGING_FACE[component]), self.merges.get(folder, {}))

@@ -4,6 +4,7 @@ The only package that uses both `emit` (to make the reference) and `pipeline` (t
 """
 
 from .bundle import MIN_COSINE, MIN_PSNR, Accuracy, record_accuracy, verify_bundle
+from .meter import Meter
 from .metrics import Agreement
 from .ranges import FLOAT16_MAX, Range, audit_ranges
 from .self_test import (
@@ -22,6 +23,7 @@ __all__ = [
     "SELF_TEST_PARAMETERS",
     "Accuracy",
     "Agreement",
+    "Meter",
     "Range",
     "SelfTestResult",
     "audit_ranges",

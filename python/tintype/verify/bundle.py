@@ -98,8 +98,13 @@ def verify_bundle(
         reference = make_reference(bundle, source, Path(folder) / "bundle", variant, tokenizers, lora)
         _check_interfaces(bundle, reference)
         recording = record(reference, prompt, steps, names.MLX)
+    return compare(bundle, recording, prompt, steps, backend)
+
+
+def compare(bundle: Bundle, recording: Recording, prompt: str, steps: int, backend: str) -> Accuracy:
+    """`bundle` on `backend` against the recorded run of its reference, with the same prompt and steps."""
     components = {
-        name: _component(bundle, name, recording, backend)
+        name: agreement_of(bundle, name, recording, backend)
         for name in bundle.components
         if name in recording.calls
     }
@@ -170,7 +175,8 @@ def _check_interfaces(bundle: Bundle, reference: Bundle) -> None:
             )
 
 
-def _component(bundle: Bundle, name: str, recording: Recording, backend: str) -> Agreement:
+def agreement_of(bundle: Bundle, name: str, recording: Recording, backend: str) -> Agreement:
+    """A component on the reference's own inputs; 0 where it cannot run."""
     calls = recording.calls[name]
     try:
         outputs = replay(bundle, name, calls, backend)

@@ -1,0 +1,61 @@
+"""`--quantize auto`: the smallest recipe of every component that keeps the bars."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tintype
+from tintype import names
+from tintype.cli.app import run_command
+from tintype.compress import candidates
+from tintype.errors import UsageError
+from tintype.verify import MIN_COSINE, MIN_PSNR, Meter, verify_bundle
+
+
+def passes(row: dict[str, Any]) -> bool:
+    return bool(row["psnr"] >= MIN_PSNR and row["cosine"] >= MIN_COSINE)
+
+
+@pytest.mark.parametrize("target", ["gpu", "ane"])
+def test_the_smallest_recipe_that_keeps_the_bars(data: Path, tmp_path: Path, target: Any) -> None:
+    source = data / "sd3-medium-tiny"
+    wanted = ["text_encoder", "denoiser", "vae_decoder"]
+    meter = Meter(source, components=wanted)
+    options: dict[str, Any] = {"quantize": "auto", "components": wanted, "target": target}
+    bundle = tintype.convert(source, tmp_path / "b", measure=meter, **options)
+    for name, component in bundle.components.items():
+        *failed, chosen = component.compression["auto"]
+        assert not any(passes(row) for row in failed)
+        assert passes(chosen)
+        assert component.compression["recipe"] == chosen["recipe"]
+        order = (*candidates(target, name), "none")
+        assert [row["recipe"] for row in (*failed, chosen)] == list(order[: len(failed) + 1])
+    assert bundle.component(names.VAE_DECODER).compression["recipe"] == "none"
+    recipes = {component.compression["recipe"] for component in bundle.components.values()}
+    assert len(recipes) > 1
+    accuracy = verify_bundle(bundle, source)
+    assert accuracy.components == meter.accuracy(bundle).components
+    again = tintype.convert(source, tmp_path / "again", measure=meter, **options)
+    assert again.to_text() == bundle.to_text()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again", "b"]
+
+
+def test_the_command_says_what_it_tried(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["convert", str(data / "sd3-medium-tiny"), "-o", str(tmp_path / "b"), "--quantize", "auto"]
+    assert run_command([*line, "--components", "text_encoder,vae_decoder"]) == 0
+    bundle = tintype.Bundle.read(tmp_path / "b")
+    row = bundle.component(names.TEXT_ENCODER).compression
+    out = capsys.readouterr().out
+    assert f"text_encoder: {row['recipe']} {row['auto'][-1]['psnr']:.1f} dB" in out
+    assert "vae_decoder: none " in out
+    assert bundle.accuracy["passed"] is True
+    assert run_command([*line, "--dry-run"]) == 2
+    assert "auto measures what it writes" in capsys.readouterr().err
+
+
+def test_auto_has_to_measure(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="auto has to measure: give convert a measure"):
+        tintype.convert(data / "sd3-medium-tiny", tmp_path / "b", quantize="auto")
