@@ -21,6 +21,14 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 @pytest.fixture(scope="session")
+def swift_runtime() -> None:
+    """For what only an installation that was built with Swift can do."""
+    note = pathlib.Path(tintype.__file__).parent / "lib" / "NO_SWIFT.txt"
+    if note.exists():
+        pytest.skip(note.read_text())
+
+
+@pytest.fixture(scope="session")
 def data() -> pathlib.Path:
     """tests/data: goldens and the scripts that made them."""
     return DATA

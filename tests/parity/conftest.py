@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 
-import tintype
 from tintype.bundle import Bundle
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -30,11 +29,8 @@ def bundle(request: pytest.FixtureRequest, make_bundle: Callable[..., Bundle]) -
 
 
 @pytest.fixture(autouse=True, scope="session")
-def swift_runtime() -> None:
+def both_routes(swift_runtime: None) -> None:
     """An installation that was built without Swift has one route only, and nothing to compare it with."""
-    note = pathlib.Path(tintype.__file__).parent / "lib" / "NO_SWIFT.txt"
-    if note.exists():
-        pytest.skip(note.read_text())
 
 
 @pytest.fixture(scope="session")

@@ -341,7 +341,10 @@ def test_inspect_neural_engine(
 
 
 def test_inspect_shows_core_mls_plan_where_it_is_apples(
-    small_package: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    small_package: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    swift_runtime: None,
 ) -> None:
     assert run_command(["inspect", "--neural-engine", str(small_package)]) == 0
     assert "compute plan" not in capsys.readouterr().out, (
