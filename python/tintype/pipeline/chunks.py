@@ -16,8 +16,9 @@ Array = np.ndarray[Any, Any]
 class ComponentModel:
     """The loaded packages of `component`, in running order: one, or one a chunk."""
 
-    def __init__(self, component: Component, models: Sequence[Model]) -> None:
-        self._component, self._models = component, tuple(models)
+    def __init__(self, component: Component, models: Sequence[Model], reason: str | None = None) -> None:
+        """`reason` says why this backend, if the models do not know."""
+        self._component, self._models, self._reason = component, tuple(models), reason
 
     @property
     def backend(self) -> str:
@@ -27,7 +28,7 @@ class ComponentModel:
     @property
     def reason(self) -> str:
         """Why that one."""
-        return "; ".join(dict.fromkeys(model.reason for model in self._models))
+        return self._reason or "; ".join(dict.fromkeys(model.reason for model in self._models))
 
     def predict(self, inputs: Mapping[str, Array], function: str | None = None) -> dict[str, Array]:
         """The component's outputs. Values between chunks are freed after their last reader."""

@@ -1,6 +1,7 @@
 """The bundle's models behind the stages of a run: loaded on first use, kept per component and backend."""
 
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 from .. import names
 from ..bundle import Bundle, Chunk, Size
 from ..errors import BundleError, EngineError
-from ..run import Model, check_units, load_model
+from ..run import FallbackWarning, Model, check_units, load_model
 from .chunks import ComponentModel
+from .self_test import check_self_test
 from .settings import STAGES
 
 __all__ = ["StageModels", "StageRun"]
@@ -51,14 +53,36 @@ class StageModels:
         key = (component, backend)
         if key not in self._models:
             started = time.perf_counter()
-            description = self._bundle.component(component)
-            paths = self._bundle.package_paths(component)
-            models = [load_model(path, backend, self._units) for path in paths]
-            for part, model in zip(description.parts, models, strict=True):
-                self._check(component, part, model)
-            self._models[key] = ComponentModel(description, models)
+            model = self._load(component, backend)
+            if names.COREML in model.backend.split("+"):
+                model = self._tested(component, backend, model)
+            self._models[key] = model
             self._load_seconds += time.perf_counter() - started
         return self._models[key]
+
+    def _load(self, component: str, backend: str, reason: str | None = None) -> ComponentModel:
+        description = self._bundle.component(component)
+        paths = self._bundle.package_paths(component)
+        models = [load_model(path, backend, self._units) for path in paths]
+        for part, model in zip(description.parts, models, strict=True):
+            self._check(component, part, model)
+        return ComponentModel(description, models, reason)
+
+    def _tested(self, component: str, backend: str, model: ComponentModel) -> ComponentModel:
+        """`model`, if it reproduces what the bundle recorded; under "auto" else the one of MLX."""
+        test = self._bundle.component(component).self_test
+        if test is None or self._bundle.root is None:
+            return model
+        try:
+            check_self_test(self._bundle.root / test.path, test, component, model)
+        except EngineError as error:
+            model.close()
+            if backend != names.AUTO:
+                raise
+            reason = f"auto: {component} failed its self-test ({error}), so MLX runs it"
+            warnings.warn(reason, FallbackWarning, stacklevel=4)
+            return self._load(component, names.MLX, reason)
+        return model
 
     def run(
         self, component: str, backend: str, inputs: Mapping[str, Array], size: Size | None = None

@@ -1,0 +1,95 @@
+"""A recorded step decides whether Core ML is trusted with a component."""
+
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tintype
+from tintype import names
+from tintype.bundle import Bundle
+from tintype.errors import BundleError, EngineError
+from tintype.pipeline import stages
+from tintype.run import FallbackWarning, load_model
+from tintype.verify import record_self_test
+
+RUN = {"steps": 2, "seed": 1}
+
+
+class AsCoreML:
+    """A model of MLX that says it is Core ML's, and multiplies what it gives by `factor`."""
+
+    def __init__(self, path: Path, factor: float) -> None:
+        self._model, self._factor = load_model(path, names.MLX), factor
+        self.backend, self.reason = names.COREML, "a test"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def predict(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        outputs = self._model.predict(*arguments, **options)
+        return {n: (v * np.float32(self._factor)).astype(v.dtype) for n, v in outputs.items()}
+
+
+@pytest.fixture
+def recorded(sd3_half: Bundle, tmp_path: Path) -> Bundle:
+    assert sd3_half.root is not None
+    return record_self_test(Bundle.read(shutil.copytree(sd3_half.root, tmp_path / "bundle")))
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    """Core ML exists, and its denoiser is wrong by `factor`."""
+
+    def load(path: Path, backend: str, units: str) -> Any:
+        if backend == names.MLX or "denoiser" not in path.name:
+            return load_model(path, names.MLX, units)
+        return AsCoreML(path, factor)
+
+    monkeypatch.setattr(stages, "load_model", load)
+
+
+def test_a_system_that_is_right(recorded: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, 1.0)
+    with tintype.Pipeline.load(recorded) as pipeline, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = pipeline.generate("a red circle", **RUN)
+    assert names.COREML in result.stages["denoiser"].backend
+
+
+@pytest.mark.parametrize("factor", [1.2, np.nan])
+def test_auto_moves_to_mlx(recorded: Bundle, monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    with tintype.Pipeline.load(recorded, backend="mlx") as pipeline:
+        expected = pipeline.generate("a red circle", **RUN)
+    pretend(monkeypatch, factor)
+    with tintype.Pipeline.load(recorded) as pipeline:
+        with pytest.warns(FallbackWarning, match=r"denoiser failed its self-test .* so MLX runs it"):
+            result = pipeline.generate("a red circle", **RUN)
+        again = pipeline.generate("a red circle", **RUN)  # without another warning
+    np.testing.assert_array_equal(result.latents, expected.latents)
+    np.testing.assert_array_equal(again.latents, expected.latents)
+    assert result.settings.backends["denoiser"] == names.MLX
+    assert "failed its self-test" in result.stages["denoiser"].reason
+
+
+def test_a_named_backend_is_strict(recorded: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, 0.5)
+    with (
+        tintype.Pipeline.load(recorded, backend="coreml") as pipeline,
+        pytest.raises(EngineError, match=r"differs by .* kernels compute the model wrongly on coreml"),
+    ):
+        pipeline.generate("a red circle", **RUN)
+
+
+@pytest.mark.parametrize("content", [b"", b"no safetensors", (2).to_bytes(8, "little") + b"{}"])
+def test_a_damaged_recording(recorded: Bundle, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    assert recorded.root is not None
+    (recorded.root / "self_test/denoiser.safetensors").write_bytes(content)
+    pretend(monkeypatch, 1.0)
+    with (
+        tintype.Pipeline.load(recorded) as pipeline,
+        pytest.raises(BundleError, match="record it again with verify --self-test"),
+    ):
+        pipeline.generate("a red circle", **RUN)
