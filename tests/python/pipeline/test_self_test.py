@@ -14,7 +14,7 @@ from tintype.bundle import Bundle
 from tintype.errors import BundleError, EngineError
 from tintype.pipeline import stages
 from tintype.run import FallbackWarning, load_model
-from tintype.verify import record_self_test
+from tintype.verify import record_self_test, run_self_test
 
 RUN = {"steps": 2, "seed": 1}
 
@@ -81,6 +81,16 @@ def test_a_named_backend_is_strict(recorded: Bundle, monkeypatch: pytest.MonkeyP
         pytest.raises(EngineError, match=r"differs by .* kernels compute the model wrongly on coreml"),
     ):
         pipeline.generate("a red circle", **RUN)
+
+
+@pytest.mark.parametrize("backend", ["coreml", "auto"])
+def test_verify_reports_what_a_wrong_system_does(
+    recorded: Bundle, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    pretend(monkeypatch, 1.5)
+    result = run_self_test(recorded, backend)
+    assert (result.backend, result.passed) == (names.COREML, False)
+    assert result.error == pytest.approx(0.5, rel=1e-2)
 
 
 @pytest.mark.parametrize("content", [b"", b"no safetensors", (2).to_bytes(8, "little") + b"{}"])
