@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import CheckpointError
 from .checkpoint import Checkpoint, Rename
+from .quantized import expanded
 from .safetensors import SafetensorsFile, StoredWeight
 
 __all__ = ["DiffusersFolder", "variant_suffixes"]
@@ -124,10 +125,11 @@ class DiffusersFolder:
                 indexes = f"{stem}.safetensors.index{suffix}.json", f"{stem}{suffix}.safetensors.index.json"
                 for index in indexes:
                     if (folder / index).is_file():
-                        return Checkpoint(component, self._shards(component, index), renames)
+                        return Checkpoint(component, expanded(self._shards(component, index)), renames)
                 file = f"{stem}{suffix}.safetensors"
                 if (folder / file).is_file():
-                    return Checkpoint(component, self._open(f"{component}/{file}").tensors, renames)
+                    tensors = self._open(f"{component}/{file}").tensors
+                    return Checkpoint(component, expanded(tensors), renames)
         found = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
         suffix = f".{self._variant}" if self._variant else ""
         raise CheckpointError(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from .checkpoint import SHOWN
 from .diffusers_folder import MODEL_INDEX, STEMS, variant_suffixes
 
 __all__ = ["HubCheckpoint", "download", "is_repository"]
@@ -96,6 +97,12 @@ def single_files(name: str, files: Sequence[str], file: str | None) -> list[str]
     if file is None and len(found) == 1:
         file = found[0]
     if file is None or file not in files:
+        others = sorted(f for f in files if f.endswith((".gguf", ".ckpt", ".bin", ".onnx")) and "/" not in f)
+        if others and not found:
+            raise CheckpointError(
+                f"{name} on the Hugging Face Hub has no safetensors files, only {', '.join(others[:SHOWN])}, "
+                "which Tintype does not read: name the repository of the model that they were made from"
+            )
         raise CheckpointError(
             f"{name} on the Hugging Face Hub has no {file or MODEL_INDEX}, only "
             f"{', '.join(found) or 'no safetensors files'}: name the repository of the model in the "

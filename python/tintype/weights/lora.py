@@ -130,8 +130,7 @@ def _number(tensor: StoredWeight) -> float:
     """The value of a tensor of one element. Kohya saves an alpha that was given as an integer as one."""
     if tensor.stored not in WIDE_DTYPES:
         return float(tensor.array(np.float32).reshape(-1)[0])
-    data = tensor.file.data[tensor.offset : tensor.offset + tensor.size]
-    return float(data.view(WIDE_DTYPES[tensor.stored])[0])
+    return float(tensor.stored_bytes(0, 1).view(WIDE_DTYPES[tensor.stored])[0])
 
 
 @dataclass(frozen=True)

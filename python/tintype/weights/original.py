@@ -1,5 +1,7 @@
 """The publishers' single files: `sd3*_incl_clips*.safetensors`, `flux1-*.safetensors` with `ae.safetensors`.
 
+DiffusionKit's files (argmaxinc/mlx-*) are the same files, or 4-bit ones in its own layout.
+
 What a file holds is told by its keys, never by its name. Parts that the given file lacks (FLUX's autoencoder,
 text encoders) are taken from the other safetensors files beside it, then from the companion, a Hugging Face
 folder of the same model, which also gives the tokenizers: no single file has them.
@@ -14,21 +16,20 @@ from typing import Any
 
 from ..errors import CheckpointError
 from ..weight import Weight
+from . import diffusion_kit_keys as kit
 from . import original_keys as keys
 from .checkpoint import Checkpoint, Rename
 from .diffusers_folder import DiffusersFolder
 from .original_configs import CONFIGS, SCHEDULERS
-from .safetensors import SafetensorsFile, StoredWeight
+from .quantized import expanded
+from .safetensors import SafetensorsFile
 
 __all__ = ["OriginalFiles"]
 
 SD3, FLUX = "StableDiffusion3Pipeline", "FluxPipeline"
 SCHEDULER_FILE = "scheduler/scheduler_config.json"
 
-#: In the keys of DiffusionKit's quantized checkpoints; its others have the publishers' keys.
-DIFFUSION_KIT = "multimodal_transformer_blocks."
-
-Tensors = Mapping[str, StoredWeight]
+Tensors = Mapping[str, Weight]
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ class Part:
     marks: tuple[str, ...]
 
 
+_TRANSFORMER = ("model.diffusion_model.", "diffusion_model.", "")
 _CLIP_MARKS = ("text_model.final_layer_norm.weight", "ln_final.weight")
 _T5_MARKS = ("encoder.block.0.layer.0.SelfAttention.q.weight",)
 
 PARTS = (
-    Part("sd3", ("model.diffusion_model.", ""), ("joint_blocks.0.x_block.attn.qkv.weight",)),
-    Part("flux", ("model.diffusion_model.", ""), ("double_blocks.0.img_attn.qkv.weight",)),
-    Part("vae", ("first_stage_model.", "vae.", ""), ("decoder.mid.block_1.conv1.weight",)),
+    Part("sd3", _TRANSFORMER, ("joint_blocks.0.x_block.attn.qkv.weight", kit.SD3_MARK)),
+    Part("flux", _TRANSFORMER, ("double_blocks.0.img_attn.qkv.weight", kit.FLUX_MARK)),
+    Part("vae", ("first_stage_model.", "vae.", ""), ("decoder.mid.block_1.conv1.weight", kit.VAE_MARK)),
     Part("clip_l", ("text_encoders.clip_l.transformer.", "text_encoders.clip_l."), _CLIP_MARKS),
     Part("clip_g", ("text_encoders.clip_g.transformer.", "text_encoders.clip_g."), _CLIP_MARKS),
     Part("t5", ("text_encoders.t5xxl.transformer.", "text_encoders.t5xxl.", ""), _T5_MARKS),
@@ -85,9 +87,8 @@ class OriginalFiles:
         first = [] if self.path.is_dir() else [self.path]
         folder = self.path if self.path.is_dir() else self.path.parent
         others = sorted(p for p in folder.glob("*.safetensors") if p not in first)
-        self._parts: dict[str, tuple[Path, dict[str, StoredWeight]]] = {}
+        self._parts: dict[str, tuple[Path, dict[str, Weight]]] = {}
         self._rivals: dict[str, list[str]] = {}
-        self._quantized = False
         self._renamed: dict[str, Mapping[str, Weight]] = {}
         for file in first:
             self._collect(file, required=True)
@@ -98,11 +99,6 @@ class OriginalFiles:
             self._rivals.pop(name, None)
         self._name_clips()
         if not {"sd3", "flux"} & set(self._parts):
-            if self._quantized:
-                raise CheckpointError(
-                    f"{self.path} is quantized in DiffusionKit's layout: use the checkpoint that is not "
-                    "quantized, and --quantize"
-                )
             raise CheckpointError(
                 f"{self.path} holds no transformer of Stable Diffusion 3 or FLUX.1: "
                 "name a publisher's single file, or a folder with a model_index.json"
@@ -174,7 +170,7 @@ class OriginalFiles:
                     f"{self.path}: {file.name} and {' and '.join(self._rivals[part])} beside it all hold a "
                     f"{component}: keep one of them there, or move the checkpoint to a folder of its own"
                 )
-            found = keys.apply_rows(tensors, ROWS[part](tensors))
+            found = RENAMED[part](tensors)
             if self.pipeline == FLUX and component == "text_encoder":
                 found.pop("text_projection.weight", None)  # FLUX reads the state before the projection
             self._renamed[component] = found
@@ -183,12 +179,11 @@ class OriginalFiles:
     def _collect(self, path: Path, *, required: bool) -> None:
         """Take the parts of a file that are not there yet; a file beside that cannot be read is passed by."""
         try:
-            tensors = SafetensorsFile(path).tensors
+            tensors = expanded(SafetensorsFile(path).tensors)
         except CheckpointError:
             if required:
                 raise
             return
-        self._quantized |= any(DIFFUSION_KIT in key and key.endswith(".scales") for key in tensors)
         for part in PARTS:
             found = next((p for p in part.prefixes if any(p + mark in tensors for mark in part.marks)), None)
             if found is None:
@@ -213,18 +208,32 @@ class OriginalFiles:
         return next(t.shape[0] for key, t in tensors.items() if key.endswith(_CLIP_MARKS))
 
 
-def _vae_rows(tensors: Tensors) -> Sequence[keys.Row]:
-    return keys.autoencoder_rows(
-        len({key.split(".")[2] for key in tensors if key.startswith("encoder.down.")})
+def _renamed_sd3(tensors: Tensors) -> dict[str, Weight]:
+    if kit.SD3_MARK in tensors:
+        return kit.completed(keys.apply_rows(tensors, kit.SD3))
+    return keys.apply_rows(tensors, keys.SD3)
+
+
+def _renamed_flux(tensors: Tensors) -> dict[str, Weight]:
+    if kit.FLUX_MARK in tensors:
+        return kit.completed(keys.apply_rows(tensors, kit.FLUX))
+    return keys.apply_rows(tensors, keys.FLUX)
+
+
+def _renamed_vae(tensors: Tensors) -> dict[str, Weight]:
+    down, rows = (
+        ("down_blocks", kit.autoencoder_rows) if kit.VAE_MARK in tensors else ("down", keys.autoencoder_rows)
     )
+    stages = {key.split(".")[2] for key in tensors if key.startswith(f"encoder.{down}.")}
+    return keys.apply_rows(tensors, rows(len(stages)))
 
 
-#: part → the rows that rename its keys.
-ROWS: Mapping[str, Callable[[Tensors], Sequence[keys.Row]]] = {
-    "sd3": lambda tensors: keys.SD3,
-    "flux": lambda tensors: keys.FLUX,
-    "vae": _vae_rows,
-    "clip_l": lambda tensors: keys.CLIP,
-    "clip_g": lambda tensors: keys.CLIP,
-    "t5": lambda tensors: keys.T5,
+#: part → its tensors under the models' names.
+RENAMED: Mapping[str, Callable[[Tensors], dict[str, Weight]]] = {
+    "sd3": _renamed_sd3,
+    "flux": _renamed_flux,
+    "vae": _renamed_vae,
+    "clip_l": lambda tensors: keys.apply_rows(tensors, keys.CLIP),
+    "clip_g": lambda tensors: keys.apply_rows(tensors, keys.CLIP),
+    "t5": lambda tensors: keys.apply_rows(tensors, keys.T5),
 }

@@ -10,33 +10,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..weight import Weight
-from .safetensors import StoredWeight
-from .view import TensorView
+from .view import Form, TensorView
 
-__all__ = ["CLIP", "FLUX", "SD3", "T5", "Row", "apply_rows", "autoencoder_rows"]
+__all__ = ["CLIP", "FLUX", "SD3", "T5", "Row", "apply_rows", "autoencoder_rows", "rename", "swapped"]
+
+
+#: What Stability AI's code, and DiffusionKit's, call the blocks of two streams.
+JOINT_BLOCKS = "joint_blocks|multimodal_transformer_blocks"
 
 
 @dataclass(frozen=True)
 class Row:
     """Keys that match `pattern` in full are cut into `shares` of their rows, which `targets` are made of.
 
-    A target is a key and the numbers of its pieces, in order. `squeeze` turns a 1×1 kernel into a matrix.
-    Without targets the tensor is left out. `{last}` in a pattern is the number of the last joint block.
+    A target is a key and the numbers of its pieces, in order. `form` is what becomes of the axes. Without
+    targets the tensor is left out. `{last}` in a pattern is the number of the last joint block.
     """
 
     pattern: str
     targets: tuple[tuple[str, tuple[int, ...]], ...]
     shares: tuple[int, ...] = (1,)
-    squeeze: bool = False
-    transposed: bool = False
+    form: Form = "as it is"
 
 
-def _rename(pattern: str, key: str, *, squeeze: bool = False) -> Row:
+def rename(pattern: str, key: str, form: Form = "as it is") -> Row:
     """A layer under another name, weight and bias alike."""
-    return Row(rf"{pattern}\.(?P<kind>weight|bias)", ((rf"{key}.\g<kind>", (0,)),), squeeze=squeeze)
+    return Row(rf"{pattern}\.(?P<kind>weight|bias)", ((rf"{key}.\g<kind>", (0,)),), form=form)
 
 
-def _swapped(pattern: str, key: str) -> Row:
+def swapped(pattern: str, key: str) -> Row:
     """(shift, scale) → (scale, shift)."""
     return Row(rf"{pattern}\.(?P<kind>weight|bias)", ((rf"{key}.\g<kind>", (1, 0)),), (1, 1))
 
@@ -58,39 +60,39 @@ _FLUX_SINGLE = r"single_transformer_blocks.\1"
 
 SD3 = (
     Row(r"pos_embed", (("pos_embed.pos_embed", (0,)),)),
-    _rename(r"x_embedder\.proj", "pos_embed.proj"),
-    _rename(r"t_embedder\.mlp\.0", "time_text_embed.timestep_embedder.linear_1"),
-    _rename(r"t_embedder\.mlp\.2", "time_text_embed.timestep_embedder.linear_2"),
-    _rename(r"y_embedder\.mlp\.0", "time_text_embed.text_embedder.linear_1"),
-    _rename(r"y_embedder\.mlp\.2", "time_text_embed.text_embedder.linear_2"),
-    _rename(r"final_layer\.linear", "proj_out"),
-    _swapped(r"final_layer\.adaLN_modulation\.1", "norm_out.linear"),
+    rename(r"x_embedder\.proj", "pos_embed.proj"),
+    rename(r"t_embedder\.mlp\.0", "time_text_embed.timestep_embedder.linear_1"),
+    rename(r"t_embedder\.mlp\.2", "time_text_embed.timestep_embedder.linear_2"),
+    rename(r"y_embedder\.mlp\.0", "time_text_embed.text_embedder.linear_1"),
+    rename(r"y_embedder\.mlp\.2", "time_text_embed.text_embedder.linear_2"),
+    rename(r"final_layer\.linear", "proj_out"),
+    swapped(r"final_layer\.adaLN_modulation\.1", "norm_out.linear"),
     _fused(rf"{_JOINT}\.x_block\.attn\.qkv", [rf"{_SD3_BLOCK}.attn.to_{n}" for n in "qkv"]),
     _fused(rf"{_JOINT}\.x_block\.attn2\.qkv", [rf"{_SD3_BLOCK}.attn2.to_{n}" for n in "qkv"]),
     _fused(rf"{_JOINT}\.context_block\.attn\.qkv", [rf"{_SD3_BLOCK}.attn.add_{n}_proj" for n in "qkv"]),
-    _rename(rf"{_JOINT}\.x_block\.attn\.ln_([qk])", rf"{_SD3_BLOCK}.attn.norm_\2"),
-    _rename(rf"{_JOINT}\.x_block\.attn2\.ln_([qk])", rf"{_SD3_BLOCK}.attn2.norm_\2"),
-    _rename(rf"{_JOINT}\.context_block\.attn\.ln_([qk])", rf"{_SD3_BLOCK}.attn.norm_added_\2"),
-    _rename(rf"{_JOINT}\.x_block\.attn\.proj", rf"{_SD3_BLOCK}.attn.to_out.0"),
-    _rename(rf"{_JOINT}\.x_block\.attn2\.proj", rf"{_SD3_BLOCK}.attn2.to_out.0"),
-    _rename(rf"{_JOINT}\.context_block\.attn\.proj", rf"{_SD3_BLOCK}.attn.to_add_out"),
-    _rename(rf"{_JOINT}\.x_block\.adaLN_modulation\.1", rf"{_SD3_BLOCK}.norm1.linear"),
+    rename(rf"{_JOINT}\.x_block\.attn\.ln_([qk])", rf"{_SD3_BLOCK}.attn.norm_\2"),
+    rename(rf"{_JOINT}\.x_block\.attn2\.ln_([qk])", rf"{_SD3_BLOCK}.attn2.norm_\2"),
+    rename(rf"{_JOINT}\.context_block\.attn\.ln_([qk])", rf"{_SD3_BLOCK}.attn.norm_added_\2"),
+    rename(rf"{_JOINT}\.x_block\.attn\.proj", rf"{_SD3_BLOCK}.attn.to_out.0"),
+    rename(rf"{_JOINT}\.x_block\.attn2\.proj", rf"{_SD3_BLOCK}.attn2.to_out.0"),
+    rename(rf"{_JOINT}\.context_block\.attn\.proj", rf"{_SD3_BLOCK}.attn.to_add_out"),
+    rename(rf"{_JOINT}\.x_block\.adaLN_modulation\.1", rf"{_SD3_BLOCK}.norm1.linear"),
     # The last block's text is only shifted and scaled, in the other order than diffusers'.
-    _swapped(
+    swapped(
         r"joint_blocks\.({last})\.context_block\.adaLN_modulation\.1", rf"{_SD3_BLOCK}.norm1_context.linear"
     ),
-    _rename(rf"{_JOINT}\.context_block\.adaLN_modulation\.1", rf"{_SD3_BLOCK}.norm1_context.linear"),
-    _rename(rf"{_JOINT}\.x_block\.mlp\.fc1", rf"{_SD3_BLOCK}.ff.net.0.proj"),
-    _rename(rf"{_JOINT}\.x_block\.mlp\.fc2", rf"{_SD3_BLOCK}.ff.net.2"),
-    _rename(rf"{_JOINT}\.context_block\.mlp\.fc1", rf"{_SD3_BLOCK}.ff_context.net.0.proj"),
-    _rename(rf"{_JOINT}\.context_block\.mlp\.fc2", rf"{_SD3_BLOCK}.ff_context.net.2"),
+    rename(rf"{_JOINT}\.context_block\.adaLN_modulation\.1", rf"{_SD3_BLOCK}.norm1_context.linear"),
+    rename(rf"{_JOINT}\.x_block\.mlp\.fc1", rf"{_SD3_BLOCK}.ff.net.0.proj"),
+    rename(rf"{_JOINT}\.x_block\.mlp\.fc2", rf"{_SD3_BLOCK}.ff.net.2"),
+    rename(rf"{_JOINT}\.context_block\.mlp\.fc1", rf"{_SD3_BLOCK}.ff_context.net.0.proj"),
+    rename(rf"{_JOINT}\.context_block\.mlp\.fc2", rf"{_SD3_BLOCK}.ff_context.net.2"),
 )
 
 FLUX = (
-    _rename(r"img_in", "x_embedder"),
-    _rename(r"txt_in", "context_embedder"),
+    rename(r"img_in", "x_embedder"),
+    rename(r"txt_in", "context_embedder"),
     *(
-        _rename(rf"{name}\.{layer}", f"time_text_embed.{embedder}.{linear}")
+        rename(rf"{name}\.{layer}", f"time_text_embed.{embedder}.{linear}")
         for name, embedder in (
             ("time_in", "timestep_embedder"),
             ("vector_in", "text_embedder"),
@@ -98,10 +100,10 @@ FLUX = (
         )
         for layer, linear in (("in_layer", "linear_1"), ("out_layer", "linear_2"))
     ),
-    _rename(r"final_layer\.linear", "proj_out"),
-    _swapped(r"final_layer\.adaLN_modulation\.1", "norm_out.linear"),
-    _rename(rf"{_DOUBLE}\.img_mod\.lin", rf"{_SD3_BLOCK}.norm1.linear"),
-    _rename(rf"{_DOUBLE}\.txt_mod\.lin", rf"{_SD3_BLOCK}.norm1_context.linear"),
+    rename(r"final_layer\.linear", "proj_out"),
+    swapped(r"final_layer\.adaLN_modulation\.1", "norm_out.linear"),
+    rename(rf"{_DOUBLE}\.img_mod\.lin", rf"{_SD3_BLOCK}.norm1.linear"),
+    rename(rf"{_DOUBLE}\.txt_mod\.lin", rf"{_SD3_BLOCK}.norm1_context.linear"),
     _fused(rf"{_DOUBLE}\.img_attn\.qkv", [rf"{_SD3_BLOCK}.attn.to_{n}" for n in "qkv"]),
     _fused(rf"{_DOUBLE}\.txt_attn\.qkv", [rf"{_SD3_BLOCK}.attn.add_{n}_proj" for n in "qkv"]),
     *(
@@ -109,20 +111,20 @@ FLUX = (
         for stream, norm in (("img", "norm"), ("txt", "norm_added"))
         for long, short in (("query", "q"), ("key", "k"))
     ),
-    _rename(rf"{_DOUBLE}\.img_attn\.proj", rf"{_SD3_BLOCK}.attn.to_out.0"),
-    _rename(rf"{_DOUBLE}\.txt_attn\.proj", rf"{_SD3_BLOCK}.attn.to_add_out"),
+    rename(rf"{_DOUBLE}\.img_attn\.proj", rf"{_SD3_BLOCK}.attn.to_out.0"),
+    rename(rf"{_DOUBLE}\.txt_attn\.proj", rf"{_SD3_BLOCK}.attn.to_add_out"),
     *(
-        _rename(rf"{_DOUBLE}\.{stream}_mlp\.{old}", rf"{_SD3_BLOCK}.{ff}.net.{new}")
+        rename(rf"{_DOUBLE}\.{stream}_mlp\.{old}", rf"{_SD3_BLOCK}.{ff}.net.{new}")
         for stream, ff in (("img", "ff"), ("txt", "ff_context"))
         for old, new in (("0", "0.proj"), ("2", "2"))
     ),
-    _rename(rf"{_SINGLE}\.modulation\.lin", rf"{_FLUX_SINGLE}.norm.linear"),
+    rename(rf"{_SINGLE}\.modulation\.lin", rf"{_FLUX_SINGLE}.norm.linear"),
     _fused(
         rf"{_SINGLE}\.linear1",
         [*(rf"{_FLUX_SINGLE}.attn.to_{n}" for n in "qkv"), rf"{_FLUX_SINGLE}.proj_mlp"],
         (1, 1, 1, 4),
     ),
-    _rename(rf"{_SINGLE}\.linear2", rf"{_FLUX_SINGLE}.proj_out"),
+    rename(rf"{_SINGLE}\.linear2", rf"{_FLUX_SINGLE}.proj_out"),
     _scale(rf"{_SINGLE}\.norm\.query_norm", rf"{_FLUX_SINGLE}.attn.norm_q"),
     _scale(rf"{_SINGLE}\.norm\.key_norm", rf"{_FLUX_SINGLE}.attn.norm_k"),
 )
@@ -133,14 +135,14 @@ _IN_PROJ = tuple((rf"{_CLIP_LAYER}.self_attn.{n}_proj.\g<kind>", (i,)) for i, n 
 CLIP = (
     Row(r"(?:.*\.)?(?:logit_scale|position_ids)", ()),
     Row(rf"{_OPENCLIP}\.attn\.in_proj_(?P<kind>weight|bias)", _IN_PROJ, (1, 1, 1)),
-    _rename(rf"{_OPENCLIP}\.attn\.out_proj", rf"{_CLIP_LAYER}.self_attn.out_proj"),
-    _rename(rf"{_OPENCLIP}\.ln_([12])", rf"{_CLIP_LAYER}.layer_norm\2"),
-    _rename(rf"{_OPENCLIP}\.mlp\.c_fc", rf"{_CLIP_LAYER}.mlp.fc1"),
-    _rename(rf"{_OPENCLIP}\.mlp\.c_proj", rf"{_CLIP_LAYER}.mlp.fc2"),
+    rename(rf"{_OPENCLIP}\.attn\.out_proj", rf"{_CLIP_LAYER}.self_attn.out_proj"),
+    rename(rf"{_OPENCLIP}\.ln_([12])", rf"{_CLIP_LAYER}.layer_norm\2"),
+    rename(rf"{_OPENCLIP}\.mlp\.c_fc", rf"{_CLIP_LAYER}.mlp.fc1"),
+    rename(rf"{_OPENCLIP}\.mlp\.c_proj", rf"{_CLIP_LAYER}.mlp.fc2"),
     Row(r"token_embedding\.weight", (("text_model.embeddings.token_embedding.weight", (0,)),)),
     Row(r"positional_embedding", (("text_model.embeddings.position_embedding.weight", (0,)),)),
-    _rename(r"ln_final", "text_model.final_layer_norm"),
-    Row(r"text_projection", (("text_projection.weight", (0,)),), transposed=True),
+    rename(r"ln_final", "text_model.final_layer_norm"),
+    Row(r"text_projection", (("text_projection.weight", (0,)),), form="transposed"),
 )
 
 T5 = (Row(r"(?:.*\.)?logit_scale", ()),)
@@ -153,16 +155,16 @@ def autoencoder_rows(stages: int) -> tuple[Row, ...]:
     shortcut = (("nin_shortcut", "conv_shortcut"), (r"(norm\d|conv\d)", None))
 
     def blocks(old: str, new: str) -> list[Row]:
-        return [_rename(rf"{old}\.{layer}", f"{new}.{name or last_group(old)}") for layer, name in shortcut]
+        return [rename(rf"{old}\.{layer}", f"{new}.{name or last_group(old)}") for layer, name in shortcut]
 
     def last_group(pattern: str) -> str:
         return rf"\{pattern.count('(') + 1}"
 
     rows = [
-        _rename(rf"{attention}\.norm", f"{target}.group_norm"),
-        *(_rename(rf"{attention}\.{n}", f"{target}.to_{n}", squeeze=True) for n in "qkv"),
-        _rename(rf"{attention}\.proj_out", f"{target}.to_out.0", squeeze=True),
-        _rename(r"(encoder|decoder)\.norm_out", r"\1.conv_norm_out"),
+        rename(rf"{attention}\.norm", f"{target}.group_norm"),
+        *(rename(rf"{attention}\.{n}", f"{target}.to_{n}", "matrix") for n in "qkv"),
+        rename(rf"{attention}\.proj_out", f"{target}.to_out.0", "matrix"),
+        rename(r"(encoder|decoder)\.norm_out", r"\1.conv_norm_out"),
     ]
     for number in (1, 2):
         rows += blocks(rf"{middle}\.block_{number}", rf"\1.mid_block.resnets.{number - 1}")
@@ -170,18 +172,18 @@ def autoencoder_rows(stages: int) -> tuple[Row, ...]:
         down, up = f"encoder.down_blocks.{index}", f"decoder.up_blocks.{stages - 1 - index}"
         rows += blocks(rf"encoder\.down\.{index}\.block\.(\d+)", rf"{down}.resnets.\1")
         rows += blocks(rf"decoder\.up\.{index}\.block\.(\d+)", rf"{up}.resnets.\1")
-        rows.append(_rename(rf"encoder\.down\.{index}\.downsample\.conv", f"{down}.downsamplers.0.conv"))
-        rows.append(_rename(rf"decoder\.up\.{index}\.upsample\.conv", f"{up}.upsamplers.0.conv"))
+        rows.append(rename(rf"encoder\.down\.{index}\.downsample\.conv", f"{down}.downsamplers.0.conv"))
+        rows.append(rename(rf"decoder\.up\.{index}\.upsample\.conv", f"{up}.upsamplers.0.conv"))
     return tuple(rows)
 
 
-def apply_rows(tensors: Mapping[str, StoredWeight], rows: Sequence[Row]) -> dict[str, Weight]:
+def apply_rows(tensors: Mapping[str, Weight], rows: Sequence[Row]) -> dict[str, Weight]:
     """The tensors under the models' names, as views; what no row matches keeps its name.
 
     The first row that matches a key decides. A tensor whose rows the shares do not divide is left as it is,
     to be reported as unknown.
     """
-    joint = [int(m[1]) for m in (re.match(r"joint_blocks\.(\d+)\.", key) for key in tensors) if m]
+    joint = [int(m[1]) for m in (re.match(rf"(?:{JOINT_BLOCKS})\.(\d+)\.", key) for key in tensors) if m]
     last = str(max(joint, default=0))
     compiled = [(re.compile(row.pattern.replace("{last}", last)), row) for row in rows]
     found: dict[str, Weight] = {}
@@ -193,11 +195,11 @@ def apply_rows(tensors: Mapping[str, StoredWeight], rows: Sequence[Row]) -> dict
         for target, numbers in row.targets:
             parts = tuple(_piece(_rows(tensor), row.shares, number) for number in numbers)
             name = match.expand(target)
-            found[name] = TensorView.rows(name, tensor, parts, squeeze=row.squeeze, transposed=row.transposed)
+            found[name] = TensorView.rows(name, tensor, parts, row.form)
     return found
 
 
-def _rows(tensor: StoredWeight) -> int:
+def _rows(tensor: Weight) -> int:
     return tensor.shape[0] if tensor.shape else 0
 
 

@@ -6,7 +6,7 @@ end)} relative to byte 8 + n; then the data. Everything is checked against the f
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..errors import CheckpointError, ConversionError
 from ..weight import Array, FileSpan
 
-__all__ = ["SafetensorsFile", "StoredWeight", "write_safetensors"]
+__all__ = ["SafetensorsFile", "StoredWeight", "narrowed", "write_safetensors"]
 
 #: Bytes of one element by the format's dtype name.
 ITEM_SIZES: Mapping[str, int] = {
@@ -28,11 +28,13 @@ ITEM_SIZES: Mapping[str, int] = {
     "U64": 8, "I64": 8, "F64": 8,
 }  # fmt: skip
 
-#: The dtypes that weights may have; BF16 is read as its 16 bits.
+#: The dtypes that weights may have; those that NumPy does not know are read as their bits.
 NUMPY_DTYPES: Mapping[str, np.dtype[Any]] = {
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
     "F32": np.dtype("<f4"),
+    "F8_E4M3": np.dtype("u1"),
+    "F8_E5M2": np.dtype("u1"),
 }
 
 MAX_HEADER_BYTES = 100_000_000
@@ -78,9 +80,14 @@ class StoredWeight:
 
     def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
         """Where the bytes lie, if the file holds them as `dtype`."""
-        if self.stored == "BF16" or NUMPY_DTYPES.get(self.stored) != np.dtype(dtype):
+        if self.stored not in ("F16", "F32") or NUMPY_DTYPES[self.stored] != np.dtype(dtype):
             return None
         return FileSpan(self.file.path, self.offset, self.size)
+
+    def stored_bytes(self, begin: int, end: int) -> Array:
+        """The bytes of the elements [begin, end), whatever their dtype; a view of the file."""
+        size = ITEM_SIZES[self.stored]
+        return self.file.data[self.offset + begin * size : self.offset + min(end, self.count) * size]
 
     def _raw(self) -> Array:
         if self.stored not in NUMPY_DTYPES:
@@ -88,8 +95,7 @@ class StoredWeight:
                 f"{self.file.path}: {self.name} has dtype {self.stored}, expected one of "
                 f"{', '.join(NUMPY_DTYPES)}: use a checkpoint in float32, float16 or bfloat16"
             )
-        data = self.file.data[self.offset : self.offset + self.size]
-        return data.view(NUMPY_DTYPES[self.stored])
+        return self.stored_bytes(0, self.count).view(NUMPY_DTYPES[self.stored])
 
     def _convert(self, piece: Array, dtype: np.dtype[Any]) -> Array:
         if self.stored == "BF16":
@@ -98,20 +104,24 @@ class StoredWeight:
                     self._too_large()
                 return _bfloat16_table()[piece]
             return (piece.astype(np.uint32) << 16).view(np.float32).astype(dtype, copy=False)
-        if piece.dtype == dtype:
-            return piece
-        try:
-            with np.errstate(over="raise"):
-                return piece.astype(dtype)
-        except FloatingPointError:
-            self._too_large()
-            raise
+        if self.stored in FLOAT8_TABLES:
+            return FLOAT8_TABLES[self.stored]().astype(dtype)[piece]
+        return narrowed(piece, dtype, f"{self.file.path}: {self.name}")
 
     def _too_large(self) -> None:
-        raise ConversionError(
-            f"{self.file.path}: {self.name} holds a value beyond 65504, the largest float16: "
-            "convert with precision float32"
-        )
+        raise ConversionError(_TOO_LARGE.format(f"{self.file.path}: {self.name}"))
+
+
+_TOO_LARGE = "{} holds a value beyond 65504, the largest float16: convert with precision float32"
+
+
+def narrowed(values: Array, dtype: npt.DTypeLike, name: str) -> Array:
+    """`values` as `dtype`; ConversionError, naming `name`, where one is too large for float16."""
+    try:
+        with np.errstate(over="raise"):
+            return values.astype(dtype, copy=False)
+    except FloatingPointError as error:
+        raise ConversionError(_TOO_LARGE.format(name)) from error
 
 
 #: The bits (without sign) of 65536 in bfloat16: the first value that float16 cannot hold, infinities and NaN
@@ -125,6 +135,30 @@ def _bfloat16_table() -> Array:
     bits = np.arange(1 << 16, dtype=np.uint32) << 16
     with np.errstate(over="ignore", invalid="ignore"):
         return bits.view(np.float32).astype(np.float16)
+
+
+@cache
+def _float8_e5m2_table() -> Array:
+    """float16 of every float8_e5m2, which is a float16 without its lower byte."""
+    return (np.arange(256, dtype=np.uint16) << 8).view(np.float16)
+
+
+@cache
+def _float8_e4m3_table() -> Array:
+    """float16 of every float8_e4m3fn: bias 7, no infinities, NaN where all lower bits are set (Micikevicius
+    et al., "FP8 formats for deep learning", arXiv:2209.05433, table 1)."""
+    bits = np.arange(256)
+    exponent, mantissa = bits >> 3 & 15, bits & 7
+    size = np.where(exponent == 0, mantissa / 8 * 2.0**-6, (1 + mantissa / 8) * 2.0 ** (exponent - 7.0))
+    size[(bits & 127) == 127] = np.nan
+    return np.where(bits < 128, size, -size).astype(np.float16)
+
+
+#: dtype → a function that gives the float16 of each of its 256 values, which is exact.
+FLOAT8_TABLES: Mapping[str, Callable[[], Array]] = {
+    "F8_E4M3": _float8_e4m3_table,
+    "F8_E5M2": _float8_e5m2_table,
+}
 
 
 class SafetensorsFile:

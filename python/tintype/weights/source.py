@@ -11,6 +11,14 @@ __all__ = ["Source", "open_source"]
 
 Source = DiffusersFolder | OriginalFiles
 
+#: Files that hold models, and that are not read.
+KINDS = {
+    ".gguf": "a GGUF file (stable-diffusion.cpp, ComfyUI-GGUF)",
+    **dict.fromkeys((".ckpt", ".pt", ".pth", ".bin"), "a pickle, which can run code when it is opened"),
+    ".onnx": "an ONNX file",
+}
+MORE = {".gguf": "; its safetensors files have the full weights, and --quantize makes the bundle as small"}
+
 
 def open_source(
     path: "str | Path",
@@ -28,10 +36,35 @@ def open_source(
         place.is_dir() and not (place / MODEL_INDEX).is_file() and any(place.glob("*.safetensors"))
     )
     if not single:
+        _check_folder(place)
         return DiffusersFolder(place, pipelines, variant)
     if place.is_file() and place.suffix != ".safetensors":
         raise CheckpointError(
-            f"{place} is a file, but no safetensors file: name a Hugging Face folder, or a publisher's "
-            "single .safetensors file"
+            f"{place} is {_kind(place)}, but no safetensors file: name a Hugging Face folder, or a "
+            f"publisher's single .safetensors file{MORE.get(_suffix(place), '')}"
         )
     return OriginalFiles(place, tokenizers)
+
+
+def _check_folder(place: Path) -> None:
+    """CheckpointError for a folder whose weights are of a kind that is not read."""
+    if not place.is_dir() or (place / MODEL_INDEX).is_file():
+        return
+    found = next((p for p in sorted(place.iterdir()) if _suffix(p) in KINDS), None)
+    if found is not None:
+        raise CheckpointError(
+            f"{place} has no {MODEL_INDEX} and no safetensors files, only {found.name}, {_kind(found)}: name "
+            f"a Hugging Face folder, or a publisher's single .safetensors file{MORE.get(_suffix(found), '')}"
+        )
+
+
+def _suffix(place: Path) -> str:
+    """The file's kind as a suffix, by its first bytes where the name does not tell."""
+    if place.is_file() and place.suffix not in KINDS:
+        with place.open("rb") as file:
+            return ".gguf" if file.read(4) == b"GGUF" else place.suffix
+    return place.suffix
+
+
+def _kind(place: Path) -> str:
+    return KINDS.get(_suffix(place), "a file")

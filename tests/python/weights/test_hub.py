@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tintype.bundle import Bundle
+from tintype.errors import CheckpointError
 from tintype.weights import is_repository
-from tintype.weights.hub import needed_files
+from tintype.weights.hub import needed_files, single_files
 
 from .hub_server import COMMIT, HubServer, serve
 
@@ -214,3 +215,16 @@ def test_variants_and_shards() -> None:
         "u/model.safetensors.index.fp16.json", "u/model.fp16-00001-of-00001.safetensors",
     ]  # fmt: skip
     assert needed_files(files, index, (), None) == ["model_index.json", "t/config.json"]
+
+
+def test_a_repository_of_other_kinds_of_files() -> None:
+    with pytest.raises(
+        CheckpointError, match=r"no safetensors files, only a\.gguf, b\.gguf, which Tintype does not"
+    ):
+        single_files("someone/flux-gguf", ["README.md", "b.gguf", "a.gguf"], None)
+    with pytest.raises(
+        CheckpointError, match=r"has no model_index\.json, only a\.safetensors, b\.safetensors: name"
+    ):
+        single_files("someone/two", ["b.safetensors", "a.safetensors", "ae.safetensors"], None)
+    files = ["ae.safetensors", "config.json", "flux-schnell-4bit-quantized.safetensors"]
+    assert single_files("argmaxinc/x", files, None) == [files[2], files[0]]

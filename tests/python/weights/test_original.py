@@ -168,15 +168,29 @@ def test_what_is_missing(data: Path, tmp_path: Path) -> None:
     message = r"ae\.safetensors holds no transformer of Stable Diffusion 3 or FLUX"
     with pytest.raises(CheckpointError, match=message):
         convert(tmp_path / "ae.safetensors", tmp_path / "out")
-    scales = {
-        "multimodal_transformer_blocks.0.image_transformer_block.attn.q_proj.scales": np.ones(2, np.float16)
-    }
-    save_file(scales, tmp_path / "quantized.safetensors")
-    with pytest.raises(CheckpointError, match="is quantized in DiffusionKit's layout"):
-        convert(tmp_path / "quantized.safetensors", tmp_path / "out")
-    (tmp_path / "a.ckpt").touch()
-    with pytest.raises(CheckpointError, match=r"a\.ckpt is a file, but no safetensors file"):
-        open_source(tmp_path / "a.ckpt", PIPELINES)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.ckpt", b"", "is a pickle, which can run code when it is opened, but no safetensors file"),
+        (
+            "flux1-Q4_K.gguf",
+            b"GGUF",
+            r"is a GGUF file .*full weights, and --quantize makes the bundle as small",
+        ),
+        ("model", b"GGUF\3\0", "model is a GGUF file"),
+        ("a.onnx", b"", "is an ONNX file"),
+        ("a.txt", b"", r"a\.txt is a file, but no safetensors file: name a Hugging Face folder"),
+    ],
+)
+def test_other_kinds_of_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        open_source(tmp_path / name, PIPELINES)
+    expected = f"no safetensors files, only {name}" if name[-4:] != ".txt" else r"has no model_index\.json"
+    with pytest.raises(CheckpointError, match=expected):
+        open_source(tmp_path, PIPELINES)
 
 
 @pytest.fixture
