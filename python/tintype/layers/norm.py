@@ -17,8 +17,12 @@ FLOOR = 2**-6
 def layer_norm(
     g: Graph, x: Var, name: str, epsilon: float, *, affine: bool = True, output: str | None = None
 ) -> Var:
-    """(x − mean) / √(var + ε) over the channels, times `name`.weight plus `name`.bias when `affine`."""
+    """(x − mean) / √(var + ε) over the channels, times `name`.weight plus `name`.bias when `affine`.
+
+    An epsilon too small for x's dtype becomes its least positive value, as in `group_norm`.
+    """
     dtype, axis = g.dtype(x), channel_axis(g, x)
+    epsilon = max(epsilon, float(np.finfo(dtype).smallest_subnormal))
     width = int(x.shape[axis])
     weights = {}
     if affine:

@@ -26,9 +26,9 @@ Rotation
     written. Queries and keys are reordered alike, so their products are the same. Angles depend on the size
     alone: they are tables, computed in float64. Text tokens stand at position 0 and are not turned.
 
-float16 safety: the residual streams pass 65504 in the late blocks. For a GPU they stay in float32, and so do
-the gated sums; each norm brings its stream back to the order of 1, where float16 begins. The Neural Engine
-has no float32: there the streams are divided by a power of two, which a norm does not see.
+float16 safety: the residual streams pass 65504 in the late blocks, and what MLPs add to them may. For a GPU
+streams stay in float32; each norm brings its stream back to the order of 1, where float16 begins. The Neural
+Engine has no float32: there the streams are divided by a power of two (`streams`).
 
 Tokens and heads are written (B, S, W) and (B, S, H, d); `layers` lays them out as the target wants them.
 
@@ -39,7 +39,7 @@ of a head, S image tokens (h/2 · w/2), T text tokens, J width of the text, P wi
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,7 @@ from ..weight import DerivedWeight
 from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
 from .config import ConfigReader
 from .cuts import Blocks, whole
+from .streams import Stream
 
 __all__ = [
     "DenoiserRow",
@@ -71,7 +72,8 @@ PATCH = 2
 #: The base of the rotation's wavelengths.
 THETA = 10000.0
 
-#: What the residual streams are multiplied by for the Neural Engine: up to 32 times 65504, exactly.
+#: What the residual streams are multiplied by for the Neural Engine, and what MLPs add to them on both
+#: targets: up to 32 times 65504, exactly.
 STREAM_SCALE = 1 / 32
 
 #: Timestep and guidance are embedded times 1000; the timestep arrives as σ·1000, the guidance as it is.
@@ -369,38 +371,10 @@ def unpatchify(g: Graph, config: FluxConfig, x: Var, latent: tuple[int, int]) ->
     return nn.pixel_shuffle(g, x, PATCH, output=names.VELOCITY)  # (B, C, h, w)
 
 
-class Stream(NamedTuple):
-    """How residual streams are kept: their dtype, and the power of two that they are multiplied by."""
-
-    dtype: np.dtype[Any]
-    scale: float
-
-    @classmethod
-    def of(cls, g: Graph) -> "Stream":
-        """float32 as it is where the target has float32, else scaled."""
-        return cls(g.float, STREAM_SCALE) if g.target == "ane" else cls(np.dtype(np.float32), 1)
-
-    def begin(self, g: Graph, x: Var, name: str) -> Var:
-        """A stream that begins with the tokens x."""
-        wide = nn.cast(g, x, self.dtype, name=f"{name}.stream")
-        return nn.scaled(g, wide, self.scale, name=f"{name}.scaled_stream")
-
-    def norm(self, g: Graph, x: Var, name: str, shift: Var, scale: Var) -> Var:
-        """norm(x)·scale + shift, where scale is 1 + scale already: a stream → tokens to compute with.
-
-        Epsilon is scaled like the variance.
-        """
-        unit = nn.layer_norm(g, x, name, EPSILON * self.scale**2, affine=False)
-        unit = nn.cast(g, unit, g.float, name=f"{name}.narrow")
-        return nn.add(g, nn.mul(g, unit, scale, name=f"{name}.scaled"), shift, name=f"{name}.shifted")
-
-    def add(self, g: Graph, x: Var, y: Var, gate: Var, name: str) -> Var:
-        """x + gate·y: a stream."""
-        wide, gate = (
-            nn.cast(g, v, self.dtype, name=f"{name}.{n}") for v, n in ((y, "wide"), (gate, "wide_gate"))
-        )
-        wide = nn.scaled(g, wide, self.scale, name=f"{name}.rescaled")
-        return nn.add(g, x, nn.mul(g, wide, gate, name=f"{name}.gated"), name=f"{name}.sum")
+def stream_of(g: Graph) -> Stream:
+    """The streams of the target: float32 where it has that, else scaled."""
+    kind = Stream.narrow if g.target == "ane" else Stream.wide
+    return kind(g, STREAM_SCALE, EPSILON)
 
 
 class BlockKinds:
@@ -410,7 +384,7 @@ class BlockKinds:
         self, g: Graph, config: FluxConfig, rows: Modulation, tokens: int, grid: tuple[int, int]
     ) -> None:
         self.g, self.config, self.rows = g, config, rows
-        self.stream, self.tables = Stream.of(g), rotation(g, config, tokens, grid)
+        self.stream, self.tables = stream_of(g), rotation(g, config, tokens, grid)
 
     def double(self, img: Var, txt: Var) -> tuple[Var, Var]:
         """One double-stream block: image (B, S, W), text (B, T, W) → the same."""
@@ -427,8 +401,8 @@ class BlockKinds:
         txt_out = self.feed_forward(
             stream.norm(g, txt, "norm2_context", txt_mod[3], txt_mod[4]), "ff_context"
         )
-        img = stream.add(g, img, img_out, img_mod[5], "ff")
-        return img, stream.add(g, txt, txt_out, txt_mod[5], "ff_context")
+        img = stream.add(g, img, img_out, img_mod[5], "ff", branched=True)
+        return img, stream.add(g, txt, txt_out, txt_mod[5], "ff_context", branched=True)
 
     def single(self, x: Var) -> Var:
         """One single-stream block, attention and MLP side by side: (B, T + S, W) → the same."""
@@ -440,8 +414,10 @@ class BlockKinds:
         mlp = nn.activation(
             g, nn.linear(g, y, "proj_mlp", 4 * width), "gelu_pytorch_tanh", name="act_mlp"
         )  # (B, T + S, 4·W)
-        both = nn.concat_channels(g, (attended, mlp), name="both")  # (B, T + S, 5·W)
-        return self.stream.add(g, x, nn.linear(g, both, "proj_out", width), gate, "out")
+        pair = [self.stream.branch(g, y, n) for y, n in ((attended, "attended"), (mlp, "mlp"))]
+        both = nn.concat_channels(g, pair, name="both")  # (B, T + S, 5·W)
+        y = self.stream.project(g, both, "proj_out", width)
+        return self.stream.add(g, x, y, gate, "out", branched=True)
 
     def joint_attention(self, img: Var, txt: Var) -> tuple[Var, Var]:
         """Attention over both streams, text first: (B, S, W), (B, T, W) → the same."""
@@ -481,4 +457,4 @@ class BlockKinds:
         with g.scope(name):
             x = nn.linear(g, x, "net.0.proj", 4 * width)
             x = nn.activation(g, x, "gelu_pytorch_tanh", name="net.0.act")
-            return nn.linear(g, x, "net.2", width)
+            return self.stream.project(g, self.stream.branch(g, x, "net.0.act"), "net.2", width)

@@ -16,6 +16,9 @@ Modulation rows
 
     So R = 12·N − 2, plus 3 for every block with dual attention.
 
+float16 safety: the residual streams of the large models, and what MLPs add to them, may pass 65504. They are
+divided by a power of two (`streams`), on both targets, which costs one product with the MLP's activations.
+
 Tokens and heads are written (B, S, W) and (B, S, H, d); `layers` lays them out as the target wants them.
 
 Shape key: B batch, C latent channels, h × w latent, p patch, N blocks, W width, H heads, d width of a head, S
@@ -35,11 +38,16 @@ from ..layers import Array, Graph, IOSpec, MILProgram, Network, Precision, Targe
 from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
 from .config import ConfigReader
 from .cuts import Blocks, whole
+from .streams import Stream, modulated
 
 __all__ = ["DenoiserRow", "SD3Config", "build_denoiser", "build_modulation", "modulation_layout"]
 
 #: Epsilon of every norm in the model.
 EPSILON = 1e-6
+
+#: What the residual streams, and what MLPs add to them, are multiplied by in float16: up to 8 times 65504. It
+#: costs epsilon: at 1/8, the least positive float16 in its place stands for 4e-6.
+STREAM_SCALE = 1 / 8
 
 
 @dataclass(frozen=True)
@@ -193,21 +201,23 @@ class DenoiserRow:
         """Streams: `img` (B, S, W) and `txt` (B, T, W), which ends before the last block does."""
         config = self.config
         rows = Modulation(g, inputs[names.MODULATION_ROWS], modulation_layout(config))
+        stream = Stream.narrow(g, STREAM_SCALE, EPSILON)
 
         def block(index: int, streams: Mapping[str, Var]) -> Mapping[str, Var]:
             if index == 0:
-                img = patchify(g, config, inputs[names.LATENT])  # (B, S, W)
+                img = stream.begin(g, patchify(g, config, inputs[names.LATENT]), "img")  # (B, S, W)
                 txt = nn.tokens_from_rows(g, inputs[names.CONTEXT], name="context")  # (B, T, J)
                 txt = nn.linear(g, txt, "context_embedder", config.width)  # (B, T, W)
+                txt = stream.begin(g, txt, "txt")
             else:
                 img, txt = streams["img"], streams["txt"]
             with g.scope(f"transformer_blocks.{index}"):
-                img, txt = joint_block(g, config, rows, index, img, txt)
+                img, txt = joint_block(g, config, stream, rows, index, img, txt)
             if index < config.layers - 1:
                 return {"img": img, "txt": txt}
             scale, shift = rows["norm_out"]
             with g.scope("norm_out"):
-                img = shifted_norm(g, img, "norm", shift, scale)
+                img = stream.norm(g, img, "norm", shift, scale)
             return {names.VELOCITY: unpatchify(g, config, img, self.latent)}
 
         return block
@@ -261,21 +271,6 @@ def unpatchify(g: Graph, config: SD3Config, x: Var, latent: tuple[int, int]) -> 
     )
 
 
-def shifted_norm(g: Graph, x: Var, name: str, shift: Var, scale: Var) -> Var:
-    """norm(x)·scale + shift, where scale is 1 + scale already: tokens (B, S, W), rows (B, 1, W)."""
-    return modulated(g, nn.layer_norm(g, x, name, EPSILON, affine=False), name, shift, scale)
-
-
-def modulated(g: Graph, x: Var, name: str, shift: Var, scale: Var) -> Var:
-    """x·scale + shift."""
-    return nn.add(g, nn.mul(g, x, scale, name=f"{name}.scaled"), shift, name=f"{name}.shifted")
-
-
-def gated(g: Graph, x: Var, y: Var, gate: Var, name: str) -> Var:
-    """x + gate·y."""
-    return nn.add(g, x, nn.mul(g, y, gate, name=f"{name}.gated"), name=f"{name}.residual")
-
-
 class QKV(NamedTuple):
     """Queries, keys and values of one stream: each heads (B, S, H, d)."""
 
@@ -285,33 +280,35 @@ class QKV(NamedTuple):
 
 
 def joint_block(
-    g: Graph, config: SD3Config, rows: Modulation, index: int, img: Var, txt: Var
+    g: Graph, config: SD3Config, stream: Stream, rows: Modulation, index: int, img: Var, txt: Var
 ) -> tuple[Var, Var]:
-    """One MMDiT block: image (B, S, W), text (B, T, W) → the same; the last leaves the text as it is."""
+    """One MMDiT block: streams of image (B, S, W) and text (B, T, W) → the same; the last leaves the text as
+    it is."""
     last, dual = index == config.layers - 1, index in config.dual_attention
     img_mod, txt_mod = rows["norm1"], rows["norm1_context"]
-    img_norm = nn.layer_norm(g, img, "norm1", EPSILON, affine=False)
+    img_norm = stream.unit(g, img, "norm1")
     img_in = modulated(g, img_norm, "norm1", img_mod[0], img_mod[1])
     txt_shift, txt_scale = (txt_mod[1], txt_mod[0]) if last else txt_mod[:2]
-    txt_in = shifted_norm(g, txt, "norm1_context", txt_shift, txt_scale)
+    txt_in = stream.norm(g, txt, "norm1_context", txt_shift, txt_scale)
 
     with g.scope("attn"):
         img_out, txt_out = joint_attention(g, config, img_in, txt_in, last=last)
-    img = gated(g, img, img_out, img_mod[2], "attn")
+    img = stream.add(g, img, img_out, img_mod[2], "attn")
     if dual:
         second = modulated(g, img_norm, "norm1.second", img_mod[6], img_mod[7])
         with g.scope("attn2"):
             second = self_attention(g, config, second)
-        img = gated(g, img, second, img_mod[8], "attn2")
+        img = stream.add(g, img, second, img_mod[8], "attn2")
 
-    img_in = shifted_norm(g, img, "norm2", img_mod[3], img_mod[4])
-    img = gated(g, img, feed_forward(g, config, img_in, "ff"), img_mod[5], "ff")
+    img_in = stream.norm(g, img, "norm2", img_mod[3], img_mod[4])
+    img_out = feed_forward(g, config, stream, img_in, "ff")
+    img = stream.add(g, img, img_out, img_mod[5], "ff", branched=True)
     if last:
         return img, txt
-    txt = gated(g, txt, txt_out, txt_mod[2], "attn_context")
-    txt_in = shifted_norm(g, txt, "norm2_context", txt_mod[3], txt_mod[4])
-    txt_out = feed_forward(g, config, txt_in, "ff_context")
-    return img, gated(g, txt, txt_out, txt_mod[5], "ff_context")
+    txt = stream.add(g, txt, txt_out, txt_mod[2], "attn_context")
+    txt_in = stream.norm(g, txt, "norm2_context", txt_mod[3], txt_mod[4])
+    txt_out = feed_forward(g, config, stream, txt_in, "ff_context")
+    return img, stream.add(g, txt, txt_out, txt_mod[5], "ff_context", branched=True)
 
 
 def joint_attention(g: Graph, config: SD3Config, img: Var, txt: Var, *, last: bool) -> tuple[Var, Var | None]:
@@ -356,9 +353,9 @@ def projections(
     return QKV(q, k, v)
 
 
-def feed_forward(g: Graph, config: SD3Config, x: Var, name: str) -> Var:
-    """linear, GELU (tanh), linear: (B, S, W) → (B, S, W)."""
+def feed_forward(g: Graph, config: SD3Config, stream: Stream, x: Var, name: str) -> Var:
+    """linear, GELU (tanh), linear: (B, S, W) → (B, S, W), scaled as a branch of the stream."""
     with g.scope(name):
         x = nn.linear(g, x, "net.0.proj", 4 * config.width)
         x = nn.activation(g, x, "gelu_pytorch_tanh", name="net.0.act")
-        return nn.linear(g, x, "net.2", config.width)
+        return stream.project(g, stream.branch(g, x, "net.0.act"), "net.2", config.width)
