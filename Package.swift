@@ -7,13 +7,22 @@ import PackageDescription
 #if os(Linux)
   // Core ML exists only on Apple's systems. Elsewhere this target carries the part of its API that the runtime
   // uses, run by the engine on the CPU, so that `import CoreML` resolves and predictions really happen.
+  // Core Video, whose pixel buffers Core ML's images are, likewise.
+  let coreVideo: [Target.Dependency] = ["CoreVideo"]
   let coreML: [Target.Dependency] = ["CoreML"]
   let coreMLTargets: [Target] = [
-    .target(name: "CoreML", dependencies: ["TintypeMLX", "TintypePackages"], path: "swift/Sources/CoreML"),
+    .target(name: "CoreVideo", path: "swift/Sources/CoreVideo"),
+    .testTarget(name: "CoreVideoTests", dependencies: ["CoreVideo"], path: "swift/Tests/CoreVideoTests"),
+    .target(
+      name: "CoreML", dependencies: ["TintypeMLX", "TintypePackages", "TintypeImages", "CoreVideo"],
+      path: "swift/Sources/CoreML"),
     .testTarget(name: "CoreMLTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLTests"),
   ]
-  let coreMLProducts: [Product] = [.library(name: "CoreML", targets: ["CoreML"])]
+  let coreMLProducts: [Product] = [
+    .library(name: "CoreML", targets: ["CoreML"]), .library(name: "CoreVideo", targets: ["CoreVideo"]),
+  ]
 #else
+  let coreVideo: [Target.Dependency] = []
   let coreML: [Target.Dependency] = []
   let coreMLTargets: [Target] = []
   let coreMLProducts: [Product] = []
@@ -32,8 +41,9 @@ let package = Package(
     .systemLibrary(name: "CTintype", path: "bridge/c"),
     .target(name: "TintypeMLX", dependencies: ["CTintype"], path: "swift/Sources/TintypeMLX"),
     .target(name: "TintypePackages", dependencies: ["TintypeMLX"], path: "swift/Sources/TintypePackages"),
+    .target(name: "TintypeImages", dependencies: ["TintypeMLX"] + coreVideo, path: "swift/Sources/TintypeImages"),
     .target(
-      name: "TintypeBackends", dependencies: ["TintypeMLX", "TintypePackages"] + coreML,
+      name: "TintypeBackends", dependencies: ["TintypeMLX", "TintypePackages", "TintypeImages"] + coreML,
       path: "swift/Sources/TintypeBackends"),
     .target(
       name: "TintypeRuntime", dependencies: ["CTintype", "TintypeBackends"], path: "swift/Sources/TintypeRuntime"),
@@ -51,6 +61,8 @@ let package = Package(
     .testTarget(
       name: "TintypePackagesTests", dependencies: ["TintypePackages", "TestSupport"],
       path: "swift/Tests/TintypePackagesTests"),
+    .testTarget(
+      name: "TintypeImagesTests", dependencies: ["TintypeImages"], path: "swift/Tests/TintypeImagesTests"),
     .testTarget(
       name: "TintypeBackendsTests", dependencies: ["TintypeBackends", "TestSupport"] + coreML,
       path: "swift/Tests/TintypeBackendsTests"),

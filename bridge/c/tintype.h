@@ -114,10 +114,10 @@ enum {
  * What a model says of one input, output or state.
  *
  * An image's dtype and shape are those it travels with: uint8 [height, width, 3] in RGB order, uint8
- * [height, width] in gray, float16 [height, width] for TT_GRAYSCALE_FLOAT16. As an input, the program's own
- * tensor ([1, channels, height, width] in its own dtype and order, values 0 to 255) is accepted, too.
- * Outputs are rounded and limited to 0 to 255. A runtime that does not convert images describes them as
- * TT_ARRAY: that tensor.
+ * [height, width] in gray, float16 [height, width] for TT_GRAYSCALE_FLOAT16. As an input, the engine accepts
+ * the program's own tensor ([1, channels, height, width] in its own dtype and order, values 0 to 255), too;
+ * Core ML takes pictures alone. Outputs are rounded and limited to 0 to 255. A runtime that does not convert
+ * images describes them as TT_ARRAY: that tensor.
  */
 typedef struct tt_feature {
   const char* name;

@@ -1,6 +1,8 @@
-// `import CoreML` brings Foundation with it on Apple's systems, and so it does here. A library that must stay small
+// `import CoreML` brings Foundation and Core Video with it on Apple's systems, and so it does here. A library that must stay small
 // (the Python wheel's) is built with -DTINTYPE_ESSENTIALS_ONLY: full Foundation, of which Core ML's API needs only
 // NSNumber, would link 40 MB of Unicode tables.
+
+@_exported import CoreVideo
 
 #if TINTYPE_ESSENTIALS_ONLY
   @_exported import FoundationEssentials

@@ -13,10 +13,10 @@ open class MLMultiArrayShapeConstraint {
   public let type: MLMultiArrayShapeConstraintType
   /// The allowed shapes, when they are enumerated.
   public let enumeratedShapes: [[NSNumber]]
-  private let ranges: [FlexibleShapes.Range]
+  private let ranges: [ExtentRange]
 
   init(
-    type: MLMultiArrayShapeConstraintType, enumeratedShapes: [[NSNumber]] = [], ranges: [FlexibleShapes.Range] = []
+    type: MLMultiArrayShapeConstraintType, enumeratedShapes: [[NSNumber]] = [], ranges: [ExtentRange] = []
   ) {
     self.type = type
     self.enumeratedShapes = enumeratedShapes
@@ -26,10 +26,7 @@ open class MLMultiArrayShapeConstraint {
   #if !TINTYPE_ESSENTIALS_ONLY
     /// The allowed extents of each dimension as NSRange values, when they are ranges.
     public var sizeRangeForDimension: [NSValue] {
-      ranges.map { range in
-        let length = range.upper.map { max($0 - range.lower + 1, 0) } ?? Int.max - range.lower
-        return NSValue(range: NSRange(location: range.lower, length: length))
-      }
+      ranges.map { NSValue(range: NSRange($0)) }
     }
   #endif
 }
@@ -65,21 +62,29 @@ open class MLFeatureDescription {
   public let type: MLFeatureType
   public let isOptional: Bool
   public let multiArrayConstraint: MLMultiArrayConstraint?
+  public let imageConstraint: MLImageConstraint?
   public let stateConstraint: MLStateConstraint?
   let feature: FeatureDescription
   private let flexible: FlexibleShapes.Entry?
 
   init(_ feature: FeatureDescription, type: MLFeatureType, flexible: FlexibleShapes.Entry? = nil) throws {
+    self.feature = feature
+    name = feature.name
+    isOptional = feature.isOptional
+    self.flexible = flexible
+    if let image = flexible?.image ?? feature.image {
+      self.type = .image
+      imageConstraint = MLImageConstraint(image)
+      (multiArrayConstraint, stateConstraint) = (nil, nil)
+      return
+    }
+    self.type = type
+    imageConstraint = nil
     guard let dataType = MLMultiArrayDataType(feature.elementType) else {
       throw MLModelError(
         .generic, status: .unsupported,
         "feature '\(feature.name)' is \(feature.elementType.rawValue), which no MLMultiArray can hold")
     }
-    self.feature = feature
-    self.type = type
-    name = feature.name
-    isOptional = feature.isOptional
-    self.flexible = flexible
     let isFlexible = feature.shape?.contains(-1) ?? true
     let shape =
       isFlexible && flexible?.defaultShape.isEmpty == false
@@ -115,6 +120,10 @@ open class MLFeatureDescription {
   /// Whether a prediction would accept the value.
   open func isAllowedValue(_ value: MLFeatureValue) -> Bool {
     if value.isUndefined { return isOptional }
+    if let imageConstraint {
+      guard let buffer = value.imageBufferValue else { return false }
+      return (try? imageConstraint.check(buffer)) != nil
+    }
     guard let array = value.multiArrayValue else { return false }
     return accepts(shape: array.extents)
   }

@@ -1,3 +1,7 @@
+import CoreVideo
+import TintypeImages
+import TintypeMLX
+
 /// The kinds of value that a feature can have. Raw values are Apple's.
 public enum MLFeatureType: Int, Sendable {
   case invalid = 0
@@ -11,12 +15,13 @@ public enum MLFeatureType: Int, Sendable {
   case state = 8
 }
 
-/// A value of one of Core ML's feature types. Images do not exist here: no ML Program that the engine runs takes them.
+/// A value of one of Core ML's feature types.
 open class MLFeatureValue {
   private enum Value {
     case int64(Int64)
     case double(Double)
     case string(String)
+    case image(CVPixelBuffer)
     case multiArray(MLMultiArray)
     case dictionary([AnyHashable: NSNumber])
     case sequence(MLSequence)
@@ -28,6 +33,7 @@ open class MLFeatureValue {
   public init(int64 value: Int64) { self.value = .int64(value) }
   public init(double value: Double) { self.value = .double(value) }
   public init(string value: String) { self.value = .string(value) }
+  public init(pixelBuffer value: CVPixelBuffer) { self.value = .image(value) }
   public init(multiArray value: MLMultiArray) { self.value = .multiArray(value) }
   public init(sequence: MLSequence) { value = .sequence(sequence) }
   public init<Scalar>(shapedArray: MLShapedArray<Scalar>) { value = .multiArray(MLMultiArray(shapedArray)) }
@@ -49,6 +55,7 @@ open class MLFeatureValue {
     case .int64: .int64
     case .double: .double
     case .string: .string
+    case .image: .image
     case .multiArray: .multiArray
     case .dictionary: .dictionary
     case .sequence: .sequence
@@ -75,6 +82,11 @@ open class MLFeatureValue {
     if case .string(let value) = value { value } else { "" }
   }
 
+  /// nil unless the value is an image.
+  open var imageBufferValue: CVPixelBuffer? {
+    if case .image(let value) = value { value } else { nil }
+  }
+
   /// nil unless the value is a multi-array.
   open var multiArrayValue: MLMultiArray? {
     if case .multiArray(let value) = value { value } else { nil }
@@ -96,7 +108,8 @@ open class MLFeatureValue {
     if case .sequence(let value) = value { value } else { nil }
   }
 
-  /// Whether both have the same type and value; multi-arrays are compared element by element.
+  /// Whether both have the same type and value; multi-arrays are compared element by element, and
+  /// images pixel by pixel.
   open func isEqual(to value: MLFeatureValue) -> Bool {
     switch (self.value, value.value) {
     case (.int64(let left), .int64(let right)): left == right
@@ -106,10 +119,24 @@ open class MLFeatureValue {
     case (.undefined(let left), .undefined(let right)): left == right
     case (.sequence(let left), .sequence(let right)):
       left.type == right.type && left.stringValues == right.stringValues && left.int64Values == right.int64Values
+    case (.image(let left), .image(let right)): left == right || left.hasSamePixels(as: right)
     case (.multiArray(let left), .multiArray(let right)):
       left.dataType == right.dataType && left.extents == right.extents
         && (0..<left.count).allSatisfy { left[$0] == right[$0] }
     default: false
     }
+  }
+}
+
+extension CVPixelBuffer {
+  /// Whether both have the same size, format and pixels, however their rows are padded.
+  fileprivate func hasSamePixels(as other: CVPixelBuffer) -> Bool {
+    let format = CVPixelBufferGetPixelFormatType(self)
+    guard format == CVPixelBufferGetPixelFormatType(other),
+      let layout = ImageDescription.ColorLayout.allCases.first(where: { $0.pixelFormats.contains(format) }),
+      let left = try? Tensor(pixelsOf: self, layout), let right = try? Tensor(pixelsOf: other, layout),
+      left.shape == right.shape
+    else { return false }
+    return left.withUnsafeBytes { left in right.withUnsafeBytes { left.elementsEqual($0) } }
   }
 }

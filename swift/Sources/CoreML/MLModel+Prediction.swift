@@ -1,4 +1,6 @@
+import CoreVideo
 import Dispatch
+import TintypeImages
 import TintypeMLX
 
 extension MLModel {
@@ -68,6 +70,12 @@ extension MLModel {
         if feature.isOptional { continue }
         throw invalid("Feature \(feature.name) is required but not specified.")
       }
+      if let constraint = modelDescription.inputDescriptionsByName[feature.name]?.imageConstraint {
+        let picture = try pixels(of: value, feature.name, constraint)
+        owners.append(picture)
+        inputs.append((feature.name, picture.view))
+        continue
+      }
       guard let array = value.multiArrayValue else {
         throw invalid("Feature \(feature.name) must be a multi-array, got a value of type \(value.type).")
       }
@@ -93,9 +101,37 @@ extension MLModel {
     }
     var features: [String: Any] = [:]
     for (name, tensor) in outputs {
-      features[name] = try MLFeatureValue(multiArray: array(of: tensor, backing: options.outputBackings[name]))
+      features[name] = try value(of: tensor, name, backing: options.outputBackings[name])
     }
     return try MLDictionaryFeatureProvider(dictionary: features)
+  }
+
+  private func pixels(
+    of value: MLFeatureValue, _ name: String, _ constraint: MLImageConstraint
+  ) throws -> Tensor {
+    guard let buffer = value.imageBufferValue else {
+      throw invalid("Feature \(name) must be an image, got a value of type \(value.type).")
+    }
+    do {
+      try constraint.check(buffer)
+    } catch {
+      throw MLModelError(
+        .featureType, status: .invalidArgument, "Input image feature \(name) does not match model description",
+        reason: error.reason)
+    }
+    return try Tensor(pixelsOf: buffer, constraint.image.colorLayout)
+  }
+
+  private func value(of tensor: Tensor, _ name: String, backing: Any?) throws -> MLFeatureValue {
+    guard let constraint = modelDescription.outputDescriptionsByName[name]?.imageConstraint else {
+      return MLFeatureValue(multiArray: try array(of: tensor, backing: backing))
+    }
+    let layout = constraint.image.colorLayout
+    // Anything else than a picture of this size and format is passed over, as with arrays.
+    if let buffer = backing as? CVPixelBuffer, (try? tensor.copyPixels(to: buffer, layout)) != nil {
+      return MLFeatureValue(pixelBuffer: buffer)
+    }
+    return MLFeatureValue(pixelBuffer: try tensor.pixelBuffer(layout))
   }
 
   private func check(_ array: MLMultiArray, against feature: FeatureDescription) throws {

@@ -25,6 +25,8 @@ public struct MLModelError: Error, Sendable {
   /// The engine's status: it tells apart what Core ML's codes do not.
   public let status: EngineStatus
   private let text: String
+  /// What the underlying error says, as Core ML gives it for images.
+  private let reason: String?
 
   public static var errorDomain: String { MLModelErrorDomain }
   public static var generic: Code { .generic }
@@ -45,10 +47,11 @@ public struct MLModelError: Error, Sendable {
     self.init(code, status: .runtime, text ?? "\(MLModelErrorDomain) error \(code.rawValue)")
   }
 
-  init(_ code: Code, status: EngineStatus, _ text: String) {
+  init(_ code: Code, status: EngineStatus, _ text: String, reason: String? = nil) {
     self.code = code
     self.status = status
     self.text = text
+    self.reason = reason
   }
 
   /// The engine's error under the code that Apple documents for the like.
@@ -70,15 +73,19 @@ public func ~= (code: MLModelError.Code, error: any Error) -> Bool {
 }
 
 extension MLModelError: StatusCarryingError, LocalizedError, CustomStringConvertible {
-  public var message: String { text }
+  public var message: String { reason.map { "\(text): \($0)" } ?? text }
   public var errorDescription: String? { text }
-  public var description: String { "\(MLModelErrorDomain) \(code.rawValue): \(text)" }
+  public var description: String { "\(MLModelErrorDomain) \(code.rawValue): \(message)" }
 }
 
 #if !TINTYPE_ESSENTIALS_ONLY
   extension MLModelError: CustomNSError {
     public var errorCode: Int { code.rawValue }
-    public var errorUserInfo: [String: Any] { [NSLocalizedDescriptionKey: text] }
+    public var errorUserInfo: [String: Any] {
+      var information: [String: Any] = [NSLocalizedDescriptionKey: text]
+      if let reason { information[NSUnderlyingErrorKey] = MLModelError(code, status: status, reason) }
+      return information
+    }
   }
 #endif
 

@@ -1,3 +1,5 @@
+import CoreVideo
+import TintypeImages
 import TintypeMLX
 
 /// A machine-learning collection type that stores numeric values in an array with several dimensions.
@@ -12,12 +14,15 @@ open class MLMultiArray {
 
   let extents: [Int]
   let steps: [Int]
+  /// The pixel buffer that holds the elements, if one does.
+  public let pixelBuffer: CVPixelBuffer?
   private let release: () -> Void
 
   private init(
     base: UnsafeMutableRawPointer, extents: [Int], steps: [Int], dataType: MLMultiArrayDataType,
-    release: @escaping () -> Void
+    pixelBuffer: CVPixelBuffer? = nil, release: @escaping () -> Void
   ) {
+    self.pixelBuffer = pixelBuffer
     self.dataPointer = base
     self.extents = extents
     self.steps = steps
@@ -63,6 +68,33 @@ open class MLMultiArray {
     self.init(
       base: dataPointer, extents: extents, steps: strides.map(\.intValue), dataType: dataType,
       release: { deallocator?(dataPointer) })
+  }
+
+  /// An array over a pixel buffer of 16-bit floats. The last extent must be the buffer's width, the product of the
+  /// others its height; rows may be padded.
+  public convenience init(pixelBuffer: CVPixelBuffer, shape: [NSNumber]) {
+    let extents = shape.map(\.intValue)
+    let (width, height) = (CVPixelBufferGetWidth(pixelBuffer), CVPixelBufferGetHeight(pixelBuffer))
+    let format = CVPixelBufferGetPixelFormatType(pixelBuffer)
+    precondition(
+      format == kCVPixelFormatType_OneComponent16Half,
+      "a multi-array needs a pixel buffer of OneComponent16Half, got \(pixelFormatName(format))")
+    precondition(
+      extents.last == width && extents.dropLast().reduce(1, *) == height,
+      "shape \(extents) does not fit a pixel buffer of \(width) × \(height)")
+    CVPixelBufferLockBaseAddress(pixelBuffer, [])
+    guard let base = CVPixelBufferGetBaseAddress(pixelBuffer) else {
+      preconditionFailure("the pixel buffer has no memory to lend")
+    }
+    var steps = [Int](repeating: 1, count: extents.count)
+    var step = CVPixelBufferGetBytesPerRow(pixelBuffer) / MLMultiArrayDataType.float16.elementType.size
+    for axis in extents.indices.dropLast().reversed() {
+      steps[axis] = step
+      step *= extents[axis]
+    }
+    self.init(
+      base: base, extents: extents, steps: steps, dataType: .float16, pixelBuffer: pixelBuffer,
+      release: { CVPixelBufferUnlockBaseAddress(pixelBuffer, []) })
   }
 
   /// Joins arrays along an axis. They must agree in all other extents.

@@ -8,6 +8,8 @@ public enum BackendError: Error, Sendable, Equatable {
   case unknownInput(name: String, known: [String])
   case unknownFunction(name: String, known: [String])
   case shapeMismatch(name: String, expected: [Int], actual: [Int])
+  /// A picture of another size than the model takes; both in pixels across × down.
+  case imageSizeMismatch(name: String, expected: String, actual: String)
   case elementTypeMismatch(name: String, expected: ElementType, actual: ElementType)
   /// The backend itself refused or failed; the text is its own.
   case failed(backend: BackendKind, kind: FailureKind, message: String)
@@ -49,7 +51,8 @@ public enum BackendError: Error, Sendable, Equatable {
   public var kind: FailureKind {
     switch self {
     case .unavailable: .unavailable
-    case .missingInput, .unknownInput, .unknownFunction, .shapeMismatch, .elementTypeMismatch: .invalidArgument
+    case .missingInput, .unknownInput, .unknownFunction, .shapeMismatch, .imageSizeMismatch, .elementTypeMismatch:
+      .invalidArgument
     case .failed(_, let kind, _): kind
     }
   }
@@ -68,6 +71,8 @@ extension BackendError: CustomStringConvertible {
       "function \"\(name)\" does not exist in this package; it has \(list(known))"
     case .shapeMismatch(let name, let expected, let actual):
       "input \"\(name)\" has shape \(actual), the model takes \(expected)"
+    case .imageSizeMismatch(let name, let expected, let actual):
+      "input \"\(name)\" is a picture of \(actual) pixels, the model takes \(expected): scale the picture"
     case .elementTypeMismatch(let name, let expected, let actual):
       "input \"\(name)\" is \(actual.rawValue), the model takes \(expected.rawValue); convert it with converted(to:)"
     case .failed(_, _, let message):

@@ -103,6 +103,9 @@ public final class EngineModel: @unchecked Sendable {
       var feature = tt_feature()
       try library.check { library.api.feature(handle, function, kind, index, &feature, $0) }
       let name = feature.name.map { String(cString: $0) } ?? ""
+      if let image = ImageDescription(feature) {
+        return FeatureDescription(name: name, image: image, isOptional: feature.optional != 0)
+      }
       guard let elementType = ElementType(abiValue: feature.dtype) else {
         throw EngineError.failure(.unsupported, "\"\(name)\" has the unknown element type \(feature.dtype)")
       }

@@ -6,16 +6,30 @@ public struct FeatureDescription: Sendable, Equatable {
   public let shape: [Int]?
   /// May be left out of a prediction.
   public let isOptional: Bool
+  /// Of a picture; nil for arrays. `elementType` and `shape` are then those of the picture's tensor.
+  public let image: ImageDescription?
 
+  /// An array.
   public init(name: String, elementType: ElementType, shape: [Int]?, isOptional: Bool = false) {
     self.name = name
     self.elementType = elementType
     self.shape = shape
     self.isOptional = isOptional
+    image = nil
+  }
+
+  /// A picture.
+  public init(name: String, image: ImageDescription, isOptional: Bool = false) {
+    self.name = name
+    self.isOptional = isOptional
+    self.image = image
+    elementType = image.colorLayout.elementType
+    shape = image.shape
   }
 
   /// Whether a tensor of this shape fits.
   public func accepts(shape actual: [Int]) -> Bool {
+    if let image { return image.size(ofShape: actual).map(image.allows) ?? false }
     guard let shape else { return true }
     return shape.count == actual.count && zip(shape, actual).allSatisfy { $0 == -1 || $0 == $1 }
   }

@@ -1,22 +1,19 @@
-/// The shapes that a package's arrays allow beyond their default ones, by function and feature.
+import TintypeMLX
+
+/// The shapes that a package's arrays and pictures allow beyond their default ones, by function and feature.
 package struct FlexibleShapes {
   package enum Limits: Equatable {
     case enumerated([[Int]])
     /// Both bounds are allowed; no upper bound: any extent from the lower one on.
-    case ranges([Range])
-  }
-
-  package struct Range: Equatable {
-    package let lower: Int
-    package let upper: Int?
-
-    package func contains(_ extent: Int) -> Bool { extent >= lower && upper.map { extent <= $0 } ?? true }
+    case ranges([ExtentRange])
   }
 
   package struct Entry: Equatable {
     /// The shape where a caller names none.
     package var defaultShape: [Int] = []
     package var limits: Limits?
+    /// Of a picture, which has sizes instead of shapes.
+    package var image: ImageDescription?
 
     package func allows(_ shape: [Int]) -> Bool {
       switch limits {
@@ -72,6 +69,7 @@ package struct FlexibleShapes {
       guard field == 3, let type = value.bytes else { return }
       try WireReader.forEach(type) { field, value in
         if field == 5, let array = value.bytes { entry = try readArray(array) }
+        if field == 4, let image = value.bytes { entry = Entry(image: try ImageDescription(parsing: image)) }
       }
     }
     features[name] = entry
@@ -92,16 +90,10 @@ package struct FlexibleShapes {
         }
         entry.limits = .enumerated(shapes)
       case (31, .bytes(let message)):
-        var ranges: [Range] = []
+        var ranges: [ExtentRange] = []
         try WireReader.forEach(message) { field, value in
           guard field == 1, let range = value.bytes else { return }
-          var (lower, upper) = (0, 0)
-          try WireReader.forEach(range) { field, value in
-            let number = value.number.map { Int(truncatingIfNeeded: $0) } ?? 0
-            if field == 1 { lower = number }
-            if field == 2 { upper = number }
-          }
-          ranges.append(Range(lower: lower, upper: upper < 0 ? nil : upper))
+          ranges.append(try ExtentRange(parsing: range))
         }
         entry.limits = .ranges(ranges)
       default: break

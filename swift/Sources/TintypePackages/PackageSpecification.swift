@@ -69,16 +69,18 @@ package struct PackageSpecification: Equatable {
     return FunctionDescription(name: name, inputs: inputs, outputs: outputs, states: states)
   }
 
-  /// One feature; none for kinds that are no arrays (images, strings).
+  /// One feature; none for kinds that are neither arrays nor pictures (strings, dictionaries).
   private static func feature(_ message: ArraySlice<UInt8>) throws -> [FeatureDescription] {
     var name = ""
     var array: ArraySlice<UInt8>?
+    var image: ImageDescription?
     var isOptional = false
     try WireReader.forEach(message) { field, value in
       if field == 1 { name = value.text ?? "" }
       guard field == 3, let type = value.bytes else { return }
       try WireReader.forEach(type) { field, value in
         switch field {
+        case 4: image = try value.bytes.flatMap { try ImageDescription(parsing: $0) }
         case 5: array = value.bytes
         case 8:
           guard let state = value.bytes else { return }
@@ -88,6 +90,7 @@ package struct PackageSpecification: Equatable {
         }
       }
     }
+    if let image { return [FeatureDescription(name: name, image: image, isOptional: isOptional)] }
     guard let array else { return [] }
     var shape: [Int] = []
     var type: ElementType?

@@ -46,6 +46,7 @@ func describeFeature(
     result.name = name.pointer
     result.dtype = description.elementType.abiValue
     result.optional = description.isOptional ? 1 : 0
+    description.image?.store(in: &result)
     if let shape = description.shape {
       guard shape.count <= Int(TT_MAX_RANK) else {
         throw BackendError.failed(

@@ -86,4 +86,17 @@ import Testing
     }
     #expect(strides.errorDescription == "a multi-array of shape [2, 2] needs 2 strides, got 1")
   }
+
+  @Test func liesInAPixelBuffer() throws {
+    var made: CVPixelBuffer?
+    CVPixelBufferCreate(nil, 3, 4, kCVPixelFormatType_OneComponent16Half, nil, &made)
+    let buffer = try #require(made)
+    let array = MLMultiArray(pixelBuffer: buffer, shape: [2, 2, 3])
+    #expect(array.dataType == .float16 && array.strides == [64, 32, 1])
+    #expect(array.pixelBuffer === buffer)
+    array[[1, 0, 2]] = 7
+    let row = try #require(CVPixelBufferGetBaseAddress(buffer)) + 2 * CVPixelBufferGetBytesPerRow(buffer)
+    #expect(row.load(fromByteOffset: 4, as: Float16.self) == 7)
+    #expect(try MLMultiArray(shape: [1], dataType: .float16).pixelBuffer == nil)
+  }
 }

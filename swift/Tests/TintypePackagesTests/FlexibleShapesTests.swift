@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import TintypeMLX
 
 @testable import TintypePackages
 
@@ -29,9 +30,23 @@ import Testing
     #expect(try entry("linear", "absent") == nil)
   }
 
+  @Test func readsImages() throws {
+    let range = try #require(try entry("image_range", "x")?.image)
+    #expect(range.colorLayout == .rgb && range.defaultSize == .init(width: 6, height: 4))
+    #expect(range.width == ExtentRange(lower: 3, upper: 9) && range.height == ExtentRange(lower: 2, upper: 8))
+    #expect(range.shape == [-1, -1, 3] && range.sizeText == "3 to 9 × 2 to 8")
+    let sizes = try #require(try entry("image_sizes", "x")?.image)
+    #expect(sizes.allows(.init(width: 3, height: 2)) && !sizes.allows(.init(width: 3, height: 4)))
+    #expect(sizes.shape == [-1, -1, 3])
+    #expect(try entry("image_half", "x")?.image?.shape == [4, 6])
+    let specification = try PackageFiles(package: Fixture.package("image_bgr")).specification()
+    #expect(specification.description.inputs.map(\.elementType) == [.uint8])
+    #expect(specification.description.outputs.first?.image?.colorLayout == .bgr)
+  }
+
   @Test func noUpperBoundIsNoLimit() {
-    #expect(FlexibleShapes.Range(lower: 2, upper: nil).contains(1_000_000))
-    #expect(!FlexibleShapes.Range(lower: 2, upper: nil).contains(1))
+    #expect(ExtentRange(lower: 2, upper: nil).contains(1_000_000))
+    #expect(!ExtentRange(lower: 2, upper: nil).contains(1))
   }
 
   @Test func malformedBytesThrow() {

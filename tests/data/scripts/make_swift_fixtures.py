@@ -13,6 +13,13 @@
 | ranges        | x float32 [1 to 4, 3], default [2, 3]     | doubled, of x's shape                          |
 | enumerated    | x float32 [2, 3] or [4, 3]                | doubled, of x's shape                          |
 | stateful      | x float16 [2]; state total float16 [2]    | y = total + x                                  |
+| image_rgb     | x image 6 wide, 4 high, RGB               | y = x, the program's channel 0 halved; image   |
+| image_bgr     | the same in BGR                           | the same, so blue is halved                    |
+| image_gray    | x image, gray                             | y = x / 2, image                               |
+| image_half    | x image, gray in float16                  | y = x / 2, image                               |
+| image_range   | x image 3 to 9 wide, 2 to 8 high, RGB     | y = x, channel 0 halved; image                 |
+| image_sizes   | x image 6 × 4 or 3 × 2, RGB               | y = x, channel 0 halved; image                 |
+| image_scaled  | x image 6 × 4, BGR, scale 0.5, bias 1 2 3 | y float32 [1, 3, 4, 6] = x / 2 + bias          |
 | truncated     | linear with half of its weight.bin        | refused                                        |
 | damaged       | linear with a cut model.mlmodel           | refused                                        |
 
@@ -138,6 +145,42 @@ def stateful_program():
     return program
 
 
+def image_program(channels, height, width, factor=0.5):
+    """The program behind an image: channel 0 multiplied by `factor`."""
+    factors = np.ones((1, channels, 1, 1), np.float32)
+    factors[0, 0] = factor
+
+    @mb.program(input_specs=[mb.TensorSpec((1, channels, height, width))], opset_version=TARGET)
+    def program(x):
+        return mb.mul(x=x, y=factors, name="y")
+
+    return program
+
+
+def save_image(path, layout, sizes=None):
+    """A package that takes an image and gives one; coremltools gives images only where it traces a model."""
+    channels = 3 if layout in ("RGB", "BGR") else 1
+    sides = (get_new_symbol(), get_new_symbol()) if sizes else (4, 6)
+    image = ct.ImageType("x", sizes or (1, channels, *sides), color_layout=getattr(ct.colorlayout, layout))
+    save(image_program(channels, *sides), path, inputs=[image])
+    file = path / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    specification = Model_pb2.Model.FromString(file.read_bytes())
+    description = specification.description
+    description.output[0].type.imageType.CopyFrom(description.input[0].type.imageType)
+    file.write_bytes(specification.SerializeToString(deterministic=True))
+
+
+def save_images(target):
+    for name, layout in (("rgb", "RGB"), ("bgr", "BGR"), ("gray", "GRAYSCALE"), ("half", "GRAYSCALE_FLOAT16")):
+        save_image(target / f"image_{name}.mlpackage", layout)
+    height, width = ct.RangeDim(2, 8, default=4), ct.RangeDim(3, 9, default=6)
+    save_image(target / "image_range.mlpackage", "RGB", ct.Shape((1, 3, height, width)))
+    shapes = ct.EnumeratedShapes([(1, 3, 4, 6), (1, 3, 2, 3)], default=(1, 3, 4, 6))
+    save_image(target / "image_sizes.mlpackage", "RGB", shapes)
+    image = ct.ImageType("x", (1, 3, 4, 6), scale=0.5, bias=[1, 2, 3], color_layout=ct.colorlayout.BGR)
+    save(image_program(3, 4, 6, factor=1), target / "image_scaled.mlpackage", inputs=[image])
+
+
 def two_functions(path):
     with tempfile.TemporaryDirectory() as folder:
         descriptor = ct.utils.MultiFunctionDescriptor()
@@ -178,6 +221,7 @@ def main():
     shapes = ct.EnumeratedShapes(shapes=[(2, 3), (4, 3)], default=(2, 3))
     save(flexible_program(), target / "enumerated.mlpackage", inputs=[ct.TensorType(name="x", shape=shapes)])
     save(stateful_program(), target / "stateful.mlpackage", precision=ct.precision.FLOAT16, target=ct.target.iOS18)
+    save_images(target)
     broken(target / "linear.mlpackage", target / "truncated.mlpackage", "weights/weight.bin", 0.5)
     broken(target / "linear.mlpackage", target / "damaged.mlpackage", "model.mlmodel", 0.6)
 

@@ -55,10 +55,20 @@ def give_images(path: Path) -> None:
     file.write_bytes(spec.SerializeToString())
 
 
+@pytest.fixture(params=["mlx", "coreml"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """The engine, and Core ML through the Swift runtime, which gives it pictures as pixel buffers."""
+    name: str = request.param
+    known = {row.name: row for row in tintype.backends()}
+    if not known[name].available:
+        pytest.skip(f"no {name} here: {known[name].reason}")
+    return name
+
+
 @pytest.fixture
-def model(tmp_path: Path) -> Callable[..., tintype.Model]:
+def model(tmp_path: Path, backend: str) -> Callable[..., tintype.Model]:
     def load(layout: str, **options: Any) -> tintype.Model:
-        return tintype.load_model(save(tmp_path / f"{layout}.mlpackage", layout, **options), backend="mlx")
+        return tintype.load_model(save(tmp_path / f"{layout}.mlpackage", layout, **options), backend=backend)
 
     return load
 
@@ -79,6 +89,8 @@ def test_color(model: Callable[..., tintype.Model], picture: Any, layout: str, c
         output = loaded.predict({"x": given})["y"]
         assert output.dtype == np.uint8
         np.testing.assert_array_equal(output, np.round(expected).astype(np.uint8))
+    if loaded.backend == "coreml":
+        return
     planes = picture.transpose(2, 0, 1)[None].astype(np.float32)
     own = planes if layout == "RGB" else planes[:, ::-1]
     np.testing.assert_array_equal(loaded.predict({"x": np.ascontiguousarray(own)})["y"], output)
@@ -102,7 +114,7 @@ def test_values_beyond_a_byte(model: Callable[..., tintype.Model], scale: float,
     assert set(output.ravel().tolist()) == {expected}
 
 
-def test_flexible_sizes(model: Callable[..., tintype.Model], tmp_path: Path) -> None:
+def test_flexible_sizes(tmp_path: Path, backend: str) -> None:
     ranged = ct.Shape((1, 3, ct.RangeDim(2, 8, default=4), ct.RangeDim(3, 9, default=6)))
 
     @mb.program(
@@ -120,37 +132,58 @@ def test_flexible_sizes(model: Callable[..., tintype.Model], tmp_path: Path) -> 
     )
     converted.save(str(tmp_path / "ranged.mlpackage"))
     give_images(tmp_path / "ranged.mlpackage")
-    loaded = tintype.load_model(tmp_path / "ranged.mlpackage", backend="mlx")
+    loaded = tintype.load_model(tmp_path / "ranged.mlpackage", backend=backend)
     assert loaded.inputs[0].shape == (-1, -1, 3)
     for height, width in ((2, 3), (8, 9), (5, 5)):
         output = loaded.predict({"x": np.zeros((height, width, 3), np.uint8)})["y"]
         assert output.shape == (height, width, 3)
         assert (output == 1).all()
-    with pytest.raises(InvalidInputError, match=r"width 10, height 5, expected width 3 to 9, height 2 to 8"):
+    text = {
+        "mlx": "width 10, height 5, expected width 3 to 9, height 2 to 8",
+        "coreml": "is a picture of 10 × 5 pixels, the model takes 3 to 9 × 2 to 8",
+    }
+    with pytest.raises(InvalidInputError, match=text[backend]):
         loaded.predict({"x": np.zeros((5, 10, 3), np.uint8)})
 
 
 @pytest.mark.parametrize(
-    ("value", "problem"),
+    ("value", "problem", "problem_of_core_ml"),
     [
-        (np.zeros((4, 6, 3), np.float32), "wrong dtype of the image, got float32, expected uint8"),
+        (
+            np.zeros((4, 6, 3), np.float32),
+            "wrong dtype of the image, got float32, expected uint8",
+            '"x" is float32, the model takes uint8',
+        ),
         (
             np.zeros((4, 6, 4), np.uint8),
             r"wrong shape of the image, got \[4, 6, 4\], expected \[height, width, 3\]",
+            r'"x" has shape \[4, 6, 4\], the model takes \[4, 6, 3\]',
         ),
-        (np.zeros((4, 6), np.uint8), "wrong shape of the image"),
+        (np.zeros((4, 6), np.uint8), "wrong shape of the image", r'"x" has shape \[4, 6\]'),
         (
             np.zeros((6, 4, 3), np.uint8),
             "wrong size of the image, got width 4, height 6, expected width 6, height 4",
+            '"x" is a picture of 4 × 6 pixels, the model takes 6 × 4: scale the picture',
         ),
-        (Image.new("RGB", (5, 4)), "wrong size of the image, got width 5, height 4"),
-        (np.zeros((1, 3, 4, 6), np.uint8), "wrong dtype, got uint8, expected float32"),
-        (np.zeros((1, 3, 4, 5), np.float32), "wrong shape"),
+        (
+            Image.new("RGB", (5, 4)),
+            "wrong size of the image, got width 5, height 4",
+            '"x" is a picture of 5 × 4 pixels',
+        ),
+        (
+            np.zeros((1, 3, 4, 6), np.uint8),
+            "wrong dtype, got uint8, expected float32",
+            r'"x" has shape \[1, 3, 4, 6\]',
+        ),
+        (np.zeros((1, 3, 4, 5), np.float32), "wrong shape", r'"x" has shape \[1, 3, 4, 5\]'),
     ],
 )
-def test_what_is_no_image(model: Callable[..., tintype.Model], value: Any, problem: str) -> None:
-    with pytest.raises(InvalidInputError, match=problem):
-        model("RGB").predict({"x": value})
+def test_what_is_no_image(
+    model: Callable[..., tintype.Model], value: Any, problem: str, problem_of_core_ml: str
+) -> None:
+    loaded = model("RGB")
+    with pytest.raises(InvalidInputError, match=problem if loaded.backend == "mlx" else problem_of_core_ml):
+        loaded.predict({"x": value})
 
 
 def test_a_picture_for_an_array(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import CoreML
+import TintypeImages
 import TintypeMLX
 import TintypePackages
 
@@ -89,6 +90,9 @@ extension FunctionDescription {
       throw BackendError.unknownInput(name: name, known: inputs.map(\.name))
     }
     guard feature.accepts(shape: shape) else {
+      if let image = feature.image, let size = image.size(ofShape: shape) {
+        throw BackendError.imageSizeMismatch(name: name, expected: image.sizeText, actual: size.description)
+      }
       throw BackendError.shapeMismatch(name: name, expected: feature.shape ?? [], actual: shape)
     }
     guard elementType == feature.elementType else {
@@ -125,6 +129,9 @@ private final class FunctionModel: @unchecked Sendable {
   func describe() -> FunctionDescription {
     func features(_ descriptions: [String: MLFeatureDescription]) -> [FeatureDescription] {
       descriptions.values.sorted { $0.name < $1.name }.compactMap { description in
+        if let image = description.imageConstraint.flatMap(ImageDescription.init) {
+          return FeatureDescription(name: description.name, image: image, isOptional: description.isOptional)
+        }
         guard let constraint = description.multiArrayConstraint,
           let type = ElementType(coreMLRawValue: constraint.dataType.rawValue)
         else { return nil }
@@ -154,12 +161,22 @@ private final class FunctionModel: @unchecked Sendable {
     _ inputs: [String: Tensor], _ function: FunctionDescription, using state: CoreMLState?
   ) throws -> [String: Tensor] {
     do {
-      let features = try MLDictionaryFeatureProvider(
-        dictionary: inputs.mapValues { MLFeatureValue(multiArray: try MLMultiArray(sharing: $0)) })
+      let values = try inputs.map { name, tensor in
+        guard let image = function.input(named: name)?.image else {
+          return (name, MLFeatureValue(multiArray: try MLMultiArray(sharing: tensor)))
+        }
+        return (name, MLFeatureValue(pixelBuffer: try tensor.pixelBuffer(image.colorLayout)))
+      }
+      let features = try MLDictionaryFeatureProvider(dictionary: Dictionary(uniqueKeysWithValues: values))
       let backings = try outputBackings(of: function)
       let result = try usesBackings.withLock { try run(features, backings, state, &$0) }
       return try function.outputs.reduce(into: [:]) { tensors, feature in
-        guard let array = result.featureValue(for: feature.name)?.multiArrayValue else {
+        let value = result.featureValue(for: feature.name)
+        if let image = feature.image, let buffer = value?.imageBufferValue {
+          tensors[feature.name] = try Tensor(pixelsOf: buffer, image.colorLayout)
+          return
+        }
+        guard let array = value?.multiArrayValue else {
           throw BackendError.failed(
             backend: .coreml, kind: .runtime, message: "the prediction has no output \"\(feature.name)\"")
         }
@@ -177,7 +194,8 @@ private final class FunctionModel: @unchecked Sendable {
   /// Memory for the outputs whose shapes are known before.
   private func outputBackings(of function: FunctionDescription) throws -> [String: Backing] {
     try function.outputs.reduce(into: [:]) { backings, feature in
-      guard let shape = feature.shape, !shape.isEmpty, !shape.contains(-1), feature.elementType.coreMLRawValue != nil
+      guard feature.image == nil, let shape = feature.shape, !shape.isEmpty, !shape.contains(-1),
+        feature.elementType.coreMLRawValue != nil
       else { return }
       let tensor = try Tensor.zeros(shape: shape, elementType: feature.elementType)
       backings[feature.name] = (tensor, try MLMultiArray(sharing: tensor))

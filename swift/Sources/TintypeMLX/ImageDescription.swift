@@ -1,0 +1,100 @@
+/// The extents that a dimension allows; both bounds are allowed.
+public struct ExtentRange: Sendable, Hashable {
+  public let lower: Int
+  /// nil: any extent from the lower one on.
+  public let upper: Int?
+
+  public init(lower: Int, upper: Int?) {
+    self.lower = lower
+    self.upper = upper
+  }
+
+  public func contains(_ extent: Int) -> Bool { extent >= lower && upper.map { extent <= $0 } ?? true }
+
+  /// The one extent that is allowed, or nil where there are several.
+  public var fixed: Int? { lower == upper ? lower : nil }
+}
+
+/// A picture as an input or output.
+///
+/// Outside of the model it is a tensor: uint8 [height, width, 3] in RGB order, uint8 [height, width] in gray, float16
+/// [height, width] for `.grayscaleFloat16`; values from 0 to 255. What order and scale the program itself has is the
+/// runtime's affair.
+public struct ImageDescription: Sendable, Hashable {
+  /// How the program sees the picture. Raw values are Core ML's names.
+  public enum ColorLayout: String, Sendable, CaseIterable {
+    case rgb = "RGB"
+    case bgr = "BGR"
+    case grayscale = "GRAYSCALE"
+    case grayscaleFloat16 = "GRAYSCALE_FLOAT16"
+
+    /// Whether there are three channels.
+    public var hasColor: Bool { self == .rgb || self == .bgr }
+
+    /// What the picture's tensor is made of.
+    public var elementType: ElementType { self == .grayscaleFloat16 ? .float16 : .uint8 }
+  }
+
+  /// Pixels across and down.
+  public struct Size: Sendable, Hashable, CustomStringConvertible {
+    public let width: Int
+    public let height: Int
+
+    public init(width: Int, height: Int) {
+      self.width = width
+      self.height = height
+    }
+
+    public var description: String { "\(width) × \(height)" }
+  }
+
+  public let colorLayout: ColorLayout
+  /// The size where a caller names none.
+  public let defaultSize: Size
+  public let width: ExtentRange
+  public let height: ExtentRange
+  /// The only sizes that are allowed; empty: all within the ranges.
+  public let enumeratedSizes: [Size]
+
+  public init(
+    colorLayout: ColorLayout, defaultSize: Size, width: ExtentRange? = nil, height: ExtentRange? = nil,
+    enumeratedSizes: [Size] = []
+  ) {
+    self.colorLayout = colorLayout
+    self.defaultSize = defaultSize
+    self.enumeratedSizes = enumeratedSizes
+    func range(_ given: ExtentRange?, _ extents: [Int], _ fixed: Int) -> ExtentRange {
+      given ?? ExtentRange(lower: extents.min() ?? fixed, upper: extents.max() ?? fixed)
+    }
+    self.width = range(width, enumeratedSizes.map(\.width), defaultSize.width)
+    self.height = range(height, enumeratedSizes.map(\.height), defaultSize.height)
+  }
+
+  public func allows(_ size: Size) -> Bool {
+    enumeratedSizes.isEmpty
+      ? width.contains(size.width) && height.contains(size.height) : enumeratedSizes.contains(size)
+  }
+
+  /// The shape of the picture's tensor; -1 stands for a flexible extent.
+  public var shape: [Int] {
+    let several = enumeratedSizes.count > 1
+    let sides = [height, width].map { several ? -1 : $0.fixed ?? -1 }
+    return colorLayout.hasColor ? sides + [3] : sides
+  }
+
+  /// The size of such a tensor; nil where the shape is no picture's.
+  public func size(ofShape shape: [Int]) -> Size? {
+    guard shape.count == self.shape.count, !colorLayout.hasColor || shape[2] == 3 else { return nil }
+    return Size(width: shape[1], height: shape[0])
+  }
+
+  /// The allowed sizes in words, such as "6 × 4" or "2 to 8 × 3 or more".
+  public var sizeText: String {
+    func text(_ range: ExtentRange) -> String {
+      if let fixed = range.fixed { return "\(fixed)" }
+      return range.upper.map { "\(range.lower) to \($0)" } ?? "\(range.lower) or more"
+    }
+    if enumeratedSizes.isEmpty { return "\(text(width)) × \(text(height))" }
+    return enumeratedSizes.map(\.description).joined(separator: " or ")
+  }
+}
