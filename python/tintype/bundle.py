@@ -139,7 +139,7 @@ class Bundle:
     """A bundle's description, and the folder that it was read from (None until it is on disk).
 
     `size` and `latent` are the default ones. `resolutions` holds every size, the default first, and is empty
-    in a bundle of one size.
+    in a bundle of one size. `preview` is the file of the map from latents to small pictures, if there is one.
     """
 
     name: str
@@ -160,6 +160,7 @@ class Bundle:
     accuracy: Json = field(default_factory=dict)
     root: Path | None = None
     resolutions: tuple[Resolution, ...] = ()
+    preview: str | None = None
 
     @classmethod
     def read(cls, path: "str | Path") -> "Bundle":
@@ -235,6 +236,7 @@ class Bundle:
             accuracy=reader.mapping("accuracy"),
             root=root,
             resolutions=_resolutions(reader),
+            preview=reader.child("preview").path("path") if "preview" in reader.data else None,
         )
         _check_resolutions(reader, bundle)
         return bundle
@@ -258,6 +260,7 @@ class Bundle:
             "config": dict(self.config),
             "components": {name: component_json(c) for name, c in self.components.items()},
             "tokenizers": {name: _tokenizer_json(t) for name, t in self.tokenizers.items()},
+            **({"preview": {"path": self.preview}} if self.preview else {}),
             "source": dict(self.source),
             "tools": dict(self.tools),
             "accuracy": dict(self.accuracy),
@@ -340,6 +343,8 @@ class Bundle:
                 yield f"{row}.self_test.path", component.self_test.path, False
         for name, tokenizer in self.tokenizers.items():
             yield f"tokenizers.{name}.path", tokenizer.path, True
+        if self.preview is not None:
+            yield "preview.path", self.preview, False
 
 
 def _component_order(name: str) -> tuple[int, str]:

@@ -25,7 +25,7 @@ EMBEDDED_NAME = "tintype-demo"
 PRECISION: Final = "float16"
 
 #: Parts of the package whose change makes another bundle of the same checkpoint.
-CONVERTER: Final = ("emit", "layers", "models", "weights")
+CONVERTER: Final = ("emit", "layers", "models", "weights", "pipeline/preview.py")
 
 
 def cache_folder() -> Path:
@@ -69,9 +69,10 @@ def embedded_bundle(
         folder.mkdir(parents=True, exist_ok=True)
         # Imported here: the pipeline reaches this module, and must not drag the converter in.
         from .emit import convert
+        from .verify import record_previews
 
         made = private / EMBEDDED_NAME
-        convert(source, made, precision=PRECISION, progress=progress)
+        convert(source, made, precision=PRECISION, progress=progress, gate=record_previews)
         _publish(made, target)
     except OSError as error:
         raise ConversionError(
@@ -92,13 +93,17 @@ def _publish(made: Path, target: Path) -> None:
             raise
 
 
+def _sources(part: Path) -> list[Path]:
+    return [part] if part.is_file() else list(part.rglob("*.py"))
+
+
 def _key(source: Path) -> str:
     """Hash of the checkpoint's files and of the release and the sources that convert them."""
     digest = hashlib.sha256()
     digest.update(VERSION.encode())
     package = Path(__file__).parent
     files = [p for p in source.rglob("*") if p.is_file()]
-    files += [p for part in CONVERTER for p in (package / part).rglob("*.py")]
+    files += [p for part in CONVERTER for p in _sources(package / part)]
     for file in sorted(files):
         digest.update(file.relative_to(package).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(file.read_bytes()).digest())

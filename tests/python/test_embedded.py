@@ -18,6 +18,7 @@ def test_it_is_converted_once(tmp_path: pathlib.Path, monkeypatch: pytest.Monkey
     bundle = embedded.embedded_bundle(tmp_path, progress=lambda *report: seen.append(report))
     assert bundle.name == embedded.EMBEDDED_NAME
     assert (bundle.defaults.steps, bundle.defaults.guidance_scale) == (12, 4.0)
+    assert bundle.preview == "preview.safetensors"
     assert bundle.root is not None
     assert os.listdir(tmp_path) == [bundle.root.name]
     assert {what for what, _, _ in seen} >= {"text_encoder", "denoiser"}

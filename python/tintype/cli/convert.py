@@ -129,6 +129,12 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
     help="Record one step of the denoiser in the bundle, for runtimes to test themselves on first use."
     " [default: where a step takes seconds, up to 100 M parameters]",
 )
+@click.option(
+    "--previews/--no-previews",
+    default=None,
+    help="Fit the small pictures of the steps to the VAE and keep the map in the bundle; else the first run"
+    " with previews fits it. [default: where it takes seconds]",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be written and what it takes; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 @click.option(
@@ -158,6 +164,7 @@ def convert(
     default_guidance: float | None,
     no_gate: bool,
     self_test: bool | None,
+    previews: bool | None,
     dry_run: bool,
     as_json: bool,
     resume: bool,
@@ -179,7 +186,7 @@ def convert(
             "--quantize": quantize, "--components": components, "--batch 2": batch == 2, "--dry-run": dry_run,
             "--target ane": target == "ane", "--self-test": self_test, "--resume": resume,
             "--overwrite": overwrite, "several --size": len(size) > 1, "--max-chunk": max_chunk != "default",
-            "--max-sequence-length": max_sequence_length,
+            "--max-sequence-length": max_sequence_length, "--previews": previews,
         }  # fmt: skip
         export_profile(source, output, refused, quiet, precision, size, variant, tokenizers, lora)
         return
@@ -211,7 +218,7 @@ def convert(
                 choices = {n: options[n] for n in ("components", "batch", "variant", "tokenizers", "lora")}
                 options["measure"] = meter = Meter(source, **choices)
                 accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora, meter.accuracy)
-            gate = last_steps(accuracy, self_test)
+            gate = last_steps(accuracy, self_test, previews)
             with ended_by_signals():
                 bundle = convert_checkpoint(
                     source, output, overwrite=overwrite, resume=resume, gate=gate, **options
@@ -292,20 +299,32 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def last_steps(
-    accuracy: Callable[["Bundle"], None] | None, self_test: bool | None
+    accuracy: Callable[["Bundle"], None] | None, self_test: bool | None, previews: bool | None
 ) -> Callable[["Bundle"], None]:
     """What happens to a complete bundle before it takes its place: the accuracy gate, then the recording of a
-    self-test, which None leaves to the model's size."""
+    self-test and of the map for previews, which None leaves to the model's size."""
 
     def finish(bundle: "Bundle") -> None:
         from ..bundle import Bundle as Described
-        from ..verify import SELF_TEST_PARAMETERS, can_record, parameters_to_run, record_self_test
+        from ..verify import (
+            SELF_TEST_PARAMETERS,
+            can_record,
+            fits_quickly,
+            parameters_to_run,
+            record_previews,
+            record_self_test,
+        )
 
         if accuracy is not None:
             accuracy(bundle)
         small = can_record(bundle) and parameters_to_run(bundle) <= SELF_TEST_PARAMETERS
-        if (small if self_test is None else self_test) and bundle.root is not None:
-            record_self_test(Described.read(bundle.root))  # again: with the accuracy that the gate wrote
+        if bundle.root is None:
+            return
+        bundle = Described.read(bundle.root)  # with the accuracy that the gate wrote
+        if small if self_test is None else self_test:
+            bundle = record_self_test(bundle)
+        if fits_quickly(bundle) if previews is None else previews:
+            record_previews(bundle)
 
     return finish
 

@@ -40,6 +40,11 @@ SHOWN_RANGES = 5
     is_flag=True,
     help="Run the bundle's recorded denoiser step on the backend; record one first if it has none.",
 )
+@click.option(
+    "--previews",
+    is_flag=True,
+    help="Fit the small pictures of a run's steps to the bundle's VAE, and keep the map.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def verify(
     bundle: Path,
@@ -50,6 +55,7 @@ def verify(
     backend: str,
     ranges: bool,
     self_test: bool,
+    previews: bool,
     as_json: bool,
 ) -> int:
     """Compare every component of BUNDLE with a float32 conversion of its checkpoint, on a real run's inputs.
@@ -61,6 +67,8 @@ def verify(
     from ..bundle import Bundle
 
     described = Bundle.read(bundle)
+    if previews:
+        return fit_previews(described, as_json)
     if self_test:
         return show_self_test(described, backend, as_json)
     if ranges:
@@ -121,6 +129,18 @@ def show_self_test(bundle: "Bundle", backend: str, as_json: bool) -> int:
         f"at most {result.tolerance:g}{' (recorded now)' if recorded else ''}"
     )
     return 0 if result.passed else 1
+
+
+def fit_previews(bundle: "Bundle", as_json: bool) -> int:
+    """Fit the map for previews, again if there is one."""
+    from ..verify import record_previews
+
+    file = record_previews(bundle).preview
+    if as_json:
+        echo_json({"preview": file})
+    else:
+        click.echo(f"fitted to the bundle's VAE: {file}")
+    return 0
 
 
 def show_ranges(

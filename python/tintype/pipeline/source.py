@@ -6,6 +6,7 @@ Shape key: C, h, w = the latent, H, W = the picture.
 
 import numbers
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,11 +52,10 @@ class LatentSource:
     mask: Array | None
 
     @classmethod
-    def encoded(cls, moments: Array, source: ImageSource, latent: Latent) -> "LatentSource":
-        """Of the encoder's output, [1, 2C, h, w]: all channels' means, then their log-variances."""
-        mean = moments[:, : latent.channels]
-        latents = (mean - np.float32(latent.shift)) * np.float32(latent.scale)
-        return cls(latents, None if source.mask is None else coverage(source.mask, latent.downscale))
+    def encoded(cls, encode: Callable[[Array], Array], source: ImageSource, latent: Latent) -> "LatentSource":
+        """By `encode`: a picture [1, 3, H, W] in [-1, 1] → its latents [1, C, h, w]."""
+        mask = None if source.mask is None else coverage(source.mask, latent.downscale)
+        return cls(encode(source.normalized()), mask)
 
     def noised(self, noise: Array, sigma: float) -> Array:
         """The source under noise of level σ, float32 [1, C, h, w]."""

@@ -19,13 +19,14 @@ import numpy as np
 from PIL import Image
 
 from .. import names
-from ..bundle import Bundle, Latent
+from ..bundle import Bundle
 from ..errors import UsageError
+from .autoencoder import Autoencoder
 from .conditioning import TextConditioning, TextEncoders
 from .denoising import Denoiser
 from .families import FAMILIES
 from .image import save_image, to_image
-from .preview import LatentProjection, probe
+from .preview import LatentProjection
 from .request import BackendChoice, GenerationRequest, RequestOptions, as_request
 from .schedule import SigmaSchedule, bundle_schedule, euler_step
 from .settings import STAGES, TEXT_STAGE, VAE_STAGE, GenerationSettings, Plan, make_plan, stage_backends
@@ -58,8 +59,8 @@ class Conditioned:
 class Step:
     """Step `number` (from 1) of `steps` is done; `latents`, float32 [1, C, h, w], are those after it.
 
-    `image_index` is the picture's place in its run, from 0. `preview`, w x h pixels, is what the step takes
-    the finished picture to be, where the request asked for previews.
+    `image_index` is the picture's place in its run, from 0. `preview`, twice the latent's width and height in
+    pixels, is what the step takes the finished picture to be, where the request asked for previews.
     """
 
     number: int
@@ -132,7 +133,7 @@ class Pipeline:
         self._backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
         self._models = StageModels(bundle, units, reduce_memory)
         self._text = TextEncoders(bundle, self._models)
-        self._fitted: LatentProjection | None = None
+        self._projection: LatentProjection | None = None
 
     @classmethod
     def load(
@@ -252,8 +253,9 @@ class Pipeline:
         denoiser = Denoiser(self.bundle, self._models, plan, schedule, rows)
         self._models.done([names.MODULATION])
         clock.lap("modulation")
-        source = self._encoded_source(plan, latent)
-        projection = self._projection(plan, latent)
+        autoencoder = Autoencoder(self.bundle, self._models, plan.backends[VAE_STAGE], plan.size)
+        source = LatentSource.encoded(autoencoder.encode, plan.source, latent) if plan.source else None
+        projection = self._preview_projection(autoencoder) if plan.preview_interval else None
         self._models.done([names.VAE_ENCODER, *STAGES[VAE_STAGE]])
         clock.lap("vae")
         for index, noise in enumerate(plan.noise):
@@ -263,36 +265,18 @@ class Pipeline:
             latents = yield from drawing.steps(index, noise, clock)
             if index == len(plan.noise) - 1:
                 self._models.done([names.DENOISER])
-            decoded = self._decode(latents, plan)
+            decoded = autoencoder.decode(latents)
             self._models.done(STAGES[VAE_STAGE])
             clock.lap("vae")
             settings, stages = self._settings(plan, index), self._stages(plan)
             yield GenerationResult(to_image(decoded), latents, decoded, settings, stages, clock.timings())
             clock = _Clock(self._models)
 
-    def _encoded_source(self, plan: Plan, latent: Latent) -> LatentSource | None:
-        if plan.source is None:
-            return None
-        inputs = {names.IMAGE: plan.source.normalized()}
-        outputs = self._models.run(names.VAE_ENCODER, plan.backends[VAE_STAGE], inputs, plan.size)
-        return LatentSource.encoded(outputs[names.MOMENTS], plan.source, latent)
-
-    def _projection(self, plan: Plan, latent: Latent) -> LatentProjection | None:
-        """Fitted once: the map of a latent space does not depend on the picture's size."""
-        if plan.preview_interval is None:
-            return None
-        if self._fitted is None:
-            latents = probe(latent)
-            self._fitted = LatentProjection.fitted(latents, self._decode(latents, plan))
-        return self._fitted
-
-    def _decode(self, latents: Array, plan: Plan) -> Array:
-        """Model space → VAE space → pixels in [-1, 1], float32 [1, 3, H, W]."""
-        scaled = latents / np.float32(self.bundle.latent.scale) + np.float32(self.bundle.latent.shift)
-        outputs = self._models.run(
-            names.VAE_DECODER, plan.backends[VAE_STAGE], {names.LATENT: scaled}, plan.size
-        )
-        return outputs[names.IMAGE]
+    def _preview_projection(self, autoencoder: Autoencoder) -> LatentProjection:
+        """Kept: the map of a latent space does not depend on the picture's size."""
+        if self._projection is None:
+            self._projection = autoencoder.projection()
+        return self._projection
 
     def _stages(self, plan: Plan) -> dict[str, StageRun]:
         runs = {stage: self._models.stage_run(stage, plan.backends[stage]) for stage in STAGES}

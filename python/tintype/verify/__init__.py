@@ -6,6 +6,7 @@ The only package that uses both `emit` (to make the reference) and `pipeline` (t
 from .bundle import MIN_COSINE, MIN_PSNR, Accuracy, record_accuracy, verify_bundle
 from .meter import Meter
 from .metrics import Agreement
+from .previews import fits_quickly, record_previews
 from .ranges import FLOAT16_MAX, Range, audit_ranges
 from .self_test import (
     SELF_TEST_PARAMETERS,
@@ -28,8 +29,10 @@ __all__ = [
     "SelfTestResult",
     "audit_ranges",
     "can_record",
+    "fits_quickly",
     "parameters_to_run",
     "record_accuracy",
+    "record_previews",
     "record_self_test",
     "run_self_test",
     "verify_bundle",

@@ -66,8 +66,8 @@ def test_masks_are_shrunk_by_their_mean_and_mix() -> None:
     mask[0, 0] = mask[0, 2] = mask[0, 3] = 255
     assert coverage(mask, 2).tolist() == [[0.25, 0.5]]
     latent = Latent(channels=1, height=1, width=2, downscale=2, scale=2.0, shift=1.0)
-    moments = np.array([[[[2, 3]], [[9, 9]]]], np.float32)
-    source = LatentSource.encoded(moments, ImageSource(mask, mask, 1.0), latent)
+    encoded = np.array([[[[2, 4]]]], np.float32)
+    source = LatentSource.encoded(lambda _: encoded, ImageSource(mask, mask, 1.0), latent)
     noise, drawn = np.full((1, 1, 1, 2), 8, np.float32), np.zeros((1, 1, 1, 2), np.float32)
     assert source.noised(noise, 0.5).tolist() == [[[[5, 6]]]]
     assert source.kept(drawn, noise, 0.5).tolist() == [[[[3.75, 3]]]]
