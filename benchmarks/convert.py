@@ -1,11 +1,19 @@
-"""Conversion of an SD3-medium-size MMDiT (2.03 B parameters) against `cp` of the same bytes, in the same run.
+"""Conversion at the released models' sizes, against `cp` of the same bytes in the same run.
 
-    python benchmarks/convert.py [--blocks 24] [--dtype float16|bfloat16|float32] [--quantize RECIPE]
-                                 [--folder DIR] [--json]
+    python benchmarks/convert.py [ROW …] [--folder DIR] [--keep] [--json]
 
-Makes a checkpoint with random weights in DIR (4 GB for float16; removed afterwards), copies its weights with
-`cp` and converts it in a process of its own. Prints both times, their ratio, and the converter's peak of
-anonymous memory: what it allocates, without the pages of mapped files.
+Rows (all, if none is named):
+
+    fp16 bf16 fp32    SD3-medium's transformer (2.08 B parameters) from such a checkpoint to float16
+    int4 palette4     the same from float16, in fewer bits
+    ane               the same for the Neural Engine at 1024 x 1024, cut into packages of 1 GB at most
+    sizes ane-sizes   the same at four sizes
+    flux flux-ane     FLUX.1's widths with a third of its blocks (4.28 B parameters)
+
+Each row makes a checkpoint with random weights in DIR (4 to 9 GB; with --keep it stays for the next run),
+copies its weights with `cp` and `sync`, and converts it in a process of its own. Prints both times, their
+ratio, the bar, and the converter's peak of anonymous memory: what it allocates, without the pages of mapped
+files.
 """
 
 import argparse
@@ -16,111 +24,47 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from checkpoints import make_checkpoint, parameters
 
-HEADS, HEAD_WIDTH, CONTEXT, POOLED, CHANNELS, TABLE = 24, 64, 4096, 2048, 16, 192
-WIDTH = HEADS * HEAD_WIDTH
-DTYPES = {"float16": ("F16", 2), "bfloat16": ("BF16", 2), "float32": ("F32", 4)}
 CONVERT = (
-    "import sys, tintype; "
-    "tintype.convert(sys.argv[1], sys.argv[2], components=['denoiser'], quantize=sys.argv[3] or None)"
+    "import json, sys, tintype; "
+    "tintype.convert(sys.argv[1], sys.argv[2], components=['denoiser'], **json.loads(sys.argv[3]))"
 )
 
+#: Bars: times of `cp`, and seconds on top; bytes of anonymous memory.
+COPIES, START_SECONDS = 1.5, 3.0
+PLAIN_MEMORY, COMPRESSING_MEMORY = 0.3e9, 1e9
 
-def shapes(blocks: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every tensor of SD3-medium's transformer with `blocks` blocks (24 in the released one)."""
-
-    def linear(name: str, rows: int, columns: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-        yield f"{name}.weight", (rows, columns)
-        yield f"{name}.bias", (rows,)
-
-    yield "pos_embed.pos_embed", (1, TABLE * TABLE, WIDTH)
-    yield "pos_embed.proj.weight", (WIDTH, CHANNELS, 2, 2)
-    yield "pos_embed.proj.bias", (WIDTH,)
-    yield from linear("context_embedder", WIDTH, CONTEXT)
-    for name, columns in (("timestep_embedder", 256), ("text_embedder", POOLED)):
-        yield from linear(f"time_text_embed.{name}.linear_1", WIDTH, columns)
-        yield from linear(f"time_text_embed.{name}.linear_2", WIDTH, WIDTH)
-    for index in range(blocks):
-        block, last = f"transformer_blocks.{index}", index == blocks - 1
-        projections = ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj"]
-        for name in projections if last else [*projections, "to_add_out"]:
-            yield from linear(f"{block}.attn.{name}", WIDTH, WIDTH)
-        for name in ("ff",) if last else ("ff", "ff_context"):
-            yield from linear(f"{block}.{name}.net.0.proj", 4 * WIDTH, WIDTH)
-            yield from linear(f"{block}.{name}.net.2", WIDTH, 4 * WIDTH)
-        yield from linear(f"{block}.norm1.linear", 6 * WIDTH, WIDTH)
-        yield from linear(f"{block}.norm1_context.linear", (2 if last else 6) * WIDTH, WIDTH)
-    yield from linear("norm_out.linear", 2 * WIDTH, WIDTH)
-    yield from linear("proj_out", 4 * CHANNELS, WIDTH)
+SIZES = {"size": [[1024, 1024], [768, 1344], [1344, 768], [512, 512]]}
 
 
-def write_weights(path: Path, blocks: int, dtype: str) -> None:
-    """A safetensors file with one random block repeated through all tensors."""
-    kind, size = DTYPES[dtype]
-    header: dict[str, Any] = {}
-    offset = 0
-    for name, shape in shapes(blocks):
-        end = offset + int(np.prod(shape)) * size
-        header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [offset, end]}
-        offset = end
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    values = np.random.default_rng(0).standard_normal(1 << 22).astype(np.float32) / 40
-    block = {
-        "float16": lambda: values.astype(np.float16).tobytes(),
-        "bfloat16": lambda: (values.view(np.uint32) >> 16).astype(np.uint16).tobytes(),
-        "float32": values.tobytes,
-    }[dtype]()
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for begin in range(0, offset, len(block)):
-            file.write(block[: offset - begin])
+@dataclass(frozen=True)
+class Row:
+    """A checkpoint and the options of its conversion; `seconds` is its bar where it is not of `cp`."""
+
+    model: str = "sd3"
+    dtype: str = "float16"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
 
 
-def make_checkpoint(folder: Path, blocks: int, dtype: str) -> Path:
-    """The checkpoint's folder: the transformer, and the configs of the parts that are not converted."""
-    clip = {"vocab_size": 8, "num_hidden_layers": 2, "num_attention_heads": 1, "hidden_act": "gelu"}
-    clip |= {"intermediate_size": 8, "architectures": ["CLIPTextModelWithProjection"]}
-    parts: dict[str, dict[str, Any]] = {
-        "text_encoder/config.json": {**clip, "hidden_size": 768, "projection_dim": 768},
-        "text_encoder_2/config.json": {**clip, "hidden_size": 1280, "projection_dim": 1280},
-        "tokenizer/tokenizer_config.json": {"model_max_length": 77},
-        "tokenizer_2/tokenizer_config.json": {"model_max_length": 77},
-        "scheduler/scheduler_config.json": {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0},
-        "vae/config.json": {
-            "_class_name": "AutoencoderKL",
-            "block_out_channels": [128, 256, 512, 512],
-            "latent_channels": CHANNELS,
-            "layers_per_block": 2,
-            "scaling_factor": 1.5305,
-            "shift_factor": 0.0609,
-        },
-        "transformer/config.json": {
-            "_class_name": "SD3Transformer2DModel",
-            "attention_head_dim": HEAD_WIDTH,
-            "caption_projection_dim": WIDTH,
-            "in_channels": CHANNELS,
-            "joint_attention_dim": CONTEXT,
-            "num_attention_heads": HEADS,
-            "num_layers": blocks,
-            "patch_size": 2,
-            "pooled_projection_dim": POOLED,
-            "pos_embed_max_size": TABLE,
-            "sample_size": 128,
-        },
-    }
-    index = {"_class_name": "StableDiffusion3Pipeline"}
-    index |= {name.split("/")[0]: ["library", "class"] for name in parts}  # type: ignore[misc]
-    for name, content in {**parts, "model_index.json": index}.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(json.dumps(content))
-    write_weights(folder / "transformer" / "diffusion_pytorch_model.safetensors", blocks, dtype)
-    return folder
+ROWS = {
+    "fp16": Row(),
+    "bf16": Row(dtype="bfloat16"),
+    "fp32": Row(dtype="float32"),
+    "int4": Row(options={"quantize": "int4"}, seconds=60),
+    "palette4": Row(options={"quantize": "palette4"}, seconds=120),
+    "ane": Row(options={"target": "ane"}),
+    "sizes": Row(options=SIZES),
+    "ane-sizes": Row(options={"target": "ane", **SIZES}),
+    "flux": Row("flux"),
+    "flux-ane": Row("flux", options={"target": "ane"}),
+}
 
 
 def anonymous_bytes(pid: int) -> int:
@@ -132,10 +76,20 @@ def anonymous_bytes(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
 
 
-def timed_conversion(source: Path, output: Path, quantize: str) -> tuple[float, int]:
+def timed_copy(file: Path, copy: Path) -> float:
+    """Seconds of copying `file` to the disk."""
+    begin = time.perf_counter()
+    subprocess.run(["cp", str(file), str(copy)], check=True)
+    subprocess.run(["sync", str(copy)], check=True)
+    seconds = time.perf_counter() - begin
+    copy.unlink()
+    return seconds
+
+
+def timed_conversion(source: Path, output: Path, options: Mapping[str, Any]) -> tuple[float, int]:
     """Seconds of a conversion in a fresh process, and its peak of anonymous memory in bytes."""
     begin = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", CONVERT, str(source), str(output), quantize])
+    process = subprocess.Popen([sys.executable, "-c", CONVERT, str(source), str(output), json.dumps(options)])
     peak = 0
     done = threading.Event()
 
@@ -155,44 +109,67 @@ def timed_conversion(source: Path, output: Path, quantize: str) -> tuple[float, 
     return seconds, peak
 
 
-def main() -> None:
-    """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--blocks", type=int, default=24)
-    parser.add_argument("--dtype", choices=DTYPES, default="float16")
-    parser.add_argument(
-        "--folder", type=Path, help="where the checkpoint and the bundle go (default: a temporary one)"
-    )
-    parser.add_argument("--quantize", default="", help="as for `tintype convert`")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="tintype-convert-", dir=options.folder))
+def measured(name: str, folder: Path, keep: bool) -> dict[str, Any]:
+    """The numbers of a row."""
+    row = ROWS[name]
+    source = folder / f"{row.model}-{row.dtype}"
     try:
-        source = make_checkpoint(folder / "checkpoint", options.blocks, options.dtype)
-        weights = source / "transformer" / "diffusion_pytorch_model.safetensors"
-        begin = time.perf_counter()
-        subprocess.run(["cp", str(weights), str(folder / "copy")], check=True)
-        subprocess.run(["sync", str(folder / "copy")], check=True)
-        copying = time.perf_counter() - begin
-        (folder / "copy").unlink()
-        seconds, peak = timed_conversion(source, folder / "bundle", options.quantize)
-        result = {
-            "parameters": sum(int(np.prod(shape)) for _, shape in shapes(options.blocks)),
+        weights = make_checkpoint(source, row.model, row.dtype)
+        copying = timed_copy(weights, folder / "copy")
+        seconds, peak = timed_conversion(source, folder / "bundle", row.options)
+        bar = row.seconds or COPIES * copying + START_SECONDS
+        limit = COMPRESSING_MEMORY if "quantize" in row.options else PLAIN_MEMORY
+        return {
+            "row": name,
+            "parameters": parameters(row.model),
             "bytes": weights.stat().st_size,
-            "dtype": options.dtype,
-            "quantize": options.quantize or "no",
             "cp_and_sync_seconds": round(copying, 2),
             "convert_seconds": round(seconds, 2),
             "ratio": round(seconds / copying, 2),
+            "bar_seconds": round(bar, 2),
             "peak_anonymous_bytes": peak,
+            "bar_bytes": int(limit),
+            "passed": seconds <= bar and peak <= limit,
         }
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    if options.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        print(f"{name:22} {value:,}" if isinstance(value, int) else f"{name:22} {value}")
+        shutil.rmtree(folder / "bundle", ignore_errors=True)
+        if not keep:
+            shutil.rmtree(source, ignore_errors=True)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"among {', '.join(ROWS)} (default: all)")
+    parser.add_argument("--folder", type=Path, help="where the files go (default: a temporary folder)")
+    parser.add_argument("--keep", action="store_true", help="leave the checkpoints in --folder")
+    parser.add_argument("--json", action="store_true", help="print a row as a line of JSON")
+    options = parser.parse_args()
+    unknown = [name for name in options.rows if name not in ROWS]
+    if unknown:
+        parser.error(f"no such row: {', '.join(unknown)}; choose among {', '.join(ROWS)}")
+    if options.keep and options.folder is None:
+        parser.error("--keep leaves the checkpoints in --folder: name one")
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="tintype-convert-"))
+    try:
+        for name in options.rows or ROWS:
+            result = measured(name, folder, options.keep)
+            print(json.dumps(result) if options.json else text(result), flush=True)
+    finally:
+        if options.folder is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def text(row: Mapping[str, Any]) -> str:
+    """A row for people."""
+    return (
+        f"{row['row']:9} {row['parameters'] / 1e9:.2f} B  cp {row['cp_and_sync_seconds']:6.1f} s  "
+        f"convert {row['convert_seconds']:6.1f} s = {row['ratio']:.2f} x, bar {row['bar_seconds']:.1f} s  "
+        f"memory {row['peak_anonymous_bytes'] / 1e9:.2f} GB, bar {row['bar_bytes'] / 1e9:.1f} GB  "
+        f"{'passed' if row['passed'] else 'FAILED'}"
+    )
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ def pack(codes: Array, bits: int) -> Array:
     if bits == 8:
         return codes
     if bits == 4:
-        even = np.pad(codes, (0, len(codes) % 2))
-        packed: Array = even[0::2] | (even[1::2] << np.uint8(4))
+        even = np.pad(codes, (0, len(codes) % 2)) if len(codes) % 2 else np.ascontiguousarray(codes)
+        pairs = even.view("<u2")  # a | b << 8; strided bytes are slower by far
+        packed: Array = (pairs | (pairs >> np.uint16(4))).astype(np.uint8)
         return packed
     if bits == 6:
         four = np.pad(codes, (0, -len(codes) % 4))

@@ -14,15 +14,18 @@ placing the weights (`WeightLayout`) and streaming them (`write`) are two steps.
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..weight import FileSpan, Weight
+from ..weight import Array, FileSpan, Weight
+from .ahead import ahead
 
 __all__ = ["Placement", "WeightLayout", "WrittenWeights"]
 
@@ -39,6 +42,9 @@ KINDS: Mapping[str, tuple[int, int]] = {
 
 #: Pieces that may wait for the hash; bounds memory.
 MAX_PENDING = 4
+
+#: Bytes after which the disk is told to write what it was given.
+FLUSH_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -96,16 +102,24 @@ class WeightLayout:
     def write(self, path: Path, progress: Callable[[int], None] | None = None) -> WrittenWeights:
         """Write the file; `progress` hears the bytes written so far after every piece.
 
-        Memory stays at a few pieces: sources are mapped, and where their bytes are right already the kernel
-        copies them. ConversionError when a value does not fit its dtype.
+        Weights are converted on all cores, hashed and written to the disk at the same time. Memory stays at
+        some pieces: sources are mapped, and where their bytes are right already the kernel copies them.
+        ConversionError when a value does not fit its dtype.
         """
-        with path.open("wb", buffering=0) as file, _Hasher() as hasher:
+        makers = (partial(p.weight.chunks, p.dtype) for p in self.placements)
+        with (
+            path.open("wb", buffering=0) as file,
+            _Flusher(file) as flusher,
+            _Hasher() as hasher,
+            closing(ahead(makers)) as streams,
+        ):
             self._put(file, hasher, HEADER.pack(len(self.placements), VERSION, *[0] * 7))
             position = HEADER.size
-            for placement in self.placements:
+            for placement, pieces in zip(self.placements, streams, strict=True):
                 self._put(file, hasher, bytes(placement.offset - position) + _metadata(placement))
                 position = placement.offset + METADATA.size
-                for done in self._stream(file, hasher, placement):
+                for done in self._stream(file, hasher, placement, pieces):
+                    flusher.written(position + done)
                     if progress is not None:
                         progress(position + done)
                 position += placement.size
@@ -117,10 +131,12 @@ class WeightLayout:
         hasher.update(data)
 
     @staticmethod
-    def _stream(file: BinaryIO, hasher: "_Hasher", placement: Placement) -> Iterator[int]:
+    def _stream(
+        file: BinaryIO, hasher: "_Hasher", placement: Placement, pieces: Iterable[Array]
+    ) -> Iterator[int]:
         span, done = placement.weight.span(placement.dtype), 0
         copied = span is not None and span.size == placement.size and _copy_span(file, span)
-        for piece in placement.weight.chunks(placement.dtype):
+        for piece in pieces:
             data = np.ascontiguousarray(piece).view(np.uint8).data
             if not copied:
                 _write_all(file, data)
@@ -162,6 +178,36 @@ def _copy_span(file: BinaryIO, span: FileSpan) -> bool:
                 return False
             offset, left = offset + count, left - count
     return True
+
+
+class _Flusher:
+    """Has a file written to the disk while it grows, in a thread.
+
+    A system that is left alone collects gigabytes, and then slows down the program that writes until the
+    disk has caught up.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._pool = ThreadPoolExecutor(1)
+        self._flush: Future[None] | None = None
+        self._begun = 0
+
+    def __enter__(self) -> "_Flusher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def written(self, size: int) -> None:
+        """The file has `size` bytes now."""
+        if size - self._begun < FLUSH_BYTES or not (self._flush is None or self._flush.done()):
+            return
+        if self._flush is not None:
+            self._flush.result()  # a disk that fails or is full says so here
+        self._begun = size
+        # macOS has no fdatasync, and its fsync does not wait for the medium either.
+        self._flush = self._pool.submit(getattr(os, "fdatasync", os.fsync), self._file.fileno())
 
 
 class _Hasher:
