@@ -12,20 +12,9 @@ ENGINE = pathlib.Path(__file__).resolve().parent.parent / "bridge/engine/ops"
 #: Ops of coremltools' registry that the engine refuses by name, and why.
 REASONS = {
     "_const_symbolic": "Stands for shapes while coremltools builds a program; never written to a package.",
-    "affine": "Not there yet: sampling on a transformed grid.",
     "classify": "Yields a dictionary, which the C ABI does not carry; return the probabilities.",
     "conv_quantized": "Superseded by `constexpr_*` weights and `conv`; no converter writes it.",
-    "crop_resize": "Not there yet: sampling of boxes.",
-    "list_gather": "Not there yet: only tensors and text are values in a function.",
-    "list_length": "As `list_gather`.",
-    "list_read": "As `list_gather`.",
-    "list_scatter": "As `list_gather`.",
-    "list_write": "As `list_gather`.",
-    "make_list": "As `list_gather`.",
-    "non_maximum_suppression": "Not there yet.",
     "coreml_update_state": "Written to packages as `write_state` and `read_state`, which are there.",
-    "resample": "Not there yet: sampling at given coordinates.",
-    "resize": "Not there yet; `resize_bilinear` and `resize_nearest_neighbor` are.",
 }
 
 

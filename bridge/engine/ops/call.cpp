@@ -81,7 +81,7 @@ bool Call::has(std::string_view name) const {
 
 const Value& Call::value(std::string_view name) const {
   const Argument* argument = find(name);
-  if (!argument) fail("parameter " + quoted(name) + " is missing");
+  if (!argument || argument->bindings.empty()) fail("parameter " + quoted(name) + " is missing");
   return frame_.at(argument->bindings.front().slot);
 }
 
@@ -101,7 +101,7 @@ bool Call::is_constant(std::string_view name) const {
 
 bool Call::is_only_reader(std::string_view name) const {
   const Argument* argument = find(name);
-  return argument && argument->bindings.front().is_only_use;
+  return argument && !argument->bindings.empty() && argument->bindings.front().is_only_use;
 }
 
 const array& Call::tensor(std::string_view name) const {
@@ -181,6 +181,15 @@ int Call::integer_or(std::string_view name, int fallback) const {
   return has(name) ? integer(name) : fallback;
 }
 
+std::vector<double> Call::numbers(std::string_view name) const {
+  return values(tensor(name));
+}
+
+std::vector<double> Call::values(const array& x) const {
+  std::vector<float> read = read_values<float>(x, mx::float32);
+  return std::vector<double>(read.begin(), read.end());
+}
+
 double Call::number(std::string_view name) const {
   auto values = read_values<float>(tensor(name), mx::float32);
   if (values.size() != 1)
@@ -214,6 +223,19 @@ std::string Call::text(std::string_view name) const {
 
 std::string Call::text_or(std::string_view name, std::string fallback) const {
   return has(name) ? text(name) : fallback;
+}
+
+std::vector<int> Call::lengths(std::string_view name) const {
+  std::vector<int> all;
+  const Argument* argument = find(name);
+  for (size_t i = 0; argument && i < argument->bindings.size(); ++i) {
+    const Value& found = frame_.at(argument->bindings[i].slot);
+    if (found.tensor)
+      for (int length : read_values<int>(*found.tensor, mx::int32)) all.push_back(length);
+    else
+      all.insert(all.end(), found.strings.size(), -1);
+  }
+  return all;
 }
 
 int Call::checked_axis(std::string_view name, int axis, size_t rank) const {

@@ -46,12 +46,17 @@ class Call {
   std::vector<int> integers_or(std::string_view name, std::vector<int> fallback) const;
   int integer(std::string_view name) const;
   int integer_or(std::string_view name, int fallback) const;
+  std::vector<double> numbers(std::string_view name) const;
+  /** The elements of a tensor, evaluated. */
+  std::vector<double> values(const array& x) const;
   double number(std::string_view name) const;
   double number_or(std::string_view name, double fallback) const;
   std::vector<bool> flags_or(std::string_view name, size_t count, bool fallback) const;
   bool flag_or(std::string_view name, bool fallback) const;
   std::string text(std::string_view name) const;
   std::string text_or(std::string_view name, std::string fallback) const;
+  /** A list of lengths some of which may be texts, which stand for what is not known yet: -1. */
+  std::vector<int> lengths(std::string_view name) const;
 
   /** An axis parameter within [0, rank). */
   int axis_or(std::string_view name, int fallback, size_t rank) const;

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <map>
+
 #include "ops/call.h"
 #include "ops/registry.h"
 
@@ -35,6 +38,100 @@ std::vector<array> while_loop(Call& call) {
   call.fail("the loop does not end", std::to_string(kMostRounds) + " rounds");
 }
 
+/*
+ * A list is one tensor, its elements along axis 0. Lengths of an element that are known only once one is
+ * written are 0 until then; elements that nobody wrote are 0. Writing beyond the end makes the list longer.
+ */
+array make_list(Call& call) {
+  std::vector<int> shape = call.lengths("elem_shape");
+  shape.insert(shape.begin(), call.integer_or("init_length", 1));
+  for (int& length : shape) {
+    if (length < -1 || (length == -1 && &length == &shape[0]))
+      call.fail("a length of the list is negative", std::to_string(length), "0 or more");
+    length = std::max(length, 0);
+  }
+  std::string name = call.text_or("dtype", "fp32");
+  static const std::map<std::string, mx::Dtype> dtypes = {
+      {"fp32", mx::float32}, {"fp16", mx::float16},  {"int32", mx::int32}, {"bool", mx::bool_},
+      {"int16", mx::int16},  {"uint16", mx::uint16}, {"int8", mx::int8},   {"uint8", mx::uint8}};
+  auto dtype = dtypes.find(name);
+  if (dtype == dtypes.end())
+    call.fail("unknown dtype", name, "fp32, fp16, int32, int16, uint16, int8, uint8 or bool");
+  return mx::zeros(to_shape(shape), dtype->second);
+}
+
+const array& list_of(Call& call) {
+  const array& list = call.tensor("ls");
+  if (list.ndim() == 0) call.fail("ls is no list");
+  return list;
+}
+
+// The list with room for `count` elements like `element`.
+array grown(Call& call, array list, int count, const mx::Shape& element) {
+  mx::Shape inner(list.shape().begin() + 1, list.shape().end()), whole = list.shape();
+  bool unwritten = list.size() == 0 && inner.size() == element.size();
+  for (size_t i = 0; unwritten && i < inner.size(); ++i) unwritten = inner[i] == element[i] || inner[i] == 0;
+  if (inner != element && !unwritten)
+    call.fail("the value is no element of the list", describe_shape(element), describe_shape(inner));
+  std::copy(element.begin(), element.end(), whole.begin() + 1);
+  if (inner != element) list = mx::zeros(whole, list.dtype());
+  if (count <= whole[0]) return list;
+  constexpr int kLongest = 1 << 24;
+  if (count > kLongest)
+    call.fail("the list gets too long", std::to_string(count), "at most " + std::to_string(kLongest));
+  whole[0] = count - whole[0];
+  return mx::concatenate({list, mx::zeros(whole, list.dtype())}, 0);
+}
+
+std::vector<int> checked_indices(Call& call, const char* name, int limit) {
+  std::vector<int> indices = call.integers(name);
+  for (int index : indices) {
+    if (index < 0 || index >= limit)
+      call.fail("an index lies outside the list", std::to_string(index), "0 to " + std::to_string(limit - 1));
+  }
+  return indices;
+}
+
+array list_scatter(Call& call) {
+  const array &list = list_of(call), &values = call.tensor("value");
+  std::vector<int> indices = checked_indices(call, "indices", 1 << 24);
+  if (values.ndim() == 0 || static_cast<size_t>(values.shape(0)) != indices.size())
+    call.fail("value and indices have another count", describe_shape(values.shape()),
+              std::to_string(indices.size()));
+  int longest = indices.empty() ? 0 : *std::max_element(indices.begin(), indices.end()) + 1;
+  array target = grown(call, list, longest, mx::Shape(values.shape().begin() + 1, values.shape().end()));
+  if (values.size() == 0) return target;
+  array index = array(indices.begin(), {static_cast<int>(indices.size())});
+  return mx::scatter(target, {index}, mx::expand_dims(mx::astype(values, target.dtype()), 1), {0});
+}
+
+array list_write(Call& call) {
+  const array& value = call.tensor("value");
+  int index = checked_indices(call, "index", 1 << 24).at(0);
+  array target = grown(call, list_of(call), index + 1, value.shape());
+  mx::Shape start(target.ndim(), 0), stop = target.shape();
+  start[0] = index, stop[0] = index + 1;
+  return mx::slice_update(target, mx::expand_dims(mx::astype(value, target.dtype()), 0), start, stop);
+}
+
+array list_read(Call& call) {
+  const array& list = list_of(call);
+  int index = checked_indices(call, "index", list.shape(0)).at(0);
+  mx::Shape start(list.ndim(), 0), stop = list.shape();
+  start[0] = index, stop[0] = index + 1;
+  return mx::squeeze(mx::slice(list, start, stop), 0);
+}
+
+array list_gather(Call& call) {
+  const array& list = list_of(call);
+  std::vector<int> indices = checked_indices(call, "indices", list.shape(0));
+  return mx::take(list, array(indices.begin(), {static_cast<int>(indices.size())}), 0);
+}
+
+array list_length(Call& call) {
+  return array(list_of(call).shape(0));
+}
+
 // The loader turns constants into values; this runs only if one could not be.
 std::vector<array> constant(Call& call) {
   call.fail("the constant has no value that can be computed with");
@@ -46,6 +143,12 @@ OpTable control_flow_ops() {
   return {
       {"cond", cond, "pred", 2},
       {"const", constant, ""},
+      {"list_gather", list_gather, "ls indices"},
+      {"list_length", list_length, "ls"},
+      {"list_read", list_read, "ls index"},
+      {"list_scatter", list_scatter, "ls indices value"},
+      {"list_write", list_write, "ls index value"},
+      {"make_list", make_list, "init_length? dynamic_length? elem_shape*? dtype?"},
       {"select", select, "cond a b"},
       {"while_loop", while_loop, "loop_vars*", 2},
   };

@@ -1,13 +1,15 @@
 #include <cmath>
-#include <functional>
 
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
+#include "ops/sampling.h"
 
 namespace tintype {
 
 namespace {
+
+constexpr int kLongest = 1 << 24;  // far above any image and far below an overflow
 
 void require_image(Call& call, const array& x) {
   if (x.ndim() < 3) call.fail("x has no height and width", "rank " + std::to_string(x.ndim()), "at least 3");
@@ -15,9 +17,14 @@ void require_image(Call& call, const array& x) {
 
 int scaled_length(Call& call, const char* name, int length) {
   double scaled = std::floor(call.number_or(name, 1) * length);
-  if (!(scaled >= 1 && scaled < 1 << 24))
+  if (!(scaled >= 1 && scaled <= kLongest))
     call.fail(std::string(name) + " gives an impossible size", std::to_string(scaled), "1 or more");
   return static_cast<int>(scaled);
+}
+
+array bilinear(const array& x, int height, int width, Grid grid) {
+  int rank = static_cast<int>(x.ndim());
+  return resized_linear(resized_linear(x, rank - 2, height, grid), rank - 1, width, grid);
 }
 
 // Every output place takes the input place floor(i * in / out).
@@ -32,53 +39,12 @@ array nearest(const array& x, int axis, int target) {
   return mx::take(x, array(index.begin(), {target}), axis);
 }
 
-/** Place in the input, in elements, of every place in the output. */
-using Grid = std::function<double(int i, int length, int target)>;
-
-double align_corners(int i, int length, int target) {
-  return target == 1 ? 0 : static_cast<double>(i) * (length - 1) / (target - 1);
-}
-
-double centred_corners(int i, int length, int target) {
-  return target == 1 ? (length - 1) / 2.0 : align_corners(i, length, target);
-}
-
-double half_pixel(int i, int length, int target) {
-  return (i + 0.5) * length / target - 0.5;
-}
-
-double from_origin(int i, int length, int target) {
-  return static_cast<double>(i) * length / target;
-}
-
-double offset_corners(int i, int length, int target) {
-  double delta = std::max(1, length - 1) / static_cast<double>(target);
-  return (i + 0.5) * delta;
-}
-
-// Linear interpolation along one axis.
-array linear(const array& x, int axis, int target, const Grid& grid) {
-  int length = x.shape(axis);
-  std::vector<int> low, high;
-  std::vector<float> fraction;
-  for (int i = 0; i < target; ++i) {
-    double place = std::min(length - 1.0, std::max(0.0, grid(i, length, target)));
-    int floor = static_cast<int>(place);
-    low.push_back(floor);
-    high.push_back(std::min(floor + 1, length - 1));
-    fraction.push_back(static_cast<float>(place - floor));
-  }
-  mx::Shape shape(x.ndim(), 1);
-  shape[axis] = target;
-  array weight = mx::astype(array(fraction.begin(), shape), x.dtype());
-  array first = mx::take(x, array(low.begin(), {target}), axis);
-  array second = mx::take(x, array(high.begin(), {target}), axis);
-  return mx::add(first, mx::multiply(mx::subtract(second, first), weight));
-}
-
-array bilinear(const array& x, int height, int width, const Grid& grid) {
-  return linear(linear(x, static_cast<int>(x.ndim()) - 2, height, grid), static_cast<int>(x.ndim()) - 1,
-                width, grid);
+void require_target(Call& call, const array& x, int height, int width) {
+  if (height < 1 || width < 1 || height > kLongest || width > kLongest)
+    call.fail("the target size is impossible", std::to_string(height) + " x " + std::to_string(width),
+              "1 to " + std::to_string(kLongest));
+  if (x.shape(-1) == 0 || x.shape(-2) == 0)
+    call.fail("x has no pixels", describe_shape(x.shape()), "a height and a width of 1 or more");
 }
 
 array upsample_nearest_neighbor(Call& call) {
@@ -94,10 +60,9 @@ array resize_nearest_neighbor(Call& call) {
   const array& x = call.tensor("x");
   require_image(call, x);
   int height = call.integer("target_size_height"), width = call.integer("target_size_width");
-  if (height < 1 || width < 1)
-    call.fail("the target size is impossible", std::to_string(height) + " x " + std::to_string(width));
+  require_target(call, x, height, width);
   int rank = static_cast<int>(x.ndim());
-  return nearest(nearest(x, rank - 2, height), rank - 1, width);
+  return resized_nearest(resized_nearest(x, rank - 2, height, from_origin), rank - 1, width, from_origin);
 }
 
 array upsample_bilinear(Call& call) {
@@ -114,19 +79,35 @@ array resize_bilinear(Call& call) {
   array x = call.wide("x");
   require_image(call, x);
   int height = call.integer_or("target_size_height", 1), width = call.integer_or("target_size_width", 1);
-  if (height < 1 || width < 1)
-    call.fail("the target size is impossible", std::to_string(height) + " x " + std::to_string(width));
-  std::string mode = call.text_or("sampling_mode", "DEFAULT");
-  Grid grid = mode == "STRICT_ALIGN_CORNERS" ? align_corners
-              : mode == "ALIGN_CORNERS"      ? centred_corners
-              : mode == "DEFAULT"            ? from_origin
-              : mode == "OFFSET_CORNERS"     ? offset_corners
-              : mode == "UNALIGN_CORNERS"    ? half_pixel
-                                             : Grid();
-  if (!grid)
-    call.fail("unknown sampling_mode", mode,
-              "DEFAULT, ALIGN_CORNERS, STRICT_ALIGN_CORNERS, OFFSET_CORNERS or UNALIGN_CORNERS");
-  return bilinear(x, height, width, grid);
+  require_target(call, x, height, width);
+  return bilinear(x, height, width, grid_of(call));
+}
+
+// The last `resized_dims` axes take their lengths from the end of `shape`, where 0 keeps x's.
+array resize(Call& call) {
+  const array& source = call.tensor("x");
+  std::vector<int> shape = call.integers("shape");
+  int rank = static_cast<int>(source.ndim()), count = call.integer("resized_dims");
+  if (count < 0 || count > static_cast<int>(shape.size()) || static_cast<int>(shape.size()) > rank) {
+    call.fail(
+        "resized_dims, shape and x do not fit",
+        std::to_string(count) + ", " + std::to_string(shape.size()) + " and rank " + std::to_string(rank),
+        "resized_dims at most shape's size, and that at most x's rank");
+  }
+  std::string mode = call.text_or("interpolation_mode", "LINEAR");
+  if (mode != "LINEAR" && mode != "NEAREST_NEIGHBOR")
+    call.fail("unknown interpolation_mode", mode, "LINEAR or NEAREST_NEIGHBOR");
+  Grid grid = grid_of(call);
+  bool whole = mx::issubdtype(source.dtype(), mx::integer), linear = mode == "LINEAR";
+  array y = !linear ? source : whole ? mx::astype(source, mx::float32) : call.wide("x");
+  for (int i = 0; i < count; ++i) {
+    int axis = rank - count + i, target = shape[shape.size() - static_cast<size_t>(count - i)];
+    if (target == 0 || target == y.shape(axis)) continue;
+    if (target < 0 || target > kLongest || y.shape(axis) == 0)
+      call.fail("the target size is impossible", std::to_string(target), "0 to " + std::to_string(kLongest));
+    y = linear ? resized_linear(y, axis, target, grid) : resized_nearest(y, axis, target, grid);
+  }
+  return linear && whole ? mx::round(y) : y;
 }
 
 // Cuts crop_height = [top, bottom] and crop_width = [left, right] away.
@@ -149,7 +130,16 @@ array crop(Call& call) {
 
 OpTable image_resizing_ops() {
   return {
+      {"affine", affine,
+       "x transform_matrix output_height output_width sampling_mode padding_mode padding_value "
+       "coordinates_mode align_corners"},
       {"crop", crop, "x crop_height crop_width"},
+      {"crop_resize", crop_resize,
+       "x roi? boxes? box_indices? target_height? target_width? normalized_coordinates? spatial_scale? "
+       "box_coordinate_mode? sampling_mode? pad_value?"},
+      {"resample", resample,
+       "x coordinates sampling_mode padding_mode padding_value coordinates_mode align_corners"},
+      {"resize", resize, "x shape resized_dims interpolation_mode? sampling_mode?"},
       {"resize_bilinear", resize_bilinear, "x target_size_height? target_size_width? sampling_mode?"},
       {"resize_nearest_neighbor", resize_nearest_neighbor, "x target_size_height target_size_width"},
       {"upsample_bilinear", upsample_bilinear,

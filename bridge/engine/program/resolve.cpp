@@ -142,7 +142,9 @@ class FunctionResolver {
       }
       if (!given.insert(argument.name).second)
         refuse_format(place, "parameter " + quoted(argument.name) + " comes twice");
-      if (argument.bindings.empty() || (argument.bindings.size() > 1 && !parameter->variadic)) {
+      bool may_be_empty = parameter->variadic && parameter->optional;
+      if ((argument.bindings.empty() && !may_be_empty) ||
+          (argument.bindings.size() > 1 && !parameter->variadic)) {
         refuse_format(place, "parameter " + quoted(argument.name) + " has a wrong count of values",
                       std::to_string(argument.bindings.size()), parameter->variadic ? "1 or more" : "1");
       }

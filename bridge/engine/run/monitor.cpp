@@ -58,6 +58,7 @@ double Monitor::measure(const Block& block, bool outermost) {
       written += elements(&output.type.tensor);
     }
     for (const Argument& argument : operation.arguments) {
+      if (argument.bindings.empty()) continue;
       const Binding& binding = argument.bindings.front();
       const TensorType* type =
           binding.literal ? &binding.literal->type.tensor : types_[static_cast<size_t>(binding.slot)];

@@ -1,4 +1,4 @@
-"""Random programs of linear, conv, pool, normalization, image_resizing, scatter_gather and spatial ops."""
+"""Random programs of linear, conv, pool, normalization, scatter_gather and spatial ops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from .drawn import Draw, Generator
 from .programs import Case, ct, mb
-from .references import GRIDS, attention, convolved, interpolated, normalised, transposed, windows
+from .references import attention, convolved, normalised, transposed, windows
 
 __all__ = ["GENERATORS"]
 
@@ -194,48 +194,6 @@ def local_response_norm(draw: Draw) -> Case:
                 {"x": draw.floats(shape)}, reference)  # fmt: skip
 
 
-def image(draw: Draw) -> np.ndarray:
-    return draw.floats(
-        (draw.integer(1, 2), draw.integer(1, 3), draw.integer(2, 6), draw.integer(2, 6)), draw.dtype()
-    )
-
-
-def resize_bilinear(draw: Draw) -> Case:
-    x, h, w, mode = image(draw), draw.integer(2, 9), draw.integer(2, 9), draw.choice(sorted(GRIDS))
-    return Case("resize_bilinear", lambda x: mb.resize_bilinear(x=x, target_size_height=h, target_size_width=w,
-                                                                sampling_mode=mode), {"x": x},
-                lambda x: interpolated(interpolated(x.astype(np.float64), 2, h, GRIDS[mode]), 3, w, GRIDS[mode]))  # fmt: skip
-
-
-def upsample_bilinear(draw: Draw) -> Case:
-    x, h, w, corners = image(draw), draw.integer(1, 3), draw.integer(1, 3), draw.flag()
-    grid = GRIDS["STRICT_ALIGN_CORNERS" if corners else "UNALIGN_CORNERS"]
-    return Case("upsample_bilinear", lambda x: mb.upsample_bilinear(x=x, scale_factor_height=h, scale_factor_width=w,
-                                                                    align_corners=corners), {"x": x},
-                lambda x: interpolated(interpolated(x.astype(np.float64), 2, x.shape[2] * h, grid), 3,
-                                       x.shape[3] * w, grid))  # fmt: skip
-
-
-def upsample_nearest_neighbor(draw: Draw) -> Case:
-    h, w = draw.integer(1, 3), draw.integer(1, 3)
-    return Case("upsample_nearest_neighbor", lambda x: mb.upsample_nearest_neighbor(
-        x=x, scale_factor_height=h, scale_factor_width=w), {"x": image(draw)}, lambda x: x.repeat(h, 2).repeat(w, 3))  # fmt: skip
-
-
-def resize_nearest_neighbor(draw: Draw) -> Case:
-    h, w = draw.integer(1, 9), draw.integer(1, 9)
-    return Case("resize_nearest_neighbor", lambda x: mb.resize_nearest_neighbor(
-        x=x, target_size_height=h, target_size_width=w), {"x": image(draw)},
-        lambda x: x[:, :, np.arange(h) * x.shape[2] // h][..., np.arange(w) * x.shape[3] // w])  # fmt: skip
-
-
-def crop(draw: Draw) -> Case:
-    x = image(draw)
-    h, w = ([draw.integer(0, (n - 1) // 2) for _ in range(2)] for n in x.shape[2:])
-    return Case("crop", lambda x: mb.crop(x=x, crop_height=h, crop_width=w), {"x": x},
-                lambda x: x[:, :, h[0] : x.shape[2] - h[1], w[0] : x.shape[3] - w[1]])  # fmt: skip
-
-
 def blocks(name: str) -> Generator:
     """Ops that trade channels for pixels: the order of channels is what tells them apart."""
 
@@ -415,8 +373,7 @@ GENERATORS: dict[str, Generator] = {
     **{name: blocks(name) for name in ("depth_to_space", "pixel_shuffle", "pixel_unshuffle", "space_to_depth")},
     **{name: quantized(name) for name in ("dequantize", "quantize")},
     **{each.__name__: each
-       for each in (batch_norm, batch_to_space, conv, conv_transpose, crop, einsum, gather, gather_along_axis, gather_nd,
-                    instance_norm, l2_norm, layer_norm, linear, local_response_norm, matmul, resize_bilinear,
-                    resize_nearest_neighbor, scaled_dot_product_attention, scatter, scatter_along_axis, scatter_nd,
-                    space_to_batch, upsample_bilinear, upsample_nearest_neighbor)},
+       for each in (batch_norm, batch_to_space, conv, conv_transpose, einsum, gather, gather_along_axis, gather_nd,
+                    instance_norm, l2_norm, layer_norm, linear, local_response_norm, matmul, scaled_dot_product_attention, scatter, scatter_along_axis, scatter_nd,
+                    space_to_batch)},
 }  # fmt: skip

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from . import drawn_elementwise, drawn_networks, drawn_shapes
+from . import drawn_elementwise, drawn_images, drawn_lists, drawn_networks, drawn_shapes
 from .drawn import Draw, check_drawn
 from .drawn_graphs import graph
 
-GENERATORS = {**drawn_elementwise.GENERATORS, **drawn_networks.GENERATORS, **drawn_shapes.GENERATORS}
+FAMILIES = (drawn_elementwise, drawn_images, drawn_lists, drawn_networks, drawn_shapes)
+GENERATORS = {op: generator for family in FAMILIES for op, generator in family.GENERATORS.items()}
 
 #: Ops that are not drawn here: the test file that holds them, and why.
 ELSEWHERE = {

@@ -231,7 +231,7 @@ RESIZES = [
     Case("nearest", lambda x: mb.upsample_nearest_neighbor(x=x, scale_factor_height=2, scale_factor_width=3),
          {"x": POOL_X}, lambda x: x.repeat(2, 2).repeat(3, 3)),
     Case("nearest_size", lambda x: mb.resize_nearest_neighbor(x=x, target_size_height=10, target_size_width=4),
-         {"x": POOL_X}, lambda x: x[:, :, np.arange(10) * 7 // 10][..., np.arange(4) * 2]),
+         {"x": POOL_X}, lambda x: x[:, :, (2 * np.arange(10) + 1) * 7 // 20][..., np.arange(4) * 2 + 1]),
     Case("crop", lambda x: mb.crop(x=x, crop_height=[1, 2], crop_width=[0, 3]), {"x": POOL_X},
          lambda x: x[:, :, 1:-2, :-3]),
 ]  # fmt: skip
