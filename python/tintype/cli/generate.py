@@ -9,6 +9,7 @@ import click
 from ..errors import UsageError
 from .output import backend_option, echo_json, progress_bar, size_option, units_option
 from .picture import picture_settings
+from .statistics import run_text, stats_option
 
 if TYPE_CHECKING:
     from ..pipeline import GenerationRequest, GenerationResult, Step
@@ -86,6 +87,7 @@ __all__ = ["generate"]
 @click.option(
     "--reduce-memory", is_flag=True, help="Free each model when it is done, the text encoders before drawing."
 )
+@stats_option
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print settings, backends and timings as JSON; a list of several."
@@ -100,6 +102,7 @@ def generate(
     no_t5: bool,
     preview_folder: Path | None,
     reduce_memory: bool,
+    stats: bool,
     quiet: bool,
     as_json: bool,
     **settings: Any,
@@ -120,6 +123,8 @@ def generate(
         if not preview_folder.is_dir():
             raise UsageError(f"the folder {preview_folder} does not exist: make it, or name another one")
         settings["preview_interval"] = 1
+    if stats:
+        settings["statistics"] = True
     if no_t5:
         settings["use_t5"] = False
     request, drawn_by = _request(prompt, picture, settings)
@@ -152,6 +157,8 @@ def generate(
         _print_stages(results[0])
         for result in results:
             _print(result, _numbered(output, result, request.count))
+        if results[-1].statistics is not None:
+            click.echo(run_text(results[-1].statistics))
     pipeline.close()
 
 
@@ -193,11 +200,13 @@ def _embedded(progress: Any) -> Any:
 
 
 def _json(result: "GenerationResult", output: Path) -> dict[str, Any]:
+    cost = result.statistics
     return {
         "output": str(output),
         "settings": result.settings.to_json(),
         "stages": {name: vars(stage) for name, stage in result.stages.items()},
         "timings": vars(result.timings),
+        **({} if cost is None else {"statistics": {name: stage.to_json() for name, stage in cost.items()}}),
     }
 
 

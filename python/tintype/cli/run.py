@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from .output import backend_option, units_option
+from .statistics import prediction_text, stats_option
 
 __all__ = ["run"]
 
@@ -29,7 +30,7 @@ __all__ = ["run"]
     required=True,
     help="The .npz file for the outputs.",
 )
-@click.option("--stats", is_flag=True, help="Print time and bytes by kind of op, and the peak of memory.")
+@stats_option
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def run(
     package: Path,
@@ -71,7 +72,7 @@ def run(
         click.echo(f"{name}: {value.dtype} [{', '.join(map(str, value.shape))}]")
     click.echo(str(output))
     if stats:
-        click.echo(_report(statistics) if statistics else "the backend collects no statistics")
+        click.echo(prediction_text(statistics))
 
 
 def _picture(file: str) -> Any:
@@ -80,13 +81,3 @@ def _picture(file: str) -> Any:
 
     with Image.open(file) as image:
         return ImageOps.exif_transpose(image).copy()
-
-
-def _report(statistics: dict[str, Any]) -> str:
-    """A table: the op that took longest first."""
-    lines = [f"{'op':<32}{'calls':>8}{'ms':>12}{'MB':>12}"]
-    for name, row in sorted(statistics["ops"].items(), key=lambda item: -item[1]["seconds"]):
-        lines.append(f"{name:<32}{row['calls']:>8}{row['seconds'] * 1e3:>12.2f}{row['bytes'] / 1e6:>12.2f}")
-    peaks = (("live values", "peak_live_bytes"), ("allocated", "peak_allocated_bytes"))
-    text = ", ".join(f"{name} {statistics[key] / 1e6:.2f} MB" for name, key in peaks if key in statistics)
-    return "\n".join([*lines, f"{statistics['seconds'] * 1e3:.2f} ms; peak of {text}"])

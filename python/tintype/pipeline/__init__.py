@@ -8,6 +8,7 @@ from .image import read_parameters
 from .request import GenerationRequest, request_of
 from .settings import GenerationSettings
 from .stages import StageRun
+from .statistics import OpStatistics, StageStatistics
 from .text_to_image import Conditioned, GenerationResult, Pipeline, Step, Timings, Warmed
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "GenerationRequest",
     "GenerationResult",
     "GenerationSettings",
+    "OpStatistics",
     "Pipeline",
     "PromptCutWarning",
     "StageRun",
+    "StageStatistics",
     "Step",
     "TextConditioning",
     "Timings",

@@ -1,6 +1,6 @@
 """A component's packages as one model: chunks hand each other values by name, in their own dtypes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ from ..run import Model
 __all__ = ["ComponentModel"]
 
 Array = np.ndarray[Any, Any]
+
+#: Called with a package's path, the backend that ran it and `Model.last_statistics`.
+Told = Callable[[str, str, dict[str, Any] | None], object]
 
 
 class ComponentModel:
@@ -30,12 +33,20 @@ class ComponentModel:
         """Why that one."""
         return self._reason or "; ".join(dict.fromkeys(model.reason for model in self._models))
 
-    def predict(self, inputs: Mapping[str, Array], function: str | None = None) -> dict[str, Array]:
-        """The component's outputs. Values between chunks are freed after their last reader."""
+    def predict(
+        self, inputs: Mapping[str, Array], function: str | None = None, told: Told | None = None
+    ) -> dict[str, Array]:
+        """The component's outputs. Values between chunks are freed after their last reader.
+
+        `told` is called with every package's statistics, which take time to collect.
+        """
         pool, parts = dict(inputs), self._component.parts
         wanted = {spec.name for spec in self._component.outputs}
         for index, (part, model) in enumerate(zip(parts, self._models, strict=True)):
-            pool |= model.predict({spec.name: pool[spec.name] for spec in part.inputs}, function)
+            given = {spec.name: pool[spec.name] for spec in part.inputs}
+            pool |= model.predict(given, function, statistics=told is not None)
+            if told is not None:
+                told(model.path, model.backend, model.last_statistics)
             later = {spec.name for after in parts[index + 1 :] for spec in after.inputs}
             pool = {name: value for name, value in pool.items() if name in later | wanted}
         return pool

@@ -36,6 +36,7 @@ class GenerationRequest:
     count             how many pictures `steps` and `pictures` draw; the seed's noise continues
     preview_interval  every how many steps a Step brings a small preview; None: never
     latents           initial noise, float [1, C, h, w], instead of a seed
+    statistics        collect time and bytes by stage and op in the result; the run takes longer
     backend           "auto", "coreml", "mlx", or a mapping from stages; None: the pipeline's
     use_t5            False runs as if the bundle had no T5
     """
@@ -52,6 +53,7 @@ class GenerationRequest:
     strength: float | None = None
     count: int = 1
     preview_interval: int | None = None
+    statistics: bool = False
     latents: Any = None
     backend: BackendChoice = None
     use_t5: bool = True
@@ -70,6 +72,7 @@ class RequestOptions(TypedDict, total=False):
     strength: float | None
     count: int
     preview_interval: int | None
+    statistics: bool
     latents: Any
     backend: BackendChoice
     use_t5: bool

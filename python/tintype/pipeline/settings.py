@@ -77,6 +77,7 @@ class Plan:
     classifier_free: bool = True
     source: ImageSource | None = None
     preview_interval: int | None = None
+    statistics: bool = False
 
     @property
     def latents(self) -> Array:
@@ -138,6 +139,7 @@ def make_plan(bundle: Bundle, request: GenerationRequest, default_backends: Mapp
         family.classifier_free,
         source,
         None if interval is None else _checked_count("preview_interval", interval),
+        bool(request.statistics),
     )
 
 

@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,11 @@ from ..run import FallbackWarning, Model, check_units, load_model
 from .chunks import ComponentModel
 from .self_test import check_self_test
 from .settings import STAGES
+from .statistics import RunStatistics
 
 __all__ = ["StageModels", "StageRun"]
 
 Array = np.ndarray[Any, Any]
-
-STAGE_OF = {component: stage for stage, components in STAGES.items() for component in components}
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class StageModels:
         self._units = units
         self._reduce_memory = reduce_memory
         self._self_tests = self_tests
+        #: Collects what predictions cost, while there is one.
+        self.statistics: RunStatistics | None = None
         #: What ran the components whose models were freed.
         self._freed: dict[tuple[str, str], StageRun] = {}
         self._models: dict[tuple[str, str], ComponentModel] = {}
@@ -99,7 +101,9 @@ class StageModels:
         function = None if size is None else description.function(size.width, size.height)
         dtypes = {spec.name: spec.dtype for spec in description.inputs}
         arrays = {name: _converted(component, name, value, dtypes[name]) for name, value in inputs.items()}
-        outputs = {n: v.astype(np.float32, copy=False) for n, v in model.predict(arrays, function).items()}
+        told = None if self.statistics is None else partial(self.statistics.add, component)
+        found = model.predict(arrays, function, told)
+        outputs = {name: value.astype(np.float32, copy=False) for name, value in found.items()}
         for name, value in outputs.items():
             if not np.isfinite(value).all():
                 raise EngineError(

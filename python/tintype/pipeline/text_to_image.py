@@ -32,6 +32,7 @@ from .schedule import SigmaSchedule, bundle_schedule, euler_step
 from .settings import STAGES, TEXT_STAGE, VAE_STAGE, GenerationSettings, Plan, make_plan, stage_backends
 from .source import LatentSource
 from .stages import StageModels, StageRun
+from .statistics import RunStatistics, StageStatistics
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # only annotations need it
@@ -103,6 +104,7 @@ class GenerationResult:
     decoded    the VAE's output before clipping and rounding, float32 [1, 3, H, W]
     settings   what was asked, with the seed that was used and the backend that ran each stage
     stages     stage → backend and why that one
+    statistics stage → what its predictions cost from the run's beginning on, where the request asked for it
     """
 
     image: Image.Image
@@ -111,6 +113,7 @@ class GenerationResult:
     settings: GenerationSettings
     stages: Mapping[str, StageRun]
     timings: Timings
+    statistics: Mapping[str, StageStatistics] | None = None
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture; a PNG carries the settings (`parameters`). UsageError for a bad path."""
@@ -241,6 +244,7 @@ class Pipeline:
 
     def _run(self, plan: Plan) -> Iterator[Conditioned | Step | GenerationResult]:
         clock = _Clock(self._models)
+        self._models.statistics = RunStatistics() if plan.statistics else None
         latent = self.bundle.latent_at(plan.size.width, plan.size.height)
         schedule = bundle_schedule(self.bundle.schedule, plan.settings.steps, latent.height * latent.width)
         if plan.source is not None:
@@ -269,7 +273,10 @@ class Pipeline:
             self._models.done(STAGES[VAE_STAGE])
             clock.lap("vae")
             settings, stages = self._settings(plan, index), self._stages(plan)
-            yield GenerationResult(to_image(decoded), latents, decoded, settings, stages, clock.timings())
+            cost = self._models.statistics.stages() if self._models.statistics else None
+            yield GenerationResult(
+                to_image(decoded), latents, decoded, settings, stages, clock.timings(), cost
+            )
             clock = _Clock(self._models)
 
     def _preview_projection(self, autoencoder: Autoencoder) -> LatentProjection:

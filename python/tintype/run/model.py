@@ -134,7 +134,8 @@ class Model:
     @property
     def last_statistics(self) -> dict[str, Any] | None:
         """Of the last predict with `statistics=True` (None: there was none, or the backend collects nothing):
-        seconds, ops {op: calls, seconds, bytes}, peak_live_bytes, peak_allocated_bytes, weight_bytes."""
+        seconds, ops {op: calls, seconds, bytes}, peak_live_bytes, peak_allocated_bytes, weight_bytes; from
+        Core ML the seconds alone."""
         return self._last_statistics
 
     def describe(self, function: str | None = None) -> FunctionInfo:
@@ -199,8 +200,8 @@ class Model:
             outputs = loaded.handle.predict(
                 arrays, function, state.handle_of(loaded) if state else None, progress, main, collected
             )
-            if collected:
-                self._last_statistics = json.loads(collected[0])
+            if collected is not None:
+                self._last_statistics = json.loads(collected[0]) if collected else None
             return outputs
         except (InvalidInputError, Cancelled):
             raise
