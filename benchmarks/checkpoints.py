@@ -11,8 +11,9 @@ import numpy as np
 
 from tintype.layers import ComputedWeight
 from tintype.models import cuts, flux, sd3
+from tintype.weights import write_safetensors
 
-__all__ = ["DTYPES", "MODELS", "make_checkpoint", "parameters"]
+__all__ = ["DTYPES", "MODELS", "make_checkpoint", "make_lora", "parameters"]
 
 #: dtype → its name in the format, bytes of an element.
 DTYPES = {"float16": ("F16", 2), "bfloat16": ("BF16", 2), "float32": ("F32", 4)}
@@ -127,6 +128,18 @@ def make_checkpoint(folder: Path, model: str, dtype: str) -> Path:
     draft = file.with_suffix(".draft")
     _write_weights(draft, shapes(model), dtype)
     os.replace(draft, file)
+    return file
+
+
+def make_lora(file: Path, model: str, rank: int) -> Path:
+    """A LoRA in diffusers' layout on every linear layer of the model's blocks, with random factors."""
+    rng, factors = np.random.default_rng(1), {}
+    for key, shape in shapes(model).items():
+        if "blocks." in key and key.endswith(".weight") and len(shape) == 2:
+            layer = f"transformer.{key.removesuffix('.weight')}"
+            for half, size in (("lora_A", (rank, shape[1])), ("lora_B", (shape[0], rank))):
+                factors[f"{layer}.{half}.weight"] = (rng.standard_normal(size) / 100).astype(np.float16)
+    write_safetensors(file, factors)
     return file
 
 

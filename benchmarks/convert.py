@@ -8,6 +8,7 @@ Rows (all, if none is named):
     int4 palette4     the same from float16, in fewer bits
     ane               the same for the Neural Engine at 1024 x 1024, cut into packages of 1 GB at most
     sizes ane-sizes   the same at four sizes
+    lora              the same from float16, with a LoRA of rank 16 on every linear layer of the blocks
     flux flux-ane     FLUX.1's widths with a third of its blocks (4.28 B parameters)
 
 Each row makes a checkpoint with random weights in DIR (4 to 9 GB; with --keep it stays for the next run),
@@ -29,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from checkpoints import make_checkpoint, parameters
+from checkpoints import make_checkpoint, make_lora, parameters
 
 CONVERT = (
     "import json, sys, tintype; "
@@ -50,6 +51,7 @@ class Row:
     model: str = "sd3"
     dtype: str = "float16"
     options: Mapping[str, Any] = field(default_factory=dict)
+    rank: int = 0  # of a LoRA
     seconds: float | None = None
 
 
@@ -59,6 +61,7 @@ ROWS = {
     "fp32": Row(dtype="float32"),
     "int4": Row(options={"quantize": "int4"}, seconds=60),
     "palette4": Row(options={"quantize": "palette4"}, seconds=120),
+    "lora": Row(rank=16),
     "ane": Row(options={"target": "ane"}),
     "sizes": Row(options=SIZES),
     "ane-sizes": Row(options={"target": "ane", **SIZES}),
@@ -116,7 +119,8 @@ def measured(name: str, folder: Path, keep: bool) -> dict[str, Any]:
     try:
         weights = make_checkpoint(source, row.model, row.dtype)
         copying = timed_copy(weights, folder / "copy")
-        seconds, peak = timed_conversion(source, folder / "bundle", row.options)
+        lora = {"lora": str(make_lora(folder / "lora.safetensors", row.model, row.rank))} if row.rank else {}
+        seconds, peak = timed_conversion(source, folder / "bundle", {**row.options, **lora})
         bar = row.seconds or COPIES * copying + START_SECONDS
         limit = COMPRESSING_MEMORY if "quantize" in row.options else PLAIN_MEMORY
         return {
@@ -133,6 +137,7 @@ def measured(name: str, folder: Path, keep: bool) -> dict[str, Any]:
         }
     finally:
         shutil.rmtree(folder / "bundle", ignore_errors=True)
+        (folder / "lora.safetensors").unlink(missing_ok=True)
         if not keep:
             shutil.rmtree(source, ignore_errors=True)
 

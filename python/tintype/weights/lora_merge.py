@@ -3,7 +3,8 @@
     W' = W + scale · alpha / r · B·A,   W (O, I), A (r, I), B (O, r)
 
 The product is made in float32, a block of rows at a time, when the weight is read: memory stays at a block
-and the factors of one layer. Several LoRAs add up, in order.
+and the factors of one layer. Several LoRAs add up, in order. Weights are converted on all cores, so a product
+must not wait for BLAS's own threads: it is made of many so small that BLAS does not wake them.
 """
 
 import math
@@ -24,10 +25,15 @@ from .view import TensorView
 
 __all__ = ["LowRank", "MergedWeight", "Merges", "bind_loras", "merge"]
 
-#: Elements of a weight that are merged at once, in a part that is asked for and in a whole weight. Blocks
-#: begin at the same rows each time, so that the sums, and with them the bytes, are the same. Whole weights
-#: take fewer and larger products: waking BLAS's threads costs more than a small one.
-PART_ELEMENTS, WHOLE_ELEMENTS = 1 << 18, 1 << 21
+#: Elements of a weight that are merged at once: what a core's cache holds.
+BLOCK_ELEMENTS = 1 << 18
+
+#: Rows of one small product. Blocks begin at multiples of it, so that the sums, and with them the bytes, are
+#: the same whatever part of a weight is asked for.
+ROWS = 16
+
+#: Multiplications up to which OpenBLAS stays in the thread that calls it, and columns that are worth a call.
+SERIAL_PRODUCT, MIN_COLUMNS = 1 << 18, 32
 
 
 @dataclass(frozen=True)
@@ -38,17 +44,26 @@ class LowRank:
     up: TensorView
     factor: float
 
-    def rows(self, begin: int, end: int, down: Array) -> Array:
-        """Rows [begin, end) of the term, float32; `down` is `matrix()`."""
-        rank = down.shape[0]
+    def rows(self, begin: int, end: int, tiles: Array) -> Array:
+        """Rows [begin, end) of the term, float32, from `tiles()`."""
+        count, rank, columns = tiles.shape
         up = self.up.elements(begin * rank, end * rank, np.float32).reshape(-1, rank)
-        change: Array = up @ down
-        change *= np.float32(self.factor)
+        up = up * np.float32(self.factor)
+        change = np.empty((len(up), count * columns), np.float32)
+        even = len(up) // ROWS * ROWS
+        for part, size in ((slice(0, even), ROWS), (slice(even, len(up)), len(up) - even)):
+            if size:
+                places = change[part].reshape(-1, size, count, columns).transpose(0, 2, 1, 3)
+                np.matmul(up[part].reshape(-1, 1, size, rank), tiles, out=places)
         return change
 
-    def matrix(self) -> Array:
-        """A as a float32 matrix (r, inputs)."""
-        return self.down.array(np.float32).reshape(self.down.shape[0], -1)
+    def tiles(self) -> Array:
+        """A in float32, cut by columns: (n, r, inputs / n)."""
+        down = self.down.array(np.float32).reshape(self.down.shape[0], -1)
+        rank, columns = down.shape
+        while columns % 2 == 0 and columns > MIN_COLUMNS and columns * rank * ROWS > SERIAL_PRODUCT:
+            columns //= 2
+        return np.ascontiguousarray(down.reshape(rank, -1, columns).transpose(1, 0, 2))
 
 
 @dataclass(frozen=True)
@@ -77,9 +92,8 @@ class MergedWeight:
         end = min(end, math.prod(self.shape))
         if begin >= end:
             return np.empty(0, dtype)
-        row = math.prod(self.shape[1:])
-        step = max(1, PART_ELEMENTS // row)
-        factors = [term.matrix() for term in self.terms]
+        row, step = math.prod(self.shape[1:]), self._step()
+        factors = [term.tiles() for term in self.terms]
         pieces = []
         for first in range(begin // row // step * step, -(-end // row), step):
             block = self._block(first, min(first + step, self.shape[0]), factors)
@@ -88,8 +102,8 @@ class MergedWeight:
 
     def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
         """The elements in pieces of bounded size."""
-        step = max(1, WHOLE_ELEMENTS // math.prod(self.shape[1:]))
-        factors = [term.matrix() for term in self.terms]
+        step = self._step()
+        factors = [term.tiles() for term in self.terms]
         for first in range(0, self.shape[0], step):
             yield self._as(dtype, self._block(first, min(first + step, self.shape[0]), factors))
 
@@ -98,12 +112,16 @@ class MergedWeight:
         del dtype
         return None
 
+    def _step(self) -> int:
+        """Rows of a block."""
+        return max(ROWS, BLOCK_ELEMENTS // math.prod(self.shape[1:]) // ROWS * ROWS)
+
     def _block(self, first: int, last: int, factors: Sequence[Array]) -> Array:
         row = math.prod(self.shape[1:])
         total = self.source.elements(first * row, last * row, np.float32)  # perhaps the file's own memory
-        for term, down in zip(self.terms, factors, strict=True):
+        for term, tiles in zip(self.terms, factors, strict=True):
             with np.errstate(all="ignore"):
-                change = term.rows(first, last, down).reshape(-1)
+                change = term.rows(first, last, tiles).reshape(-1)
             if not np.isfinite(change).all():
                 raise ConversionError(
                     f"{term.down.file.path}: the change of {self.name} that {term.down.name} and its other "
