@@ -1,11 +1,14 @@
 """Writes docs/ops.md from the engine's op tables: `python tools/list_ops.py > docs/ops.md`.
 
-The tables are read from the sources, so that nothing needs to be built. A test compares both lists with
-coremltools' registry.
+The tables are read from the sources, so that nothing needs to be built; the dtypes are those of coremltools'
+registry, and tests run every op in each of them.
 """
 
 import pathlib
 import re
+
+from coremltools.converters.mil.mil import types
+from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 
 ENGINE = pathlib.Path(__file__).resolve().parent.parent / "bridge/engine/ops"
 
@@ -31,6 +34,26 @@ def entries(source: str) -> dict[str, str]:
     return found
 
 
+def newest(op: str) -> type | None:
+    """The newest version of an op in coremltools' registry; read_state and the like are in no registry."""
+    versions = SSAOpRegistry.core_ops.get(op)
+    return versions[max(versions)] if versions else None
+
+
+def dtypes(op: str) -> str:
+    """What the parameters that may have several dtypes take."""
+    version = newest(op)
+    domains = getattr(version, "type_domains", {}) if version else {}
+    groups = []
+    for group, domain in domains.items():
+        kinds = version.input_spec.input_types.items()
+        members = [name for name, kind in kinds if getattr(kind, "_type_domain_id", None) == group]
+        groups.append((" ".join(members), " ".join(types.builtin_to_string(dtype) for dtype in domain)))
+    if len({domain for _, domain in groups}) == 1:
+        return groups[0][1]
+    return "; ".join(f"{members}: {domain}" for members, domain in groups)
+
+
 def document() -> str:
     """docs/ops.md."""
     families = {
@@ -38,15 +61,21 @@ def document() -> str:
     }
     families = {name: ops for name, ops in families.items() if ops}
     count = sum(len(ops) for ops in families.values())
+    registry = set(SSAOpRegistry.core_ops)
+    run = registry & {op for ops in families.values() for op in ops}
     lines = [
         "# Ops of the engine",
         "",
         "Written by `python tools/list_ops.py > docs/ops.md` from the op tables; do not edit. `?` may be",
-        f"left out, `*` is a list. {count} ops of all opsets from iOS15 to iOS18:",
+        f"left out, `*` is a list. {count} ops of all opsets from iOS15 to iOS18: {len(run)} of the",
+        f"{len(registry)} in coremltools' registry, and what packages hold beside them. The dtypes are those",
+        "that the newest opset allows; `tests/python/engine/test_dtypes.py` runs all but `constexpr`,",
+        "`random`, `recurrent`, `states` and control flow, which have tests of their own, in each of them.",
     ]
     for family, ops in families.items():
-        lines += ["", f"## {family}", "", "| op | parameters |", "|---|---|"]
-        lines += [f"| `{name}` | {parameters or '–'} |" for name, parameters in sorted(ops.items())]
+        lines += ["", f"## {family}", "", "| op | parameters | dtypes |", "|---|---|---|"]
+        lines += [f"| `{name}` | {parameters or '–'} | {dtypes(name) or '–'} |"
+                  for name, parameters in sorted(ops.items())]  # fmt: skip
     lines += [
         "",
         "## Refused",

@@ -74,7 +74,7 @@ std::pair<array, array> run_lstm(Call& call, const array& x, const Direction& d,
     cell = mx::add(mx::multiply(forget, cell), mx::multiply(in, candidate));
     array out = activated(call, recurrent, peep(gates[2], 2, cell));
     hidden = mx::multiply(out, activated(call, output, cell));
-    all[static_cast<size_t>(t)] = hidden;
+    all[static_cast<size_t>(k)] = hidden;
   }
   return {mx::stack(all, 0), cell};
 }
@@ -89,15 +89,24 @@ Direction direction(Call& call, const char* suffix, const array& hidden, bool ba
           backwards};
 }
 
-// The whole sequence, or its last state: what came last in the direction's own order.
-array sequence(Call& call, const array& all, bool backwards) {
-  if (call.flag_or("output_sequence", false)) return all;
-  int last = backwards ? 0 : all.shape(0) - 1;
-  return mx::slice(all, {last, 0, 0}, {last + 1, all.shape(1), all.shape(2)});
+/*
+ * All states are in the order of the steps: against time where a direction is "reverse", as Core ML returns
+ * them (coremltools' tests hold it to PyTorch on a turned sequence). Only the backward half of
+ * "bidirectional" is turned to go along with the forward half.
+ */
+array in_time(const array& all) {
+  std::vector<int> order;
+  for (int t = all.shape(0) - 1; t >= 0; --t) order.push_back(t);
+  return mx::take(all, array(order.begin(), {all.shape(0)}), 0);
 }
 
-array last_state(const array& all, bool backwards) {
-  return step(all, backwards ? 0 : all.shape(0) - 1);
+array last_state(const array& all) {
+  return step(all, all.shape(0) - 1);
+}
+
+// The whole sequence, or its last state.
+array sequence(Call& call, const array& all) {
+  return call.flag_or("output_sequence", false) ? all : mx::expand_dims(last_state(all), 0);
 }
 
 // x [s, b, in]; outputs: the sequence or last output, the last hidden state, the last cell state.
@@ -109,13 +118,14 @@ std::vector<array> lstm(Call& call) {
   if (order != "bidirectional") {
     bool backwards = order == "reverse";
     auto [all, last_cell] = run_lstm(call, x, direction(call, "", initial, backwards), cell);
-    return {sequence(call, all, backwards), last_state(all, backwards), last_cell};
+    return {sequence(call, all), last_state(all), last_cell};
   }
   auto hidden = mx::split(initial, 2, -1), cells = mx::split(cell, 2, -1);
   auto [forth, forth_cell] = run_lstm(call, x, direction(call, "", hidden[0], false), cells[0]);
   auto [back, back_cell] = run_lstm(call, x, direction(call, "_back", hidden[1], true), cells[1]);
-  return {mx::concatenate({sequence(call, forth, false), sequence(call, back, true)}, -1),
-          mx::concatenate({last_state(forth, false), last_state(back, true)}, -1),
+  array backward = call.flag_or("output_sequence", false) ? in_time(back) : sequence(call, back);
+  return {mx::concatenate({sequence(call, forth), backward}, -1),
+          mx::concatenate({last_state(forth), last_state(back)}, -1),
           mx::concatenate({forth_cell, back_cell}, -1)};
 }
 
@@ -133,28 +143,38 @@ std::vector<array> rnn(Call& call) {
   for (int k = 0; k < x.shape(0); ++k) {
     int t = backwards ? x.shape(0) - 1 - k : k;
     hidden = activated(call, name, mx::add(step(products, t), kernels::matmul(hidden, turned)));
-    all[static_cast<size_t>(t)] = hidden;
+    all[static_cast<size_t>(k)] = hidden;
   }
   array stacked = mx::stack(all, 0);
-  return {sequence(call, stacked, backwards), last_state(stacked, backwards)};
+  return {sequence(call, stacked), last_state(stacked)};
 }
 
-// One direction of a GRU; gates r, o, z, and the reset gate acts on the product with the hidden state.
-array run_gru(Call& call, const array& x, const Direction& d) {
+/**
+ * One direction of a GRU; gates r, o, z. The reset gate acts on the hidden state before the product, or, with
+ * reset_after (iOS18, PyTorch's form), on the product and its bias.
+ */
+array run_gru(Call& call, const array& x, const Direction& d, const std::optional<array>& input_bias) {
   check_sizes(call, x, d, 3);
   std::string recurrent = call.text_or("recurrent_activation", "sigmoid"),
               output = call.text_or("activation", "tanh");
-  array products = input_products(x, d), hidden = d.hidden, turned = mx::transpose(d.weight_hh);
+  bool after = call.flag_or("reset_after", false);
+  array products = kernels::matmul(x, mx::transpose(d.weight_ih), input_bias), hidden = d.hidden;
+  std::vector<array> weights = mx::split(mx::transpose(d.weight_hh), 3, -1), biases;
+  if (d.bias) biases = mx::split(*d.bias, 3, 0);
+  auto product = [&](const array& state, size_t i) {
+    array y = kernels::matmul(state, weights[i]);
+    return d.bias ? mx::add(y, biases[i]) : y;
+  };
   std::vector<array> all(static_cast<size_t>(x.shape(0)), hidden);
   for (int k = 0; k < x.shape(0); ++k) {
     int t = d.backwards ? x.shape(0) - 1 - k : k;
-    auto from_x = mx::split(step(products, t), 3, -1),
-         from_h = mx::split(kernels::matmul(hidden, turned), 3, -1);
-    array reset = activated(call, recurrent, mx::add(from_x[0], from_h[0]));
-    array candidate = activated(call, output, mx::add(from_x[1], mx::multiply(reset, from_h[1])));
-    array update = activated(call, recurrent, mx::add(from_x[2], from_h[2]));
+    auto from_x = mx::split(step(products, t), 3, -1);
+    array reset = activated(call, recurrent, mx::add(from_x[0], product(hidden, 0)));
+    array from_h = after ? mx::multiply(reset, product(hidden, 1)) : product(mx::multiply(reset, hidden), 1);
+    array candidate = activated(call, output, mx::add(from_x[1], from_h));
+    array update = activated(call, recurrent, mx::add(from_x[2], product(hidden, 2)));
     hidden = mx::add(candidate, mx::multiply(update, mx::subtract(hidden, candidate)));
-    all[static_cast<size_t>(t)] = hidden;
+    all[static_cast<size_t>(k)] = hidden;
   }
   return mx::stack(all, 0);
 }
@@ -164,8 +184,9 @@ std::vector<array> gru(Call& call) {
   if (x.ndim() != 3 || x.shape(0) < 1)
     call.fail("x has a wrong shape", describe_shape(x.shape()), "[s, b, in] with s of 1 or more");
   bool backwards = call.text_or("direction", "forward") == "reverse";
-  array all = run_gru(call, x, direction(call, "", call.wide("initial_h"), backwards));
-  return {sequence(call, all, backwards), last_state(all, backwards)};
+  Direction d = direction(call, "", call.wide("initial_h"), backwards);
+  array all = run_gru(call, x, d, call.wide_or_none("input_bias"));
+  return {sequence(call, all), last_state(all)};
 }
 
 }  // namespace
@@ -173,7 +194,8 @@ std::vector<array> gru(Call& call) {
 OpTable recurrent_ops() {
   return {
       {"gru", gru,
-       "x initial_h weight_ih weight_hh bias? direction? output_sequence? recurrent_activation? activation?"},
+       "x initial_h weight_ih weight_hh bias? direction? output_sequence? recurrent_activation? activation? "
+       "reset_after? input_bias?"},
       {"lstm", lstm,
        "x initial_h initial_c weight_ih weight_hh bias? peephole? weight_ih_back? weight_hh_back? bias_back? "
        "peephole_back? direction? output_sequence? recurrent_activation? cell_activation? activation? clip?"},

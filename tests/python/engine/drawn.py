@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from .programs import TOLERANCE, Case, mb, run, value_inference
 
-__all__ = ["Draw", "Generator", "check_drawn"]
+__all__ = ["Draw", "Generator", "check_drawn", "with_constants"]
 
 
 class Draw:
@@ -76,7 +76,7 @@ class Draw:
 Generator = Callable[[Draw], Case]
 
 
-def _with_constants(case: Case, constants: set[str]) -> Case:
+def with_constants(case: Case, constants: set[str]) -> Case:
     """The case with some inputs as constants of the program, and 0-d inputs (which no package has) of shape [1]."""
 
     def op(**given):
@@ -124,7 +124,7 @@ def check_drawn(draw: Draw, generator: Generator) -> None:
     names = list(case.inputs)
     kept = draw.choice(names)
     constants = {n for n in names if n != kept and case.constant_inputs and draw.flag()}
-    actual, expected = run(_with_constants(case, constants)), _reference(case)
+    actual, expected = run(with_constants(case, constants)), _reference(case)
     assert len(actual) == len(expected)
     for got, want in zip(actual, expected, strict=True):
         _compare(case, got, want)

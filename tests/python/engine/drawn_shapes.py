@@ -55,7 +55,7 @@ def concat(draw: Draw) -> Case:
 
 def cumsum(draw: Draw) -> Case:
     shape, exclusive, backwards = draw.shape(1), draw.flag(), draw.flag()
-    axis = draw.axis(len(shape))
+    axis = max(-1, draw.axis(len(shape)))  # coremltools takes no other negative axis
 
     def reference(x):
         x = np.flip(x, axis) if backwards else x
@@ -213,8 +213,7 @@ def reshape_like(draw: Draw) -> Case:
     ref = draw.integers((a * b, c))
     return Case("reshape_like", lambda x, r: mb.reshape_like(x=x, ref_tensors=(r, r), begins=(0, 1), ends=(1, 2),
                                                              end_masks=(False, False)),
-                {"x": draw.floats((a, b, c)), "r": ref}, lambda x, r: x.reshape(a * b, c),
-                opset=ct.target.iOS16)  # fmt: skip
+                {"x": draw.floats((a, b, c)), "r": ref}, lambda x, r: x.reshape(a * b, c))  # fmt: skip
 
 
 def reverse(draw: Draw) -> Case:
@@ -277,6 +276,9 @@ def slice_update(draw: Draw) -> Case:
     parameters, key = slices(draw, shape)
     # coremltools' own check of the update's shape ignores strides on a masked axis.
     parameters["squeeze_mask"], parameters["stride"] = [False] * len(shape), [1] * len(shape)
+    for axis, k in enumerate(key):
+        if isinstance(k, int):
+            parameters["end"][axis] = k + 1
     key = tuple(slice(k, k + 1) if isinstance(k, int) else slice(k.start, k.stop) for k in key)
 
     def reference(x, u):

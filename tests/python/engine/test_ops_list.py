@@ -3,7 +3,11 @@
 import importlib.util
 import pathlib
 
+import pytest
 from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
+
+#: Ops whose optional parameters coremltools always writes, with their defaults.
+ALWAYS_WRITTEN: set[str] = set()
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -31,3 +35,26 @@ def test_every_op_is_there_or_has_a_reason():
     }
     assert set(SSAOpRegistry.core_ops) <= there | set(module.REASONS)
     assert not there & set(module.REASONS)
+
+
+def parameters(module):
+    """Op -> its parameters over all opsets, as the engine's tables have them."""
+    sources = [path.read_text() for path in module.ENGINE.glob("*.cpp")]
+    tables = [module.entries(text) for text in sources if "OpTable" in text]
+    return {op: words for table in tables for op, words in table.items()}
+
+
+@pytest.mark.parametrize("target", sorted({t for versions in SSAOpRegistry.core_ops.values() for t in versions},
+                                          key=lambda target: target.value), ids=lambda target: target.name)  # fmt: skip
+def test_every_parameter_of_every_opset_is_in_the_table(target):
+    module = listing()
+    table = parameters(module)
+    for op, versions in SSAOpRegistry.core_ops.items():
+        if op in module.REASONS or target not in versions:
+            continue
+        known = {word.strip("?*"): word.endswith("?") for word in table[op].split()}
+        for name, kind in versions[target].input_spec.input_types.items():
+            if name.startswith("_") or op == "const":  # blocks; a value of its own kind
+                continue
+            assert name in known, f"{op} of {target.name} has {name}"
+            assert known[name] or not kind.optional or op in ALWAYS_WRITTEN, f"{op} may leave out {name}"

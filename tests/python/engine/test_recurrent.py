@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from .programs import Case, check, mb
+from .programs import Case, check, ct, mb
 
 RNG = np.random.RandomState(9)
 S, B, WIDTH, H = 5, 2, 3, 4
@@ -50,7 +50,7 @@ def test_lstm(direction, sequence, peephole):
     def reference(x, h, c):
         turn = slice(None, None, -1 if direction == "reverse" else 1)
         states, hidden, cell = lstm(x[turn], h, c, FORTH, peephole)
-        return (states[turn] if sequence else hidden[None]), hidden, cell
+        return (states if sequence else hidden[None]), hidden, cell
 
     def op(x, h, c):
         return call(x, h, c, direction=direction, output_sequence=sequence, **extra)
@@ -88,29 +88,41 @@ def test_rnn(direction):
         for step in x[turn]:
             h = np.tanh(step @ weight.T + h @ recurrent.T + bias)
             states.append(h)
-        return np.stack(states[turn]), h
+        return np.stack(states), h
 
     check(Case("rnn", op, {"x": X, "h": randn(B, H)}, reference))
 
 
+@pytest.mark.parametrize("form", ["before", "after", "after_two_biases"])
 @pytest.mark.parametrize("sequence", [False, True])
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-def test_gru(direction, sequence):
-    w, r, b = FORTH["w"][: 3 * H], FORTH["r"][: 3 * H], FORTH["b"][: 3 * H]
+def test_gru(direction, sequence, form):
+    """The reset gate acts on the state before its product, or (PyTorch's form) on the product and its bias."""
+    w, r, b, input_bias = FORTH["w"][: 3 * H], FORTH["r"][: 3 * H], FORTH["b"][: 3 * H], BACK["b"][: 3 * H]
+    extra = {} if form == "before" else {"reset_after": True}
+    if form == "after_two_biases":
+        extra["input_bias"] = input_bias
     turn = slice(None, None, -1 if direction == "reverse" else 1)
 
     def op(x, h):
         return mb.gru(
-            x=x, initial_h=h, weight_ih=w, weight_hh=r, bias=b, direction=direction, output_sequence=sequence
-        )
+            x=x, initial_h=h, weight_ih=w, weight_hh=r, bias=b, direction=direction, output_sequence=sequence, **extra
+        )  # fmt: skip
 
     def reference(x, h):
         states = []
         for step in x[turn]:
-            from_x, from_h = np.split(step @ w.T + b, 3, -1), np.split(h @ r.T, 3, -1)
-            reset, update = sigmoid(from_x[0] + from_h[0]), sigmoid(from_x[2] + from_h[2])
-            h = (1 - update) * np.tanh(from_x[1] + reset * from_h[1]) + update * h
+            from_x = np.split(step @ w.T + extra.get("input_bias", 0), 3, -1)
+            weights, biases = np.split(r, 3), np.split(b, 3)
+            reset = sigmoid(from_x[0] + h @ weights[0].T + biases[0])
+            update = sigmoid(from_x[2] + h @ weights[2].T + biases[2])
+            if form == "before":
+                from_h = (reset * h) @ weights[1].T + biases[1]
+            else:
+                from_h = reset * (h @ weights[1].T + biases[1])
+            h = (1 - update) * np.tanh(from_x[1] + from_h) + update * h
             states.append(h)
-        return np.stack(states)[turn] if sequence else h[None], h
+        return np.stack(states) if sequence else h[None], h
 
-    check(Case("gru", op, {"x": X, "h": randn(B, H)}, reference))
+    opset = ct.target.iOS17 if form == "before" else ct.target.iOS18
+    check(Case("gru", op, {"x": X, "h": randn(B, H)}, reference, opset=opset))
