@@ -20,7 +20,7 @@ from ..weight import Array
 __all__ = ["ahead"]
 
 #: Bytes that one iterator may be ahead; of a single array if it is larger.
-WAITING_BYTES = 32 << 20
+WAITING_BYTES = 16 << 20
 
 
 def ahead(makers: Iterable[Callable[[], Iterable[Array]]]) -> Generator[Iterator[Array], None, None]:

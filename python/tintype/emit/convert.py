@@ -132,8 +132,9 @@ def convert(
     with staged as stage, SourceHashes() as hashes:
         done = Record(stage, mark)
         done.restore()
+        plan.open_weights()
+        hashes.start(folder.files)
         for name, programs in plan.programs():
-            hashes.start(folder.files)
             if name not in done.finished:
                 done.add(name, write(name, programs, stage))
         copied = _tokenizers(plan, stage)

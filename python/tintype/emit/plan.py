@@ -199,6 +199,11 @@ class Plan:
             names.VAE_ENCODER: lambda: self._vae(names.VAE_ENCODER),
         }
 
+    def open_weights(self) -> None:
+        """Have the source know all files that the selected components are read from, before one is built."""
+        for folder in self.family.folders(self.components):
+            self.source.weights(folder)
+
     def weights(self, component: str, folder: str) -> Checkpoint:
         return merge(self.source.weights(folder, HUGGING_FACE[component]), self.merges.get(folder, {}))
 

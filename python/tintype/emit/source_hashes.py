@@ -8,7 +8,8 @@ from threading import Event
 
 __all__ = ["SourceHashes"]
 
-READ_BYTES = 4 * 1024 * 1024
+#: Fits the cache, where hashing then finds it.
+READ_BYTES = 1 << 20
 
 
 class SourceHashes:
@@ -37,8 +38,8 @@ class SourceHashes:
         return {name: self._hashes[name].result() for name in sorted(self._hashes)}
 
     def _sha256(self, path: Path) -> str:
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while not self._stop.is_set() and (piece := file.read(READ_BYTES)):
-                digest.update(piece)
+        digest, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
+        with path.open("rb", buffering=0) as file:
+            while not self._stop.is_set() and (count := file.readinto(buffer)):
+                digest.update(buffer[:count])
         return digest.hexdigest()

@@ -84,22 +84,19 @@ def build_chunks(
     `rows` is the denoiser by function, one a size, the default first. ConversionError when one block alone is
     larger than the limit.
     """
-    counts: list[int] = []
-    networks = {
-        name: whole(row, counts if index == 0 else None) for index, (name, row) in enumerate(rows.items())
-    }
+    networks = {name: whole(row) for name, row in rows.items()}
     if max_bytes is None:
         return [nn.build_functions(networks, weights, precision, target)]
-    # Counting takes a build: what a block holds depends on the family, the target and the size.
-    complete = nn.build_functions(networks, weights, precision, target)
-    if complete.parameters * BYTES_A_PARAMETER <= max_bytes:
-        return [complete]
-    bytes_ = [count * BYTES_A_PARAMETER for count in counts]
-    for number in range(2, len(bytes_) + 1):
+    bytes_ = _block_bytes(next(iter(rows.values())), weights, precision)
+    for number in range(1, len(bytes_) + 1):
         bounds = balanced(bytes_, number)
         if max(sum(bytes_[a:b]) for a, b in bounds) <= max_bytes:
-            programs = _build(rows, bounds, weights, precision, target)
-            # Tables that every chunk needs, and those of further sizes, come on top.
+            programs = (
+                _build(rows, bounds, weights, precision, target)
+                if number > 1
+                else [nn.build_functions(networks, weights, precision, target)]
+            )
+            # Tables that every chunk needs, those of further sizes, and the target's own come on top.
             if max(p.parameters for p in programs) * BYTES_A_PARAMETER <= max_bytes:
                 return programs
     largest = int(np.argmax(bytes_))
@@ -107,6 +104,18 @@ def build_chunks(
         f"max_chunk is {max_bytes / 1e6:.2f} MB, but block {largest} of the denoiser alone has "
         f"{bytes_[largest] / 1e6:.2f} MB of weights as float16: choose a larger limit, or none"
     )
+
+
+def _block_bytes(row: BlockRow, weights: WeightProvider, precision: Precision) -> list[int]:
+    """Bytes of the weights of each block as float16.
+
+    Counting takes a build: what a block holds depends on the family. One for the GPU has a tenth of the ops
+    that the Neural Engine's has, and the same weights but for a few vectors.
+    """
+    counts: list[int] = []
+    network = whole(row, counts)
+    nn.build_program(network.inputs, weights, precision, network.body, "gpu")
+    return [count * BYTES_A_PARAMETER for count in counts]
 
 
 def balanced(sizes: Sequence[int], parts: int) -> list[tuple[int, int]]:

@@ -38,7 +38,7 @@ NUMPY_DTYPES: Mapping[str, np.dtype[Any]] = {
 }
 
 MAX_HEADER_BYTES = 100_000_000
-CHUNK_ELEMENTS = 4 * 1024 * 1024
+CHUNK_ELEMENTS = 1 << 20
 REMEDY = "download the file again"
 
 
