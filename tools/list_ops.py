@@ -15,7 +15,6 @@ ENGINE = pathlib.Path(__file__).resolve().parent.parent / "bridge/engine/ops"
 #: Ops of coremltools' registry that the engine refuses by name, and why.
 REASONS = {
     "_const_symbolic": "Stands for shapes while coremltools builds a program; never written to a package.",
-    "classify": "Yields a dictionary, which the C ABI does not carry; return the probabilities.",
     "conv_quantized": "Superseded by `constexpr_*` weights and `conv`; no converter writes it.",
     "coreml_update_state": "Written to packages as `write_state` and `read_state`, which are there.",
 }

@@ -225,6 +225,11 @@ std::string Call::text_or(std::string_view name, std::string fallback) const {
   return has(name) ? text(name) : fallback;
 }
 
+int Call::count(std::string_view name) const {
+  const Value& found = value(name);
+  return static_cast<int>(found.tensor ? found.tensor->size() : found.strings.size());
+}
+
 std::vector<int> Call::lengths(std::string_view name) const {
   std::vector<int> all;
   const Argument* argument = find(name);

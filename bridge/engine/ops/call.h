@@ -55,6 +55,8 @@ class Call {
   bool flag_or(std::string_view name, bool fallback) const;
   std::string text(std::string_view name) const;
   std::string text_or(std::string_view name, std::string fallback) const;
+  /** Elements of a list or tensor. */
+  int count(std::string_view name) const;
   /** A list of lengths some of which may be texts, which stand for what is not known yet: -1. */
   std::vector<int> lengths(std::string_view name) const;
 

@@ -29,10 +29,26 @@ using Registry = std::map<std::string, OpEntry, std::less<>>;
 const Registry& registry() {
   static const Registry table = [] {
     Registry all;
-    for (auto family : {activation_ops, constexpr_ops, control_flow_ops, conv_ops, elementwise_binary_ops,
-                        elementwise_unary_ops, image_resizing_ops, linear_ops, normalization_ops, pool_ops,
-                        quantization_ops, random_ops, recurrent_ops, reduction_ops, scatter_gather_ops,
-                        states_ops, tensor_operation_ops, tensor_transformation_ops, transformers_ops}) {
+    for (auto family : {activation_ops,
+                        classify_ops,
+                        constexpr_ops,
+                        control_flow_ops,
+                        conv_ops,
+                        elementwise_binary_ops,
+                        elementwise_unary_ops,
+                        image_resizing_ops,
+                        linear_ops,
+                        normalization_ops,
+                        pool_ops,
+                        quantization_ops,
+                        random_ops,
+                        recurrent_ops,
+                        reduction_ops,
+                        scatter_gather_ops,
+                        states_ops,
+                        tensor_operation_ops,
+                        tensor_transformation_ops,
+                        transformers_ops}) {
       for (OpEntry& entry : family()) all.emplace(entry.name, std::move(entry));
     }
     return all;

@@ -51,6 +51,7 @@ std::vector<std::string> op_names();
 
 /** The families' tables, one a file of the same name. */
 OpTable activation_ops();
+OpTable classify_ops();
 OpTable constexpr_ops();
 OpTable control_flow_ops();
 OpTable conv_ops();

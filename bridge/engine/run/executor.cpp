@@ -65,7 +65,7 @@ bool agrees(const array& x, const TensorType& declared) {
 // The op computed in whatever type is best; what the program sees has the declared one.
 array as_declared(const Operation& operation, size_t index, const array& x) {
   const ValueType& type = operation.outputs[index].type;
-  if (type.kind != ValueType::Kind::kTensor) return x;
+  if (type.kind != ValueType::Kind::kTensor || type.tensor.dtype == DType::kString) return x;
   if (!agrees(x, type.tensor)) {
     refuse(TT_ERROR_FORMAT,
            {place_of(operation), "the result is not what the program declares", describe_shape(x.shape()),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 
 #include "kernels/primitives.h"
 #include "mlx/mlx.h"
@@ -58,6 +59,32 @@ const TensorType* output_type(const Function& function, const std::string& name)
   }
   const Definition* input = find_definition(function.inputs, name);
   return input ? &input->type.tensor : nullptr;
+}
+
+// The op that makes a classifier of a function; it comes last, if there is one.
+const Operation* classify_op(const Function& function) {
+  if (function.block.operations.empty()) return nullptr;
+  const Operation& last = function.block.operations.back();
+  return last.type == "classify" && last.outputs.size() == 2 ? &last : nullptr;
+}
+
+// The list of a classify op, where it is written into the program.
+const Literal* classes_of(const Operation& classify) {
+  for (const Argument& argument : classify.arguments) {
+    if (argument.name == "classes" && argument.bindings.size() == 1)
+      return argument.bindings[0].literal.get();
+  }
+  return nullptr;
+}
+
+// A classifier's label and dictionary travel as tensors: see ops/classify.cpp.
+TensorType carried_type(const Function& function, const std::string& name, const TensorType& declared) {
+  const Operation* classify = classify_op(function);
+  if (!classify) return declared;
+  if (name == classify->outputs[0].name) return {DType::kInt64, false, {}};
+  const Literal* classes = classes_of(*classify);
+  int64_t count = classes ? static_cast<int64_t>(classes->items.size()) : kUnknownDimension;
+  return name == classify->outputs[1].name ? TensorType{DType::kFloat32, false, {count}} : declared;
 }
 
 // The description may leave dtype and shape to the program (images, outputs).
@@ -141,7 +168,7 @@ void Model::load_function(const FunctionDescription& description) {
       refuse(TT_ERROR_FORMAT,
              {place, "the program returns no output " + quoted(feature.name), "", "", kDamaged});
     }
-    complete(feature, *type);
+    complete(feature, carried_type(*loaded.program, feature.name, *type));
     if (feature.image) check_image("output " + quoted(feature.name), *feature.image, *type);
     loaded.outputs.push_back(std::move(feature));
   }
@@ -275,8 +302,15 @@ Value Model::load_literal(const Literal& literal, const std::string& place) {
   Value value;
   value.is_constant = true;
   if (literal.type.kind == ValueType::Kind::kList) {
+    std::vector<array> numbers;
     for (const Literal& item : literal.items) {
       value.strings.insert(value.strings.end(), item.strings.begin(), item.strings.end());
+      if (item.type.kind == ValueType::Kind::kTensor && item.type.tensor.dtype != DType::kString)
+        numbers.push_back(mx::flatten(load_tensor(item, place)));
+    }
+    if (!numbers.empty()) {
+      value.tensor = mx::concatenate(numbers, 0);
+      value.tensor->eval();
     }
   } else if (literal.type.kind == ValueType::Kind::kTensor) {
     if (literal.type.tensor.dtype == DType::kString)
@@ -298,6 +332,26 @@ const LoadedFunction* Model::find(const char* name) const {
 
 namespace {
 
+// {"label", "probabilities", "classes"} of a classifier.
+Json classifier(const Operation& classify) {
+  Json names = Json::array();
+  const Literal* classes = classes_of(classify);
+  for (size_t i = 0; classes && i < classes->items.size(); ++i) {
+    const Literal& item = classes->items[i];
+    int64_t number = 0;
+    if (!item.strings.empty()) {
+      names.push(Json::string(item.strings[0]));
+    } else {
+      std::memcpy(&number, item.bytes.data(), std::min(sizeof number, item.bytes.size()));
+      names.push(Json::integer(number));
+    }
+  }
+  return Json::object()
+      .set("label", Json::string(classify.outputs[0].name))
+      .set("probabilities", Json::string(classify.outputs[1].name))
+      .set("classes", names);
+}
+
 void count_ops(const Block& block, std::map<std::string, int64_t>& counts) {
   for (const Operation& operation : block.operations) {
     ++counts[operation.type];
@@ -314,8 +368,10 @@ Json Model::metadata() const {
     count_ops(function.program->block, counts);
     Json ops = Json::object();
     for (const auto& [name, count] : counts) ops.set(name, Json::integer(count));
-    functions.set(function.program->name,
-                  Json::object().set("opset", Json::string(function.program->opset)).set("ops", ops));
+    Json described = Json::object().set("opset", Json::string(function.program->opset)).set("ops", ops);
+    if (const Operation* classify = classify_op(*function.program))
+      described.set("classifier", classifier(*classify));
+    functions.set(function.program->name, described);
   }
   int64_t parameters = 0;
   for (const auto& [place, count] : parameters_) parameters += count;

@@ -100,6 +100,7 @@ class Model:
         self._fall_back = fall_back
         self._lock = threading.Lock()
         self._descriptions: dict[str | None, FunctionInfo] = {}
+        self._classifiers: dict[str, dict[str, Any]] | None = None
         self._last_statistics: dict[str, Any] | None = None
 
     @property
@@ -130,6 +131,12 @@ class Model:
         """What the runtime knows of the package: ops per function, parameters, weight_bytes, metadata …"""
         value = json.loads(self._loaded.handle.metadata())
         return value if isinstance(value, dict) else {}
+
+    @property
+    def class_labels(self) -> tuple[str, ...] | tuple[int, ...] | None:
+        """The labels of a classifier (its default function), in the order of its probabilities; else None."""
+        classifier = self._classifier(None)
+        return tuple(classifier["classes"]) if classifier else None
 
     @property
     def last_statistics(self) -> dict[str, Any] | None:
@@ -175,7 +182,8 @@ class Model:
         Arrays pass as they are, with any strides, and must have the described dtype and shape. Lists and
         numbers take the described dtype. The returned arrays own the runtime's memory; nothing is copied.
         An image may be a PIL image, which is converted to RGB or gray and must have the size that the model
-        takes; image outputs are arrays that `PIL.Image.fromarray` takes.
+        takes; image outputs are arrays that `PIL.Image.fromarray` takes. A classifier's label is an array of
+        one text or number (`.item()`), its probabilities an array in the order of `class_labels`.
 
         state       from `make_state`; needed by a function with states, unchanged by a predict that fails
         progress    called on this thread about every 50 ms with the share of the work that is done (0 to 1);
@@ -202,13 +210,13 @@ class Model:
             )
             if collected is not None:
                 self._last_statistics = json.loads(collected[0]) if collected else None
-            return outputs
+            return self._labelled(outputs, function)
         except (InvalidInputError, Cancelled):
             raise
         except EngineError as error:
             if state or not self._replace(loaded, error):
                 raise
-        return self._loaded.handle.predict(arrays, function)
+        return self._labelled(self._loaded.handle.predict(arrays, function), function)
 
     def close(self) -> None:
         """Free the model. Calls in progress finish first; later ones raise InvalidInputError."""
@@ -236,6 +244,21 @@ class Model:
             return np.asarray(value, dtype=dtypes.get(name) if plain else None)
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise InvalidInputError(f'input "{name}" cannot be made a numpy array: {error}') from error
+
+    def _classifier(self, function: str | None) -> dict[str, Any] | None:
+        """What the metadata say of a function that is a classifier: label, probabilities, classes."""
+        if self._classifiers is None:
+            rows = self.metadata.get("functions", {})
+            self._classifiers = {name: row["classifier"] for name, row in rows.items() if "classifier" in row}
+        return self._classifiers.get(function or self.functions[0]) if self._classifiers else None
+
+    def _labelled(self, outputs: dict[str, Array], function: str | None) -> dict[str, Array]:
+        """The outputs with the text of a label instead of its place among the classes."""
+        classifier = self._classifier(function)
+        if classifier and classifier["classes"] and isinstance(classifier["classes"][0], str):
+            name = classifier["label"]
+            outputs[name] = np.array(classifier["classes"][int(outputs[name])])
+        return outputs
 
     def _picture(self, name: str, image: Any, function: str | None) -> Array:
         """A PIL image as the array that the input takes."""

@@ -21,6 +21,7 @@ GENERATORS = {op: generator for family in FAMILIES for op, generator in family.G
 ELSEWHERE = {
     "cond": ("test_networks.py", "needs blocks"),
     "while_loop": ("test_networks.py", "needs blocks"),
+    "classify": ("test_classify.py", "one program says it all"),
     "const": ("drawn.py", "every drawn program has some"),
     "constexpr_affine_dequantize": ("test_packages.py", "weights only: what may vary is the packed data"),
     "constexpr_blockwise_shift_scale": ("test_packages.py", "as above"),
