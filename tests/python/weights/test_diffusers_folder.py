@@ -1,11 +1,16 @@
 """The Hugging Face folder layout: one file or shards, and what may be missing."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
+from tintype import convert
 from tintype.errors import CheckpointError
 from tintype.weights import DiffusersFolder, write_safetensors
 
@@ -62,6 +67,36 @@ def test_variants(folder: Path) -> None:
         CheckpointError, match=r"has no diffusion_pytorch_model\.bf16\.safetensors or model\.bf16"
     ):
         DiffusersFolder(folder, PIPELINES, "bf16").weights("transformer")
+
+
+@pytest.mark.parametrize("variant", [None, "mixed"])
+def test_shards_of_several_dtypes_convert_alike(data: Path, tmp_path: Path, variant: str | None) -> None:
+    """A float32, a float16 and a bfloat16 shard of the same numbers: the bundle of one file, to the byte."""
+    stem = "diffusion_pytorch_model"
+    whole = shutil.copytree(data / "sd3-medium-tiny", tmp_path / "whole")
+    tensors = load_file(whole / f"transformer/{stem}.safetensors")
+    # What both kinds of 16 bits hold: bfloat16's 8 bits of mantissa, nothing below float16's normal numbers.
+    bits = {k: (v.view(np.uint32) & 0xFFFF0000).view(np.float32) for k, v in tensors.items()}
+    numbers = {k: np.where(np.abs(v) < 2**-14, np.float32(0), v) for k, v in bits.items()}
+    save_file(numbers, whole / f"transformer/{stem}.safetensors")
+    sharded = shutil.copytree(whole, tmp_path / "sharded")
+    (sharded / f"transformer/{stem}.safetensors").unlink()
+    dot = "" if variant is None else f".{variant}"
+    table = {}
+    for index, dtype in enumerate((mx.float32, mx.float16, mx.bfloat16)):
+        shard = f"{stem}{dot}-{index + 1:05}-of-00003.safetensors"
+        part = {k: mx.array(v).astype(dtype) for k, v in list(numbers.items())[index::3]}
+        mx.save_safetensors(str(sharded / "transformer" / shard), part)
+        table |= dict.fromkeys(part, shard)
+    index_file = sharded / f"transformer/{stem}.safetensors.index{dot}.json"
+    index_file.write_text(json.dumps({"metadata": {}, "weight_map": table}))
+    options: dict[str, Any] = {"components": ["denoiser"], "size": (128, 128)}
+    bundles = [
+        convert(whole, tmp_path / "a", **options),
+        convert(sharded, tmp_path / "b", variant=variant, **options),
+    ]
+    hashes = [{n: c.sha256 for n, c in bundle.components.items()} for bundle in bundles]
+    assert hashes[0] == hashes[1]
 
 
 @pytest.mark.parametrize("index", [f"{INDEX[:-5]}.fp16.json", INDEX.replace(".safe", ".fp16.safe")])

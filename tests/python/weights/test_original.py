@@ -16,8 +16,10 @@ from safetensors.numpy import load_file, save_file
 from tintype import convert
 from tintype.bundle import Bundle
 from tintype.errors import CheckpointError
-from tintype.weights import OriginalFiles, SafetensorsFile, open_source
+from tintype.weights import DiffusersFolder, OriginalFiles, SafetensorsFile, open_source
 from tintype.weights.original_keys import CLIP, Row, apply_rows
+
+from .publishers import transformer
 
 Array = np.ndarray[Any, Any]
 PIPELINES = ("StableDiffusion3Pipeline", "FluxPipeline")
@@ -83,6 +85,28 @@ def test_flux(data: Path, tmp_path: Path, make_bundle: Callable[..., Bundle]) ->
     assert {n: c.sha256 for n, c in whole.components.items()} == {
         n: c.sha256 for n, c in bundle.components.items()
     }
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["sd3-medium-tiny", "sd3.5-medium-tiny", "sd3.5-large-tiny", "flux-schnell-tiny", "flux-dev-tiny"],
+)
+def test_the_transformer_of_every_model(data: Path, tmp_path: Path, model: str) -> None:
+    """Under the publishers' keys, with and without ComfyUI's prefix, it is the diffusers layout's to the bit."""
+    weights = load_file(data / model / "transformer/diffusion_pytorch_model.safetensors")
+    expected = DiffusersFolder(data / model, PIPELINES)
+    for prefix in ("", "model.diffusion_model."):
+        file = tmp_path / f"{prefix}m.safetensors"
+        save_file({prefix + key: value for key, value in transformer(weights).items()}, file)
+        got = OriginalFiles(file, data / model)
+        assert got.pipeline == expected.pipeline
+        tensors = got.weights("transformer").tensors
+        assert set(tensors) == set(weights)
+        for key, value in weights.items():
+            np.testing.assert_array_equal(tensors[key].array(np.float32), value, key)
+        known, implied = expected.config("transformer"), got.config("transformer")
+        assert {k: v for k, v in implied.items() if known.get(k) not in (None, v)} == {}
+        file.unlink()
 
 
 def test_text_encoders_beside_the_file(data: Path, tmp_path: Path) -> None:
