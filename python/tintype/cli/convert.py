@@ -97,8 +97,8 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
 @click.option(
     "--tokenizers",
     type=click.Path(path_type=Path, file_okay=False),
-    metavar="FOLDER",
-    help="For single files: a Hugging Face folder of the same model, with its tokenizers.",
+    metavar="FOLDER|ID",
+    help="For single files: a Hugging Face folder, or the id of a model on the Hub, with its tokenizers.",
 )
 @click.option(
     "--lora",

@@ -11,10 +11,18 @@ from ..bundle import Bundle, Component, Tokenizer
 from ..compress import recipes_for
 from ..errors import UsageError
 from ..layers import MILProgram, Precision, Target
-from ..weights import LoraChoices, Source, download, is_repository, open_loras, open_source
+from ..weights import (
+    HubCheckpoint,
+    LoraChoices,
+    Source,
+    download,
+    is_repository,
+    open_loras,
+    open_source,
+)
 from .auto import Measure, smallest
 from .components import Progress, write_component
-from .families import FAMILIES
+from .families import FAMILIES, Family
 from .loras import with_loras
 from .plan import PIPELINES, Plan
 from .resume import Record, fingerprint, matches
@@ -59,9 +67,10 @@ def convert(
     """Convert the checkpoint `source` into the bundle `output`, and return its description.
 
     `source` is a Hugging Face folder, or a publisher's single safetensors file, which has no tokenizers: then
-    `tokenizers` names a Hugging Face folder of the same model that has them. `variant` ("fp16") chooses among
-    the files of a Hugging Face folder. ORGANISATION/NAME (perhaps with /FILE.safetensors, perhaps with
-    @REVISION), if there is no such folder, is loaded from the Hugging Face Hub.
+    `tokenizers` names a Hugging Face folder, or a repository, of the same model that has them. `variant`
+    ("fp16") chooses among the files of a Hugging Face folder. ORGANISATION/NAME (perhaps with
+    /FILE.safetensors, perhaps with @REVISION), if there is no such folder, is loaded from the Hugging Face
+    Hub.
 
     `size` is (width, height) in pixels, or several of them, by default the model's own: several become
     functions of the same packages, which share their weights, the first the default one. `max_chunk` is the
@@ -114,7 +123,7 @@ def convert(
         raise UsageError("quantize: auto has to measure: give convert a measure: verify.Meter(source)")
     recipes = {} if quantize == names.AUTO else recipes_for(quantize, target, packages_of(plan.components))
     # What a file of globs says, and not its name alone.
-    mark = fingerprint(plan, f"{quantize}: {recipes}", _source_files(folder, tokenizers))
+    mark = fingerprint(plan, f"{quantize}: {recipes}", _source_files(folder))
 
     def resumes(stage: Path) -> bool:
         return matches(stage, mark)
@@ -147,9 +156,9 @@ def convert(
     return Bundle.read(output)
 
 
-def _source_files(source: Source, tokenizers: "str | Path | None") -> Iterator[Path]:
+def _source_files(source: Source) -> Iterator[Path]:
     """Every file that the conversion may read."""
-    for root in (source.path, *((Path(tokenizers),) if tokenizers is not None else ())):
+    for root in (source.path, *((source.companion,) if source.companion is not None else ())):
         folder = root if root.is_dir() else root.parent
         yield from (p for p in folder.rglob("*") if p.is_file() and (root.is_dir() or p.parent == folder))
 
@@ -196,34 +205,42 @@ def open_checkpoint(
     tokenizers: "str | Path | None",
     progress: Progress | None = None,
 ) -> Source:
-    """Open what `convert` takes as its source."""
+    """Open what `convert` takes as its source; what is on the Hugging Face Hub is loaded."""
+    found = None
     if is_repository(source):
-        return _from_hub(str(source), components, variant, tokenizers, progress)
-    return open_source(source, PIPELINES, variant=variant, tokenizers=tokenizers)
+        found = _load(str(source), lambda family: family.folders(components), variant, progress)
+    place = source if found is None else found.path
+    if tokenizers is not None and is_repository(tokenizers):
+        alone = open_source(place, PIPELINES, variant=variant)
+
+        def lacking(family: Family) -> Sequence[str]:
+            return [folder for folder in family.folders(components) if not alone.has(folder)]
+
+        tokenizers = _load(str(tokenizers), lacking, variant, progress).path
+    opened = open_source(place, PIPELINES, variant=variant, tokenizers=tokenizers)
+    if found is not None:
+        opened.name = found.repository.split("/")[1]
+        opened.origin = {"repository": found.repository, "revision": found.revision}
+    return opened
 
 
-def _from_hub(
+def _load(
     repository: str,
-    components: Sequence[str] | None,
+    wanted: Callable[[Family], Sequence[str]],
     variant: str | None,
-    tokenizers: "str | Path | None",
     progress: Progress | None,
-) -> Source:
-    """Load what is needed of a repository on the Hugging Face Hub, and open it."""
+) -> HubCheckpoint:
+    """Load a repository on the Hugging Face Hub: of its family, the folders that are wanted."""
 
     def folders(index: Mapping[str, Any]) -> Sequence[str]:
         family = FAMILIES.get(str(index.get("_class_name")))
-        return () if family is None else family.folders(components)
+        return () if family is None else wanted(family)
 
     def report(done: int, total: int) -> None:
         if progress is not None:
             progress("download", done, total)
 
-    found = download(repository, folders, variant=variant, report=report)
-    folder = open_source(found.path, PIPELINES, variant=variant, tokenizers=tokenizers)
-    folder.name = found.repository.split("/")[1]
-    folder.origin = {"repository": found.repository, "revision": found.revision}
-    return folder
+    return download(repository, folders, variant=variant, report=report)
 
 
 def _size_list(size: Any) -> list[tuple[int, int]]:

@@ -51,6 +51,7 @@ class DiffusersFolder:
         self.name = self.path.resolve().name
         self.files: dict[str, Path] = {}
         self.layout = "diffusers"
+        self.companion: Path | None = None
         self.index: dict[str, Any] = {}
         self._variant, self._partial = variant, partial
         self.origin: dict[str, str] = {}

@@ -83,6 +83,7 @@ class OriginalFiles:
         self.origin: dict[str, str] = {}
         self.files: dict[str, Path] = {}
         self.layout = "original"
+        self.companion = None if companion is None else Path(companion)
         self._companion = None if companion is None else DiffusersFolder(companion, (SD3, FLUX), partial=True)
         first = [] if self.path.is_dir() else [self.path]
         folder = self.path if self.path.is_dir() else self.path.parent

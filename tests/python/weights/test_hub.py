@@ -164,6 +164,22 @@ def test_a_single_file(hub: HubServer, repository: Path, data: Path, tmp_path: P
     assert convert("http://127.0.0.1:9", tmp_path, *arguments, source=named).returncode == 0
 
 
+def test_tokenizers_of_a_repository(hub: HubServer, data: Path, tmp_path: Path) -> None:
+    """A single file on this machine; of the repository, what the file lacks is loaded, and nothing else."""
+    file = str(data / "flux-dev-tiny/original/flux1.safetensors")
+    arguments = ("--tokenizers", NAME, "--components", "text_encoder,denoiser", "--overwrite", "--resume")
+    done = convert(hub.url, tmp_path, *arguments, source=file)
+    assert (done.returncode, done.stderr) == (0, "")
+    loaded = {file for file, _ in hub.files()}
+    assert {f for f in loaded if f.endswith(".safetensors")} == {"text_encoder/model.safetensors"}
+    assert "tokenizer/vocab.json" in loaded
+    bundle = Bundle.read(tmp_path / "out")
+    assert list(bundle.components) == ["text_encoder", "modulation", "denoiser"]
+    assert "tokenizers/text_encoder/model.safetensors" in bundle.source["files"]
+    offline = convert("http://127.0.0.1:9", tmp_path, *arguments, source=file)
+    assert (offline.returncode, offline.stderr) == (0, "")
+
+
 def test_names_that_the_hub_does_not_know(hub: HubServer, repository: Path, tmp_path: Path) -> None:
     done = convert(hub.url, tmp_path, source="someone/else")
     assert done.returncode == 1
