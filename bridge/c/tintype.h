@@ -190,7 +190,8 @@ typedef struct tt_api {
    * JSON about the model: {"specification_version", "functions": {name: {"ops": {op: count}}}, "parameters",
    * "weight_bytes", "metadata": {...}}. Keys a runtime cannot know are left out. Free with `string_free`.
    * A classifier's function has "classifier": {"label", "probabilities", "classes"}, the names of its outputs
-   * and its labels: the label is an int64 (the place of a text among the classes), the probabilities a vector.
+   * and its labels: the label is an int64 (the place of a text among the classes), the probabilities a
+   * vector.
    */
   char* (*model_metadata)(const tt_model* model);
 

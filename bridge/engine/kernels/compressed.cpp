@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/cpu_primitive.h"
+#include "kernels/primitives.h"
 
 namespace tintype::kernels {
 
@@ -97,18 +98,21 @@ void decode(const CompressedWeight& weight, int64_t first, int64_t count, float*
   }
 }
 
-void decode_all(const CompressedWeight& weight, int64_t all, void* y) {
+// Elements [first, last) of the weight, from element `place` of y on.
+void decode_range(const CompressedWeight& weight, int64_t first, int64_t last, void* y, int64_t place) {
   const MicroKernel& kernel = micro_kernel();
   bool half = weight.dtype == mx::float16;
-  parallel(all, kGrain, [&](int64_t first, int64_t last) {
-    float buffer[kPiece];
-    for (int64_t i = first; i < last; i += kPiece) {
-      int64_t count = std::min(kPiece, last - i);
-      float* to = target(y, i, half, buffer);
-      decode(weight, i, count, to);
-      write(kernel, to, y, i, count, half);
-    }
-  });
+  float buffer[kPiece];
+  for (int64_t i = first; i < last; i += kPiece) {
+    int64_t count = std::min(kPiece, last - i), at = place + i - first;
+    float* to = target(y, at, half, buffer);
+    decode(weight, i, count, to);
+    write(kernel, to, y, at, count, half);
+  }
+}
+
+void decode_all(const CompressedWeight& weight, int64_t all, void* y) {
+  parallel(all, kGrain, [&](int64_t first, int64_t last) { decode_range(weight, first, last, y, first); });
 }
 
 class Expand : public CpuPrimitive {
@@ -122,6 +126,32 @@ class Expand : public CpuPrimitive {
     void* y = allocate(out);
     dispatch(stream(),
              [y, weight = weight_, all = static_cast<int64_t>(out.size())] { decode_all(*weight, all, y); });
+  }
+
+ private:
+  std::shared_ptr<const CompressedWeight> weight_;
+};
+
+/** Input: indices, row-contiguous. */
+class TakeRows : public CpuPrimitive {
+ public:
+  TakeRows(mx::Stream stream, std::shared_ptr<const CompressedWeight> weight)
+      : CpuPrimitive(stream), weight_(std::move(weight)) {}
+  const char* name() const override { return "TintypeTakeRows"; }
+
+  void eval_cpu(const std::vector<array>& inputs, array& out) override {
+    void* y = allocate(out);
+    auto rows = static_cast<int64_t>(inputs[0].size());
+    int64_t width = rows ? static_cast<int64_t>(out.size()) / rows : 0;
+    dispatch(stream(), [y, rows, width, weight = weight_, indices = inputs[0].data<int32_t>()] {
+      parallel(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(width, 1)),
+               [&](int64_t first, int64_t last) {
+                 for (int64_t row = first; row < last; ++row) {
+                   int64_t start = indices[row] * width;
+                   decode_range(*weight, start, start + width, y, row * width);
+                 }
+               });
+    });
   }
 
  private:
@@ -159,6 +189,13 @@ const void* expand(const CompressedWeight& weight, Scratch& scratch) {
 
 array expand(const std::shared_ptr<const CompressedWeight>& weight) {
   return array(weight->shape, weight->dtype, std::make_shared<Expand>(cpu_stream(), weight), {});
+}
+
+array take_rows(const std::shared_ptr<const CompressedWeight>& weight, const array& indices) {
+  mx::Shape shape = indices.shape();
+  shape.insert(shape.end(), weight->shape.begin() + 1, weight->shape.end());
+  return array(std::move(shape), weight->dtype, std::make_shared<TakeRows>(cpu_stream(), weight),
+               {dense(mx::astype(indices, mx::int32))});
 }
 
 std::shared_ptr<const CompressedWeight> compressed_weight_of(const array& x) {

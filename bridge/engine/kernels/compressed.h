@@ -39,6 +39,11 @@ const void* expand(const CompressedWeight& weight, Scratch& scratch);
  * only. */
 mlx::core::array expand(const std::shared_ptr<const CompressedWeight>& weight);
 
+/** Rows of the weight's first axis, [*indices' shape, *the other axes]; only they are decoded. `indices` are
+ * int32 within the axis. CPU only. */
+mlx::core::array take_rows(const std::shared_ptr<const CompressedWeight>& weight,
+                           const mlx::core::array& indices);
+
 /** The weight behind an array made by `expand`, for ops that read it without the array; else null. */
 std::shared_ptr<const CompressedWeight> compressed_weight_of(const mlx::core::array& x);
 

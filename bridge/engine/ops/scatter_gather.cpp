@@ -1,3 +1,4 @@
+#include "kernels/compressed.h"
 #include "ops/call.h"
 #include "ops/registry.h"
 #include "support/error.h"
@@ -37,6 +38,9 @@ array gather(Call& call) {
   const array &x = call.tensor("x"), &given = call.tensor("indices");
   int axis = call.axis_or("axis", 0, x.ndim()), batch_dims = call.integer_or("batch_dims", 0);
   array indices = safe_indices(call, given, x.shape(axis));
+  // A table that is stored compressed gives its rows without being expanded.
+  auto compressed = axis == 0 && batch_dims == 0 ? kernels::compressed_weight_of(x) : nullptr;
+  if (compressed) return kernels::take_rows(compressed, indices);
   if (batch_dims == 0) return mx::take(x, indices, axis);
   if (batch_dims < 0 || batch_dims > axis || batch_dims > static_cast<int>(given.ndim())) {
     call.fail("batch_dims do not fit", std::to_string(batch_dims), "0 to axis");

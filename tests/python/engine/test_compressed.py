@@ -100,6 +100,44 @@ def test_palettes(bits, layout, tmp_path):
     np.testing.assert_array_equal(*results)
 
 
+def build_lookup(table, shape):
+    @mb.program(input_specs=[mb.TensorSpec(shape=shape, dtype=types.int32)], opset_version=ct.target.iOS18)
+    def program(i):
+        return mb.gather(x=table(), indices=i, axis=0, name="y")
+
+    return program
+
+
+@pytest.mark.parametrize(
+    "indices", [np.array([[3, 90, 3], [0, -1, 41]], np.int32), np.array([7], np.int32)], ids=str
+)
+@pytest.mark.parametrize("kind", ["int4", "uint8", "palette3", "odd_rows"])
+def test_rows_of_a_table(kind, indices, tmp_path):
+    """An embedding: gather decodes the rows that it is asked for, as the whole table would have them."""
+    shape = (96, 65) if kind == "odd_rows" else (96, 128)  # rows of 65 4-bit codes start within a byte
+    if kind == "palette3":
+        codes, table = RNG.randint(0, 8, shape), RNG.randn(8).astype(np.float16)
+        lut = table.reshape(1, 1, 8, 1)
+
+        def weight():
+            return mb.constexpr_lut_to_dense(indices=sub_byte(codes, "uint3"), lut=lut)
+    else:
+        dtype = "int4" if kind == "odd_rows" else kind
+        codes = RNG.randint(-8 if dtype == "int4" else 0, 8 if dtype == "int4" else 256, shape)
+        scale = (RNG.rand(96, 1 if kind == "odd_rows" else 4) / 50).astype(np.float16)
+
+        def weight():
+            return mb.constexpr_blockwise_shift_scale(data=sub_byte(codes, dtype), scale=scale)
+
+    expanded = table[codes] if kind == "palette3" else decoded(codes, scale)
+    results = []
+    for name, make in (("compressed", weight), ("expanded", lambda: expanded)):
+        path = save(build_lookup(make, indices.shape), tmp_path / f"{name}.mlpackage", ct.target.iOS18)
+        results.append(ctypes_api.Model(path).predict({"i": indices})["y"])
+    np.testing.assert_array_equal(*results)
+    np.testing.assert_array_equal(results[0], expanded[indices])
+
+
 _MEMORY = """
 import pathlib, sys
 import numpy as np
