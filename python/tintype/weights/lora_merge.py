@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ..errors import ConversionError
 from ..weight import Array, FileSpan, Weight
 from .checkpoint import Checkpoint
+from .half import converted
 from .lora import Lora, LoraLayer, shown
 from .lora_keys import DOWN, UP, LayerNames, Piece, trained_on
 from .safetensors import StoredWeight
@@ -133,8 +134,7 @@ class MergedWeight:
 
     def _as(self, dtype: npt.DTypeLike, values: Array) -> Array:
         try:
-            with np.errstate(over="raise"):
-                return values.astype(dtype, copy=False)
+            return converted(values, dtype)
         except FloatingPointError as error:
             files = ", ".join(dict.fromkeys(str(term.down.file.path) for term in self.terms))
             raise ConversionError(

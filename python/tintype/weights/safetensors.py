@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..errors import CheckpointError, ConversionError
 from ..weight import Array, FileSpan
+from .half import converted
 
 __all__ = ["SafetensorsFile", "StoredWeight", "narrowed", "write_safetensors"]
 
@@ -118,8 +119,7 @@ _TOO_LARGE = "{} holds a value beyond 65504, the largest float16: convert with p
 def narrowed(values: Array, dtype: npt.DTypeLike, name: str) -> Array:
     """`values` as `dtype`; ConversionError, naming `name`, where one is too large for float16."""
     try:
-        with np.errstate(over="raise"):
-            return values.astype(dtype, copy=False)
+        return converted(values, dtype)
     except FloatingPointError as error:
         raise ConversionError(_TOO_LARGE.format(name)) from error
 
