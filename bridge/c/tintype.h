@@ -19,7 +19,8 @@
  *   - `_free` functions accept NULL.
  *   - Strings are UTF-8 and NUL-terminated. What a handle returns as `const char *` lives as long as the
  * handle.
- *   - A model may be used from several threads at once.
+ *   - A model may be used from several threads at once. One that is freed while a call uses it lives until
+ * the call ends.
  *   - Entries are never NULL: what a runtime does not offer is TT_ERROR_UNSUPPORTED with the reason.
  *   - Structs that start with `size` are versioned by it: set it to sizeof the struct.
  */

@@ -30,10 +30,13 @@ TEST(refuses_what_is_not_json) {
         Row{"\"\\q\"", "an unknown escape in a string at byte 3"},
         Row{"\"\xff\"", "a string is not UTF-8 or holds a NUL at byte 3"},
         Row{"{1: 2}", "expected a member's name at byte 1"}}) {
-    CHECK_REFUSED(TT_ERROR_FORMAT, std::string("[M] not valid JSON: ") + row.problem + ".",
-                  Json::parse(row.text, "M"));
+    CHECK_REFUSED(
+        TT_ERROR_FORMAT,
+        std::string("[M] not valid JSON: ") + row.problem + ". Convert or download the package again.",
+        Json::parse(row.text, "M"));
   }
-  CHECK_REFUSED(TT_ERROR_FORMAT, "[M] not valid JSON: nested too deeply at byte 65.",
+  CHECK_REFUSED(TT_ERROR_FORMAT,
+                "[M] not valid JSON: nested too deeply at byte 65. Convert or download the package again.",
                 Json::parse(std::string(1000, '['), "M"));
 }
 

@@ -1,7 +1,9 @@
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <new>
 #include <random>
 #include <vector>
 
@@ -245,6 +247,23 @@ TEST(works_in_parallel_on_every_element_once) {
     });
   }
   for (int count : seen) CHECK(count == 200);
+}
+
+TEST(what_a_task_throws_reaches_the_caller_and_the_pool_works_on) {
+  for (int round = 0; round < 50; ++round) {
+    bool caught = false;
+    try {
+      parallel_tasks(64, [&](int64_t i) {
+        if (i % 16 == round % 16) throw std::bad_alloc();
+      });
+    } catch (const std::bad_alloc&) {
+      caught = true;
+    }
+    CHECK(caught);
+    std::atomic<int64_t> sum = 0;
+    parallel_tasks(64, [&](int64_t i) { sum += i; });
+    CHECK(sum == 64 * 63 / 2);
+  }
 }
 
 int main() {

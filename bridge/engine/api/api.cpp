@@ -15,12 +15,13 @@
 #include "tintype.h"
 #include "tintype_version.h"
 
+// Calls hold what they use: a handle that is freed meanwhile ends after them.
 struct tt_model {
-  std::unique_ptr<tintype::Model> model;
+  std::shared_ptr<tintype::Model> model;
 };
 
 struct tt_state {
-  tintype::State state;
+  std::shared_ptr<tintype::State> state;
 };
 
 struct tt_result {
@@ -155,10 +156,9 @@ size_t feature_count(const tt_model* model, const char* function, tt_feature_kin
 tt_status feature(const tt_model* model, const char* function, tt_feature_kind kind, size_t index,
                   tt_feature* feature, char** error) {
   return guarded(error, [&] {
-    const LoadedFunction* found = checked(model).find(function);
-    require(found != nullptr, "no function " + quoted(function ? function : ""));
+    const LoadedFunction& found = checked(model).named(function);
     require(feature != nullptr, "there is no place for the feature (NULL)");
-    const auto* features = features_of(*found, kind);
+    const auto* features = features_of(found, kind);
     require(features != nullptr, "unknown feature kind " + std::to_string(kind));
     require(index < features->size(), "feature " + std::to_string(index) + " does not exist, there are " +
                                           std::to_string(features->size()));
@@ -183,23 +183,26 @@ tt_status predict(tt_model* model, const tt_predict_options* options, const tt_t
                   tt_result** result, char** error) {
   if (result) *result = nullptr;
   return guarded(error, [&] {
-    checked(model);
+    require(model != nullptr, "the model is NULL");
+    std::shared_ptr<Model> used = model->model;
     require(result != nullptr, "there is no place for the result (NULL)");
     require(inputs != nullptr || count == 0, "the inputs are NULL");
     require(!options || options->size == sizeof(tt_predict_options),
             "tt_predict_options has another size than this library's");
     auto handle = std::make_unique<tt_result>();
+    std::shared_ptr<State> state;
     Request request;
     request.inputs = inputs;
     request.count = count;
     if (options) {
       request.function = options->function;
-      request.state = options->state ? &options->state->state : nullptr;
+      if (options->state) state = options->state->state;
+      request.state = state.get();
       request.progress = options->progress;
       request.progress_context = options->progress_context;
       request.collects_statistics = options->collect_statistics != 0;
     }
-    handle->result = model->model->predict(request);
+    handle->result = used->predict(request);
     *result = handle.release();
   });
 }
@@ -244,9 +247,7 @@ tt_status state_new(tt_model* model, const char* function, tt_state** state, cha
   return guarded(error, [&] {
     const Model& source = checked(model);
     require(state != nullptr, "there is no place for the state (NULL)");
-    const LoadedFunction* found = source.find(function);
-    require(found != nullptr, "no function " + quoted(function ? function : ""));
-    *state = new tt_state{{source, *found}};
+    *state = new tt_state{std::make_shared<State>(source, source.named(function))};
   });
 }
 
@@ -259,8 +260,9 @@ tt_status state_tensor(tt_state* state, const char* name, tt_tensor* tensor, cha
     require(state != nullptr, "the state is NULL");
     require(name != nullptr, "the name is NULL");
     require(tensor != nullptr, "there is no place for the tensor (NULL)");
-    State::Use use(&state->state);
-    state->state.view(name, *tensor);
+    std::shared_ptr<State> used = state->state;
+    State::Use use(used.get());
+    used->view(name, *tensor);
   });
 }
 

@@ -23,7 +23,7 @@ struct Descriptor {
 };
 
 [[noreturn]] void refuse_file(const std::string& path, const std::string& what, int code) {
-  refuse(TT_ERROR_IO, {what, "cannot read " + quoted(path) + ": " + std::strerror(code), "", "",
+  refuse(TT_ERROR_IO, {what, "cannot read " + quoted(path, kLongestPath) + ": " + std::strerror(code), "", "",
                        "Check the path and the permissions."});
 }
 

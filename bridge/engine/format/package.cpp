@@ -54,10 +54,10 @@ std::string read_root_model(const std::string& folder) {
 
 Package Package::open(const std::string& path) {
   if (!exists(path)) {
-    refuse(TT_ERROR_IO, {"", "no package at " + quoted(path), "", "", "Check the path."});
+    refuse(TT_ERROR_IO, {"", "no package at " + quoted(path, kLongestPath), "", "", "Check the path."});
   }
   if (!is_folder(path) || !exists(path + "/Manifest.json")) {
-    refuse(TT_ERROR_FORMAT, {"", quoted(path) + " is not an .mlpackage",
+    refuse(TT_ERROR_FORMAT, {"", quoted(path, kLongestPath) + " is not an .mlpackage",
                              is_folder(path) ? "a folder without Manifest.json" : "a file",
                              "a folder with a Manifest.json", "Give the path of the package itself."});
   }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace tintype::kernels {
 
@@ -36,6 +38,7 @@ class Pool {
       body_ = &body;
       count_ = count;
       next_ = 0;
+      error_ = nullptr;
       places_ = helpers;
       ++round_;
     }
@@ -44,6 +47,7 @@ class Pool {
     std::unique_lock lock(mutex_);
     places_ = 0;  // whoever has not woken up by now is not waited for
     done_.wait(lock, [&] { return joined_ == 0; });
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
@@ -51,7 +55,13 @@ class Pool {
 
   void work() {
     inside = true;
-    for (int64_t i = next_++; i < count_; i = next_++) (*body_)(i);
+    try {
+      for (int64_t i = next_++; i < count_; i = next_++) (*body_)(i);
+    } catch (...) {  // memory that was not there: for the caller, once nobody works any more
+      next_ = count_;
+      std::lock_guard lock(mutex_);
+      error_ = std::current_exception();
+    }
     inside = false;
   }
 
@@ -74,6 +84,7 @@ class Pool {
   int workers_ = 0, places_ = 0, joined_ = 0;
   uint64_t round_ = 0;
   const std::function<void(int64_t)>* body_ = nullptr;
+  std::exception_ptr error_;
   int64_t count_ = 0;
   std::atomic<int64_t> next_{0};
   std::atomic<int> limit_{kNoLimit};

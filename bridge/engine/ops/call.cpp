@@ -63,6 +63,15 @@ array scalar_like(double value, const array& x) {
   return x.dtype() == mx::float64 ? array(value, mx::float64) : array(static_cast<float>(value), x.dtype());
 }
 
+namespace {
+
+std::string kind_of(const Value& value) {
+  if (value.tensor) return "a tensor";
+  return value.strings.size() == 1 ? "a text" : std::to_string(value.strings.size()) + " texts";
+}
+
+}  // namespace
+
 void Call::fail(const std::string& problem, const std::string& got, const std::string& expected,
                 const std::string& remedy) const {
   refuse(TT_ERROR_RUNTIME, {place_of(operation_), problem, got, expected, remedy});
@@ -106,7 +115,7 @@ bool Call::is_only_reader(std::string_view name) const {
 
 const array& Call::tensor(std::string_view name) const {
   const Value& found = value(name);
-  if (!found.tensor) fail("parameter " + quoted(name) + " is not a tensor");
+  if (!found.tensor) fail("parameter " + quoted(name) + " is not a tensor", kind_of(found), "a tensor");
   return *found.tensor;
 }
 
@@ -116,7 +125,8 @@ std::vector<array> Call::tensors(std::string_view name) const {
   if (!argument) fail("parameter " + quoted(name) + " is missing");
   for (const Binding& binding : argument->bindings) {
     const Value& found = frame_.at(binding.slot);
-    if (!found.tensor) fail("parameter " + quoted(name) + " is not made of tensors");
+    if (!found.tensor)
+      fail("parameter " + quoted(name) + " is not made of tensors", kind_of(found), "tensors");
     all.push_back(*found.tensor);
   }
   return all;
@@ -217,7 +227,8 @@ bool Call::flag_or(std::string_view name, bool fallback) const {
 
 std::string Call::text(std::string_view name) const {
   const Value& found = value(name);
-  if (found.strings.size() != 1) fail("parameter " + quoted(name) + " is not a text");
+  if (found.strings.size() != 1)
+    fail("parameter " + quoted(name) + " is not a text", kind_of(found), "a text");
   return found.strings[0];
 }
 
@@ -252,6 +263,14 @@ int Call::checked_axis(std::string_view name, int axis, size_t rank) const {
   return axis < 0 ? axis + limit : axis;
 }
 
+int Call::checked_length(int64_t size) const {
+  if (size < 0 || size > kLongestDimension) {
+    fail("an axis of the result has an impossible length", std::to_string(size),
+         "0 to " + std::to_string(kLongestDimension));
+  }
+  return static_cast<int>(size);
+}
+
 int Call::axis_or(std::string_view name, int fallback, size_t rank) const {
   return checked_axis(name, integer_or(name, fallback), rank);
 }
@@ -277,7 +296,8 @@ mx::Dtype Call::output_dtype(size_t index) const {
 void Call::write_state(std::string_view name, const array& data) {
   const Argument* argument = find(name);
   Value& state = frame_.values[static_cast<size_t>(argument->bindings.front().slot)];
-  if (!state.is_state || !state.tensor) fail("parameter " + quoted(name) + " is no state");
+  if (!state.is_state || !state.tensor)
+    fail("parameter " + quoted(name) + " is no state", "a tensor", "a state");
   if (state.tensor->shape() != data.shape()) {
     fail("the state has another shape", describe_shape(data.shape()), describe_shape(state.tensor->shape()));
   }

@@ -82,6 +82,9 @@ class Call {
   /** Replaces the values of the state that is the argument `name`. */
   void write_state(std::string_view name, const array& data);
 
+  /** `size` as an axis' length; refuses what no axis can have. */
+  int checked_length(int64_t size) const;
+
   /** Runs a nested block with these inputs. */
   std::vector<array> run_block(size_t index, const std::vector<array>& inputs);
 

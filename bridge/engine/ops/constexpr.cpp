@@ -11,6 +11,7 @@ array unpack_bits(Call& call, const array& packed, int bits, int64_t count) {
     call.fail("the packed data is too short", std::to_string(packed.size()) + " bytes",
               std::to_string((bits * count + 7) / 8));
   }
+  call.checked_length(count);
   array source = mx::contiguous(mx::astype(packed, mx::uint8));
   source.eval();
   const uint8_t* bytes = source.data<uint8_t>();
@@ -26,7 +27,7 @@ array unpack_bits(Call& call, const array& packed, int bits, int64_t count) {
 
 mx::Shape declared_shape(Call& call) {
   const TensorType& type = call.output_type();
-  if (!type.is_static()) call.fail("its output's shape is not fixed", describe(type));
+  if (!type.is_static()) call.fail("its output's shape is not fixed", describe(type), "a fixed one");
   return mx::Shape(type.shape.begin(), type.shape.end());
 }
 
@@ -83,7 +84,7 @@ array lut_packed(Call& call) {
   if (bits < 1 || bits > 8 || (size_t{1} << bits) != lut.size())
     call.fail("the table has a wrong size", std::to_string(lut.size()), "2, 4, 16, 64 or 256");
   array indices = unpack_bits(call, call.tensor("indices"), bits, call.output_type().elements());
-  return mx::reshape(mx::take(lut, mx::astype(indices, mx::uint32), 0), shape);
+  return mx::reshape(mx::take(mx::flatten(lut), mx::astype(indices, mx::uint32), 0), shape);
 }
 
 // iOS18: lut [*groups, palettes, vector] with one table a block of indices [*d].
@@ -93,6 +94,8 @@ array lut_blockwise(Call& call, const array& indices) {
   if (static_cast<int>(lut.ndim()) != rank + 2)
     call.fail("lut has a wrong rank", describe_shape(lut.shape()), "two more than indices");
   int palettes = lut.shape(-2), vector = lut.shape(-1);
+  if (palettes < 1 || vector < 1)
+    call.fail("lut is empty", describe_shape(lut.shape()), "at least one entry of one value");
   // The number of its table for every index, as a row of the flattened lut.
   array row = array(0);
   for (int axis = 0; axis < rank; ++axis) {
@@ -104,13 +107,13 @@ array lut_blockwise(Call& call, const array& indices) {
     array group = mx::reshape(mx::repeat(mx::arange(groups), length / groups, 0), shape);
     row = mx::add(mx::multiply(row, array(groups)), group);
   }
-  array index = mx::minimum(mx::astype(indices, mx::int32), array(palettes - 1));
+  array index = mx::clip(mx::astype(indices, mx::int32), array(0), array(palettes - 1));
   array place = mx::add(mx::multiply(row, array(palettes)), index);
   array values = mx::take(mx::reshape(lut, {-1, vector}), place, 0);  // [*d, vector]
   if (vector == 1) return mx::squeeze(values, -1);
   int axis = call.axis_or("vector_axis", rank - 1, indices.ndim());
   mx::Shape shape = indices.shape();
-  shape[axis] *= vector;
+  shape[axis] = call.checked_length(int64_t{shape[axis]} * vector);
   return mx::reshape(mx::moveaxis(values, -1, axis + 1), shape);
 }
 
@@ -137,7 +140,8 @@ array constexpr_sparse_to_dense(Call& call) {
 }
 
 // The next two yield a mask and the values where it is 1; constexpr_sparse_to_dense joins them.
-std::vector<array> with_mask(const array& mask, const array& dense) {
+std::vector<array> with_mask(Call& call, const array& mask, const array& dense) {
+  call.checked_length(static_cast<int64_t>(mask.size()));  // places are int32
   array flags = mx::contiguous(mx::astype(mx::flatten(mask), mx::uint8));
   flags.eval();
   std::vector<int> kept;
@@ -149,7 +153,7 @@ std::vector<array> with_mask(const array& mask, const array& dense) {
 
 std::vector<array> constexpr_sparse_blockwise_shift_scale(Call& call) {
   const array& mask = call.tensor("data_mask");
-  return with_mask(mask, shift_and_scale(call, spread(mask, call.tensor("nonzero_data"))));
+  return with_mask(call, mask, shift_and_scale(call, spread(mask, call.tensor("nonzero_data"))));
 }
 
 std::vector<array> constexpr_lut_to_sparse(Call& call) {
@@ -159,7 +163,7 @@ std::vector<array> constexpr_lut_to_sparse(Call& call) {
     int times = mask.shape(axis) ? dense.shape(axis) / mask.shape(axis) : 1;
     if (times > 1) mask = mx::repeat(mask, times, axis);
   }
-  return with_mask(mask, dense);
+  return with_mask(call, mask, dense);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <stdexcept>
 
 #include "ops/call.h"
 #include "ops/registry.h"
@@ -30,12 +31,12 @@ std::vector<array> while_loop(Call& call) {
   std::vector<array> values = call.tensors("loop_vars");
   for (int round = 0; round < kMostRounds; ++round) {
     std::vector<array> condition = call.run_block(0, values);
-    if (condition.empty()) call.fail("the condition's block returns nothing");
+    if (condition.empty()) call.fail("the condition's block returns nothing", "0 values", "1");
     if (!is_true(call, condition[0])) return values;
     values = call.run_block(1, values);
     mx::eval(values);
   }
-  call.fail("the loop does not end", std::to_string(kMostRounds) + " rounds");
+  call.fail("the loop does not end", std::to_string(kMostRounds) + " rounds", "fewer");
 }
 
 /*
@@ -62,11 +63,11 @@ array make_list(Call& call) {
 
 const array& list_of(Call& call) {
   const array& list = call.tensor("ls");
-  if (list.ndim() == 0) call.fail("ls is no list");
+  if (list.ndim() == 0) call.fail("ls is no list", "a number", "a list");
   return list;
 }
 
-// The list with room for `count` elements like `element`.
+// The list with room for `count` elements like `element`; checked_indices bounds the count.
 array grown(Call& call, array list, int count, const mx::Shape& element) {
   mx::Shape inner(list.shape().begin() + 1, list.shape().end()), whole = list.shape();
   bool unwritten = list.size() == 0 && inner.size() == element.size();
@@ -76,9 +77,6 @@ array grown(Call& call, array list, int count, const mx::Shape& element) {
   std::copy(element.begin(), element.end(), whole.begin() + 1);
   if (inner != element) list = mx::zeros(whole, list.dtype());
   if (count <= whole[0]) return list;
-  constexpr int kLongest = 1 << 24;
-  if (count > kLongest)
-    call.fail("the list gets too long", std::to_string(count), "at most " + std::to_string(kLongest));
   whole[0] = count - whole[0];
   return mx::concatenate({list, mx::zeros(whole, list.dtype())}, 0);
 }
@@ -90,6 +88,11 @@ std::vector<int> checked_indices(Call& call, const char* name, int limit) {
       call.fail("an index lies outside the list", std::to_string(index), "0 to " + std::to_string(limit - 1));
   }
   return indices;
+}
+
+int checked_index(Call& call, int limit) {
+  call.integer("index");  // one, or it is refused
+  return checked_indices(call, "index", limit)[0];
 }
 
 array list_scatter(Call& call) {
@@ -107,7 +110,7 @@ array list_scatter(Call& call) {
 
 array list_write(Call& call) {
   const array& value = call.tensor("value");
-  int index = checked_indices(call, "index", 1 << 24).at(0);
+  int index = checked_index(call, 1 << 24);
   array target = grown(call, list_of(call), index + 1, value.shape());
   mx::Shape start(target.ndim(), 0), stop = target.shape();
   start[0] = index, stop[0] = index + 1;
@@ -116,7 +119,7 @@ array list_write(Call& call) {
 
 array list_read(Call& call) {
   const array& list = list_of(call);
-  int index = checked_indices(call, "index", list.shape(0)).at(0);
+  int index = checked_index(call, list.shape(0));
   mx::Shape start(list.ndim(), 0), stop = list.shape();
   start[0] = index, stop[0] = index + 1;
   return mx::squeeze(mx::slice(list, start, stop), 0);
@@ -132,9 +135,9 @@ array list_length(Call& call) {
   return array(list_of(call).shape(0));
 }
 
-// The loader turns constants into values; this runs only if one could not be.
-std::vector<array> constant(Call& call) {
-  call.fail("the constant has no value that can be computed with");
+// The checker sees to it that every constant has a value, and the loader takes it.
+std::vector<array> constant(Call&) {
+  throw std::logic_error("a constant was computed");
 }
 
 }  // namespace

@@ -7,6 +7,8 @@ namespace tintype {
 
 namespace {
 
+constexpr int kMostGroups = 1 << 14;  // a group may be a convolution of its own
+
 std::vector<int> kernel_of(const array& weight) {
   return {weight.shape().begin() + std::min<ptrdiff_t>(2, static_cast<ptrdiff_t>(weight.ndim())),
           weight.shape().end()};
@@ -30,6 +32,8 @@ int groups_of(Call& call, int channels) {
   if (groups < 1 || channels % groups != 0)
     call.fail("groups do not divide the channels", std::to_string(groups),
               "a divisor of " + std::to_string(channels));
+  if (groups > kMostGroups)
+    call.fail("groups are too many", std::to_string(groups), "at most " + std::to_string(kMostGroups));
   return groups;
 }
 
@@ -46,13 +50,24 @@ array by_mlx(const array& x, const array& weight, const Spatial& spatial, int gr
   return mx::concatenate(parts, -1);
 }
 
+// kernels::conv2d counts a filter, an image of x and one of the result in 31 bits.
+void check_counts(Call& call, const mx::Shape& x, const mx::Shape& weight, const Spatial& spatial) {
+  int64_t filter = weight[1], result = 1;
+  for (int i = 0; i < 2; ++i) {
+    int64_t length = int64_t{x[i + 2]} + spatial.before[i] + spatial.after[i];
+    filter = call.checked_length(filter * weight[i + 2]);
+    result = call.checked_length(result * ((length - spatial.reach(i)) / spatial.strides[i] + 1));
+  }
+  call.checked_length(int64_t{x[2]} * x[3]);
+}
+
 // x [n, c_in, *d], weight [c_out, c_in / groups, *k]; MLX wants channels last in both.
 array conv(Call& call) {
   array x = call.wide("x");
   const array& given = call.tensor("weight");
   Spatial spatial = spatial_of(call, x.shape(), kernel_of(given));
   int groups = groups_of(call, x.shape(1));
-  if (given.shape(1) * groups != x.shape(1)) {
+  if (int64_t{given.shape(1)} * groups != x.shape(1)) {
     call.fail("x and weight do not fit", describe_shape(x.shape()) + " and " + describe_shape(given.shape()),
               "c_in / groups in weight's second axis");
   }
@@ -69,6 +84,7 @@ array conv(Call& call) {
                 "at most " + std::to_string(length));
   }
   if (spatial.kernel.size() == 2 && kernels::is_ours(x)) {
+    check_counts(call, x.shape(), given.shape(), spatial);
     auto pair = [](const std::vector<int>& v) { return std::array<int, 2>{v[0], v[1]}; };
     kernels::ConvPlan plan{pair(spatial.strides), pair(spatial.dilations), pair(spatial.before),
                            pair(spatial.after), groups};
@@ -86,7 +102,7 @@ array window(const array& x, int axis, int start, int length) {
   int size = x.shape(axis);
   mx::Shape low(x.ndim(), 0), high = x.shape();
   low[axis] = std::min(start, size);
-  high[axis] = std::min(start + length, size);
+  high[axis] = static_cast<int>(std::min<int64_t>(int64_t{start} + length, size));
   array cut = mx::slice(x, low, high);
   int missing = length - (high[axis] - low[axis]);
   if (missing <= 0) return cut;
@@ -113,7 +129,11 @@ array conv_transpose(Call& call) {
     call.fail("x and weight do not fit", describe_shape(x.shape()) + " and " + describe_shape(weight.shape()),
               "c_in first in weight");
   }
-  check_bias(call, weight.shape(1) * groups);
+  check_bias(call, call.checked_length(int64_t{weight.shape(1)} * groups));
+  for (size_t i = 0; i < spatial.kernel.size(); ++i) {  // MLX computes the full result's lengths in int32
+    int length = x.shape(static_cast<int>(i) + 2);
+    call.checked_length((std::max(length, 1) - int64_t{1}) * spatial.strides[i] + 2 * spatial.reach(i));
+  }
   std::vector<array> parts;
   auto inputs = mx::split(channels_last(x), groups, -1), weights = mx::split(weight, groups, 0);
   for (size_t g = 0; g < inputs.size(); ++g) parts.push_back(full_transpose(inputs[g], weights[g], spatial));
@@ -123,7 +143,11 @@ array conv_transpose(Call& call) {
   for (size_t i = 0; i < spatial.kernel.size(); ++i) {
     int axis = static_cast<int>(i) + 1, full = y.shape(axis), start = 0, length = full;
     bool same = type == "same" || type == "same_lower";
-    if (same) length = x.shape(axis + 1) * spatial.strides[i];
+    if (same) length = call.checked_length(int64_t{x.shape(axis + 1)} * spatial.strides[i]);
+    if (spatial.before[i] < 0 || spatial.after[i] < 0) {
+      call.fail("a padding is negative", std::to_string(std::min(spatial.before[i], spatial.after[i])),
+                "0 or more");
+    }
     if (type == "custom") start = spatial.before[i], length = full - spatial.before[i] - spatial.after[i];
     if (wanted.size() == x.ndim()) length = wanted[i + 2];
     if (same) start = std::max(0, full - length) / 2;

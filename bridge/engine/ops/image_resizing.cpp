@@ -18,7 +18,8 @@ void require_image(Call& call, const array& x) {
 int scaled_length(Call& call, const char* name, int length) {
   double scaled = std::floor(call.number_or(name, 1) * length);
   if (!(scaled >= 1 && scaled <= kLongest))
-    call.fail(std::string(name) + " gives an impossible size", std::to_string(scaled), "1 or more");
+    call.fail(std::string(name) + " gives an impossible size", std::to_string(scaled),
+              "1 to " + std::to_string(kLongest));
   return static_cast<int>(scaled);
 }
 
@@ -71,7 +72,7 @@ array upsample_bilinear(Call& call) {
   bool corners = call.flag_or("align_corners", true), centres = call.flag_or("half_pixel_centers", !corners);
   int height = scaled_length(call, "scale_factor_height", x.shape(-2));
   int width = scaled_length(call, "scale_factor_width", x.shape(-1));
-  if (corners && centres) call.fail("align_corners and half_pixel_centers exclude each other");
+  if (corners && centres) call.fail("align_corners and half_pixel_centers exclude each other", "both", "one");
   return bilinear(x, height, width, corners ? align_corners : centres ? half_pixel : from_origin);
 }
 
@@ -115,14 +116,19 @@ array crop(Call& call) {
   const array& x = call.tensor("x");
   require_image(call, x);
   std::vector<int> height = call.integers("crop_height"), width = call.integers("crop_width");
-  if (height.size() != 2 || width.size() != 2) call.fail("crop_height and crop_width have two values each");
+  if (height.size() != 2 || width.size() != 2) {
+    call.fail("crop_height and crop_width have a wrong count of values",
+              std::to_string(height.size()) + " and " + std::to_string(width.size()), "2 and 2");
+  }
   mx::Shape start(x.ndim(), 0), stop = x.shape();
   size_t h = x.ndim() - 2, w = x.ndim() - 1;
+  auto fits = [](const std::vector<int>& sides, int length) {
+    return sides[0] >= 0 && sides[1] >= 0 && int64_t{sides[0]} + sides[1] < length;
+  };
+  if (!fits(height, stop[h]) || !fits(width, stop[w]))
+    call.fail("the crop leaves nothing", describe_shape(x.shape()), "amounts of 0 or more, below the sides");
   start[h] = height[0], stop[h] -= height[1];
   start[w] = width[0], stop[w] -= width[1];
-  bool fits = height[0] >= 0 && height[1] >= 0 && width[0] >= 0 && width[1] >= 0 && start[h] < stop[h] &&
-              start[w] < stop[w];
-  if (!fits) call.fail("the crop leaves nothing", describe_shape(x.shape()));
   return mx::slice(x, start, stop);
 }
 

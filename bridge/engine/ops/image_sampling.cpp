@@ -130,7 +130,7 @@ struct Boxes {
 
 Boxes boxes_of(Call& call, const array& x) {
   bool regions = call.has("roi");
-  if (!regions && !call.has("boxes")) call.fail("parameter \"boxes\" is missing");
+  if (!regions && !call.has("boxes")) call.fail("parameter \"boxes\" is missing", "no boxes", "boxes or roi");
   const char* name = regions ? "roi" : "boxes";
   const array& given = call.tensor(name);
   size_t width =
@@ -203,6 +203,8 @@ array crop_resize(Call& call) {
   int height = call.integer_or("target_height", 1), width = call.integer_or("target_width", 1);
   require_size(call, height, width);
   int count = static_cast<int>(boxes.rows.size());
+  call.checked_length(int64_t{count} * height);
+  call.checked_length(int64_t{count} * width);
   bool every = call.has("roi") && call.tensor("roi").shape(2) == 4;
   std::vector<float> rows = places_of(boxes.rows, x.shape(2), height, grid_of(call));
   std::vector<float> columns = places_of(boxes.columns, x.shape(3), width, grid_of(call));

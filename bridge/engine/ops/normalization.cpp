@@ -103,9 +103,14 @@ array layer_norm(Call& call) {
 
 // Divides by (k + alpha / size * sum of squares over `size` neighbouring channels) ^ beta.
 array local_response_norm(Call& call) {
+  constexpr int kMostChannels = 1 << 12;  // each is a part of the graph
   array x = widened_for_sum(call.wide("x"));
+  if (x.ndim() < 2) call.fail("x has no channel axis", "rank " + std::to_string(x.ndim()), "at least 2");
   int size = call.integer("size"), channels = x.shape(1);
-  if (size < 1) call.fail("parameter \"size\" must be positive", std::to_string(size), "1 or more");
+  if (size < 1 || size > kMostChannels) {
+    call.fail("parameter \"size\" is impossible", std::to_string(size),
+              "1 to " + std::to_string(kMostChannels));
+  }
   std::vector<std::pair<int, int>> padding(x.ndim(), {0, 0});
   padding[1] = {(size - 1) / 2, size / 2};
   array squares = mx::pad(mx::square(x), padding, scalar_like(0, x));

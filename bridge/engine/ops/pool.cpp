@@ -9,6 +9,7 @@ namespace tintype {
 namespace {
 
 using Combine = array (*)(const array&, const array&, mx::StreamOrDevice);
+using Reduce = array (*)(const array&, int, bool, mx::StreamOrDevice);
 
 /** A pool's windows and the length of its output on every axis. */
 struct Pool {
@@ -30,6 +31,8 @@ Pool pool_of(Call& call, const array& x) {
     // The last window must begin inside the input or its leading padding.
     bool outside = (count - 1) * s.strides[i] >= length + s.before[i];
     if (ceil_mode && outside && (s.before[i] > 0 || s.after[i] > 0)) --count;
+    if (count < 1)
+      call.fail("no window begins inside the input", describe_shape(x.shape()), "an axis of 1 or more");
     pool.lengths.push_back(count);
   }
   return pool;
@@ -46,10 +49,22 @@ array padded(const array& x, const Pool& pool, const array& value) {
   return mx::pad(x, widths, value);
 }
 
-// Combines along one axis after the other: every place of the window is one strided slice.
-array combine_windows(array x, const Pool& pool, Combine combine) {
+// Combines along one axis after the other: every place of the window is one strided slice, or all of them one
+// reduction where there is one window.
+array combine_windows(Call& call, array x, const Pool& pool, Combine combine, Reduce reduce) {
+  constexpr int kMostPlaces = 1 << 14;  // each is a part of the graph
   for (size_t i = 0; i < pool.lengths.size(); ++i) {
     int axis = static_cast<int>(i) + 2, stride = pool.spatial.strides[i];
+    if (pool.lengths[i] == 1) {
+      mx::Shape whole = x.shape();
+      whole[axis] = pool.spatial.kernel[i];
+      x = reduce(mx::slice(x, mx::Shape(x.ndim(), 0), whole), axis, true, {});
+      continue;
+    }
+    if (pool.spatial.kernel[i] > kMostPlaces) {
+      call.fail("the window is too large", std::to_string(pool.spatial.kernel[i]),
+                "at most " + std::to_string(kMostPlaces) + " where there are several");
+    }
     mx::Shape start(x.ndim(), 0), stop = x.shape(), step(x.ndim(), 1);
     step[axis] = stride;
     std::optional<array> sum;
@@ -68,11 +83,11 @@ array max_pool(Call& call) {
   array x = call.wide("x");
   Pool pool = pool_of(call, x);
   array lowest = scalar_like(-std::numeric_limits<float>::infinity(), x);
-  return combine_windows(padded(x, pool, lowest), pool, mx::maximum);
+  return combine_windows(call, padded(x, pool, lowest), pool, mx::maximum, mx::max);
 }
 
-array sum_windows(const array& x, const Pool& pool) {
-  return combine_windows(padded(x, pool, scalar_like(0, x)), pool, mx::add);
+array sum_windows(Call& call, const array& x, const Pool& pool) {
+  return combine_windows(call, padded(x, pool, scalar_like(0, x)), pool, mx::add, mx::sum);
 }
 
 array avg_pool(Call& call) {
@@ -89,14 +104,14 @@ array avg_pool(Call& call) {
     counted = mx::pad(counted, widths, scalar_like(1, x));
     Pool shifted = pool;
     std::fill(shifted.spatial.before.begin(), shifted.spatial.before.end(), 0);
-    return mx::divide(sum_windows(x, pool), sum_windows(counted, shifted));
+    return mx::divide(sum_windows(call, x, pool), sum_windows(call, counted, shifted));
   }
-  return mx::divide(sum_windows(x, pool), sum_windows(counted, pool));
+  return mx::divide(sum_windows(call, x, pool), sum_windows(call, counted, pool));
 }
 
 array l2_pool(Call& call) {
   array x = widened_for_sum(call.wide("x"));
-  return mx::sqrt(sum_windows(mx::square(x), pool_of(call, x)));
+  return mx::sqrt(sum_windows(call, mx::square(x), pool_of(call, x)));
 }
 
 }  // namespace

@@ -50,7 +50,8 @@ array random_categorical(Call& call) {
   int size = call.integer_or("size", 1);
   if (mode != "logits" && mode != "probs") call.fail("unknown mode", mode, "logits or probs");
   if (x.ndim() < 1 || x.shape(-1) < 1 || size < 0)
-    call.fail("x has no classes, or size is negative", describe_shape(x.shape()), "[n, classes]");
+    call.fail("x has no classes, or size is negative",
+              describe_shape(x.shape()) + " and " + std::to_string(size), "[n, classes] and 0 or more");
   return mx::random::categorical(mode == "probs" ? mx::log(x) : x, -1, size, key_of(call));
 }
 

@@ -27,6 +27,20 @@ struct Direction {
   bool backwards;
 };
 
+void check_sequence(Call& call, const array& x) {
+  constexpr int kMostSteps = 1 << 20;
+  if (x.ndim() != 3 || x.shape(0) < 1 || x.shape(0) > kMostSteps) {
+    call.fail("x has a wrong shape", describe_shape(x.shape()),
+              "[s, b, in] with s of 1 to " + std::to_string(kMostSteps));
+  }
+}
+
+// Every step is a part of the graph, and a long sequence's would fill the memory: it is computed in pieces.
+void settle(int done, std::vector<array> values) {
+  constexpr int kPiece = 256;
+  if (done % kPiece == kPiece - 1) mx::eval(std::move(values));
+}
+
 array step(const array& x, int t) {
   return mx::squeeze(mx::slice(x, {t, 0, 0}, {t + 1, x.shape(1), x.shape(2)}), 0);
 }
@@ -37,15 +51,17 @@ array input_products(const array& x, const Direction& d) {
 }
 
 void check_sizes(Call& call, const array& x, const Direction& d, int gates) {
-  int hidden = d.hidden.shape(-1);
-  bool fits = x.ndim() == 3 && d.weight_ih.ndim() == 2 && d.weight_hh.ndim() == 2 &&
+  int64_t hidden = d.hidden.ndim() == 2 ? d.hidden.shape(-1) : -1;
+  bool fits = x.ndim() == 3 && hidden >= 0 && d.weight_ih.ndim() == 2 && d.weight_hh.ndim() == 2 &&
               d.weight_ih.shape(0) == gates * hidden && d.weight_ih.shape(1) == x.shape(2) &&
               d.weight_hh.shape(0) == gates * hidden && d.weight_hh.shape(1) == hidden &&
               d.hidden.shape(0) == x.shape(1);
   if (!fits)
-    call.fail("x, the state and the weights do not fit", describe_shape(x.shape()) + ", " +
-                                                             describe_shape(d.weight_ih.shape()) + " and " +
-                                                             describe_shape(d.weight_hh.shape()));
+    call.fail(
+        "x, the state and the weights do not fit",
+        describe_shape(x.shape()) + ", " + describe_shape(d.hidden.shape()) + ", " +
+            describe_shape(d.weight_ih.shape()) + " and " + describe_shape(d.weight_hh.shape()),
+        "[s, b, in], [b, h], [" + std::to_string(gates) + " h, in] and [" + std::to_string(gates) + " h, h]");
 }
 
 /** All hidden states [s, b, h] and the last cell state of one direction of an LSTM; gates i, f, o, z. */
@@ -75,6 +91,7 @@ std::pair<array, array> run_lstm(Call& call, const array& x, const Direction& d,
     array out = activated(call, recurrent, peep(gates[2], 2, cell));
     hidden = mx::multiply(out, activated(call, output, cell));
     all[static_cast<size_t>(k)] = hidden;
+    settle(k, {hidden, cell});
   }
   return {mx::stack(all, 0), cell};
 }
@@ -113,8 +130,7 @@ array sequence(Call& call, const array& all) {
 std::vector<array> lstm(Call& call) {
   array x = call.wide("x"), initial = call.wide("initial_h"), cell = call.wide("initial_c");
   std::string order = call.text_or("direction", "forward");
-  if (x.ndim() != 3 || x.shape(0) < 1)
-    call.fail("x has a wrong shape", describe_shape(x.shape()), "[s, b, in] with s of 1 or more");
+  check_sequence(call, x);
   if (order != "bidirectional") {
     bool backwards = order == "reverse";
     auto [all, last_cell] = run_lstm(call, x, direction(call, "", initial, backwards), cell);
@@ -134,8 +150,7 @@ std::vector<array> rnn(Call& call) {
   array x = call.wide("x");
   bool backwards = call.text_or("direction", "forward") == "reverse";
   Direction d = direction(call, "", call.wide("initial_h"), backwards);
-  if (x.ndim() != 3 || x.shape(0) < 1)
-    call.fail("x has a wrong shape", describe_shape(x.shape()), "[s, b, in] with s of 1 or more");
+  check_sequence(call, x);
   check_sizes(call, x, d, 1);
   array products = input_products(x, d), hidden = d.hidden, turned = mx::transpose(d.weight_hh);
   std::string name = call.text_or("activation", "tanh");
@@ -144,6 +159,7 @@ std::vector<array> rnn(Call& call) {
     int t = backwards ? x.shape(0) - 1 - k : k;
     hidden = activated(call, name, mx::add(step(products, t), kernels::matmul(hidden, turned)));
     all[static_cast<size_t>(k)] = hidden;
+    settle(k, {hidden});
   }
   array stacked = mx::stack(all, 0);
   return {sequence(call, stacked), last_state(stacked)};
@@ -175,14 +191,14 @@ array run_gru(Call& call, const array& x, const Direction& d, const std::optiona
     array update = activated(call, recurrent, mx::add(from_x[2], product(hidden, 2)));
     hidden = mx::add(candidate, mx::multiply(update, mx::subtract(hidden, candidate)));
     all[static_cast<size_t>(k)] = hidden;
+    settle(k, {hidden});
   }
   return mx::stack(all, 0);
 }
 
 std::vector<array> gru(Call& call) {
   array x = call.wide("x");
-  if (x.ndim() != 3 || x.shape(0) < 1)
-    call.fail("x has a wrong shape", describe_shape(x.shape()), "[s, b, in] with s of 1 or more");
+  check_sequence(call, x);
   bool backwards = call.text_or("direction", "forward") == "reverse";
   Direction d = direction(call, "", call.wide("initial_h"), backwards);
   array all = run_gru(call, x, d, call.wide_or_none("input_bias"));

@@ -13,7 +13,8 @@ namespace {
  */
 array safe_indices(Call& call, const array& given, int size) {
   array indices = mx::astype(given, mx::int32);
-  if (size == 0 && given.size() != 0) call.fail("it reads from an empty axis");
+  if (size == 0 && given.size() != 0)
+    call.fail("it reads from an empty axis", std::to_string(given.size()) + " indices", "none");
   array limit(size);
   if (given.is_available() && given.size() != 0) {
     array bad = mx::any(mx::logical_or(mx::less(indices, array(-size)), mx::greater_equal(indices, limit)));
@@ -34,6 +35,15 @@ array row_index(const mx::Shape& shape, int axis, size_t rank) {
   return mx::reshape(mx::arange(shape[axis]), broadcast);
 }
 
+// MLX reads and writes wherever indices point: where rows are counted out, both sides must have as many.
+void check_batch(Call& call, const mx::Shape& x, const mx::Shape& indices, int batch_dims) {
+  for (int i = 0; i < batch_dims; ++i) {
+    if (i < static_cast<int>(x.size()) && i < static_cast<int>(indices.size()) && x[i] == indices[i])
+      continue;
+    call.fail("indices have other batch axes than the data", describe_shape(indices), describe_shape(x));
+  }
+}
+
 array gather(Call& call) {
   const array &x = call.tensor("x"), &given = call.tensor("indices");
   int axis = call.axis_or("axis", 0, x.ndim()), batch_dims = call.integer_or("batch_dims", 0);
@@ -45,9 +55,14 @@ array gather(Call& call) {
   if (batch_dims < 0 || batch_dims > axis || batch_dims > static_cast<int>(given.ndim())) {
     call.fail("batch_dims do not fit", std::to_string(batch_dims), "0 to axis");
   }
+  check_batch(call, x.shape(), given.shape(), batch_dims);
   // Batch rows become one axis; then x[b, ..., i[b], ...] for every row b.
-  int rows = 1;
+  int64_t rows = 1;
   for (int i = 0; i < batch_dims; ++i) rows *= x.shape(i);
+  constexpr int64_t kMostRows = 1 << 16;  // each is a part of the graph
+  if (rows < 1 || rows > kMostRows)
+    call.fail("batch_dims have too few or too many rows", std::to_string(rows),
+              "1 to " + std::to_string(kMostRows));
   std::vector<array> parts;
   array flat_x = mx::flatten(x, 0, batch_dims - 1), flat_i = mx::flatten(indices, 0, batch_dims - 1);
   for (int row = 0; row < rows; ++row) {
@@ -85,7 +100,9 @@ array gather_nd(Call& call) {
   const array &x = call.tensor("x"), &given = call.tensor("indices");
   int batch_dims = call.integer_or("batch_dims", 0);
   if (batch_dims < 0 || batch_dims >= static_cast<int>(given.ndim()))
-    call.fail("batch_dims do not fit", std::to_string(batch_dims));
+    call.fail("batch_dims do not fit", std::to_string(batch_dims),
+              "0 to " + std::to_string(static_cast<int>(given.ndim()) - 1));
+  check_batch(call, x.shape(), given.shape(), batch_dims);
   std::vector<array> coordinates = split_coordinates(call, given, x.shape(), batch_dims);
   std::vector<int> axes;
   std::vector<array> all;
@@ -136,6 +153,14 @@ array scatter_along_axis(Call& call) {
   const array &data = call.tensor("data"), &updates = call.tensor("updates");
   int axis = call.axis_or("axis", 0, data.ndim());
   array indices = safe_indices(call, call.tensor("indices"), data.shape(axis));
+  bool fits = indices.ndim() == data.ndim() && indices.shape() == updates.shape();
+  for (int i = 0; fits && i < static_cast<int>(data.ndim()); ++i)
+    fits = i == axis || indices.shape(i) <= data.shape(i);
+  if (!fits) {
+    call.fail("indices and updates do not fit data",
+              describe_shape(indices.shape()) + " and " + describe_shape(updates.shape()),
+              "two alike, within " + describe_shape(data.shape()) + " but for the axis");
+  }
   std::vector<array> all;
   std::vector<int> axes;
   for (int i = 0; i < static_cast<int>(data.ndim()); ++i) {

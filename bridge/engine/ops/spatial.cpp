@@ -1,13 +1,11 @@
 #include "ops/spatial.h"
 
-#include <cstdlib>
-
 namespace tintype {
 
 namespace {
 
 // Far above any real layer and far below an overflow of sums of three.
-constexpr int kLargest = 1 << 24;
+constexpr int kLargest = 1 << 24, kLongest = 1 << 30;
 
 void require_positive(Call& call, const char* name, const std::vector<int>& values, size_t count) {
   if (values.size() != count) {
@@ -29,6 +27,10 @@ Spatial spatial_of(Call& call, const mx::Shape& shape, std::vector<int> kernel) 
     call.fail("x has a wrong rank", describe_shape(shape), "[n, c, *d] with 1 to 3 axes d");
   }
   size_t count = shape.size() - 2;
+  for (size_t i = 2; i < shape.size(); ++i) {
+    if (shape[i] > kLongest)
+      call.fail("x is too long", describe_shape(shape), "at most " + std::to_string(kLongest) + " an axis");
+  }
   Spatial spatial;
   spatial.kernel = std::move(kernel);
   spatial.strides = call.integers_or("strides", std::vector<int>(count, 1));
@@ -50,7 +52,7 @@ Spatial spatial_of(Call& call, const mx::Shape& shape, std::vector<int> kernel) 
     if (pad.size() != 2 * count)
       call.fail("pad has a wrong count of values", std::to_string(pad.size()), std::to_string(2 * count));
     for (int amount : pad) {
-      if (std::abs(amount) > kLargest)
+      if (amount < -kLargest || amount > kLargest)
         call.fail("a padding is too large", std::to_string(amount), "at most " + std::to_string(kLargest));
     }
     for (size_t i = 0; i < count; ++i) spatial.before[i] = pad[2 * i], spatial.after[i] = pad[2 * i + 1];

@@ -32,11 +32,19 @@ array band_part(Call& call) {
 array concat(Call& call) {
   std::vector<array> values = call.tensors("values");
   int axis = call.axis_or("axis", 0, values[0].ndim());
+  int64_t length = 0;
+  for (const array& value : values) {
+    if (value.ndim() != values[0].ndim())
+      call.fail("the values have other ranks", describe_shape(value.shape()),
+                describe_shape(values[0].shape()));
+    length += value.shape(axis);
+  }
+  call.checked_length(length);  // MLX adds them up as int32
   if (!call.flag_or("interleave", false)) return mx::concatenate(values, axis);
   // Interleaved: element i of every value, then element i + 1.
   array stacked = mx::stack(values, axis + 1);
   mx::Shape shape = values[0].shape();
-  shape[axis] *= static_cast<int>(values.size());
+  shape[axis] = call.checked_length(static_cast<int64_t>(shape[axis]) * static_cast<int64_t>(values.size()));
   return mx::reshape(stacked, shape);
 }
 
@@ -123,6 +131,9 @@ array pad(Call& call) {
       call.fail("an amount of pad is impossible", std::to_string(amount), "0 to 16777216");
   }
   size_t first = x.ndim() - axes;  // pad belongs to the last axes
+  for (size_t i = 0; i < axes; ++i) {
+    call.checked_length(int64_t{x.shape(static_cast<int>(first + i))} + amounts[2 * i] + amounts[2 * i + 1]);
+  }
   if (mode == "constant") {
     std::vector<std::pair<int, int>> widths(x.ndim(), {0, 0});
     for (size_t i = 0; i < axes; ++i) widths[first + i] = {amounts[2 * i], amounts[2 * i + 1]};
@@ -165,13 +176,19 @@ std::vector<array> split(Call& call) {
     sizes = call.integers("split_sizes");
   } else {
     int count = call.integer("num_splits");
-    if (count < 1 || length % count != 0)
+    auto outputs = static_cast<int>(call.operation().outputs.size());
+    if (count != outputs)
+      call.fail("num_splits is not the count of outputs", std::to_string(count), std::to_string(outputs));
+    if (length % count != 0)
       call.fail("the axis does not split evenly", std::to_string(count),
                 "a divisor of " + std::to_string(length));
     sizes.assign(static_cast<size_t>(count), length / count);
   }
   int64_t total = 0;
-  for (int size : sizes) total = size < 0 ? -1 - length : total + size;
+  for (int size : sizes) {
+    if (size < 0) call.fail("a size of split_sizes is negative", std::to_string(size), "0 or more");
+    total += size;
+  }
   if (total != length) call.fail("split_sizes do not add up", std::to_string(total), std::to_string(length));
   std::vector<array> parts;
   mx::Shape start(x.ndim(), 0), stop = x.shape();
@@ -195,9 +212,9 @@ array tile(Call& call) {
     call.fail("reps has a wrong count of values", std::to_string(reps.size()), std::to_string(x.ndim()));
   }
   for (size_t i = 0; i < reps.size(); ++i) {
-    int64_t length = static_cast<int64_t>(reps[i]) * x.shape(static_cast<int>(i));
-    if (reps[i] < 0 || length > kLongestDimension)
-      call.fail("a count of reps is impossible", std::to_string(reps[i]));
+    int64_t most = kLongestDimension / std::max(x.shape(static_cast<int>(i)), 1);
+    if (reps[i] < 0 || reps[i] > most)
+      call.fail("a count of reps is impossible", std::to_string(reps[i]), "0 to " + std::to_string(most));
   }
   return mx::tile(x, reps);
 }
@@ -270,13 +287,21 @@ std::vector<array> non_maximum_suppression(Call& call) {
   bool first_form = call.has("score_threshold");
   auto boxes_first = [&](const array& x) { return first_form ? x : mx::swapaxes(x, 1, 2); };
   const array &given = call.tensor("boxes"), &given_scores = call.tensor("scores");
-  if (given.ndim() != 3 || given_scores.ndim() != 3) call.fail("boxes or scores have another rank than 3");
+  if (given.ndim() != 3 || given_scores.ndim() != 3) {
+    call.fail("boxes or scores have a wrong rank",
+              std::to_string(given.ndim()) + " and " + std::to_string(given_scores.ndim()), "3 and 3");
+  }
   array boxes = boxes_first(given), scores = boxes_first(given_scores);
   if (boxes.shape(2) != 4 || boxes.shape(0) != scores.shape(0) || boxes.shape(1) != scores.shape(1))
     call.fail("boxes and scores do not fit",
-              describe_shape(given.shape()) + " and " + describe_shape(given_scores.shape()));
+              describe_shape(given.shape()) + " and " + describe_shape(given_scores.shape()),
+              first_form ? "[b, n, 4] and [b, n, classes]" : "[b, 4, n] and [b, classes, n]");
   int most = call.integer("max_boxes"), batch = boxes.shape(0);
-  if (most < 0 || most > 1 << 24) call.fail("max_boxes is impossible", std::to_string(most));
+  constexpr int kMostBoxes = 1 << 24;  // of all images
+  if (most < 0 || most > kMostBoxes / std::max(batch, 1)) {
+    call.fail("max_boxes is impossible", std::to_string(most),
+              "0 to " + std::to_string(kMostBoxes / std::max(batch, 1)));
+  }
   Suppression suppression{call.number("iou_threshold"), call.number_or("score_threshold", -INFINITY),
                           call.flag_or("per_class_suppression", false), static_cast<size_t>(most)};
   std::vector<double> numbers = call.values(boxes), score = call.values(scores);

@@ -27,6 +27,7 @@ array reshape(Call& call) {
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] == 0 && i < x.ndim() && (x.size() != 0 || has_unknown))
       shape[i] = x.shape(static_cast<int>(i));
+    if (shape[i] < -1) call.fail("the shape is negative", std::to_string(shape[i]), "-1 or more");
   }
   return mx::reshape(kernels::dense(x), to_shape(shape));
 }
@@ -38,8 +39,9 @@ array reshape_like(Call& call) {
   std::vector<int> masks = call.integers_or("end_masks", std::vector<int>(references.size(), 0));
   if (begins.size() != references.size() || ends.size() != references.size() ||
       masks.size() != references.size()) {
-    call.fail("begins and ends do not fit ref_tensors", std::to_string(begins.size()),
-              std::to_string(references.size()));
+    std::string count = std::to_string(references.size());
+    call.fail("begins and ends do not fit ref_tensors",
+              std::to_string(begins.size()) + " and " + std::to_string(ends.size()), count + " and " + count);
   }
   std::vector<int> shape;
   for (size_t i = 0; i < references.size(); ++i) {
@@ -47,7 +49,8 @@ array reshape_like(Call& call) {
     int begin = begins[i] < 0 ? begins[i] + rank : begins[i];
     int end = masks[i] ? rank : (ends[i] < 0 ? ends[i] + rank : ends[i]);
     if (begin < 0 || end > rank)
-      call.fail("begins or ends lie outside a reference", std::to_string(begins[i]));
+      call.fail("begins or ends lie outside a reference",
+                std::to_string(begins[i]) + " to " + std::to_string(ends[i]), "0 to " + std::to_string(rank));
     for (int axis = begin; axis < end; ++axis) shape.push_back(references[i].shape(axis));
   }
   return mx::reshape(x, to_shape(shape));
@@ -70,7 +73,6 @@ array reverse(Call& call) {
 struct Window {
   mx::Shape start, stop, stride;
   std::vector<int> squeezed;
-  bool backwards = false;
 };
 
 Window window_of(Call& call, const array& x) {
@@ -81,19 +83,22 @@ Window window_of(Call& call, const array& x) {
        end_mask = call.flags_or("end_mask", rank, false);
   auto squeeze_mask = call.flags_or("squeeze_mask", rank, false);
   if (begin.size() != rank || end.size() != rank || stride.size() != rank) {
-    call.fail("begin, end or stride has a wrong count of values", std::to_string(begin.size()),
+    call.fail("begin, end or stride has a wrong count of values",
+              std::to_string(begin.size()) + ", " + std::to_string(end.size()) + " and " +
+                  std::to_string(stride.size()),
               std::to_string(rank));
   }
   Window window{mx::Shape(rank, 0), mx::Shape(rank, 0), mx::Shape(rank, 1), {}};
   for (size_t i = 0; i < rank; ++i) {
     int size = x.shape(static_cast<int>(i)), step = stride[i];
     if (step == 0) call.fail("a stride is 0", "0", "any other number");
+    step = std::clamp(step, -std::max(size, 1), std::max(size, 1));  // MLX adds it to the length
     int first = begin[i] < 0 ? begin[i] + size : begin[i];
     int last = end[i] < 0 ? end[i] + size : end[i];
     if (squeeze_mask[i]) {  // one element; `end` means nothing
       if (first < 0 || first >= size)
         call.fail("an index lies outside its axis", std::to_string(begin[i]),
-                  "less than " + std::to_string(size));
+                  "-" + std::to_string(size) + " to " + std::to_string(size - 1));
       window.squeezed.push_back(static_cast<int>(i));
       last = first + 1, step = 1;
     } else {
@@ -104,7 +109,6 @@ Window window_of(Call& call, const array& x) {
       else
         first = std::clamp(first, -1, size - 1), last = std::clamp(last, -1, first);
     }
-    window.backwards |= step < 0;
     window.start[i] = first, window.stop[i] = last, window.stride[i] = step;
   }
   return window;
@@ -129,8 +133,8 @@ array slice_by_size(Call& call) {
   const array& x = call.tensor("x");
   std::vector<int> begin = call.integers("begin"), size = call.integers("size");
   if (begin.size() != x.ndim() || size.size() != x.ndim()) {
-    call.fail("begin or size has a wrong count of values", std::to_string(begin.size()),
-              std::to_string(x.ndim()));
+    call.fail("begin or size has a wrong count of values",
+              std::to_string(begin.size()) + " and " + std::to_string(size.size()), std::to_string(x.ndim()));
   }
   mx::Shape start(x.ndim(), 0), stop(x.ndim(), 0);
   for (size_t i = 0; i < x.ndim(); ++i) {
@@ -150,23 +154,33 @@ array slice_by_size(Call& call) {
 array slice_update(Call& call) {
   array x = call.tensor("x"), update = call.tensor("update");
   Window window = window_of(call, x);
-  if (window.backwards) call.fail("negative strides are not supported", "", "positive strides");
+  for (int stride : window.stride) {
+    if (stride < 0) call.fail("a stride is negative", std::to_string(stride), "1 or more");
+  }
   if (!window.squeezed.empty()) update = mx::expand_dims(update, window.squeezed);
   return mx::slice_update(x, update, window.start, window.stop, window.stride);
+}
+
+bool is_square_factor(int64_t r, int channels) {
+  return r >= 1 && channels % (r * r) == 0;
+}
+
+int product(Call& call, int64_t a, int64_t b) {
+  return call.checked_length(a * b);
 }
 
 // [..., C·r², H, W] -> [..., C, H·r, W·r], the block's position being the low part of the channel.
 array pixel_shuffle(Call& call) {
   const array& x = call.tensor("x");
   int r = call.integer("upscale_factor");
-  if (x.ndim() != 4 || r < 1 || x.shape(1) % (r * r) != 0) {
+  if (x.ndim() != 4 || !is_square_factor(r, x.shape(1))) {
     call.fail("the channels do not divide by upscale_factor squared",
-              describe_shape(x.shape()) + " and " + std::to_string(r));
+              describe_shape(x.shape()) + " and " + std::to_string(r), "[n, c, h, w]");
   }
   int n = x.shape(0), c = x.shape(1) / (r * r), h = x.shape(2), w = x.shape(3);
   array y = mx::reshape(x, {n, c, r, r, h, w});
   y = mx::transpose(y, {0, 1, 4, 2, 5, 3});  // n c h r w r
-  return mx::reshape(y, {n, c, h * r, w * r});
+  return mx::reshape(y, {n, c, product(call, h, r), product(call, w, r)});
 }
 
 array pixel_unshuffle(Call& call) {
@@ -174,26 +188,26 @@ array pixel_unshuffle(Call& call) {
   int r = call.integer("downscale_factor");
   if (x.ndim() != 4 || r < 1 || x.shape(2) % r != 0 || x.shape(3) % r != 0) {
     call.fail("height and width do not divide by downscale_factor",
-              describe_shape(x.shape()) + " and " + std::to_string(r));
+              describe_shape(x.shape()) + " and " + std::to_string(r), "[n, c, h, w]");
   }
   int n = x.shape(0), c = x.shape(1), h = x.shape(2) / r, w = x.shape(3) / r;
   array y = mx::reshape(x, {n, c, h, r, w, r});
   y = mx::transpose(y, {0, 1, 3, 5, 2, 4});  // n c r r h w
-  return mx::reshape(y, {n, c * r * r, h, w});
+  return mx::reshape(y, {n, product(call, c, product(call, r, r)), h, w});
 }
 
 // As pixel_shuffle, the block's position being the high part of the channel.
 array depth_to_space(Call& call) {
   const array& x = call.tensor("x");
   int r = call.integer("block_size");
-  if (x.ndim() != 4 || r < 1 || x.shape(1) % (r * r) != 0) {
+  if (x.ndim() != 4 || !is_square_factor(r, x.shape(1))) {
     call.fail("the channels do not divide by block_size squared",
-              describe_shape(x.shape()) + " and " + std::to_string(r));
+              describe_shape(x.shape()) + " and " + std::to_string(r), "[n, c, h, w]");
   }
   int n = x.shape(0), c = x.shape(1) / (r * r), h = x.shape(2), w = x.shape(3);
   array y = mx::reshape(x, {n, r, r, c, h, w});
   y = mx::transpose(y, {0, 3, 4, 1, 5, 2});  // n c h r w r
-  return mx::reshape(y, {n, c, h * r, w * r});
+  return mx::reshape(y, {n, c, product(call, h, r), product(call, w, r)});
 }
 
 array space_to_depth(Call& call) {
@@ -201,36 +215,71 @@ array space_to_depth(Call& call) {
   int r = call.integer("block_size");
   if (x.ndim() != 4 || r < 1 || x.shape(2) % r != 0 || x.shape(3) % r != 0) {
     call.fail("height and width do not divide by block_size",
-              describe_shape(x.shape()) + " and " + std::to_string(r));
+              describe_shape(x.shape()) + " and " + std::to_string(r), "[n, c, h, w]");
   }
   int n = x.shape(0), c = x.shape(1), h = x.shape(2) / r, w = x.shape(3) / r;
   array y = mx::reshape(x, {n, c, h, r, w, r});
   y = mx::transpose(y, {0, 3, 5, 1, 2, 4});  // n r r c h w
-  return mx::reshape(y, {n, c * r * r, h, w});
+  return mx::reshape(y, {n, product(call, c, product(call, r, r)), h, w});
+}
+
+/** block_shape, and what is added to or cut from both ends of the last two axes. */
+struct Blocks {
+  int height, width;
+  std::vector<int> edges;
+};
+
+Blocks blocks_of(Call& call, const array& x, const char* edges) {
+  std::vector<int> block = call.integers("block_shape");
+  Blocks blocks{0, 0, call.integers(edges)};
+  if (x.ndim() != 4 || block.size() != 2 || blocks.edges.size() != 4) {
+    call.fail("x must have rank 4 and two block sizes",
+              "rank " + std::to_string(x.ndim()) + " and " + std::to_string(block.size()), "rank 4 and 2");
+  }
+  for (int size : block) {
+    if (size < 1) call.fail("a block's size must be positive", std::to_string(size), "1 or more");
+  }
+  for (int edge : blocks.edges) {
+    if (edge < 0 || edge > 1 << 24)
+      call.fail(std::string(edges) + " are impossible", std::to_string(edge), "0 to 16777216");
+  }
+  blocks.height = block[0], blocks.width = block[1];
+  return blocks;
 }
 
 // Blocks of the last two axes move to the batch, and back.
 array space_to_batch(Call& call) {
   array x = call.tensor("x");
-  std::vector<int> block = call.integers("block_shape"), paddings = call.integers("paddings");
-  if (x.ndim() != 4 || block.size() != 2 || paddings.size() != 4)
-    call.fail("x must have rank 4 and two block sizes");
-  x = mx::pad(x, {{0, 0}, {0, 0}, {paddings[0], paddings[1]}, {paddings[2], paddings[3]}},
-              array(0, x.dtype()));
-  int n = x.shape(0), c = x.shape(1), h = x.shape(2) / block[0], w = x.shape(3) / block[1];
-  array y = mx::transpose(mx::reshape(x, {n, c, h, block[0], w, block[1]}), {3, 5, 0, 1, 2, 4});
-  return mx::reshape(y, {n * block[0] * block[1], c, h, w});
+  auto [bh, bw, edges] = blocks_of(call, x, "paddings");
+  x = mx::pad(x, {{0, 0}, {0, 0}, {edges[0], edges[1]}, {edges[2], edges[3]}}, array(0, x.dtype()));
+  int n = x.shape(0), c = x.shape(1), h = x.shape(2) / bh, w = x.shape(3) / bw;
+  if (x.shape(2) % bh != 0 || x.shape(3) % bw != 0) {
+    call.fail("the blocks do not divide height and width",
+              describe_shape(x.shape()) + " and " + std::to_string(bh) + " x " + std::to_string(bw),
+              "a multiple each");
+  }
+  array y = mx::transpose(mx::reshape(x, {n, c, h, bh, w, bw}), {3, 5, 0, 1, 2, 4});
+  return mx::reshape(y, {product(call, product(call, n, bh), bw), c, h, w});
 }
 
 array batch_to_space(Call& call) {
   const array& x = call.tensor("x");
-  std::vector<int> block = call.integers("block_shape"), crops = call.integers("crops");
-  if (x.ndim() != 4 || block.size() != 2 || crops.size() != 4)
-    call.fail("x must have rank 4 and two block sizes");
-  int c = x.shape(1), h = x.shape(2), w = x.shape(3), n = x.shape(0) / (block[0] * block[1]);
-  array y = mx::transpose(mx::reshape(x, {block[0], block[1], n, c, h, w}), {2, 3, 4, 0, 5, 1});
-  y = mx::reshape(y, {n, c, h * block[0], w * block[1]});
-  return mx::slice(y, {0, 0, crops[0], crops[2]}, {n, c, y.shape(2) - crops[1], y.shape(3) - crops[3]});
+  auto [bh, bw, crops] = blocks_of(call, x, "crops");
+  int64_t block = int64_t{bh} * bw;
+  if (x.shape(0) % block != 0) {
+    call.fail("the blocks do not divide the batch",
+              describe_shape(x.shape()) + " and " + std::to_string(bh) + " x " + std::to_string(bw),
+              "a multiple");
+  }
+  int n = static_cast<int>(x.shape(0) / block), c = x.shape(1), h = x.shape(2), w = x.shape(3);
+  array y = mx::transpose(mx::reshape(x, {bh, bw, n, c, h, w}), {2, 3, 4, 0, 5, 1});
+  int height = product(call, h, bh), width = product(call, w, bw);
+  if (crops[0] + crops[1] > height || crops[2] + crops[3] > width)
+    call.fail("crops leave nothing",
+              std::to_string(crops[0] + crops[1]) + " and " + std::to_string(crops[2] + crops[3]),
+              "at most " + std::to_string(height) + " and " + std::to_string(width));
+  y = mx::reshape(y, {n, c, height, width});
+  return mx::slice(y, {0, 0, crops[0], crops[2]}, {n, c, height - crops[1], width - crops[3]});
 }
 
 // x [..., size of axis, ...] -> [..., windows, window, ...]
@@ -268,8 +317,11 @@ array flatten2d(Call& call) {
   const array& x = call.tensor("x");
   int axis = call.integer_or("axis", 1);
   if (axis < 0) axis += static_cast<int>(x.ndim());
+  if (axis < 0 || axis > static_cast<int>(x.ndim()))
+    call.fail("parameter \"axis\" is no place between axes", std::to_string(axis),
+              "0 to " + std::to_string(x.ndim()));
   int rows = 1;
-  for (int i = 0; i < axis && i < static_cast<int>(x.ndim()); ++i) rows *= x.shape(i);
+  for (int i = 0; i < axis; ++i) rows = product(call, rows, x.shape(i));
   return mx::reshape(x, {rows, rows ? static_cast<int>(x.size() / static_cast<size_t>(rows)) : 0});
 }
 

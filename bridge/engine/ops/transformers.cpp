@@ -52,7 +52,10 @@ void check_sizes(Call& call) {
 array scaled_dot_product_attention(Call& call) {
   check_sizes(call);
   float scale = 1.0f / std::sqrt(static_cast<float>(call.tensor("query").shape(-1)));
-  if (call.is_ours({"query", "key", "value"}) && call.tensor("key").shape(-2) > 0) return ours(call, scale);
+  constexpr int kWidest = 1 << 14;  // blocks of keys and values of that width are kept
+  bool narrow = call.tensor("query").shape(-1) <= kWidest && call.tensor("value").shape(-1) <= kWidest;
+  if (narrow && call.is_ours({"query", "key", "value"}) && call.tensor("key").shape(-2) > 0)
+    return ours(call, scale);
   array query = call.wide("query"), key = call.wide("key"), value = call.wide("value");
   if (!computes_on_cpu() && query.ndim() == 4) {
     std::optional<array> mask;

@@ -288,8 +288,11 @@ Function parse_function(std::string name, WireReader reader) {
     found = true;
   }
   if (!found) {
-    refuse(TT_ERROR_FORMAT, {"function " + quoted(function.name), "it has no block for its opset", "",
-                             quoted(function.opset), "Convert or download the package again."});
+    std::string given;
+    for (const auto& [opset, block] : blocks) given += (given.empty() ? "" : ", ") + quoted(opset);
+    refuse(TT_ERROR_FORMAT, {"function " + quoted(function.name), "it has no block for its opset",
+                             given.empty() ? "none" : given, quoted(function.opset),
+                             "Convert or download the package again."});
   }
   return function;
 }

@@ -249,7 +249,11 @@ Specification parse_specification(std::span<const uint8_t> bytes) {
                                   "Model.proto's kind " + std::to_string(other_kind), "an ML Program (502)",
                                   "Convert it with convert_to=\"mlprogram\"."});
   }
-  if (!has_program || specification.functions.empty()) {
+  if (has_program && specification.functions.empty()) {
+    refuse(TT_ERROR_FORMAT, {"model.mlmodel", "the file describes no function", "no inputs and outputs",
+                             "a description", "Convert or download the package again."});
+  }
+  if (!has_program) {
     refuse(TT_ERROR_FORMAT,
            {"model.mlmodel", "the file holds no ML Program", std::to_string(bytes.size()) + " bytes", "",
             "Convert or download the package again."});

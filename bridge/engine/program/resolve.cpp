@@ -17,23 +17,6 @@ constexpr const char* kDamaged = "Convert or download the package again.";
   refuse(TT_ERROR_FORMAT, {place, problem, got, expected, kDamaged});
 }
 
-std::string describe_kind(const ValueType& type) {
-  switch (type.kind) {
-    case ValueType::Kind::kTensor:
-      return describe(type.tensor);
-    case ValueType::Kind::kList:
-      return "a list";
-    case ValueType::Kind::kTuple:
-      return "a tuple";
-    case ValueType::Kind::kDictionary:
-      return "a dictionary";
-    case ValueType::Kind::kState:
-      return "a state of " + describe(type.tensor);
-    default:
-      return "nothing";
-  }
-}
-
 void check_type(const ValueType& type, const std::string& place) {
   if (type.kind == ValueType::Kind::kNone) refuse_format(place, "a value has no type");
   bool state = type.kind == ValueType::Kind::kState;
@@ -77,7 +60,12 @@ class FunctionResolver {
   explicit FunctionResolver(Function& function) : function_(function) {}
 
   void run() {
-    for (Definition& input : function_.inputs) define(input, "function " + quoted(function_.name));
+    std::string place = "function " + quoted(function_.name);
+    if (!function_.block.inputs.empty()) {
+      refuse_format(place, "its block takes inputs of its own", std::to_string(function_.block.inputs.size()),
+                    "0");
+    }
+    for (Definition& input : function_.inputs) define(input, place);
     std::set<int> defined;
     for (Definition& input : function_.inputs) {
       if (input.type.kind == ValueType::Kind::kState)
@@ -187,6 +175,7 @@ class FunctionResolver {
     operation.index = function_.operation_count++;
     find_entry(operation, place);
     if (operation.type == "const") {
+      operation.arguments.clear();  // nothing reads them
       check_const(operation, place);
     } else {
       if (operation.value)
@@ -236,7 +225,7 @@ class FunctionResolver {
   std::set<int> resolve(Block& block, std::set<int> defined, int depth) {
     if (depth > kDeepestBlock) {
       refuse(TT_ERROR_UNSUPPORTED,
-             {"function " + quoted(function_.name), "blocks nest too deeply", "",
+             {"function " + quoted(function_.name), "blocks nest too deeply", std::to_string(depth),
               "at most " + std::to_string(kDeepestBlock), "Flatten the model's control flow."});
     }
     std::unordered_map<int, size_t> last_use;

@@ -87,4 +87,21 @@ std::string describe(const TensorType& type) {
   return name_of(type.dtype) + " " + (type.any_rank ? "[...]" : describe_shape(type.shape));
 }
 
+std::string describe_kind(const ValueType& type) {
+  switch (type.kind) {
+    case ValueType::Kind::kTensor:
+      return describe(type.tensor);
+    case ValueType::Kind::kList:
+      return "a list";
+    case ValueType::Kind::kTuple:
+      return "a tuple";
+    case ValueType::Kind::kDictionary:
+      return "a dictionary";
+    case ValueType::Kind::kState:
+      return "a state of " + describe(type.tensor);
+    default:
+      return "nothing";
+  }
+}
+
 }  // namespace tintype

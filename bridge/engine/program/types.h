@@ -72,6 +72,8 @@ struct ValueType {
 
 /** "float16 [1, 77, ?]". */
 std::string describe(const TensorType& type);
+/** The same of any value: "a list", "a state of float16 [2]". */
+std::string describe_kind(const ValueType& type);
 std::string describe_shape(const std::vector<int64_t>& shape);
 
 }  // namespace tintype

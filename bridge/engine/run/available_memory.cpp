@@ -78,4 +78,9 @@ uint64_t available_memory() {
   return mlx::core::get_memory_limit();
 }
 
+bool fits_in_memory(uint64_t bytes) {
+  constexpr uint64_t kUnquestioned = uint64_t{64} << 20;
+  return bytes <= kUnquestioned || bytes <= available_memory();
+}
+
 }  // namespace tintype

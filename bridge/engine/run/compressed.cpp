@@ -103,9 +103,9 @@ bool holds_codes(const Operation& operation, std::string_view argument) {
 std::shared_ptr<CompressedWeight> compressed_weight(const Operation& operation, const TensorType& stored,
                                                     const Blob& blob, std::shared_ptr<const void> owner,
                                                     const std::vector<Value>& constants) {
+  if (!computes_on_cpu() || operation.outputs.size() != 1) return nullptr;
   const TensorType& type = operation.outputs[0].type.tensor;
-  if (!computes_on_cpu() || operation.outputs.size() != 1 || !type.is_static() || type.elements() < kSmall)
-    return nullptr;
+  if (!type.is_static() || type.elements() < kSmall) return nullptr;
   if (type.dtype != DType::kFloat16 && type.dtype != DType::kFloat32) return nullptr;
   bool packed = operation.type == "constexpr_lut_to_dense" && stored.shape != type.shape;
   if (!packed && stored.shape != type.shape) return nullptr;

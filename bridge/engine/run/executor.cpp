@@ -1,9 +1,13 @@
 #include "run/executor.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <string_view>
+#include <unordered_set>
 
 #include "kernels/compressed.h"
 #include "kernels/primitives.h"
+#include "mlx/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
 #include "run/available_memory.h"
@@ -19,7 +23,7 @@ bool is_countable(const array& x) {
   size_t limit = static_cast<size_t>(kMostElements), elements = 1;
   for (int dimension : x.shape()) {
     if (dimension < 0 || (dimension > 0 && elements > limit / static_cast<size_t>(dimension))) return false;
-    elements *= static_cast<size_t>(dimension);
+    elements *= static_cast<size_t>(std::max(dimension, 1));  // axes beside an empty one count, too
   }
   return true;
 }
@@ -30,24 +34,28 @@ void drop(Frame& frame, int slot) {
   value = Value{};
 }
 
+// What the results may take; the machine is asked only when `bytes` are many.
+uint64_t most_bytes(Frame& frame, uint64_t bytes) {
+  constexpr uint64_t kUnquestioned = uint64_t{256} << 20;
+  if (frame.available_bytes == 0 && bytes <= kUnquestioned) return kUnquestioned;
+  if (frame.available_bytes == 0) frame.available_bytes = std::max<uint64_t>(available_memory(), 1);
+  return frame.available_bytes;
+}
+
 // A damaged or hostile program may ask for more than the machine has: refuse before MLX allocates, since a
 // system that promises more memory than it has would kill the process later. Values are counted as if each
 // had memory of its own.
 void put(const Operation& operation, Frame& frame, int slot, array x) {
-  constexpr uint64_t kUnquestioned = uint64_t{256} << 20;
   Value& value = frame.values[static_cast<size_t>(slot)];
   drop(frame, slot);
   frame.live_bytes += x.nbytes();
-  if (frame.live_bytes > kUnquestioned) {
-    if (frame.available_bytes == 0) frame.available_bytes = std::max<uint64_t>(available_memory(), 1);
-    if (frame.live_bytes > frame.available_bytes) {
-      refuse(TT_ERROR_OUT_OF_MEMORY,
-             {place_of(operation), "the results are larger than memory",
-              describe_shape(x.shape()) + " and " + std::to_string((frame.live_bytes - x.nbytes()) >> 20) +
-                  " MiB beside it",
-              "at most " + std::to_string(frame.available_bytes >> 20) + " MiB",
-              "Close other programs, or use a smaller model or input."});
-    }
+  if (frame.live_bytes > most_bytes(frame, frame.live_bytes)) {
+    refuse(TT_ERROR_OUT_OF_MEMORY,
+           {place_of(operation), "the results are larger than memory",
+            describe_shape(x.shape()) + " and " + std::to_string((frame.live_bytes - x.nbytes()) >> 20) +
+                " MiB beside it",
+            "at most " + std::to_string(frame.available_bytes >> 20) + " MiB",
+            "Close other programs, or use a smaller model or input."});
   }
   value.counted_bytes = x.nbytes();
   value.tensor = std::move(x);
@@ -64,6 +72,15 @@ bool agrees(const array& x, const TensorType& declared) {
 
 // The op computed in whatever type is best; what the program sees has the declared one.
 array as_declared(const Operation& operation, size_t index, const array& x) {
+  if (x.ndim() > TT_MAX_RANK) {
+    refuse(TT_ERROR_UNSUPPORTED,
+           {place_of(operation), "the result's rank is too high", std::to_string(x.ndim()),
+            "at most " + std::to_string(TT_MAX_RANK), "Convert the model with tensors of fewer axes."});
+  }
+  if (!is_countable(x)) {
+    refuse(TT_ERROR_OUT_OF_MEMORY, {place_of(operation), "the result is larger than memory",
+                                    describe_shape(x.shape()), "", "Use a smaller model or input."});
+  }
   const ValueType& type = operation.outputs[index].type;
   if (type.kind != ValueType::Kind::kTensor || type.tensor.dtype == DType::kString) return x;
   if (!agrees(x, type.tensor)) {
@@ -71,24 +88,49 @@ array as_declared(const Operation& operation, size_t index, const array& x) {
            {place_of(operation), "the result is not what the program declares", describe_shape(x.shape()),
             describe_shape(type.tensor.shape), "The program contradicts itself: convert it again."});
   }
-  if (!is_countable(x)) {
-    refuse(TT_ERROR_OUT_OF_MEMORY, {place_of(operation), "the result is larger than memory",
-                                    describe_shape(x.shape()), "", "Use a smaller model or input."});
-  }
   return kernels::cast(x, mlx_dtype(type.tensor.dtype));
+}
+
+// The arrays that an op's own graph makes on the way to its results. Ops with blocks have run theirs.
+void check_between(const Operation& operation, const std::vector<array>& results, Frame& frame) {
+  if (!operation.blocks.empty()) return;
+  std::unordered_set<std::uintptr_t> seen;
+  for (const Argument& argument : operation.arguments) {
+    for (const Binding& binding : argument.bindings) {
+      const Value& value = frame.at(binding.slot);
+      if (value.tensor) seen.insert(value.tensor->id());
+    }
+  }
+  std::vector<array> open;
+  for (const array& result : results) open.insert(open.end(), result.inputs().begin(), result.inputs().end());
+  while (!open.empty()) {
+    array x = std::move(open.back());
+    open.pop_back();
+    if (!seen.insert(x.id()).second || x.is_available() || !x.has_primitive()) continue;
+    open.insert(open.end(), x.inputs().begin(), x.inputs().end());
+    bool view = std::string_view(x.primitive().name()) == "Broadcast";
+    if (!view && (!is_countable(x) || x.nbytes() > most_bytes(frame, x.nbytes()))) {
+      refuse(TT_ERROR_OUT_OF_MEMORY,
+             {place_of(operation), "what it computes on the way is larger than memory",
+              describe_shape(x.shape()), "", "Use a smaller model or input."});
+    }
+  }
+}
+
+std::vector<array> computed(Call& call) {
+  const OpEntry& entry = *call.operation().entry;
+  if (entry.run_one) return {entry.run_one(call)};
+  return entry.run_many(call);
 }
 
 std::vector<array> run(const Operation& operation, Frame& frame) {
   Call call(operation, frame);
   try {
-    if (operation.entry->run_one) return {operation.entry->run_one(call)};
-    return operation.entry->run_many(call);
-  } catch (const EngineError&) {
-    throw;
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {
-    refuse(status_of(error), {place_of(operation), "MLX refused it: " + std::string(error.what())});
+    std::vector<array> results = computed(call);
+    check_between(operation, results, frame);
+    return results;
+  } catch (...) {
+    rethrow_as_refusal(place_of(operation));
   }
 }
 
@@ -99,7 +141,13 @@ void execute_operation(const Operation& operation, Frame& frame) {
   if (operation.outputs.size() == 1) {
     auto slot = static_cast<size_t>(operation.outputs[0].slot);
     if (const auto& weight = frame.constants[slot].compressed) {
-      frame.values[slot].tensor = kernels::expand(weight);
+      array expanded = kernels::expand(weight);
+      if (expanded.nbytes() > most_bytes(frame, expanded.nbytes())) {
+        refuse(TT_ERROR_OUT_OF_MEMORY,
+               {place_of(operation), "the weight is larger than memory when it is expanded",
+                describe_shape(expanded.shape()), "", "Close other programs, or use a smaller model."});
+      }
+      frame.values[slot].tensor = std::move(expanded);
       return;
     }
   }
@@ -111,8 +159,9 @@ void execute_operation(const Operation& operation, Frame& frame) {
   if (frame.monitor) frame.monitor->before();
   std::vector<array> results = run(operation, frame);
   if (results.size() < operation.outputs.size()) {
-    refuse(TT_ERROR_FORMAT, {place_of(operation), "wrong count of outputs",
-                             std::to_string(operation.outputs.size()), std::to_string(results.size())});
+    refuse(TT_ERROR_FORMAT,
+           {place_of(operation), "wrong count of outputs", std::to_string(operation.outputs.size()),
+            std::to_string(results.size()), "The program contradicts itself: convert it again."});
   }
   for (size_t i = 0; i < operation.outputs.size(); ++i) {
     put(operation, frame, operation.outputs[i].slot, as_declared(operation, i, results[i]));
@@ -123,8 +172,9 @@ void execute_operation(const Operation& operation, Frame& frame) {
 
 std::vector<array> execute_block(const Block& block, const std::vector<array>& inputs, Frame& frame) {
   if (inputs.size() != block.inputs.size()) {
-    refuse(TT_ERROR_FORMAT, {"block", "wrong count of inputs", std::to_string(inputs.size()),
-                             std::to_string(block.inputs.size())});
+    refuse(TT_ERROR_FORMAT,
+           {"block", "wrong count of inputs", std::to_string(inputs.size()),
+            std::to_string(block.inputs.size()), "The program contradicts itself: convert it again."});
   }
   for (size_t i = 0; i < inputs.size(); ++i)
     frame.values[static_cast<size_t>(block.inputs[i].slot)].tensor = inputs[i];
@@ -136,7 +186,8 @@ std::vector<array> execute_block(const Block& block, const std::vector<array>& i
   for (const Binding& output : block.outputs) {
     const Value& value = frame.at(output.slot);
     if (!value.tensor)
-      refuse(TT_ERROR_UNSUPPORTED, {"output " + quoted(output.name), "only tensors can be returned"});
+      refuse(TT_ERROR_UNSUPPORTED, {"output " + quoted(output.name), "it is a text", "", "a tensor",
+                                    "Convert the model without it."});
     outputs.push_back(*value.tensor);
   }
   return outputs;

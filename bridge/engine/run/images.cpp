@@ -6,6 +6,7 @@
 
 #include "mlx/mlx.h"
 #include "ops/call.h"
+#include "run/available_memory.h"
 #include "run/memory.h"
 #include "support/error.h"
 
@@ -112,7 +113,8 @@ array image_to_tensor(const Feature& feature, const tt_tensor& tensor) {
   if (tensor.dtype != abi_dtype(wanted)) {
     DType known = dtype_of_abi(tensor.dtype);
     std::string got = known == DType::kUnused ? "dtype " + std::to_string(tensor.dtype) : name_of(known);
-    refuse(TT_ERROR_INVALID_ARGUMENT, {place, "wrong dtype of the image", got, name_of(wanted)});
+    refuse(TT_ERROR_INVALID_ARGUMENT,
+           {place, "wrong dtype of the image", got, name_of(wanted), "Convert the picture."});
   }
   int32_t rank = has_color(image) ? 3 : 2;
   if (tensor.rank != rank || (rank == 3 && tensor.shape[2] != 3)) {
@@ -120,9 +122,16 @@ array image_to_tensor(const Feature& feature, const tt_tensor& tensor) {
     refuse(TT_ERROR_INVALID_ARGUMENT,
            {place, "wrong shape of the image",
             describe_shape(std::vector<int64_t>(tensor.shape, tensor.shape + shown)),
-            rank == 3 ? "[height, width, 3]" : "[height, width]"});
+            rank == 3 ? "[height, width, 3]" : "[height, width]", "Convert the picture."});
   }
   check_image_size(feature, tensor.shape[1], tensor.shape[0]);
+  if (tensor.shape[0] > kLongestDimension || tensor.shape[1] > kLongestDimension ||
+      !fits_in_memory(static_cast<uint64_t>(tensor.shape[0]) * static_cast<uint64_t>(tensor.shape[1]) * 4)) {
+    refuse(TT_ERROR_OUT_OF_MEMORY,
+           {place, "the image is larger than memory",
+            "width " + std::to_string(tensor.shape[1]) + ", height " + std::to_string(tensor.shape[0]), "",
+            "Scale the picture."});
+  }
   if (!tensor.data) refuse(TT_ERROR_INVALID_ARGUMENT, {place, "its data is NULL"});
   array pixels = copied_array(tensor, mlx_dtype(wanted));
   if (rank == 2) return mx::expand_dims(pixels, std::vector<int>{0, 1});  // [1, 1, H, W]

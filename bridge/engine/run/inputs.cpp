@@ -1,5 +1,6 @@
 // What a caller hands in, checked against the description.
 #include <algorithm>
+#include <cstdint>
 
 #include "kernels/primitives.h"
 #include "mlx/mlx.h"
@@ -95,12 +96,12 @@ void check(const Feature& feature, const tt_tensor& tensor) {
 
 array default_input(const Feature& feature) {
   mx::Shape shape;
-  uint64_t elements = 1;
+  uint64_t bytes = mx::size_of(mlx_dtype(feature.dtype));
   for (int64_t dimension : feature.shape) {
     shape.push_back(static_cast<int>(std::max<int64_t>(dimension, 1)));
-    elements *= static_cast<uint64_t>(shape.back());  // at most kMostElements: the reader saw to it
+    bytes *= static_cast<uint64_t>(shape.back());  // at most kMostElements: the reader saw to it
   }
-  if (elements > (uint64_t{1} << 26) && elements > available_memory() / 4) {
+  if (!fits_in_memory(bytes)) {
     refuse(TT_ERROR_OUT_OF_MEMORY,
            {"input " + quoted(feature.name), "its default value is larger than memory",
             describe_shape(feature.shape), "", "Give the input, or use a smaller model."});
@@ -108,14 +109,32 @@ array default_input(const Feature& feature) {
   return mx::full(shape, array(static_cast<float>(feature.default_value)), mlx_dtype(feature.dtype));
 }
 
+// A view may be larger than what it shows: strides of 0 repeat it.
+void check_copy(const Feature& feature, const tt_tensor& tensor) {
+  std::vector<int64_t> shape(tensor.shape, tensor.shape + tensor.rank);
+  auto elements = static_cast<uint64_t>(TensorType{feature.dtype, false, shape}.elements());
+  if (fits_in_memory(elements * mx::size_of(mlx_dtype(feature.dtype)))) return;
+  refuse(TT_ERROR_OUT_OF_MEMORY,
+         {"input " + quoted(feature.name), "its values are no dense array, and a copy is larger than memory",
+          describe_shape(shape), "", "Hand in a dense array, or use a smaller input."});
+}
+
+// What the caller has as bools may hold other bytes than 0 and 1.
 array to_array(const Feature& feature, const tt_tensor& tensor) {
-  mx::Dtype dtype = mlx_dtype(feature.dtype);
+  bool flags = feature.dtype == DType::kBool;
+  mx::Dtype dtype = flags ? mx::uint8 : mlx_dtype(feature.dtype);
   if (feature.dtype == DType::kFloat64 && dtype != mx::float64) {
     refuse(TT_ERROR_UNSUPPORTED, {"input " + quoted(feature.name), "this device has no float64"});
   }
-  if (!is_row_contiguous(tensor) || !tensor.data) return copied_array(tensor, dtype);
+  bool aligned = reinterpret_cast<uintptr_t>(tensor.data) % mx::size_of(dtype) == 0;
+  if (!is_row_contiguous(tensor) || !aligned || !tensor.data) {
+    check_copy(feature, tensor);
+    array copy = copied_array(tensor, dtype);
+    return flags ? as_bools(copy) : copy;
+  }
   mx::Shape shape(tensor.shape, tensor.shape + tensor.rank);
-  return borrowed_array(tensor.data, shape, dtype, [] {});
+  array x = borrowed_array(tensor.data, shape, dtype, [] {});
+  return flags ? as_bools(x) : x;
 }
 
 }  // namespace

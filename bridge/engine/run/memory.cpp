@@ -39,6 +39,10 @@ array borrowed_array(const void* data, const mx::Shape& shape, mx::Dtype dtype,
   return copy;
 }
 
+array as_bools(const array& bytes) {
+  return mx::not_equal(bytes, array(0, bytes.dtype()));
+}
+
 bool is_row_contiguous(const tt_tensor& tensor) {
   int64_t expected = 1;
   for (int axis = tensor.rank - 1; axis >= 0; --axis) {

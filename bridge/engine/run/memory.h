@@ -15,6 +15,9 @@ mlx::core::array borrowed_array(const void* data, const mlx::core::Shape& shape,
 /** An array with its own copy of a strided tensor. */
 mlx::core::array copied_array(const tt_tensor& tensor, mlx::core::Dtype dtype);
 
+/** Bools of bytes: false where 0. */
+mlx::core::array as_bools(const mlx::core::array& bytes);
+
 /** True if the strides are those of a row-contiguous array. */
 bool is_row_contiguous(const tt_tensor& tensor);
 

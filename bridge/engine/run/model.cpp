@@ -8,6 +8,7 @@
 #include "mlx/mlx.h"
 #include "ops/call.h"
 #include "ops/registry.h"
+#include "run/available_memory.h"
 #include "run/compressed.h"
 #include "run/engine_thread.h"
 #include "run/executor.h"
@@ -22,9 +23,14 @@ namespace {
 constexpr const char* kDamaged = "Convert or download the package again.";
 
 // Values of fewer than 8 bits, low bits first, become bytes; int4 keeps its sign.
-array unpack(std::span<const uint8_t> packed, const TensorType& type, const mx::Shape& shape) {
+array unpack(std::span<const uint8_t> packed, const TensorType& type, const mx::Shape& shape,
+             const std::string& place) {
   int bits = bits_of(type.dtype);
   auto count = static_cast<size_t>(type.elements());
+  if (!fits_in_memory(count)) {
+    refuse(TT_ERROR_OUT_OF_MEMORY, {place, "the weight is larger than memory when it is unpacked",
+                                    describe(type), "", "Close other programs, or use a smaller model."});
+  }
   auto data = mx::allocator::malloc(std::max<size_t>(count, 1));
   auto* target = static_cast<uint8_t*>(data.buffer().raw_ptr());
   if (!target) throw std::bad_alloc();
@@ -131,7 +137,11 @@ std::unique_ptr<Model> Model::load(Package package) {
       });
   for (const FunctionDescription& description : specification.functions) model->load_function(description);
   on_engine_thread([&] {
-    for (LoadedFunction& function : model->functions_) model->load_constants(function);
+    try {
+      for (LoadedFunction& function : model->functions_) model->load_constants(function);
+    } catch (...) {
+      rethrow_as_refusal("weights");
+    }
   });
   return model;
 }
@@ -152,7 +162,8 @@ void Model::load_function(const FunctionDescription& description) {
       refuse(TT_ERROR_FORMAT, {place, "the program has no input " + quoted(feature.name), "", "", kDamaged});
     if (input->type.kind != ValueType::Kind::kTensor) {
       refuse(TT_ERROR_UNSUPPORTED,
-             {place, "input " + quoted(feature.name) + " is no tensor", "", "a multiarray"});
+             {place, "input " + quoted(feature.name) + " is no tensor", describe_kind(input->type),
+              "a multiarray or an image", "Convert the model without it."});
     }
     complete(feature, input->type.tensor);
     if (feature.image) check_image("input " + quoted(feature.name), *feature.image, input->type.tensor);
@@ -282,20 +293,34 @@ void Model::fold(const Operation& operation, LoadedFunction& function) {
   }
 }
 
+// A byte that is neither 0 nor 1 is no bool to the processor, whatever it says in a file.
 array Model::load_tensor(const Literal& literal, const std::string& place) {
+  if (literal.type.tensor.dtype != DType::kBool) return load_numbers(literal, place);
+  array flags = as_bools(load_numbers(literal, place));
+  flags.eval();
+  return flags;
+}
+
+array Model::load_numbers(const Literal& literal, const std::string& place) {
   const TensorType& type = literal.type.tensor;
   mx::Shape shape(type.shape.begin(), type.shape.end());
+  mx::Dtype dtype = type.dtype == DType::kBool ? mx::uint8 : mlx_dtype(type.dtype);
   bool packed = bits_of(type.dtype) < 8;
   if (!literal.in_file) {
-    if (packed) return unpack(literal.bytes, type, shape);
-    tt_tensor view{nullptr, const_cast<uint8_t*>(literal.bytes.data()), 0, 1, {type.elements()}, {1}};
-    return mx::reshape(copied_array(view, mlx_dtype(type.dtype)), shape);
+    if (packed) return unpack(literal.bytes, type, shape, place);
+    tt_tensor view{
+        nullptr, const_cast<uint8_t*>(literal.bytes.data()), 0, static_cast<int32_t>(shape.size()), {}, {}};
+    int64_t stride = 1;
+    for (size_t axis = shape.size(); axis-- > 0;) {
+      view.shape[axis] = type.shape[axis], view.strides[axis] = stride;
+      stride *= type.shape[axis];
+    }
+    return copied_array(view, dtype);
   }
   Blob blob = package_.blob(literal, place);
   parameters_[{literal.file_name, literal.file_offset}] = type.elements();
-  if (packed) return unpack(blob.bytes, type, shape);
-  return borrowed_array(blob.bytes.data(), shape, mlx_dtype(type.dtype),
-                        [file = package_.file_of(literal)] {});
+  if (packed) return unpack(blob.bytes, type, shape, place);
+  return borrowed_array(blob.bytes.data(), shape, dtype, [file = package_.file_of(literal)] {});
 }
 
 Value Model::load_literal(const Literal& literal, const std::string& place) {
@@ -342,7 +367,8 @@ Json classifier(const Operation& classify) {
     if (!item.strings.empty()) {
       names.push(Json::string(item.strings[0]));
     } else {
-      std::memcpy(&number, item.bytes.data(), std::min(sizeof number, item.bytes.size()));
+      if (!item.bytes.empty())
+        std::memcpy(&number, item.bytes.data(), std::min(sizeof number, item.bytes.size()));
       names.push(Json::integer(number));
     }
   }

@@ -41,6 +41,7 @@ struct Request {
   tt_progress progress = nullptr;
   void* progress_context = nullptr;
   bool collects_statistics = false;
+  uint64_t memory_limit = 0;  // bytes that the results may take at once; 0: what the machine has
 };
 
 /** A checked package that is ready to run. Constants are MLX arrays over the mapped weight file. */
@@ -54,6 +55,9 @@ class Model {
   /** The function of that name (nullptr: the default one), or nullptr. */
   const LoadedFunction* find(const char* name) const;
 
+  /** The same, refused where there is none. */
+  const LoadedFunction& named(const char* name) const;
+
   /** Runs a function. Inputs are read during the call only. */
   Result predict(const Request& request);
 
@@ -65,7 +69,6 @@ class Model {
 
  private:
   void load_function(const FunctionDescription& description);
-  const LoadedFunction& named(const char* name) const;
   Result run(LoadedFunction& function, const Request& request, Monitor* monitor);
   void load_constants(LoadedFunction& function);
   void load_block(const Block& block, LoadedFunction& function);
@@ -76,6 +79,7 @@ class Model {
   void fold(const Operation& operation, LoadedFunction& function);
   Value load_literal(const Literal& literal, const std::string& place);
   mlx::core::array load_tensor(const Literal& literal, const std::string& place);
+  mlx::core::array load_numbers(const Literal& literal, const std::string& place);
 
   const uint64_t identity_ = next_identity();
   static uint64_t next_identity();

@@ -20,7 +20,7 @@ double elements(const TensorType* type) {
 }
 
 double length(const TensorType* type, size_t from_end) {
-  if (!type || !type->is_static() || type->shape.size() < from_end) return 1;
+  if (!type || !type->is_static() || type->shape.size() < from_end || from_end == 0) return 1;
   return static_cast<double>(type->shape[type->shape.size() - from_end]);
 }
 

@@ -36,6 +36,15 @@ void bind(const LoadedFunction& function, const Request& request, Frame& frame) 
   }
 }
 
+// A caller in C++ may throw where C cannot: the job that the engine's thread holds must not be unwound.
+bool is_unwanted(const Request& request, double fraction) {
+  try {
+    return request.progress(request.progress_context, fraction) != 0;
+  } catch (...) {
+    return true;
+  }
+}
+
 std::vector<array> in_described_order(const LoadedFunction& function, const std::vector<array>& outputs) {
   std::vector<array> ordered;
   const auto& returned = function.program->block.outputs;
@@ -71,7 +80,7 @@ Result Model::predict(const Request& request) {
   std::function<bool()> wanted;
   if (request.progress) {
     wanted = [&] {
-      bool stop = request.progress(request.progress_context, monitor->fraction()) != 0;
+      bool stop = is_unwanted(request, monitor->fraction());
       if (stop) monitor->cancel();
       return !stop;
     };
@@ -80,7 +89,7 @@ Result Model::predict(const Request& request) {
   }
   Result result;
   on_engine_thread([&] { result = run(function, request, monitor ? &*monitor : nullptr); }, wanted);
-  if (request.progress) request.progress(request.progress_context, 1);
+  if (request.progress) is_unwanted(request, 1);
   return result;
 }
 
@@ -90,6 +99,7 @@ Result Model::run(LoadedFunction& function, const Request& request, Monitor* mon
     if (monitor) monitor->start();
     Frame frame{function.constants, function.memories, std::vector<Value>(function.constants.size()),
                 monitor};
+    frame.available_bytes = request.memory_limit;
     bind(function, request, frame);
     std::vector<array> outputs = execute_block(function.program->block, {}, frame);
     std::vector<array> kept;
@@ -117,7 +127,7 @@ Result Model::run(LoadedFunction& function, const Request& request, Monitor* mon
   } catch (...) {
     // What ops kept may hang on the graph that failed.
     for (OpMemory& memory : function.memories) memory.clear();
-    throw;
+    rethrow_as_refusal("function " + quoted(function.program->name));
   }
   return result;
 }

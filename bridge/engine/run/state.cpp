@@ -2,6 +2,7 @@
 
 #include "mlx/mlx.h"
 #include "ops/call.h"
+#include "run/available_memory.h"
 #include "run/engine_thread.h"
 #include "run/memory.h"
 #include "support/error.h"
@@ -27,6 +28,21 @@ tt_tensor describe_array(const array& x) {
   return tensor;
 }
 
+// Zeros are written at once, so a system that promises more than it has would end the process.
+void check_memory(const std::vector<Feature>& features) {
+  uint64_t bytes = 0;
+  for (const Feature& feature : features) {
+    TensorType type{feature.dtype, false, feature.shape};
+    bytes += static_cast<uint64_t>(type.elements()) * mx::size_of(mlx_dtype(feature.dtype));
+    if (!fits_in_memory(bytes)) {
+      refuse(TT_ERROR_OUT_OF_MEMORY,
+             {"state " + quoted(feature.name), "the states are larger than memory", describe(type),
+              "at most " + std::to_string(available_memory() >> 20) + " MiB in all",
+              "Close other programs, or use a smaller model."});
+    }
+  }
+}
+
 bool same(const Feature& a, const Feature& b) {
   return a.name == b.name && a.dtype == b.dtype && a.shape == b.shape;
 }
@@ -35,9 +51,14 @@ bool same(const Feature& a, const Feature& b) {
 
 State::State(const Model& model, const LoadedFunction& function)
     : model_(model.identity()), features_(function.states) {
+  check_memory(features_);
   on_engine_thread([&] {
-    for (const Feature& feature : features_) {
-      values_.push_back(owned_contiguous(mx::zeros(shape_of(feature), mlx_dtype(feature.dtype))));
+    try {
+      for (const Feature& feature : features_) {
+        values_.push_back(owned_contiguous(mx::zeros(shape_of(feature), mlx_dtype(feature.dtype))));
+      }
+    } catch (...) {
+      rethrow_as_refusal("states");
     }
   });
 }

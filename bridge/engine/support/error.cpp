@@ -1,6 +1,7 @@
 #include "support/error.h"
 
 #include <algorithm>
+#include <new>
 #include <vector>
 
 namespace tintype {
@@ -21,18 +22,33 @@ void refuse(tt_status status, const Problem& problem) {
 }
 
 tt_status status_of(const std::exception& error) {
-  bool allocation = std::string_view(error.what()).find("Unable to allocate") != std::string_view::npos;
+  std::string_view text = error.what();
+  bool allocation = text.find("Unable to allocate") != std::string_view::npos ||
+                    text.find("bad_alloc") != std::string_view::npos;
   return allocation ? TT_ERROR_OUT_OF_MEMORY : TT_ERROR_RUNTIME;
 }
 
-std::string quoted(std::string_view text) {
-  constexpr size_t kLongest = 80;
+void rethrow_as_refusal(const std::string& where) {
+  try {
+    throw;
+  } catch (const EngineError&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    std::string text = error.what();
+    while (!text.empty() && text.back() == '.') text.pop_back();
+    refuse(status_of(error), {where, "MLX refused it: " + text});
+  }
+}
+
+std::string quoted(std::string_view text, size_t longest) {
   std::string out = "\"";
-  for (char c : text.substr(0, kLongest)) {
+  for (char c : text.substr(0, longest)) {
     bool printable = static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f;
     out += printable ? c : '.';
   }
-  if (text.size() > kLongest) out += "...";
+  if (text.size() > longest) out += "...";
   return out + "\"";
 }
 

@@ -37,9 +37,16 @@ std::string describe(const Problem& problem);
 /** TT_ERROR_OUT_OF_MEMORY if MLX could not allocate (it throws no bad_alloc), else TT_ERROR_RUNTIME. */
 tt_status status_of(const std::exception& error);
 
+/** Rethrows the exception that is being handled: the engine's own and bad_alloc as they are, MLX's as a
+ * refusal at `where`. */
+[[noreturn]] void rethrow_as_refusal(const std::string& where);
+
+/** No path is longer. */
+inline constexpr size_t kLongestPath = 4096;
+
 /** `text` between double quotes, shortened when a damaged file made it huge, unprintable bytes shown as dots.
  */
-std::string quoted(std::string_view text);
+std::string quoted(std::string_view text, size_t longest = 80);
 
 /** True if `text` is well-formed UTF-8 without NUL bytes, so that it may cross the C ABI. */
 bool is_plain_utf8(std::string_view text);

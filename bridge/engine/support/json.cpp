@@ -24,7 +24,8 @@ class JsonParser {
   static constexpr int kDeepest = 64;
 
   [[noreturn]] void fail(const std::string& problem) const {
-    refuse(TT_ERROR_FORMAT, {source_, "not valid JSON: " + problem + " at byte " + std::to_string(at_)});
+    refuse(TT_ERROR_FORMAT, {source_, "not valid JSON: " + problem + " at byte " + std::to_string(at_), "",
+                             "", "Convert or download the package again."});
   }
 
   void skip_space() {

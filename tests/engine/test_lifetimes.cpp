@@ -1,0 +1,144 @@
+// Handles that are freed while somebody uses them, and callers that do what C cannot.
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+
+#include "check.h"
+#include "package_writer.h"
+#include "tintype.h"
+
+using namespace writer;
+
+namespace {
+
+const tt_api* api = tintype_engine_api(TT_ABI_VERSION);
+
+tt_model* load(const std::string& path) {
+  tt_model* model = nullptr;
+  api->model_load(path.c_str(), nullptr, &model, nullptr);
+  return model;
+}
+
+tt_tensor input(void* data) {
+  return {"x", data, TT_FLOAT32, 2, {2, 3}, {3, 1}};
+}
+
+struct Outcome {
+  tt_status status;
+  float first = 0;
+};
+
+Outcome predict(tt_model* model, const tt_predict_options* options, void* data) {
+  tt_tensor x = input(data), y{};
+  tt_result* result = nullptr;
+  Outcome outcome{api->predict(model, options, &x, 1, &result, nullptr)};
+  if (outcome.status == TT_OK && api->result_tensor(result, 0, &y, nullptr) == TT_OK)
+    outcome.first = static_cast<float*>(y.data)[0];
+  api->result_free(result);
+  return outcome;
+}
+
+tt_predict_options options_of(tt_progress progress, void* context) {
+  tt_predict_options options{};
+  options.size = sizeof options;
+  options.progress = progress;
+  options.progress_context = context;
+  return options;
+}
+
+int32_t free_model(void* context, double) {
+  auto** model = static_cast<tt_model**>(context);
+  api->model_free(*model);
+  *model = nullptr;
+  return 0;
+}
+
+int32_t throw_up(void*, double) {
+  throw std::runtime_error("thrown by the caller");
+}
+
+float data[6] = {1, 2, 3, 4, 5, 6};
+
+}  // namespace
+
+TEST(a_model_freed_by_its_own_predict_ends_after_it) {
+  Package package(sample_model(), sample_weights());
+  tt_model* model = load(package.path());
+  auto options = options_of(free_model, &model);
+  Outcome outcome = predict(model, &options, data);
+  CHECK(outcome.status == TT_OK && outcome.first == 2);
+  CHECK(model == nullptr);
+}
+
+TEST(a_progress_function_that_throws_cancels) {
+  Package package(sample_model(), sample_weights());
+  tt_model* model = load(package.path());
+  auto options = options_of(throw_up, nullptr);
+  CHECK(predict(model, &options, data).status == TT_ERROR_CANCELLED);
+  CHECK(predict(model, nullptr, data).first == 2);
+  api->model_free(model);
+}
+
+TEST(data_at_any_address_is_read) {
+  Package package(sample_model(), sample_weights());
+  tt_model* model = load(package.path());
+  std::vector<char> bytes(sizeof data + 1);
+  std::memcpy(bytes.data() + 1, data, sizeof data);
+  Outcome outcome = predict(model, nullptr, bytes.data() + 1);
+  CHECK(outcome.status == TT_OK && outcome.first == 2);
+  api->model_free(model);
+}
+
+TEST(models_come_and_go_while_others_predict) {
+  Package package(sample_model(), sample_weights());
+  tt_model* shared = load(package.path());
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 50; ++round) {
+        tt_model* own = load(package.path());
+        if (predict(i % 2 ? shared : own, nullptr, data).first != 2) ++wrong;
+        api->model_free(own);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+  api->model_free(shared);
+}
+
+namespace {
+
+/** Answers "stop" at the call that the context counts down to. */
+int32_t stop_at(void* context, double) {
+  return --*static_cast<int*>(context) < 0 ? 1 : 0;
+}
+
+}  // namespace
+
+TEST(a_storm_of_cancelled_predicts_leaves_the_model_as_it_was) {
+  Package package(sample_model(), sample_weights());
+  tt_model* model = load(package.path());
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 100; ++round) {
+        int left = (i + round) % 3;
+        auto options = options_of(stop_at, &left);
+        Outcome outcome = predict(model, &options, data);
+        bool right = outcome.status == TT_ERROR_CANCELLED || (outcome.status == TT_OK && outcome.first == 2);
+        if (!right) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+  CHECK(predict(model, nullptr, data).first == 2);
+  api->model_free(model);
+}
+
+int main() {
+  return check::run_all();
+}
