@@ -93,15 +93,19 @@ bench: env ## Benchmarks, each a ratio against a peer or a limit measured in the
 
 # clang with libFuzzer; CI replays the corpus with any compiler (ctest, fuzz_replay).
 CLANG ?= clang++
+FUZZ_TARGETS := fuzz_package fuzz_predict
 SECONDS_OF_FUZZING ?= 3600
 
-fuzz: $(VENV)/.tintype-tools ## Fuzz the package reader, the checker and the loader under ASan and UBSan
+fuzz: env ## Fuzz the package reader, the checker, the loader and predict under ASan and UBSan
 	$(BIN)/cmake -G Ninja -S . -B build/fuzz -DCMAKE_CXX_COMPILER=$(CLANG) -DTINTYPE_FUZZ=ON -DTINTYPE_SWIFT=OFF \
 	    -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
-	$(BIN)/cmake --build build/fuzz --target fuzz_package
-	@mkdir -p build/fuzz/corpus
-	build/fuzz/fuzz/fuzz_package -max_len=4096 -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=1024 -print_final_stats=1 \
-	    -max_total_time=$(SECONDS_OF_FUZZING) build/fuzz/corpus fuzz/corpus
+	$(BIN)/cmake --build build/fuzz --target $(FUZZ_TARGETS)
+	$(BIN)/python fuzz/make_corpus.py build/fuzz/seeds --drawn 2
+	@for target in $(FUZZ_TARGETS); do \
+	    mkdir -p build/fuzz/corpus/$$target && \
+	    build/fuzz/fuzz/$$target -max_len=6144 -timeout=30 -rss_limit_mb=2500 -malloc_limit_mb=1500 -print_final_stats=1 \
+	        -max_total_time=$(SECONDS_OF_FUZZING) build/fuzz/corpus/$$target fuzz/corpus build/fuzz/seeds || exit 1; \
+	done
 
 clean: ## Remove everything that was built
 	rm -rf $(VENV) build .build $(OUT)

@@ -1,17 +1,17 @@
 // Everything that reads a package's bytes before anything runs, as one libFuzzer target. The first byte of an
 // input says which file the rest stands for (p: a whole package, loaded until it could run); a refusal
-// (EngineError) is the right answer to nearly all of them. mutate.cpp makes the inputs.
+// (EngineError) is the right answer to nearly all of them. mutate.cpp makes the inputs; fuzz_predict.cpp runs
+// what is accepted.
 #include <cstdint>
 #include <cstring>
-#include <map>
-#include <memory>
 #include <new>
 #include <span>
 #include <string_view>
 
 #include "format/blob.h"
+#include "package_input.h"
 #include "program/program.h"
-#include "run/model.h"
+#include "run/images.h"
 #include "support/error.h"
 #include "support/json.h"
 
@@ -41,16 +41,22 @@ void read_weights(std::span<const uint8_t> bytes) {
   for (uint8_t byte : blob.bytes) sum = static_cast<uint8_t>(sum + byte);
 }
 
-/** Four bytes of the model's size, model.mlmodel, weight.bin: checked, constants loaded, weights expanded. */
-void load_package(std::span<const uint8_t> bytes) {
-  uint32_t size = 0;
-  if (bytes.size() < sizeof size) return;
-  std::memcpy(&size, bytes.data(), sizeof size);
-  auto rest = bytes.subspan(sizeof size);
-  if (size > rest.size()) return;
-  std::map<std::string, std::shared_ptr<const MappedFile>> files;
-  files.emplace("@model_path/weights/weight.bin", MappedFile::view(rest.subspan(size)));
-  Model::load(Package::in_memory(rest.first(size), files))->metadata();
+void describe(const std::vector<Feature>& features) {
+  for (const Feature& feature : features) {
+    tt_feature described{};
+    if (feature.image) describe_image(*feature.image, described);
+  }
+}
+
+/** A whole package: checked, constants loaded, weights expanded, every function described. */
+void read_package(std::span<const uint8_t> bytes) {
+  auto [weights, model] = fuzz::load_package(bytes);
+  if (!model) return;
+  model->metadata().dump();
+  for (size_t i = 0; i < model->function_count(); ++i) {
+    const LoadedFunction& function = model->function(i);
+    for (const auto* features : {&function.inputs, &function.outputs, &function.states}) describe(*features);
+  }
 }
 
 }  // namespace
@@ -62,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (data[0] == 'm') read_model(rest);
     if (data[0] == 'j') read_manifest(rest);
     if (data[0] == 'w') read_weights(rest);
-    if (data[0] == 'p') load_package(rest);
+    if (data[0] == 'p') read_package(rest);
   } catch (const EngineError&) {
   } catch (const std::bad_alloc&) {  // the C ABI's TT_ERROR_OUT_OF_MEMORY
   }

@@ -1,23 +1,29 @@
-"""Writes the seed corpus of the fuzz target: the files of the small packages under tests/data, and programs
-with what those lack (compressed weights, control flow, lists, several outputs).
+"""Writes the seed corpus of the fuzz targets: the files of the small packages under tests/data, and programs
+with what those lack (compressed weights, control flow, lists, states, images, optional inputs).
 
     python fuzz/make_corpus.py fuzz/corpus
+    python fuzz/make_corpus.py build/fuzz/seeds --drawn 2   # for long runs: two random programs of every op
 
 The first byte of a seed says which file it stands for: m model.mlmodel, j Manifest.json, w weight.bin (after
 the eight bytes of the blob's offset), p model.mlmodel and weight.bin (after four bytes of the model's size).
 """
 
+import argparse
 import pathlib
 import struct
 import sys
 import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tests.python.engine import drawn_elementwise, drawn_networks, drawn_shapes  # noqa: E402
+from tests.python.engine.drawn import Draw, with_constants  # noqa: E402
 from tests.python.engine.programs import build, ct, mb, save, types  # noqa: E402
+from tests.python.engine.test_images import save as save_image  # noqa: E402
 
 PACKAGES = ROOT / "tests/data/packages"
 LARGEST = 8192
@@ -99,37 +105,116 @@ PROGRAMS = {
 }
 
 
+def kept_compressed(x):
+    """Large enough that the weight stays in its codes."""
+    data, scale = sub_byte(np.arange(4096).reshape(64, 64) % 16 - 8, "int4"), np.ones((64, 2), np.float32)
+    weight = mb.constexpr_blockwise_shift_scale(data=data, scale=scale)
+    return mb.linear(
+        x=mb.tile(x=mb.slice_by_size(x=x, begin=[0, 0], size=[2, 1]), reps=[1, 64]), weight=weight
+    )
+
+
+PROGRAMS[ct.target.iOS18].append(kept_compressed)
+
+
+def stateful():
+    """total += x, in a state."""
+
+    specs = [mb.TensorSpec((2,), dtype=types.fp16), mb.StateTensorSpec((2,), dtype=types.fp16)]
+
+    @mb.program(input_specs=specs, opset_version=ct.target.iOS18)
+    def program(x, total):
+        now = mb.add(x=x, y=mb.read_state(input=total))
+        return mb.identity(x=mb.coreml_update_state(state=total, value=now), name="y")
+
+    return program
+
+
+def optional(path: pathlib.Path) -> None:
+    """Gives the first input a default value, a second range of sizes, and makes it optional."""
+    file = path / "Data/com.apple.CoreML/model.mlmodel"
+    spec = ct.proto.Model_pb2.Model.FromString(file.read_bytes())
+    feature = spec.description.input[0].type
+    feature.isOptional = True
+    feature.multiArrayType.floatDefaultValue = 2.5
+    for size in (2, 3):
+        feature.multiArrayType.shapeRange.sizeRanges.add(lowerBound=1, upperBound=size)
+    file.write_bytes(spec.SerializeToString())
+
+
 def package_seed(package: pathlib.Path) -> bytes:
     model = (package / "Data/com.apple.CoreML/model.mlmodel").read_bytes()
     weights = package / "Data/com.apple.CoreML/weights/weight.bin"
     return b"p" + struct.pack("<I", len(model)) + model + (weights.read_bytes() if weights.exists() else b"")
 
 
-def seeds():
+def packages(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """The packages that tests/data lacks, written into `folder`."""
+    for opset, programs in PROGRAMS.items():
+        for program in programs:
+            yield save(build(program, {"x": X}, opset), folder / f"{program.__name__}.mlpackage", opset)
+    yield save(stateful(), folder / "state.mlpackage", ct.target.iOS18)
+    flexible = ct.Shape((1, 1, ct.RangeDim(2, 8), ct.RangeDim(2, 8)))
+    yield save_image(folder / "image_bgr.mlpackage", "BGR")
+    yield save_image(folder / "image_gray.mlpackage", "GRAYSCALE_FLOAT16", flexible)
+    path = save(build(lambda x: mb.relu(x=x), {"x": X}), folder / "optional.mlpackage")
+    optional(path)
+    yield path
+
+
+def seeds() -> Iterator[tuple[str, bytes]]:
     for package in sorted(PACKAGES.glob("*.mlpackage")):
         name = package.stem
         yield f"{name}.model", b"m" + (package / "Data/com.apple.CoreML/model.mlmodel").read_bytes()
         weights = package / "Data/com.apple.CoreML/weights/weight.bin"
         if weights.exists():
             yield f"{name}.weights", b"w" + struct.pack("<Q", 64) + weights.read_bytes()
-            yield f"{name}.package", package_seed(package)
+        yield f"{name}.package", package_seed(package)
     yield "manifest", b"j" + (PACKAGES / "add.mlpackage/Manifest.json").read_bytes()
-    for opset, programs in PROGRAMS.items():
-        for program in programs:
+    with tempfile.TemporaryDirectory() as folder:
+        for path in packages(pathlib.Path(folder)):
+            yield f"{path.stem}.package", package_seed(path)
+
+
+class Chosen(Draw):
+    """Choices out of a seed instead of hypothesis' stream."""
+
+    def __init__(self, seed: int):
+        self._random = np.random.RandomState(seed)
+
+    def integer(self, lowest: int, highest: int) -> int:
+        return int(self._random.randint(lowest, highest + 1))
+
+
+def drawn_seeds(count: int) -> Iterator[tuple[str, bytes]]:
+    """`count` random programs of every op, the inputs but the first as constants."""
+    generators = {**drawn_elementwise.GENERATORS, **drawn_networks.GENERATORS, **drawn_shapes.GENERATORS}
+    for op, generator in generators.items():
+        for seed in range(count):
+            case = generator(Chosen(seed))
+            constants = set(list(case.inputs)[1:]) if case.constant_inputs and seed % 2 else set()
+            case = with_constants(case, constants)
+            try:
+                program = build(case.op, case.inputs, case.opset)
+            except ValueError:  # coremltools takes fewer axes and shapes than numpy
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder) / "net.mlpackage"
-                yield (
-                    f"{program.__name__}.package",
-                    package_seed(save(build(program, {"x": X}, opset), path, opset)),
-                )
+                yield f"{op}.{seed}.package", package_seed(save(program, path, case.opset))
 
 
-def main(folder: pathlib.Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in seeds():
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--drawn", type=int, default=0, metavar="COUNT", help="random programs of every op")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name, data in drawn_seeds(options.drawn) if options.drawn else seeds():
         if len(data) <= LARGEST:
-            (folder / name).write_bytes(data)
+            (options.folder / name).write_bytes(data)
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main()

@@ -1,8 +1,9 @@
-// Runs the fuzz target without libFuzzer: over every file of the folder that is its argument, cut short at
-// every length, with bytes overwritten, and changed by the target's own mutator, all in a fixed order. ctest
-// runs it, so the corpus holds on every compiler.
+// Runs a fuzz target without libFuzzer: over every file of the folder that is its first argument, cut short,
+// with bytes overwritten, and changed by the target's own mutator, all in a fixed order; as often a file as
+// the second argument says. ctest runs it, so the corpus holds on every compiler.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -14,7 +15,7 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t mos
 
 namespace {
 
-constexpr int kMutations = 1000;
+int mutations = 1000;
 constexpr size_t kLongest = 8192;
 
 using Bytes = std::vector<uint8_t>;
@@ -34,7 +35,7 @@ long run(const Bytes& bytes) {
 
 long replay_prefixes(const Bytes& bytes) {
   long runs = run(bytes);
-  for (size_t size = 0; size < bytes.size(); size += 1 + bytes.size() / kMutations) {
+  for (size_t size = 0; size < bytes.size(); size += 1 + bytes.size() / static_cast<size_t>(mutations)) {
     runs += run(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)));
   }
   return runs;
@@ -42,7 +43,7 @@ long replay_prefixes(const Bytes& bytes) {
 
 long replay_mutations(const Bytes& bytes) {
   long runs = 0;
-  for (int i = 0; i < kMutations && bytes.size() > 1; ++i) {
+  for (int i = 0; i < mutations && bytes.size() > 1; ++i) {
     Bytes changed = bytes;
     for (unsigned k = 0; k <= random_bits()() % 4; ++k) {
       changed[1 + random_bits()() % (changed.size() - 1)] = static_cast<uint8_t>(random_bits()());
@@ -80,8 +81,9 @@ extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most) {
 }
 
 int main(int count, char** arguments) {
-  if (count != 2) {
-    std::puts("usage: replay CORPUS");
+  if (count == 3) mutations = std::atoi(arguments[2]);
+  if (count < 2 || count > 3 || mutations < 1) {
+    std::puts("usage: replay CORPUS [MUTATIONS]");
     return 2;
   }
   std::vector<std::filesystem::path> files;
