@@ -4,7 +4,7 @@ import re
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +25,7 @@ QUANTIZE_HELP = (
     f"Store weights in fewer bits: {', '.join(QUANTIZE_RECIPES)}; for all (text encoders at 8 bits or more, "
     "the VAE left alone), or by component: denoiser=palette4,text_encoder_3=int8; or mixed:FILE, a JSON file "
     'with globs of weight names, {"denoiser": {"*.attn.*": "int8", "*": "palette4"}}, "none" to leave alone; '
-    "or auto: for every component the smallest that keeps the gate, by measuring."
+    "or auto: for every component the smallest that keeps the gate, and the picture too, by measuring."
 )
 
 
@@ -121,7 +121,8 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
 @click.option(
     "--no-gate",
     is_flag=True,
-    help="With --quantize: warn where a component is below 35 dB or a cosine of 0.999, instead of failing.",
+    help="With --quantize: warn where a component or the picture is below 35 dB or a cosine of 0.999,"
+    " instead of failing.",
 )
 @click.option(
     "--self-test/--no-self-test",
@@ -211,15 +212,17 @@ def convert(
             "progress": progress,
         }
         if not dry_run:
-            accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora) if quantize else None
-            if quantize == AUTO:
-                from ..verify import Meter
+            with ended_by_signals(), ExitStack() as stack:
+                accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora) if quantize else None
+                if quantize == AUTO:
+                    from ..verify import Meter
 
-                choices = {n: options[n] for n in ("components", "batch", "variant", "tokenizers", "lora")}
-                options["measure"] = meter = Meter(source, **choices)
-                accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora, meter.accuracy)
-            gate = last_steps(accuracy, self_test, previews)
-            with ended_by_signals():
+                    choices = {
+                        n: options[n] for n in ("components", "batch", "variant", "tokenizers", "lora")
+                    }
+                    options["measure"] = meter = stack.enter_context(Meter(source, **choices))
+                    accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora, meter.accuracy)
+                gate = last_steps(accuracy, self_test, previews)
                 bundle = convert_checkpoint(
                     source, output, overwrite=overwrite, resume=resume, gate=gate, **options
                 )
@@ -240,14 +243,18 @@ def convert(
 
 def tried_text(tried: Sequence[dict[str, Any]]) -> str:
     """What `--quantize auto` tried for a component; the last is what it has."""
-    rows = [
-        f"{row['recipe']} cannot hold its weights"
-        if "refused" in row
-        else f"{row['recipe']} {row['psnr']:.1f} dB and {row['cosine']:.5f}"
-        for row in tried
-    ]
+    rows = [tried_row(row) for row in tried]
     failed = f"; below the bars: {', '.join(rows[:-1])}" if len(rows) > 1 else ""
     return f"{rows[-1]}{failed}"
+
+
+def tried_row(row: Mapping[str, Any]) -> str:
+    """One of them: its own numbers, and the picture's where it was given up for those."""
+    if "refused" in row:
+        return f"{row['recipe']} cannot hold its weights"
+    text = f"{row['recipe']} {row['psnr']:.1f} dB and {row['cosine']:.5f}"
+    picture = row.get("picture")
+    return text if picture is None else f"{text} (picture {picture['psnr']:.1f} and {picture['cosine']:.5f})"
 
 
 def export_profile(
@@ -335,26 +342,29 @@ def accuracy_gate(
     tokenizers: Path | None,
     only_warn: bool,
     lora: Sequence[str] = (),
-    measure: "Callable[[Bundle], Accuracy] | None" = None,
+    measure: "Callable[[Bundle, str], Accuracy] | None" = None,
 ) -> Callable[["Bundle"], None]:
-    """Verifies a bundle against its checkpoint and records the result; ConversionError, or with `only_warn` a
-    warning, where a component is too far off. `measure` takes the place of `verify_bundle`."""
+    """Verifies a bundle against its checkpoint and records the results; ConversionError, or with `only_warn`
+    a warning, where a component or the picture is too far off. `measure` takes the place of
+    `verify_backends`."""
 
     def check(bundle: "Bundle") -> None:
         from ..errors import ConversionError
-        from ..verify import record_accuracy, verify_bundle
+        from ..verify import gate_backends, record_accuracy, verify_backends
 
+        backends = gate_backends()
         if measure is not None:
-            accuracy = measure(bundle)
+            results = [measure(bundle, backend) for backend in backends]
         else:
-            accuracy = verify_bundle(bundle, source, variant=variant, tokenizers=tokenizers, lora=lora)
-        record_accuracy(bundle, accuracy)
-        if not accuracy.complaint:
-            return
-        if not only_warn:
-            raise ConversionError(
-                f"{accuracy.complaint}: choose more bits (--quantize), or accept it with --no-gate"
+            results = verify_backends(
+                bundle, source, backends, variant=variant, tokenizers=tokenizers, lora=lora
             )
-        warnings.warn(accuracy.complaint, UserWarning, stacklevel=2)
+        record_accuracy(bundle, *results)
+        for complaint in (r.complaint for r in results if r.complaint):
+            if not only_warn:
+                raise ConversionError(
+                    f"{complaint}: choose more bits (--quantize), or accept it with --no-gate"
+                )
+            warnings.warn(complaint, UserWarning, stacklevel=2)
 
     return check

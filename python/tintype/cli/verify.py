@@ -30,7 +30,13 @@ SHOWN_RANGES = 5
     "--lora", multiple=True, metavar="FILE[:SCALE]", help="The LoRAs that the bundle was converted with."
 )
 @click.option(
-    "--backend", type=click.Choice(BACKENDS), default=MLX, show_default=True, help="What runs the bundle."
+    "--backend",
+    "backends",
+    type=click.Choice(BACKENDS),
+    multiple=True,
+    default=(MLX,),
+    show_default=True,
+    help="What runs the bundle; several times for several.",
 )
 @click.option(
     "--ranges", is_flag=True, help="Show the largest values that the ops make, against float16's 65504."
@@ -52,7 +58,7 @@ def verify(
     variant: str | None,
     tokenizers: Path | None,
     lora: tuple[str, ...],
-    backend: str,
+    backends: tuple[str, ...],
     ranges: bool,
     self_test: bool,
     previews: bool,
@@ -60,9 +66,9 @@ def verify(
 ) -> int:
     """Compare every component of BUNDLE with a float32 conversion of its checkpoint, on a real run's inputs.
 
-    Results are written into bundle.json; without --against those are shown. Exit code 1 if a component is
-    below 35 dB or a cosine of 0.999, or, with --ranges, if an op overflows, or, with --self-test, if the
-    backend's step is not the recorded one.
+    Results are written into bundle.json, a row a backend; without --against those are shown. Exit code 1 if a
+    component or the picture is below 35 dB or a cosine of 0.999, or, with --ranges, if an op overflows, or,
+    with --self-test, if the backend's step is not the recorded one.
     """
     from ..bundle import Bundle
 
@@ -70,11 +76,11 @@ def verify(
     if previews:
         return fit_previews(described, as_json)
     if self_test:
-        return show_self_test(described, backend, as_json)
+        return max(show_self_test(described, backend, as_json) for backend in backends)
     if ranges:
         return show_ranges(described, against, variant, tokenizers, as_json, lora)
     if against is not None:
-        described = _verified(described, against, backend, variant, tokenizers, lora)
+        described = _verified(described, against, backends, variant, tokenizers, lora)
     if not described.accuracy:
         raise BundleError(f"{bundle} was never verified: name its checkpoint with --against")
     if as_json:
@@ -87,21 +93,23 @@ def verify(
 def _verified(
     bundle: "Bundle",
     against: Path,
-    backend: str,
+    backends: Sequence[str],
     variant: str | None,
     tokenizers: Path | None,
     lora: Sequence[str],
 ) -> "Bundle":
-    from ..verify import record_accuracy, verify_bundle
+    from ..verify import record_accuracy, verify_backends
 
-    accuracy = verify_bundle(
-        bundle, against, backend=backend, variant=variant, tokenizers=tokenizers, lora=lora
-    )
-    return record_accuracy(bundle, accuracy)
+    results = verify_backends(bundle, against, backends, variant=variant, tokenizers=tokenizers, lora=lora)
+    return record_accuracy(bundle, *results)
 
 
 def accuracy_text(accuracy: Any) -> str:
-    """The results as a table."""
+    """The results as a table a backend."""
+    return "\n\n".join(_backend_text(name, row) for name, row in accuracy["backends"].items())
+
+
+def _backend_text(backend: str, accuracy: Any) -> str:
     rows = [
         (name, f"{row['psnr']:.1f}", f"{row['cosine']:.6f}")
         for name, row in [*accuracy["components"].items(), *accuracy["run"].items()]
@@ -109,8 +117,9 @@ def accuracy_text(accuracy: Any) -> str:
     bars = accuracy["bars"]
     verdict = "passed" if accuracy["passed"] else "FAILED"
     values = table(("against float32", "PSNR dB", "cosine"), rows, right=("PSNR dB", "cosine"))
+    held = "components and picture" if accuracy["run"] else "components"
     bar = f"at least {bars['psnr']:g} dB and {bars['cosine']:g}"
-    return f"{values}\n{verdict}: components on {accuracy['backend']}, {bar}"
+    return f"{values}\n{verdict}: {held} on {backend}, {bar}"
 
 
 def show_self_test(bundle: "Bundle", backend: str, as_json: bool) -> int:

@@ -30,7 +30,8 @@ class _PlacingExporter(MILProtoExporter):  # type: ignore[misc]
         # 23,000 ops of SD3-medium at 1024 x 1024 for the Neural Engine): the builder has checked each op.
         self.prog, self.weights_dir = program.program, ""
         self.specification_version = SPECIFICATION_VERSION
-        self.blob_writers, self.weight_id_to_file_value = {}, {}
+        self.blob_writers: dict[str, Any] = {}
+        self.weight_id_to_file_value: dict[str, Any] = {}
         self._weights, self._layout = program.weights, layout
         self._placed: dict[str, Any] = {}
 

@@ -1,10 +1,15 @@
-"""The smallest recipe of a component that keeps it close enough: each is written and measured."""
+"""`--quantize auto`: the smallest recipe of every component that keeps it, and the picture, close enough.
+
+Each candidate is written and measured by itself, then all of them together, since errors add up in the
+picture. Where that falls below the bar, the component whose error alone shows most in the picture gets its
+next recipe, until the whole passes or nothing is compressed any more.
+"""
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..bundle import Bundle, Component
 from ..compress import NONE, RECIPES, Selection, UnevenWeightError, candidates
@@ -12,56 +17,100 @@ from ..layers import MILProgram
 from .components import Progress, write_component
 from .plan import Plan
 
-__all__ = ["Measure", "Measured", "smallest"]
+__all__ = ["Auto", "Measure", "Measured"]
 
 
 class Measured(NamedTuple):
-    """How well a component agrees with float32: PSNR in dB, cosine, and whether that is enough."""
+    """How well something agrees with float32: PSNR in dB, cosine, and whether that is enough."""
 
     psnr: float
     cosine: float
     passes: bool
 
+    def to_json(self) -> dict[str, float]:
+        """Rounded for bundle.json."""
+        return {"psnr": round(self.psnr, 2), "cosine": round(self.cosine, 6)}
 
-#: Called with the description of a bundle on disk that has this component; emit cannot run what it writes.
-Measure = Callable[[Bundle, str], Measured]
+
+class Measure(Protocol):
+    """What judges: emit cannot run what it writes."""
+
+    def __call__(self, bundle: Bundle, name: str) -> Measured:
+        """The component `name` of a bundle on disk that may lack others, on real inputs."""
+
+    def picture(self, bundle: Bundle, components: Sequence[str]) -> Measured:
+        """The picture that `components` of the bundle draw, with float32 ones for all others."""
 
 
-def smallest(
-    plan: Plan,
-    name: str,
-    programs: Sequence[MILProgram],
-    stage: Path,
-    describe: Callable[[Component], Bundle],
-    measure: Measure,
-    progress: Progress | None,
-) -> Component:
-    """Write the component `name` by the first recipe, the smallest first, that `measure` passes; in its own
-    precision where none does. `describe` makes the bundle that `measure` is called with.
+@dataclass(frozen=True)
+class Auto:
+    """The choice of recipes. `describe` makes the bundle that `measure` is called with.
 
-    What was tried is in the component's `compression`, under `auto`.
+    What was tried is in the components' `compression`, under `auto`: the last is what they have, and one with
+    `picture` passed by itself and was given up for what the picture reached with it.
     """
-    tried: list[dict[str, Any]] = []
-    for recipe in (*candidates(plan.target, name), NONE):
-        selection = None if recipe == NONE else Selection.all(RECIPES[recipe])
-        # Compressing changes a program in place.
-        built, programs = programs or plan.build(name), ()
-        try:
-            component = write_component(built, name, stage, selection, progress)
-        except UnevenWeightError as error:
-            tried.append({"recipe": recipe, "refused": str(error)})
-            _remove(stage, name)
-            continue
-        if selection is not None and not component.compression["weights"]:
-            _remove(stage, name)  # nothing that this recipe divides: the same as none
-            continue
-        got = measure(describe(component), name)
-        tried.append({"recipe": recipe, "psnr": round(got.psnr, 2), "cosine": round(got.cosine, 6)})
-        if got.passes or selection is None:
-            row = component.compression or {"recipe": NONE, "weights": 0}
-            return replace(component, compression={**row, "auto": tried})
-        _remove(stage, name)
-    raise AssertionError("the last candidate is taken as it is")
+
+    plan: Plan
+    stage: Path
+    describe: Callable[[Mapping[str, Component]], Bundle]
+    measure: Measure
+    progress: Progress | None
+
+    def smallest(self, name: str, programs: Sequence[MILProgram]) -> Component:
+        """Write the component `name` by the first recipe, the smallest first, that is close enough; in its
+        own precision where none is."""
+        return self._first(name, (*candidates(self.plan.target, name), NONE), [], programs)
+
+    def back_off(self, components: Mapping[str, Component], keep: Callable[[str, Component], object]) -> None:
+        """Give components larger recipes until the picture is close enough; `keep` hears of each."""
+        now, alone = dict(components), dict[str, float]()
+        while not (got := self.measure.picture(self.describe(now), tuple(now))).passes:
+            compressed = [name for name, component in now.items() if _recipe(component) != NONE]
+            if not compressed:
+                return  # float16 itself: the gate has the last word
+            for name in compressed:
+                if name not in alone:
+                    alone[name] = self.measure.picture(self.describe(now), (name,)).psnr
+            worst = min(compressed, key=lambda name: alone[name])
+            now[worst] = self._next(worst, now[worst], got)
+            del alone[worst]
+            keep(worst, now[worst])
+
+    def _next(self, name: str, component: Component, picture: Measured) -> Component:
+        """The component by the next recipe after its own that is close enough."""
+        *before, last = component.compression["auto"]
+        order = (*candidates(self.plan.target, name), NONE)
+        _remove(self.stage, name)
+        tried = [*before, {**last, "picture": picture.to_json()}]
+        return self._first(name, order[order.index(_recipe(component)) + 1 :], tried, ())
+
+    def _first(
+        self, name: str, recipes: Sequence[str], tried: list[dict[str, Any]], programs: Sequence[MILProgram]
+    ) -> Component:
+        for recipe in recipes:
+            selection = None if recipe == NONE else Selection.all(RECIPES[recipe])
+            # Compressing changes a program in place.
+            built, programs = programs or self.plan.build(name), ()
+            try:
+                component = write_component(built, name, self.stage, selection, self.progress)
+            except UnevenWeightError as error:
+                tried.append({"recipe": recipe, "refused": str(error)})
+                _remove(self.stage, name)
+                continue
+            if selection is not None and not component.compression["weights"]:
+                _remove(self.stage, name)  # nothing that this recipe divides: the same as none
+                continue
+            got = self.measure(self.describe({name: component}), name)
+            tried.append({"recipe": recipe, **got.to_json()})
+            if got.passes or selection is None:
+                row = component.compression or {"recipe": NONE, "weights": 0}
+                return replace(component, compression={**row, "auto": tried})
+            _remove(self.stage, name)
+        raise AssertionError("the last candidate is taken as it is")
+
+
+def _recipe(component: Component) -> str:
+    return str(component.compression.get("recipe", NONE))
 
 
 def _remove(stage: Path, name: str) -> None:

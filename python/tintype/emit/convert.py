@@ -10,7 +10,7 @@ from .. import names
 from ..bundle import Bundle, Component, Tokenizer
 from ..compress import recipes_for
 from ..errors import UsageError
-from ..layers import MILProgram, Precision, Target
+from ..layers import Precision, Target
 from ..weights import (
     HubCheckpoint,
     LoraChoices,
@@ -20,7 +20,7 @@ from ..weights import (
     open_loras,
     open_source,
 )
-from .auto import Measure, smallest
+from .auto import Auto, Measure
 from .components import Progress, write_component
 from .families import FAMILIES, Family
 from .loras import with_loras
@@ -81,8 +81,8 @@ def convert(
     `batch` 2 makes a denoiser that takes both rows of guidance at once; `target` lays the graphs out for the
     GPU and MLX ("gpu") or for the Neural Engine ("ane", float16 only), the bundle's interface being the same;
     `quantize` stores weights in fewer bits: a recipe, or COMPONENT=RECIPE, or several with commas between, or
-    mixed:FILE (`compress.recipes_for`), or auto: for every component the smallest recipe that `measure`
-    (`verify.Meter`) passes.
+    mixed:FILE (`compress.recipes_for`), or auto: for every component the smallest recipe with which `measure`
+    (`verify.Meter`) passes it, and with all of them the picture.
 
     `default_steps` and `default_guidance` are what a run uses when its caller does not say, by default
     the family's. A distilled checkpoint such as Stable Diffusion 3.5 large turbo (4 steps, guidance 1) has
@@ -128,24 +128,28 @@ def convert(
     def resumes(stage: Path) -> bool:
         return matches(stage, mark)
 
-    def write(name: str, programs: Sequence[MILProgram], stage: Path) -> Component:
-        if quantize != names.AUTO or measure is None:
-            return write_component(programs, name, stage, recipes.get(name), progress)
-
-        def describe(component: Component) -> Bundle:
-            return replace(_bundle(plan, {name: component}, {}, {}), root=stage)
-
-        return smallest(plan, name, programs, stage, describe, measure, progress)
-
     staged = staged_folder(output, overwrite=overwrite, resumes=resumes if resume else None)
     with staged as stage, SourceHashes() as hashes:
         done = Record(stage, mark)
         done.restore()
         plan.open_weights()
         hashes.start(folder.files)
+        auto: Auto | None = None
+        if quantize == names.AUTO and measure is not None:
+
+            def describe(components: Mapping[str, Component]) -> Bundle:
+                return replace(_bundle(plan, components, {}, {}), root=stage)
+
+            auto = Auto(plan, stage, describe, measure, progress)
         for name, programs in plan.programs():
-            if name not in done.finished:
-                done.add(name, write(name, programs, stage))
+            if name in done.finished:
+                continue
+            if auto is not None:
+                done.add(name, auto.smallest(name, programs))
+            else:
+                done.add(name, write_component(programs, name, stage, recipes.get(name), progress))
+        if auto is not None:
+            auto.back_off(done.finished, done.add)
         copied = _tokenizers(plan, stage)
         hashes.start(folder.files)
         bundle = _bundle(plan, done.finished, copied, hashes.result())

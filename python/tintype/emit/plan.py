@@ -186,8 +186,11 @@ class Plan:
 
     def build(self, name: str) -> list[MILProgram]:
         """One component of `programs`, again."""
-        row = self._builders()[names.DENOISER if name == names.MODULATION else name]
-        return next(programs for each, programs in row() if each == name)
+        if name == names.MODULATION:
+            return [self._modulation(self.weights(TRANSFORMER, TRANSFORMER))]
+        if name == names.DENOISER:
+            return self._chunks(self.weights(TRANSFORMER, TRANSFORMER))
+        return next(programs for _, programs in self._builders()[name]())
 
     def _builders(self) -> Mapping[str, Callable[[], Iterator[tuple[str, list[MILProgram]]]]]:
         return {
@@ -230,11 +233,21 @@ class Plan:
 
     def _denoiser(self) -> Iterator[tuple[str, list[MILProgram]]]:
         weights = self.weights(TRANSFORMER, TRANSFORMER)
-        modulation = self.family.model.build_modulation(
+        modulation, chunks = self._modulation(weights), self._chunks(weights)
+        weights.check()
+        yield names.MODULATION, [modulation]
+        yield names.DENOISER, chunks
+
+    def _modulation(self, weights: Checkpoint) -> MILProgram:
+        program: MILProgram = self.family.model.build_modulation(
             self.transformer, weights, precision=self.precision, batch=self.batch, target=self.target
         )
+        return program
+
+    def _chunks(self, weights: Checkpoint) -> list[MILProgram]:
+        """The denoiser, perhaps in chunks."""
         row = self.family.model.DenoiserRow
-        denoiser = cuts.build_chunks(
+        return cuts.build_chunks(
             {
                 function: row(self.transformer, latent, self.context_tokens, self.batch, self.precision)
                 for function, latent in self.functions().items()
@@ -244,9 +257,6 @@ class Plan:
             target=self.target,
             max_bytes=self.max_chunk,
         )
-        weights.check()
-        yield names.MODULATION, [modulation]
-        yield names.DENOISER, denoiser
 
     def _vae(self, name: str) -> Iterator[tuple[str, list[MILProgram]]]:
         weights = self.weights(VAE, VAE)

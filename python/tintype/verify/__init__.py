@@ -3,7 +3,15 @@
 The only package that uses both `emit` (to make the reference) and `pipeline` (to run it).
 """
 
-from .bundle import MIN_COSINE, MIN_PSNR, Accuracy, record_accuracy, verify_bundle
+from .bundle import (
+    MIN_COSINE,
+    MIN_PSNR,
+    Accuracy,
+    gate_backends,
+    record_accuracy,
+    verify_backends,
+    verify_bundle,
+)
 from .meter import Meter
 from .metrics import Agreement
 from .previews import fits_quickly, record_previews
@@ -30,10 +38,12 @@ __all__ = [
     "audit_ranges",
     "can_record",
     "fits_quickly",
+    "gate_backends",
     "parameters_to_run",
     "record_accuracy",
     "record_previews",
     "record_self_test",
     "run_self_test",
+    "verify_backends",
     "verify_bundle",
 ]

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,28 @@ from .. import names
 from ..bundle import Bundle
 from ..errors import ConversionError, EngineError, UsageError
 from ..pipeline.families import FAMILIES
+from ..run import backends
 from .metrics import Agreement, agreement, worst
 from .reference import Recording, record, replay
 
 if TYPE_CHECKING:
     from ..emit.loras import LoraChoices
 
-__all__ = ["MIN_COSINE", "MIN_PSNR", "Accuracy", "record_accuracy", "verify_bundle"]
+__all__ = [
+    "MIN_COSINE",
+    "MIN_PSNR",
+    "Accuracy",
+    "gate_backends",
+    "record_accuracy",
+    "verify_backends",
+    "verify_bundle",
+]
 
-#: What every component must reach.
+#: What every component must reach, and the picture of the whole run.
 MIN_PSNR, MIN_COSINE = 35.0, 0.999
+
+#: The row of a run that is held to the bars.
+PICTURE = "image"
 
 PROMPT = "a red circle above a blue square on a white background"
 STEPS = 4
@@ -30,7 +42,8 @@ STEPS = 4
 class Accuracy:
     """Every component on the reference's own inputs; the whole run, errors adding up, where it can run.
 
-    `run` holds the final latents and the picture, each by itself; it is reported and not held to a bar.
+    `run` holds the final latents, which are reported, and the picture, which is held to the bars as every
+    component is.
     """
 
     backend: str
@@ -41,26 +54,30 @@ class Accuracy:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Components below a bar."""
-        return tuple(
-            name
-            for name, value in self.components.items()
-            if value.psnr < MIN_PSNR or value.cosine < MIN_COSINE
-        )
+        """Components below a bar, and "image" if the picture is."""
+        return tuple(name for name, value in self._held.items() if not passes(value))
 
     @property
     def complaint(self) -> str:
         """What fails, with its numbers; empty if nothing does."""
-        failed = ((name, self.components[name]) for name in self.failures)
-        rows = (f"{name} reaches {v.psnr:.1f} dB and cosine {v.cosine:.5f}" for name, v in failed)
+        rows = []
+        for name in self.failures:
+            value, what = self._held[name], "the picture" if name == PICTURE else name
+            rows.append(f"{what} reaches {value.psnr:.1f} dB and cosine {value.cosine:.5f}")
         text = "; ".join(rows)
-        return text and f"{text}, expected at least {MIN_PSNR:g} dB and {MIN_COSINE:g} against float32"
+        bars = f"at least {MIN_PSNR:g} dB and {MIN_COSINE:g} against float32"
+        return text and f"{text} on {self.backend}, expected {bars}"
+
+    @property
+    def _held(self) -> dict[str, Agreement]:
+        """What is held to the bars."""
+        picture = {PICTURE: self.run[PICTURE]} if PICTURE in self.run else {}
+        return {**self.components, **picture}
 
     def to_json(self) -> dict[str, Any]:
-        """The value of `accuracy` in bundle.json."""
+        """The backend's row of `accuracy` in bundle.json."""
         return {
             "against": "float32",
-            "backend": self.backend,
             "prompt": self.prompt,
             "steps": self.steps,
             "bars": {"psnr": MIN_PSNR, "cosine": MIN_COSINE},
@@ -68,6 +85,18 @@ class Accuracy:
             "components": {name: value.to_json() for name, value in self.components.items()},
             "run": {name: value.to_json() for name, value in self.run.items()},
         }
+
+
+def passes(value: Agreement) -> bool:
+    """Whether it reaches both bars."""
+    return value.psnr >= MIN_PSNR and value.cosine >= MIN_COSINE
+
+
+def gate_backends() -> tuple[str, ...]:
+    """What `convert` holds a bundle to the bars on: MLX, and Core ML where it is Apple's. The portable one
+    runs packages by the same engine as MLX."""
+    apples = any(b.name == names.COREML and b.available and b.is_apples for b in backends())
+    return (names.MLX, names.COREML) if apples else (names.MLX,)
 
 
 def verify_bundle(
@@ -81,24 +110,49 @@ def verify_bundle(
     tokenizers: "str | Path | None" = None,
     lora: "LoraChoices" = (),
 ) -> Accuracy:
-    """Compare `bundle` with a float32 conversion of the checkpoint `source` at the same sizes.
+    """`verify_backends` for one backend."""
+    return verify_backends(
+        bundle,
+        source,
+        (backend,),
+        prompt=prompt,
+        steps=steps,
+        variant=variant,
+        tokenizers=tokenizers,
+        lora=lora,
+    )[0]
+
+
+def verify_backends(
+    bundle: Bundle,
+    source: "str | Path",
+    chosen: Sequence[str],
+    *,
+    prompt: str = PROMPT,
+    steps: int = STEPS,
+    variant: str | None = None,
+    tokenizers: "str | Path | None" = None,
+    lora: "LoraChoices" = (),
+) -> list[Accuracy]:
+    """Compare `bundle` on each of the `chosen` backends with a float32 conversion of the checkpoint `source`.
 
     The reference is written beside the bundle and removed: it needs twice the float16 weights' bytes of disk.
-    The reference runs on MLX, the bundle on `backend`. `variant`, `tokenizers` and `lora` are those of
-    `convert`; the LoRAs must be the bundle's own.
+    The reference runs on MLX. `variant`, `tokenizers` and `lora` are those of `convert`; the LoRAs must be
+    the bundle's own.
 
     Raises UsageError for a backend that does not exist and for LoRAs that are not the bundle's, what
     `convert` raises for the source, BundleError if they do not belong together.
     """
-    if backend not in names.BACKENDS:
-        raise UsageError(f"backend is {backend!r}, expected one of {', '.join(names.BACKENDS)}")
+    for backend in chosen:
+        if backend not in names.BACKENDS:
+            raise UsageError(f"backend is {backend!r}, expected one of {', '.join(names.BACKENDS)}")
     if bundle.root is None:
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
     with tempfile.TemporaryDirectory(prefix=".tintype-reference-", dir=bundle.root.parent) as folder:
         reference = make_reference(bundle, source, Path(folder) / "bundle", variant, tokenizers, lora)
         _check_interfaces(bundle, reference)
         recording = record(reference, prompt, steps, names.MLX)
-    return compare(bundle, recording, prompt, steps, backend)
+    return [compare(bundle, recording, prompt, steps, backend) for backend in chosen]
 
 
 def compare(bundle: Bundle, recording: Recording, prompt: str, steps: int, backend: str) -> Accuracy:
@@ -108,14 +162,19 @@ def compare(bundle: Bundle, recording: Recording, prompt: str, steps: int, backe
         for name in bundle.components
         if name in recording.calls
     }
-    return Accuracy(backend, prompt, steps, components, _run(bundle, recording, prompt, steps, backend))
+    complete = all(name in bundle.components for name in FAMILIES[bundle.family].required)
+    run = run_agreement(bundle, recording, prompt, steps, backend) if complete else {}
+    return Accuracy(backend, prompt, steps, components, run)
 
 
-def record_accuracy(bundle: Bundle, accuracy: Accuracy) -> Bundle:
-    """Write the results into the bundle's bundle.json, whole or not at all; returns the new description."""
+def record_accuracy(bundle: Bundle, *results: Accuracy) -> Bundle:
+    """Write the results into the bundle's bundle.json, whole or not at all, beside those of other backends;
+    returns the new description."""
     if bundle.root is None:
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
-    verified = replace(bundle, accuracy=accuracy.to_json())
+    rows = {**bundle.accuracy.get("backends", {}), **{r.backend: r.to_json() for r in results}}
+    passed = all(row["passed"] for row in rows.values())
+    verified = replace(bundle, accuracy={"passed": passed, "backends": rows})
     write_description(verified)
     return verified
 
@@ -188,15 +247,15 @@ def agreement_of(bundle: Bundle, name: str, recording: Recording, backend: str) 
     )
 
 
-def _run(bundle: Bundle, recording: Recording, prompt: str, steps: int, backend: str) -> dict[str, Agreement]:
-    """The whole run by the bundle itself; nothing where it lacks a component."""
-    if any(name not in bundle.components for name in FAMILIES[bundle.family].required):
-        return {}
+def run_agreement(
+    bundle: Bundle, recording: Recording, prompt: str, steps: int, backend: str
+) -> dict[str, Agreement]:
+    """The whole run by the bundle itself: its final latents and its picture."""
     try:
         own = record(bundle, prompt, steps, backend)
     except EngineError:
-        return {key: Agreement(0.0, 0.0) for key in ("latents", "image")}
+        return {key: Agreement(0.0, 0.0) for key in ("latents", PICTURE)}
     return {
         "latents": agreement([(own.latents, recording.latents)]),
-        "image": agreement([(own.decoded, recording.decoded)]),
+        PICTURE: agreement([(own.decoded, recording.decoded)]),
     }

@@ -1,16 +1,18 @@
-"""Measuring one component at a time while a bundle is made, for `--quantize auto`."""
+"""Measuring components while a bundle is made, for `--quantize auto`."""
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import names
-from ..bundle import Bundle
+from ..bundle import Bundle, Component
 from ..emit.auto import Measured
 from ..errors import UsageError
 from ..pipeline.families import FAMILIES
-from .bundle import MIN_COSINE, MIN_PSNR, PROMPT, STEPS, Accuracy, agreement_of, compare
+from .bundle import PICTURE, PROMPT, STEPS, Accuracy, agreement_of, compare, passes, run_agreement
+from .metrics import Agreement
 from .reference import Recording, record
 
 if TYPE_CHECKING:
@@ -20,10 +22,11 @@ __all__ = ["Meter"]
 
 
 class Meter:
-    """Holds components to the gate's bars, on MLX; what `convert` takes as `measure`.
+    """Holds components, and the picture that they draw, to the gate's bars, on MLX; what `convert` takes as
+    `measure`.
 
-    The float32 reference is written beside the bundle, recorded and removed at the first use. Arguments are
-    those of `convert`, and must be the same.
+    The float32 reference is written beside the bundle and recorded at the first use, and removed by `close`
+    or at the end of a `with` block. Arguments are those of `convert`, and must be the same.
     """
 
     def __init__(
@@ -38,20 +41,41 @@ class Meter:
     ) -> None:
         self._source, self._components, self._batch = source, components, batch
         self._variant, self._tokenizers, self._lora = variant, tokenizers, lora
-        self._recording: Recording | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._recorded: tuple[Bundle, Recording] | None = None
+
+    def __enter__(self) -> "Meter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the reference; a later use makes it again."""
+        self._recorded = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     def __call__(self, bundle: Bundle, name: str) -> Measured:
         """The component `name` of `bundle` on the inputs that the reference's had."""
-        got = agreement_of(bundle, name, self._recorded(bundle), names.MLX)
-        return Measured(got.psnr, got.cosine, got.psnr >= MIN_PSNR and got.cosine >= MIN_COSINE)
+        _, recording = self._reference(bundle)
+        return _measured(agreement_of(bundle, name, recording, names.MLX))
 
-    def accuracy(self, bundle: Bundle) -> Accuracy:
+    def picture(self, bundle: Bundle, components: Sequence[str]) -> Measured:
+        """The picture that `components` of `bundle` draw, with the reference's for all others."""
+        reference, recording = self._reference(bundle)
+        mixed = {name: _placed(bundle, bundle.component(name)) for name in components}
+        drawing = replace(reference, components={**reference.components, **mixed})
+        return _measured(run_agreement(drawing, recording, PROMPT, STEPS, names.MLX)[PICTURE])
+
+    def accuracy(self, bundle: Bundle, backend: str = names.MLX) -> Accuracy:
         """What `verify_bundle` says of the complete bundle, without another reference."""
-        return compare(bundle, self._recorded(bundle), PROMPT, STEPS, names.MLX)
+        return compare(bundle, self._reference(bundle)[1], PROMPT, STEPS, backend)
 
-    def _recorded(self, bundle: Bundle) -> Recording:
-        if self._recording is not None:
-            return self._recording
+    def _reference(self, bundle: Bundle) -> tuple[Bundle, Recording]:
+        if self._recorded is not None:
+            return self._recorded
         if bundle.root is None:
             raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
         from ..emit import convert
@@ -60,18 +84,30 @@ class Meter:
         if wanted is not None:
             all_ = {*FAMILIES[bundle.family].required, *wanted}
             wanted = [c for c in names.SELECTABLE_COMPONENTS if c in all_]
-        with tempfile.TemporaryDirectory(prefix=".tintype-reference-", dir=bundle.root.parent) as folder:
-            reference = convert(
-                self._source,
-                Path(folder) / "bundle",
-                precision="float32",
-                size=(bundle.size.width, bundle.size.height),
-                components=wanted,
-                max_sequence_length=bundle.context.t5_tokens,
-                batch=self._batch,
-                variant=self._variant,
-                tokenizers=self._tokenizers,
-                lora=self._lora,
-            )
-            self._recording = record(reference, PROMPT, STEPS, names.MLX)
-        return self._recording
+        self._folder = tempfile.TemporaryDirectory(prefix=".tintype-reference-", dir=bundle.root.parent)
+        reference = convert(
+            self._source,
+            Path(self._folder.name) / "bundle",
+            precision="float32",
+            size=(bundle.size.width, bundle.size.height),
+            components=wanted,
+            max_sequence_length=bundle.context.t5_tokens,
+            batch=self._batch,
+            variant=self._variant,
+            tokenizers=self._tokenizers,
+            lora=self._lora,
+        )
+        self._recorded = reference, record(reference, PROMPT, STEPS, names.MLX)
+        return self._recorded
+
+
+def _measured(value: Agreement) -> Measured:
+    return Measured(value.psnr, value.cosine, passes(value))
+
+
+def _placed(bundle: Bundle, component: Component) -> Component:
+    """The component with the packages' full paths, which any bundle's folder leaves as they are."""
+    assert bundle.root is not None  # the reference was made beside it
+    root = bundle.root.absolute()
+    chunks = tuple(replace(chunk, path=str(root / chunk.path)) for chunk in component.chunks)
+    return replace(component, path="" if chunks else str(root / component.path), chunks=chunks)

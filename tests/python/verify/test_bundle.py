@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from tintype import names
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
 from tintype.errors import TintypeError, UsageError
-from tintype.verify import record_accuracy, verify_bundle
+from tintype.run import BackendInfo
+from tintype.verify import bundle as module
+from tintype.verify import gate_backends, record_accuracy, verify_bundle
 
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 
@@ -35,7 +38,7 @@ def test_float16_passes_and_the_result_is_kept(copy: Bundle, data: Path) -> None
     record_accuracy(copy, accuracy)
     assert copy.root is not None
     stored = Bundle.read(copy.root)
-    assert stored.accuracy == accuracy.to_json()
+    assert stored.accuracy == {"passed": True, "backends": {"mlx": accuracy.to_json()}}
     assert stored.components == copy.components
     assert sorted(p.name for p in copy.root.parent.iterdir()) == ["bundle"]
 
@@ -49,9 +52,15 @@ def test_a_damaged_component_is_found(copy: Bundle, data: Path) -> None:
     blob[begin + 2048 : begin + 6144] = bytes(4096)
     file.write_bytes(blob)
     accuracy = verify_bundle(copy, data / "sd3-medium-tiny")
-    assert accuracy.failures == (names.DENOISER,)
+    assert accuracy.failures == (names.DENOISER, "image")
     assert accuracy.complaint.startswith("denoiser reaches ")
+    assert "; the picture reaches " in accuracy.complaint
     assert not accuracy.to_json()["passed"]
+    record_accuracy(copy, replace(accuracy, backend="coreml", components={}, run={}))
+    assert copy.root is not None
+    stored = record_accuracy(Bundle.read(copy.root), accuracy).accuracy
+    assert stored["passed"] is False
+    assert {name: row["passed"] for name, row in stored["backends"].items()} == {"coreml": True, "mlx": False}
 
 
 def test_parts_of_a_pipeline_are_verified_too(data: Path, tmp_path: Path) -> None:
@@ -78,11 +87,22 @@ def test_commands(copy: Bundle, data: Path, capsys: pytest.CaptureFixture[str]) 
     assert run_command(["verify", str(copy.root), "--against", "nothing"]) == 1
     assert "nothing does not exist" in capsys.readouterr().err
     source = str(data / "sd3-medium-tiny")
-    assert run_command(["verify", str(copy.root), "--against", source, "--backend", "coreml"]) == 0
+    backends = ["--backend", "mlx", "--backend", "coreml"]
+    assert run_command(["verify", str(copy.root), "--against", source, *backends]) == 0
     out = capsys.readouterr().out
-    assert "passed: components on coreml, at least 35 dB and 0.999" in out
+    for backend in ("mlx", "coreml"):
+        assert f"passed: components and picture on {backend}, at least 35 dB and 0.999" in out
     assert run_command(["verify", str(copy.root), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["backend"] == "coreml"
+    rows = json.loads(capsys.readouterr().out)["backends"]
+    assert list(rows) == ["mlx", "coreml"]
+    assert all(row["run"]["image"]["psnr"] > 40 for row in rows.values())
+
+
+def test_the_gate_runs_core_ml_where_it_is_apples(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gate_backends() == ("mlx",)
+    apples = BackendInfo("coreml", True, "", {"implementation": "apple"})
+    monkeypatch.setattr(module, "backends", lambda: [apples])
+    assert gate_backends() == ("mlx", "coreml")
 
 
 @pytest.mark.parametrize("target", ["gpu", "ane"])
