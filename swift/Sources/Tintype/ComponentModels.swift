@@ -37,9 +37,12 @@ struct ComponentModels: Sendable {
     let loaded = try await load(Key(component: component, choice: choice, units: units), recorder: recorder)
     let row = try plan.bundle.component(component)
     let isCancelled = Locked(false)
-    let options = PredictionOptions(function: plan.bundle.function(of: component)) { _ in
+    let checkWanted: @Sendable (Double) throws -> Void = { _ in
       if isCancelled.withLock({ $0 }) { throw CancellationError() }
     }
+    let options = PredictionOptions(
+      function: plan.bundle.function(of: component), progress: checkWanted,
+      onStatistics: recorder.statisticsListener(component))
     let outputs = try await withTaskCancellationHandler {
       try await Blocking.run {
         var converted: [String: Tensor] = [:]
@@ -106,15 +109,7 @@ struct ComponentModels: Sendable {
       return notices
     }
     fresh.forEach(recorder.warn)
-    recorder.ran(component, on: loaded.model.backend, reason: last ?? Self.reason(choice))
-  }
-
-  private static func reason(_ choice: BackendChoice) -> String {
-    switch choice {
-    case .coreml, .mlx: "asked for"
-    case .auto where CoreMLPlatform.isApples: "auto: Core ML is available"
-    case .auto: "auto: Core ML exists on Apple's systems only; the portable one is for tests"
-    }
+    recorder.ran(component, on: loaded.model.backend, reason: last ?? choice.reason)
   }
 
   /// The package must offer the names that `bundle.json` lists.

@@ -10,6 +10,7 @@ struct GenerationPlan: Sendable {
   let previewInterval: Int?
   let backend: PerStage<BackendChoice>
   let units: PerStage<ComputeUnits>
+  let collectsStatistics: Bool
 
   let family: ModelFamily
   /// What the caller should know before anything runs.
@@ -62,6 +63,7 @@ struct GenerationPlan: Sendable {
       precision: bundle.precision, strength: request.source?.strength)
     backend = request.backend ?? configuration.backend
     units = request.units ?? configuration.units
+    collectsStatistics = request.collectsStatistics
   }
 
   private static func checked(seed: Int?) throws -> UInt32 {

@@ -27,12 +27,15 @@ public struct GenerationRequest: Sendable {
   public var units: PerStage<ComputeUnits>?
   /// False runs as if the bundle had no T5.
   public var useT5: Bool
+  /// Whether the result tells what the predictions cost, op by op; the run takes longer.
+  public var collectsStatistics: Bool
 
   public init(
     _ prompt: String, negativePrompt: String = "", steps: Int? = nil, guidanceScale: Double? = nil, seed: Int? = nil,
     generator: NoiseGenerator = .numpy, size: ImageSize? = nil, source: ImageSource? = nil, previewInterval: Int? = nil,
     initialLatents: Tensor? = nil,
-    backend: PerStage<BackendChoice>? = nil, units: PerStage<ComputeUnits>? = nil, useT5: Bool = true
+    backend: PerStage<BackendChoice>? = nil, units: PerStage<ComputeUnits>? = nil, useT5: Bool = true,
+    collectsStatistics: Bool = false
   ) {
     self.prompt = prompt
     self.negativePrompt = negativePrompt
@@ -47,6 +50,7 @@ public struct GenerationRequest: Sendable {
     self.backend = backend
     self.units = units
     self.useT5 = useT5
+    self.collectsStatistics = collectsStatistics
   }
 }
 

@@ -20,7 +20,7 @@ struct GenerationRun: Sendable {
   }
 
   func pictures(_ tell: @Sendable (GenerationEvent) -> Void) async throws -> [GenerationResult] {
-    var recorder = RunRecorder()
+    var recorder = RunRecorder(collectsStatistics: plan.collectsStatistics)
     plan.warnings.forEach(recorder.warn)
     let shared = try await shared(recorder)
     var stream = plan.noise
@@ -151,7 +151,7 @@ struct GenerationRun: Sendable {
     for (stage, run) in stages { settings.backends[stage.rawValue] = run.backend }
     return GenerationResult(
       image: image, initialLatents: noise, latents: latents, decoded: decoded, settings: settings, stages: stages,
-      timings: recorder.timings, warnings: recorder.warnings)
+      timings: recorder.timings, statistics: recorder.statistics, warnings: recorder.warnings)
   }
 }
 

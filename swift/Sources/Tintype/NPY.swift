@@ -1,6 +1,6 @@
 import Foundation
 
-/// Writes NumPy's `.npy` files, version 1.0: magic, header length, header, values in row-major order.
+/// NumPy's `.npy` files. Those that are written have version 1.0: magic, header length, header, values in row-major order.
 public enum NPY {
   public static func encode(_ tensor: Tensor) -> Data {
     let shape = tensor.shape.map(String.init).joined(separator: ", ") + (tensor.shape.count == 1 ? "," : "")
@@ -14,7 +14,7 @@ public enum NPY {
     return data
   }
 
-  private static func descriptor(_ type: ElementType) -> String {
+  static func descriptor(_ type: ElementType) -> String {
     switch type {
     case .bool: "|b1"
     case .int8: "|i1"

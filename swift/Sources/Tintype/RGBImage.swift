@@ -33,3 +33,20 @@ public struct RGBImage: Sendable, Equatable {
     self.init(width: decoded.shape[3], height: decoded.shape[2], bytes: bytes)
   }
 }
+
+extension RGBImage {
+  /// The picture as a model with images takes it: uint8 [height, width, 3], or gray [height, width] by the luma of ITU-R
+  /// 601, in the fixed-point form of Pillow's `convert("L")`; float16 for `.grayscaleFloat16`.
+  public func tensor(_ layout: ImageDescription.ColorLayout) throws -> Tensor {
+    if layout.hasColor {
+      return try Tensor(shape: [height, width, 3], elementType: .uint8) { $0.copyBytes(from: bytes) }
+    }
+    let gray = try Tensor(shape: [height, width], elementType: .uint8) { target in
+      for pixel in target.indices {
+        let (red, green, blue) = (Int(bytes[3 * pixel]), Int(bytes[3 * pixel + 1]), Int(bytes[3 * pixel + 2]))
+        target[pixel] = UInt8((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16)
+      }
+    }
+    return try gray.converted(to: layout.elementType)
+  }
+}

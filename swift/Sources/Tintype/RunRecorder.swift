@@ -4,18 +4,24 @@ final class RunRecorder: Sendable {
     var timings = Timings()
     var runs: [Stage: [(backend: BackendKind, reason: String)]] = [:]
     var warnings: [String] = []
+    var statistics: [Component: PredictionStatistics] = [:]
   }
+  private let collectsStatistics: Bool
   private let state: Locked<State>
 
-  convenience init() { self.init(State()) }
+  convenience init(collectsStatistics: Bool = false) { self.init(State(), collectsStatistics) }
 
-  private init(_ state: State) { self.state = Locked(state) }
+  private init(_ state: State, _ collectsStatistics: Bool) {
+    self.state = Locked(state)
+    self.collectsStatistics = collectsStatistics
+  }
 
   /// For the next picture of the run: what is known of backends and warnings, and no seconds.
   func next() -> RunRecorder {
     var copy = state.withLock { $0 }
     copy.timings = Timings()
-    return RunRecorder(copy)
+    copy.statistics = [:]
+    return RunRecorder(copy, collectsStatistics)
   }
 
   /// Adds the seconds of `work`, less those that it spent loading models.
@@ -51,6 +57,15 @@ final class RunRecorder: Sendable {
     state.withLock { if !$0.warnings.contains(text) { $0.warnings.append(text) } }
   }
 
+  /// Adds what a component's predictions cost; nil where nobody asks.
+  func statisticsListener(_ component: Component) -> (@Sendable (PredictionStatistics) -> Void)? {
+    guard collectsStatistics else { return nil }
+    return { [state] statistics in
+      state.withLock { $0.statistics[component, default: PredictionStatistics(seconds: 0)].add(statistics) }
+    }
+  }
+
+  var statistics: [Component: PredictionStatistics] { state.withLock(\.statistics) }
   var timings: Timings { state.withLock(\.timings) }
   var warnings: [String] { state.withLock(\.warnings) }
 

@@ -65,12 +65,17 @@ public struct PredictionOptions: Sendable {
   public var progress: (@Sendable (Double) throws -> Void)?
   /// Made by the same model's `makeState`; needed by functions that keep something between predictions.
   public var state: (any ModelState)?
+  /// Told what the prediction cost, once for each package of a model in chunks; the prediction takes longer.
+  public var onStatistics: (@Sendable (PredictionStatistics) -> Void)?
 
   public init(
-    function: String? = nil, state: (any ModelState)? = nil, progress: (@Sendable (Double) throws -> Void)? = nil
+    function: String? = nil, state: (any ModelState)? = nil,
+    progress: (@Sendable (Double) throws -> Void)? = nil,
+    onStatistics: (@Sendable (PredictionStatistics) -> Void)? = nil
   ) {
     self.function = function
     self.state = state
+    self.onStatistics = onStatistics
     self.progress = progress
   }
 }
@@ -118,7 +123,7 @@ extension LoadedModel {
   public func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
     if options.state != nil { throw BackendError.noStates(backend) }
     try options.progress?(0)
-    let outputs = try predict(inputs, function: options.function)
+    let outputs = try options.timed { try predict(inputs, function: options.function) }
     try options.progress?(1)
     return outputs
   }

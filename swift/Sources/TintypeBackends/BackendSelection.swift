@@ -101,3 +101,14 @@ struct FallbackBackend: Backend {
     }
   }
 }
+
+extension BackendChoice {
+  /// Why a backend runs that nothing moved away from.
+  package var reason: String {
+    switch self {
+    case .coreml, .mlx: "asked for"
+    case .auto where CoreMLPlatform.isApples: "auto: Core ML is available"
+    case .auto: "auto: Core ML exists on Apple's systems only; the portable one is for tests"
+    }
+  }
+}

@@ -83,7 +83,8 @@ struct ChunkedModel: LoadedModel {
 extension PredictionOptions {
   /// The options of one of several parts that take equally long.
   fileprivate func part(_ index: Int, of count: Int, function: String?) -> PredictionOptions {
-    guard let progress else { return PredictionOptions(function: function) }
-    return PredictionOptions(function: function) { try progress((Double(index) + $0) / Double(count)) }
+    guard let progress else { return PredictionOptions(function: function, onStatistics: onStatistics) }
+    return PredictionOptions(
+      function: function, progress: { try progress((Double(index) + $0) / Double(count)) }, onStatistics: onStatistics)
   }
 }

@@ -43,6 +43,9 @@ struct MLXModel: LoadedModel {
 
   func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
     var prediction = EnginePrediction(function: options.function, progress: options.progress)
+    if let tell = options.onStatistics {
+      prediction.statistics = { PredictionStatistics(json: $0).map(tell) }
+    }
     if let state = options.state {
       guard let state = state as? MLXState else { throw BackendError.foreignState(.mlx) }
       prediction.state = state.state

@@ -17,7 +17,8 @@ struct CommandLineTool: Sendable {
   let environment: [String: String]
 
   private static let commands = [
-    GenerateCommand.spec, InspectCommand.spec, WarmCommand.spec, BenchCommand.spec, BackendsCommand.spec,
+    GenerateCommand.spec, RunCommand.spec, InspectCommand.spec, WarmCommand.spec, BenchCommand.spec,
+    BackendsCommand.spec,
   ]
 
   /// The exit code; everything that there is to say has been said.
@@ -49,6 +50,7 @@ struct CommandLineTool: Sendable {
     switch spec.name {
     case GenerateCommand.spec.name:
       try await GenerateCommand(arguments).run(terminal, environment: environment)
+    case RunCommand.spec.name: try await RunCommand(arguments).run(terminal)
     case InspectCommand.spec.name: try await InspectCommand(arguments).run(terminal)
     case WarmCommand.spec.name: try await WarmCommand(arguments).run(terminal)
     case BenchCommand.spec.name: try await BenchCommand(arguments).run(terminal)

@@ -27,6 +27,8 @@ struct CommandSpec: Sendable {
     var value: String?
     /// The only values allowed; empty: any.
     var choices: [String] = []
+    /// May be given several times, each adding a value.
+    var isRepeatable = false
     let help: String
 
     static let help = Option(name: "--help", short: "-h", help: "Show this help.")
@@ -42,10 +44,12 @@ struct CommandSpec: Sendable {
 struct Arguments: Equatable {
   var positionals: [String] = []
   var values: [String: String] = [:]
+  /// All values of the options that may be repeated, in order.
+  var lists: [String: [String]] = [:]
   var flags: Set<String> = []
 
-  /// Options may stand anywhere, as `--name value`, `--name=value` or `-n value`; after `--` all is positional. What is
-  /// repeated counts as said last.
+  /// Options may stand anywhere, as `--name value`, `--name=value` or `-n value`; after `--` all is positional. Of
+  /// what is repeated the last one counts, but for options that add up.
   init(_ words: [String], for spec: CommandSpec) throws {
     var rest = words[...]
     func fail(_ problem: String) -> ArgumentError { ArgumentError(problem: problem, command: spec.fullName) }
@@ -83,6 +87,7 @@ struct Arguments: Equatable {
         throw fail("\(option.name) is '\(value)', expected one of \(option.choices.joined(separator: ", "))")
       }
       values[option.name] = value
+      if option.isRepeatable { lists[option.name, default: []].append(value) }
     }
     // Help is given however incomplete the rest is.
     if flags.contains(CommandSpec.Option.help.name) { return }

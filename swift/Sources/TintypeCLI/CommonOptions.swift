@@ -20,6 +20,8 @@ extension CommandSpec.Option {
       + "[default: no limit]")
   static let reduceMemory = Self(
     name: "--reduce-memory", help: "Unload each stage's models when it is done, the text encoders before the denoiser.")
+  static let stats = Self(
+    name: "--stats", help: "Print time and bytes by kind of op, and the peak of memory. The run takes longer.")
   static let quiet = Self(name: "--quiet", help: "Print nothing but warnings and errors.")
 }
 

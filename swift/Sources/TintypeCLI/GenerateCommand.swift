@@ -42,6 +42,7 @@ struct GenerateCommand {
     if let generator = arguments.values["--generator"].flatMap(NoiseGenerator.init) { request.generator = generator }
     if let size = try arguments.size(spec) { request.size = size }
     if arguments.has("--no-t5") { request.useT5 = false }
+    request.collectsStatistics = arguments.has("--stats")
     request.source = try source(arguments)
     request.previewInterval = arguments.values["--preview-folder"] == nil ? nil : 1
     return request
@@ -134,6 +135,11 @@ struct GenerateCommand {
       terminal.line(
         "\(name): \(settings.width)x\(settings.height), \(settings.steps) steps, "
           + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(result.timings.total, 1)) s")
+      for (component, statistics) in result.statistics.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+        terminal.line("")
+        terminal.line(component.rawValue)
+        statistics.lines.forEach(terminal.line)
+      }
     }
   }
 
@@ -187,6 +193,8 @@ struct GenerateCommand {
     let backends: [String: String]
     let stages: [String: StageRun]
     let timings: [String: Double]
+    /// By component; none: not asked for.
+    let statistics: [String: PredictionStatistics]?
     let warnings: [String]
 
     init(_ result: GenerationResult, output: String) {
@@ -199,6 +207,8 @@ struct GenerateCommand {
         "load": seconds.load, "text_encoder": seconds.textEncoder, "modulation": seconds.modulation,
         "denoiser": seconds.denoiser, "vae": seconds.vae, "total": seconds.total,
       ]
+      let statistics = result.statistics.map { ($0.rawValue, $1) }
+      self.statistics = statistics.isEmpty ? nil : Dictionary(uniqueKeysWithValues: statistics)
       warnings = result.warnings
     }
   }

@@ -43,7 +43,7 @@ extension GenerateCommand {
       .init(
         name: "--preview-folder", value: "FOLDER",
         help: "Also write a small preview of every step, as PNG files, into this folder."),
-      .memoryBudget, .reduceMemory, .quiet,
+      .memoryBudget, .reduceMemory, .stats, .quiet,
       .init(name: "--json", help: "Print settings, backends and timings as JSON; of several pictures, a list."),
     ],
     examples: [

@@ -1,12 +1,14 @@
 import Foundation
 import Tintype
 
-/// `tintype inspect`: what a bundle or an .mlpackage holds.
+/// `tintype inspect`: what a bundle or an .mlpackage holds, and the settings inside a picture.
 struct InspectCommand {
   static let spec = CommandSpec(
-    name: "inspect", summary: "Show what a bundle or an .mlpackage holds.",
-    discussion: "Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops.",
-    positionals: [.init(name: "PATH", help: "A bundle's folder, its bundle.json, or an .mlpackage.")],
+    name: "inspect", summary: "Show what a bundle, an .mlpackage or a picture holds.",
+    discussion:
+      "Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops. Of a PNG "
+      + "that tintype wrote: the settings that it was made with.",
+    positionals: [.init(name: "PATH", help: "A bundle's folder, its bundle.json, an .mlpackage, or a .png.")],
     options: [
       .init(name: "--compute-plan", help: "Show on which device Core ML means to run each operation."), .units,
       .init(name: "--json", help: "Print everything as JSON."),
@@ -26,6 +28,10 @@ struct InspectCommand {
 
   func run(_ terminal: Terminal) async throws {
     guard FileManager.default.fileExists(atPath: path.path) else { throw Nothing(path: path.path) }
+    if path.pathExtension.lowercased() == "png" {
+      let report = try PictureReport(path)
+      return terminal.line(printsJSON ? try jsonText(report) : report.text)
+    }
     let isFile = path.lastPathComponent == BundleNames.file
     let folder = isFile ? path.deletingLastPathComponent() : path
     guard isFile || FileManager.default.fileExists(atPath: folder.appendingPathComponent(BundleNames.file).path) else {

@@ -57,6 +57,9 @@ public final class EngineModel: @unchecked Sendable {
     }
     guard let result else { throw EngineError.failure(.runtime, "the engine ran but gave no result") }
     let owner = EngineResult(handle: result, library: library, model: self)
+    if let tell = prediction.statistics, let json = library.takeString(library.api.result_statistics(result)) {
+      tell(json)
+    }
     return try (0..<library.api.result_count(result)).map { try owner.tensor(at: $0) }
   }
 

@@ -28,7 +28,7 @@ import Testing
     return .done(
       GenerationResult(
         image: image, initialLatents: nothing, latents: nothing, decoded: nothing, settings: settings, stages: [:],
-        timings: Timings(), warnings: []))
+        timings: Timings(), statistics: [:], warnings: []))
   }
 
   @Test func aPictureTakesShape() async throws {

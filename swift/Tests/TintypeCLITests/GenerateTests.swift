@@ -28,8 +28,8 @@ enum CLITestBundles {
     let console = try Console()
     let words = [
       "generate", "a red circle", "--model", try CLITestBundles.url("sd3-medium-tiny-float32").path, "--steps", "2",
-      "--guidance-scale", "1", "--seed", "5", "--backend", backend, "--size", "128x128", "--no-t5", "--json", "-o",
-      console.path("a.png"), "--latents-out", console.path("a.npy"), "--noise-out", console.path("noise.npy"),
+      "--guidance-scale", "1", "--seed", "5", "--backend", backend, "--size", "128x128", "--no-t5", "--json", "--stats",
+      "-o", console.path("a.png"), "--latents-out", console.path("a.npy"), "--noise-out", console.path("noise.npy"),
     ]
     #expect(await console.run(words) == 0, "\(console.error)")
     let report = try #require(JSONSerialization.jsonObject(with: Data(console.output.utf8)) as? [String: Any])
@@ -40,6 +40,11 @@ enum CLITestBundles {
     #expect(backends == ["text_encoder": backend, "denoiser": backend, "vae": backend])
     let timings = try #require(report["timings"] as? [String: Double])
     #expect(try #require(timings["total"]) > 0)
+    let statistics = try #require(report["statistics"] as? [String: [String: Any]])
+    #expect(Set(statistics.keys) == ["text_encoder", "text_encoder_2", "modulation", "denoiser", "vae_decoder"])
+    #expect(statistics.values.allSatisfy { $0["seconds"] as? Double ?? 0 > 0 })
+    let ops = try #require(statistics["denoiser"]?["ops"] as? [String: [String: Any]])
+    #expect(ops.isEmpty == (backend == "coreml"))
     #expect(report["output"] as? String == console.path("a.png"))
     #expect(try Data(contentsOf: URL(fileURLWithPath: console.path("a.png"))).starts(with: [0x89, 0x50, 0x4E, 0x47]))
     let latents = try Data(contentsOf: URL(fileURLWithPath: console.path("a.npy")))

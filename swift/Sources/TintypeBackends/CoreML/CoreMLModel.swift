@@ -36,14 +36,15 @@ final class CoreMLModel: LoadedModel {
   func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
     try options.progress?(0)
     guard let state = options.state else {
-      let outputs = try predict(inputs, function: options.function)
+      let outputs = try options.timed { try predict(inputs, function: options.function) }
       try options.progress?(1)
       return outputs
     }
     let function = try known(options.function)
     try function.check(inputs)
     guard let state = state as? CoreMLState else { throw BackendError.foreignState(.coreml) }
-    let outputs = try model(of: function).predict(inputs, function, using: state)
+    let model = try model(of: function)
+    let outputs = try options.timed { try model.predict(inputs, function, using: state) }
     try options.progress?(1)
     return outputs
   }

@@ -1,0 +1,116 @@
+import Foundation
+import TestSupport
+import Testing
+import Tintype
+
+@testable import TintypeCLI
+
+@Suite struct RunTests {
+  private func npy(_ console: Console, _ name: String, _ tensor: Tensor) throws -> String {
+    try NPY.encode(tensor).write(to: URL(fileURLWithPath: console.path(name)))
+    return console.path(name)
+  }
+
+  private func x(_ console: Console) throws -> String {
+    try npy(console, "x.npy", Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6]))
+  }
+
+  @Test(arguments: ["mlx", "coreml"]) func writesEveryOutput(_ backend: String) async throws {
+    let console = try Console()
+    let (package, file) = (Fixture.package("multi_output").path, console.path("y.npz"))
+    let code = await console.run(
+      ["run", package, "--input", "x=\(try x(console))", "-o", file, "--backend", backend, "--stats"])
+    #expect(code == 0, "\(console.error)")
+    let lines = console.output.split(separator: "\n").map(String.init)
+    #expect(
+      Array(lines.prefix(5)) == [
+        "\(package) on \(backend) (asked for)", "negated float32 [2, 3]", "squared float32 [2, 3]", "total float32 [2]",
+        file,
+      ])
+    #expect(lines.contains { $0.hasPrefix("op ") } == (backend == "mlx"))
+    #expect(lines.last?.contains(" ms") == true)
+    // ZIP's directory names the arrays in their order; their bytes are stored as they are.
+    let archive = try Data(contentsOf: URL(fileURLWithPath: file))
+    let total = NPY.encode(try Tensor(shape: [2], floats: [6, 15]))
+    let places = try ["negated.npy", "squared.npy", "total.npy"].map {
+      try #require(archive.range(of: Data($0.utf8), options: .backwards)).lowerBound
+    }
+    #expect(places == places.sorted())
+    #expect(archive.range(of: total) != nil)
+  }
+
+  @Test func jsonTellsTheSame() async throws {
+    let console = try Console()
+    let words = ["run", Fixture.package("two_functions").path, "--function", "thrice", "--backend", "mlx", "--stats"]
+    let code = await console.run(
+      words + ["--input", "x=\(try x(console))", "-o", console.path("y.npz"), "--json"])
+    #expect(code == 0, "\(console.error)")
+    let report = try #require(JSONSerialization.jsonObject(with: Data(console.output.utf8)) as? [String: Any])
+    #expect(report["backend"] as? String == "mlx" && report["reason"] as? String == "asked for")
+    let outputs = try #require(report["outputs"] as? [[String: Any]])
+    #expect(outputs.map { $0["name"] as? String } == ["y"])
+    let statistics = try #require(report["statistics"] as? [String: Any])
+    let ops = try #require(statistics["ops"] as? [String: [String: Any]])
+    #expect(ops["mul"]?["calls"] as? Int == 1)
+    let bytes = NPY.encode(try Tensor(shape: [2, 3], floats: [3, 6, 9, 12, 15, 18]))
+    #expect(try Data(contentsOf: URL(fileURLWithPath: console.path("y.npz"))).range(of: bytes) != nil)
+  }
+
+  @Test func picturesAreInputs() async throws {
+    let console = try Console()
+    let bytes = (0..<72).map { UInt8(2 * $0) }
+    let picture = try #require(RGBImage(width: 6, height: 4, bytes: bytes))
+    try PNG.encode(picture).write(to: URL(fileURLWithPath: console.path("x.png")))
+    for (name, tensor) in [
+      (
+        "image_rgb",
+        try Tensor(shape: [4, 6, 3], elementType: .uint8) { target in
+          for index in target.indices { target[index] = index % 3 == 0 ? bytes[index] / 2 : bytes[index] }
+        }
+      ),
+      // 0.299, 0.587 and 0.114 of (6i, 6i + 2, 6i + 4) are 6i + 1.63, rounded 6i + 2; halved.
+      (
+        "image_gray",
+        try Tensor(shape: [4, 6], elementType: .uint8) { target in
+          for index in target.indices { target[index] = UInt8(3 * index + 1) }
+        }
+      ),
+    ] {
+      let code = await console.run(
+        ["run", Fixture.package(name).path, "--input", "x=\(console.path("x.png"))", "-o", console.path("y.npz")])
+      #expect(code == 0, "\(console.error)")
+      let archive = try Data(contentsOf: URL(fileURLWithPath: console.path("y.npz")))
+      #expect(archive.range(of: NPY.encode(tensor)) != nil, "\(name)")
+    }
+  }
+
+  @Test(
+    arguments: [
+      (["--input", "x"], 2, "--input is 'x', expected NAME=FILE.npy or NAME=PICTURE.png"),
+      (["--input", "x=/nowhere.npy"], 2, "--input x: /nowhere.npy cannot be read as an .npy file or a picture"),
+      (["--input", "y=X"], 1, "input \"y\""),
+      (["--input", "x=X", "--function", "half"], 1, "function \"half\" does not exist in this package"),
+      (["--input", "x=PNG"], 2, "is a picture, but the input is x float32 [2, 3]: make an array of it"),
+      ([], 1, "x"),
+    ] as [([String], Int32, String)])
+  func mistakesAreTold(_ words: [String], _ code: Int32, _ message: String) async throws {
+    let console = try Console()
+    let file = try x(console)
+    let picture = try #require(RGBImage(width: 1, height: 1, bytes: [1, 2, 3]))
+    try PNG.encode(picture).write(to: URL(fileURLWithPath: console.path("x.png")))
+    let given = words.map {
+      $0.replacingOccurrences(of: "=X", with: "=\(file)")
+        .replacingOccurrences(of: "=PNG", with: "=\(console.path("x.png"))")
+    }
+    let all = ["run", Fixture.package("linear").path, "--backend", "mlx", "-o", console.path("y.npz")] + given
+    #expect(await console.run(all) == code)
+    #expect(console.error.contains(message), "\(console.error)")
+    #expect(!FileManager.default.fileExists(atPath: console.path("y.npz")))
+  }
+
+  @Test func anOutputIsNeeded() async throws {
+    let console = try Console()
+    #expect(await console.run(["run", Fixture.package("linear").path]) == 2)
+    #expect(console.error.contains("--output is missing: --output FILE.npz"))
+  }
+}
