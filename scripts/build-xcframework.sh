@@ -1,55 +1,110 @@
 #!/usr/bin/env bash
 # Builds the engine as TintypeEngine.xcframework on a Mac, for apps that embed the `TintypeMLX` product.
 #
-#   scripts/build-xcframework.sh [--output FOLDER] [--ios MLX] [--simulator MLX]
+#   scripts/build-xcframework.sh [--platforms macos,ios,simulator] [--output FOLDER]
+#                                [--mlx PLATFORM=PREFIX]… [--from-source] [--dry-run]
 #
-# The macOS slice uses the mlx wheel of the pinned version, whose libmlx and Metal library go into the framework.
-# No wheel exists for iOS: --ios and --simulator name the install prefixes of MLX built for these (the same version,
-# as a static library with its mlx.metallib); without them the framework has the macOS slice alone.
+# --platforms    The slices; default: macos.
+# --mlx          An MLX that is installed in PREFIX for this platform (the pinned version); once for each.
+# --from-source  Build MLX for macOS, too, instead of taking it from the wheel of the pinned version.
+# --dry-run      Print the commands, on any system, and run none.
 #
+# No wheel exists for iOS: there MLX is built from source by build-mlx.sh, where --mlx names none.
 # Embed it in Xcode with "Embed & Sign", or as a binary target of a package. The engine is opened at run time:
 # TintypeMLX looks into the app's Frameworks folder.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 output="$root/build/xcframework"
-ios=""
-simulator=""
+platforms=macos
+macos_mlx="" ios_mlx="" simulator_mlx=""
+from_source=false
+dry_run=false
 
 fail() {
   echo "build-xcframework: $1" >&2
   exit 1
 }
 
+# Runs a command, or prints it as it would be typed.
+run() {
+  if "$dry_run"; then printf '%q ' "$@" && echo; else "$@"; fi
+}
+
 while [[ $# -gt 0 ]]; do
   case "$1" in
     --output) output="${2:?--output needs a folder}" && shift 2 ;;
-    --ios) ios="${2:?--ios needs the prefix of an installed MLX}" && shift 2 ;;
-    --simulator) simulator="${2:?--simulator needs the prefix of an installed MLX}" && shift 2 ;;
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0" && exit 0 ;;
+    --platforms) platforms="${2:?--platforms needs a list such as macos,ios}" && shift 2 ;;
+    --mlx)
+      case "${2:?--mlx needs PLATFORM=PREFIX}" in
+        macos=?*) macos_mlx="${2#*=}" ;;
+        ios=?*) ios_mlx="${2#*=}" ;;
+        simulator=?*) simulator_mlx="${2#*=}" ;;
+        *) fail "--mlx is '$2', expected macos=PREFIX, ios=PREFIX or simulator=PREFIX" ;;
+      esac
+      shift 2
+      ;;
+    --from-source) from_source=true && shift ;;
+    --dry-run) dry_run=true && shift ;;
+    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0" && exit 0 ;;
     *) fail "unknown argument '$1'; see --help" ;;
   esac
 done
 
-[[ "$(uname -s)" == Darwin ]] || fail "an XCFramework can be made on a Mac only"
-for tool in cmake xcodebuild xcrun python3; do
-  command -v "$tool" >/dev/null || fail "'$tool' is missing; install Xcode, CMake and Python 3"
+IFS=, read -r -a slices <<<"$platforms"
+for platform in "${slices[@]}"; do
+  [[ "$platform" =~ ^(macos|ios|simulator)$ ]] ||
+    fail "--platforms names '$platform', expected some of macos, ios, simulator"
 done
+if ! "$dry_run"; then
+  [[ "$(uname -s)" == Darwin ]] || fail "an XCFramework can be made on a Mac only; --dry-run shows how"
+  for tool in cmake xcodebuild xcrun python3; do
+    command -v "$tool" >/dev/null || fail "'$tool' is missing; install Xcode, CMake and Python 3"
+  done
+fi
 
 name=TintypeEngine
 version="$(sed -n 's/^#define TT_VERSION "\(.*\)"/\1/p' "$root/bridge/c/tintype_version.h")"
 work="$output/work"
-rm -rf "$work" "$output/$name.xcframework"
-mkdir -p "$work"
+run rm -rf "$work" "$output/$name.xcframework"
+run mkdir -p "$work"
 
 # The MLX that the Python package is built with: the pin stands in pyproject.toml alone.
-install_mlx() {
+wheel() {
   local pin
   pin="$(sed -n "s/^ *\"\(mlx==[0-9.]*\); sys_platform == 'darwin'\".*/\1/p" "$root/pyproject.toml" | head -1)"
   [[ -n "$pin" ]] || fail "pyproject.toml pins no mlx for macOS"
+  if "$dry_run"; then
+    run python3 -m venv "$work/venv" >&2
+    run "$work/venv/bin/python" -m pip install --quiet "$pin" >&2
+    echo "$work/venv/mlx"
+    return
+  fi
   python3 -m venv "$work/venv"
   "$work/venv/bin/python" -m pip install --quiet "$pin"
   "$work/venv/bin/python" -c 'import importlib.util as u; print(list(u.find_spec("mlx").submodule_search_locations)[0])'
+}
+
+# mlx PLATFORM: where MLX for it is installed, after it was built where nobody named one; prints the path.
+mlx() {
+  local given prefix="$work/mlx-$1"
+  case "$1" in
+    macos) given="$macos_mlx" ;;
+    ios) given="$ios_mlx" ;;
+    *) given="$simulator_mlx" ;;
+  esac
+  if [[ -n "$given" ]]; then
+    echo "$given"
+    return
+  fi
+  if [[ "$1" == macos ]] && ! "$from_source"; then
+    wheel
+    return
+  fi
+  local arguments=("$1" "$prefix" --source "$work/mlx-source")
+  if "$dry_run"; then arguments+=(--dry-run); fi
+  "$root/scripts/build-mlx.sh" "${arguments[@]}" >&2
+  echo "$prefix"
 }
 
 # slice NAME PREFIX CMAKE_OPTION…: builds the engine against the MLX in PREFIX into a framework; prints its path.
@@ -57,6 +112,13 @@ slice() {
   local slice="$1" prefix="$2"
   shift 2
   local build="$work/$slice" framework="$work/$slice/$name.framework"
+  if "$dry_run"; then
+    run cmake -S "$root/scripts/engine" -B "$build" -DMLX_DIR="$prefix/share/cmake/MLX" "$@" >&2
+    run cmake --build "$build" --target tintype_engine --parallel >&2
+    echo "# the library, its headers, Info.plist and MLX's Metal library into $framework, signed ad hoc" >&2
+    echo "$framework"
+    return
+  fi
   local config
   config="$(find "$prefix" -name MLXConfig.cmake -print -quit)"
   [[ -n "$config" ]] || fail "$prefix holds no MLXConfig.cmake; is it the prefix of an installed MLX?"
@@ -107,8 +169,8 @@ slice() {
 plist() {
   local platform=MacOSX minimum=13.0 key=LSMinimumSystemVersion
   case "$1" in
-    ios) platform=iPhoneOS minimum=16.0 key=MinimumOSVersion ;;
-    simulator) platform=iPhoneSimulator minimum=16.0 key=MinimumOSVersion ;;
+    ios) platform=iPhoneOS minimum=17.0 key=MinimumOSVersion ;;
+    simulator) platform=iPhoneSimulator minimum=17.0 key=MinimumOSVersion ;;
   esac
   cat <<PLIST
 <?xml version="1.0" encoding="UTF-8"?>
@@ -128,21 +190,26 @@ plist() {
 PLIST
 }
 
+# cmake_options PLATFORM: what builds the engine for it.
+cmake_options() {
+  local minimum=17.0
+  case "$1" in
+    macos) minimum=13.3 ;;
+    ios) echo -DCMAKE_SYSTEM_NAME=iOS -DCMAKE_OSX_SYSROOT=iphoneos ;;
+    simulator) echo -DCMAKE_SYSTEM_NAME=iOS -DCMAKE_OSX_SYSROOT=iphonesimulator ;;
+  esac
+  if [[ "$1" == macos ]] && "$from_source"; then minimum=14.0; fi
+  echo -DCMAKE_OSX_ARCHITECTURES=arm64 "-DCMAKE_OSX_DEPLOYMENT_TARGET=$minimum"
+}
+
 arguments=()
-# The command substitution hides failures from `set -e` unless each result is its own assignment.
-wheel="$(install_mlx)"
-framework="$(slice macos "$wheel" -DCMAKE_OSX_ARCHITECTURES=arm64 -DCMAKE_OSX_DEPLOYMENT_TARGET=13.3)"
-arguments+=(-framework "$framework")
-if [[ -n "$ios" ]]; then
-  framework="$(slice ios "$ios" -DCMAKE_SYSTEM_NAME=iOS -DCMAKE_OSX_SYSROOT=iphoneos \
-    -DCMAKE_OSX_ARCHITECTURES=arm64 -DCMAKE_OSX_DEPLOYMENT_TARGET=16.0)"
+for platform in "${slices[@]}"; do
+  # The command substitution hides failures from `set -e` unless each result is its own assignment.
+  prefix="$(mlx "$platform")"
+  read -r -d '' -a options < <(cmake_options "$platform") || true
+  framework="$(slice "$platform" "$prefix" "${options[@]}")"
   arguments+=(-framework "$framework")
-fi
-if [[ -n "$simulator" ]]; then
-  framework="$(slice simulator "$simulator" -DCMAKE_SYSTEM_NAME=iOS -DCMAKE_OSX_SYSROOT=iphonesimulator \
-    -DCMAKE_OSX_ARCHITECTURES=arm64 -DCMAKE_OSX_DEPLOYMENT_TARGET=16.0)"
-  arguments+=(-framework "$framework")
-fi
-xcodebuild -create-xcframework "${arguments[@]}" -output "$output/$name.xcframework"
-rm -rf "$work"
-du -sh "$output/$name.xcframework"
+done
+run xcodebuild -create-xcframework "${arguments[@]}" -output "$output/$name.xcframework"
+run rm -rf "$work"
+"$dry_run" || du -sh "$output/$name.xcframework"
