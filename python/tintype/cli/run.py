@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .output import backend_option, units_option
+from .output import backend_option, echo_json, units_option
 from .statistics import prediction_text, stats_option
 
 __all__ = ["run"]
@@ -32,6 +32,7 @@ __all__ = ["run"]
 )
 @stats_option
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print backend, outputs and statistics as JSON.")
 def run(
     package: Path,
     inputs: tuple[str, ...],
@@ -41,6 +42,7 @@ def run(
     output: Path,
     stats: bool,
     quiet: bool,
+    as_json: bool,
 ) -> None:
     """Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz."""
     import numpy as np
@@ -65,9 +67,15 @@ def run(
         statistics = model.last_statistics
         with atomic_write(output) as archive:
             np.savez(archive, **outputs)  # type: ignore[arg-type]
-        if quiet:
-            return
-        click.echo(f"{package} on {model.backend} ({model.reason})")
+        backend, reason = model.backend, model.reason
+    if as_json:
+        rows = [{"name": n, "dtype": str(v.dtype), "shape": list(v.shape)} for n, v in outputs.items()]
+        report = {"package": str(package), "backend": backend, "reason": reason, "outputs": rows}
+        echo_json({**report, "output": str(output), **({"statistics": statistics} if stats else {})})
+        return
+    if quiet:
+        return
+    click.echo(f"{package} on {backend} ({reason})")
     for name, value in outputs.items():
         click.echo(f"{name}: {value.dtype} [{', '.join(map(str, value.shape))}]")
     click.echo(str(output))

@@ -16,6 +16,7 @@ public enum AtomicFile {
   }
 }
 
+/// Why a file could not be written.
 public enum OutputError: Error, Equatable, Sendable {
   case cannotWrite(path: String, reason: String)
 }

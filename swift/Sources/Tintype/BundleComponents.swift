@@ -66,7 +66,9 @@ extension BundleDescriptor {
     /// The packages' paths, in running order.
     public var paths: [String] { path.map { [$0] } ?? (chunks ?? []).map(\.path) }
 
+    /// The input of that name; nil where there is none.
     public func input(_ name: String) -> TensorSpec? { inputs.first { $0.name == name } }
+    /// The output of that name; nil where there is none.
     public func output(_ name: String) -> TensorSpec? { outputs.first { $0.name == name } }
   }
 

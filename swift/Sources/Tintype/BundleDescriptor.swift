@@ -19,13 +19,15 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
   public let config: [String: JSONValue]?
   public internal(set) var components: [String: ComponentRow]
   public let tokenizers: [String: TokenizerRow]
+  /// The map from latents to small pictures; nil: it is fitted when previews are first asked for.
+  public let preview: PreviewRow?
   public let source: [String: JSONValue]?
   public let tools: [String: String]?
   public let accuracy: [String: JSONValue]?
 
   enum CodingKeys: String, CodingKey {
     case format, name, family, target, precision, size, latent, sizes, schedule, context, pooled, defaults
-    case config, components, tokenizers, source, tools, accuracy
+    case config, components, tokenizers, preview, source, tools, accuracy
     case formatVersion = "format_version"
   }
 
@@ -45,6 +47,11 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
     func resized(height: Int, width: Int) -> Latent {
       Latent(channels: channels, height: height, width: width, downscale: downscale, scale: scale, shift: shift)
     }
+  }
+
+  /// The file of the map for previews.
+  public struct PreviewRow: Codable, Sendable, Equatable {
+    public let path: String
   }
 
   /// The text sequence that the denoiser attends to: tokens that CLIP and T5 read, and its width.
@@ -112,6 +119,7 @@ public struct ImageSize: Codable, Sendable, Hashable, CustomStringConvertible {
   public let width: Int
   public let height: Int
 
+  /// A size in pixels.
   public init(width: Int, height: Int) {
     self.width = width
     self.height = height

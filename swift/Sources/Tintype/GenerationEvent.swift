@@ -26,7 +26,7 @@ public enum GenerationEvent: Sendable {
     public let timestep: Float
     public let latents: Tensor
     public let seconds: Double
-    /// What the picture is likely to become, a pixel for each latent pixel: the step's guess of the latents without
+    /// What the picture is likely to become, of twice the latent's width and height: the step's guess of the latents without
     /// noise, in colours. Nil where the request wants none.
     public let preview: RGBImage?
   }

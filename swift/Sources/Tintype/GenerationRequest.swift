@@ -16,8 +16,8 @@ public struct GenerationRequest: Sendable {
   public var size: ImageSize?
   /// A picture to begin with, and which part of it to draw anew; nil: noise alone.
   public var source: ImageSource?
-  /// Every how many steps an event brings a preview; nil: never. The first run that wants one runs the VAE's decoder
-  /// once more.
+  /// Every how many steps an event brings a preview of twice the latent's width and height; nil: never. Where the bundle
+  /// holds no map for them, the first run that wants one runs the VAE a few times more.
   public var previewInterval: Int?
   /// Initial noise, float [1, C, h, w], instead of a seed.
   public var initialLatents: Tensor?
@@ -30,6 +30,7 @@ public struct GenerationRequest: Sendable {
   /// Whether the result tells what the predictions cost, op by op; the run takes longer.
   public var collectsStatistics: Bool
 
+  /// A request for a prompt; what is left out is the bundle's default.
   public init(
     _ prompt: String, negativePrompt: String = "", steps: Int? = nil, guidanceScale: Double? = nil, seed: Int? = nil,
     generator: NoiseGenerator = .numpy, size: ImageSize? = nil, source: ImageSource? = nil, previewInterval: Int? = nil,
@@ -59,14 +60,17 @@ public struct PerStage<Value: Sendable & Equatable>: Sendable, Equatable {
   private let common: Value
   private var exceptions: [Stage: Value] = [:]
 
+  /// One value for every stage.
   public static func all(_ value: Value) -> PerStage { PerStage(common: value) }
 
+  /// The same with an exception.
   public func with(_ stage: Stage, _ value: Value) -> PerStage {
     var copy = self
     copy.exceptions[stage] = value
     return copy
   }
 
+  /// The value of a stage.
   public subscript(stage: Stage) -> Value { exceptions[stage] ?? common }
 
   private init(common: Value) { self.common = common }

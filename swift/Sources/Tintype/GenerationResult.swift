@@ -11,9 +11,9 @@ public struct GenerationResult: Sendable {
   public let settings: GenerationSettings
   public let stages: [Stage: StageRun]
   public let timings: Timings
-  /// What the predictions of each component cost, where the request asked; of several pictures, the text's and the
+  /// What the predictions of each stage cost, where the request asked; of several pictures, the text's and the
   /// modulation's are the first one's.
-  public let statistics: [Component: PredictionStatistics]
+  public let statistics: [Stage: PredictionStatistics]
   /// What the caller should know: prompts that were cut, backends that were left.
   public let warnings: [String]
 }

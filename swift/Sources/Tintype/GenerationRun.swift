@@ -106,19 +106,39 @@ struct GenerationRun: Sendable {
 
   private func encodedSource(_ recorder: RunRecorder) async throws -> LatentSource? {
     guard let source = plan.source else { return nil }
-    let image = try source.image.normalized()
-    let outputs = try await models.run(.vaeEncoder, [BundleNames.image: image], plan: plan, recorder: recorder)
+    return try await encoded(source.image.normalized(), mask: source.mask, recorder)
+  }
+
+  /// Pixels in −1…1, float32 [1, 3, H, W] ─► model space.
+  private func encoded(_ picture: Tensor, mask: RGBImage?, _ recorder: RunRecorder) async throws -> LatentSource {
+    let outputs = try await models.run(.vaeEncoder, [BundleNames.image: picture], plan: plan, recorder: recorder)
     let moments = try outputs.float32(BundleNames.moments, .vaeEncoder, bundle)
-    return try LatentSource(moments: moments, latent: bundle.latent, mask: source.mask)
+    return try LatentSource(moments: moments, latent: bundle.latent, mask: mask)
   }
 
   private func fittedProjection(_ recorder: RunRecorder) async throws -> LatentProjection? {
     guard plan.previewInterval != nil else { return nil }
     return try await previews.projection {
-      let probe = try LatentProjection.probe(bundle.latent)
-      let decoded = try checked(try await decode(probe, recorder))
-      return LatentProjection(latents: probe, decoded: decoded, side: bundle.latent.downscale)
+      var fit = ProjectionFit(bundle.latent)
+      for latents in try await probes(recorder) {
+        fit.add(latents: latents, decoded: try checked(try await decode(latents, recorder)))
+      }
+      return fit.solved()
     }
+  }
+
+  /// Latents of pictures, or noise where the bundle has no encoder.
+  private func probes(_ recorder: RunRecorder) async throws -> [Tensor] {
+    guard bundle.components[Component.vaeEncoder.rawValue] != nil else {
+      return try PreviewProbes.latents(bundle.latent)
+    }
+    var latents: [Tensor] = []
+    for number in 0..<PreviewProbes.count(bundle.latent) {
+      let picture = try PreviewProbes.picture(number, bundle.latent)
+      let values = try await encoded(picture, mask: nil, recorder).latents
+      latents.append(try Tensor(shape: bundle.latent.shape, floats: values))
+    }
+    return latents
   }
 
   /// Model space ─► VAE space (x / scale + shift) ─► pixels in −1…1, float32 [1, 3, H, W].
@@ -155,14 +175,23 @@ struct GenerationRun: Sendable {
   }
 }
 
-/// A pipeline's projection for previews, fitted on first use and kept.
+/// A pipeline's projection for previews: the bundle's, or one that is fitted on first use; kept.
 actor PreviewStore {
-  private var fitted: LatentProjection?
+  private let bundle: ModelBundle
+  private var known: LatentProjection?
+
+  init(_ bundle: ModelBundle) { self.bundle = bundle }
 
   func projection(fit: @Sendable () async throws -> LatentProjection) async throws -> LatentProjection {
-    if let fitted { return fitted }
-    let made = try await fit()
-    fitted = made
+    if let known { return known }
+    let made: LatentProjection
+    if let row = bundle.descriptor.preview {
+      made = try LatentProjection(
+        bundle.folder.appendingPathComponent(row.path), channels: bundle.descriptor.latent.channels)
+    } else {
+      made = try await fit()
+    }
+    known = made
     return made
   }
 }

@@ -10,6 +10,7 @@ public struct ImageSource: Sendable, Equatable {
 
   public static let defaultStrength = 0.6
 
+  /// A picture to begin with.
   public init(_ image: RGBImage, mask: RGBImage? = nil, strength: Double = defaultStrength) {
     self.image = image
     self.mask = mask

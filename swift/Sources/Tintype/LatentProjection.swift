@@ -1,98 +1,90 @@
-/// Colours for latents without a decoder: each latent pixel's channels, by a linear map, give one pixel.
+import Foundation
+
+/// Small pictures of latents without a decoder: a 3 × 3 convolution gives every latent pixel 2 × 2 pixels
+/// (docs/bundle_format.md, Previews).
 ///
-/// The map is fitted by least squares to the bundle's own decoder, once: it decodes random latents, and every latent
-/// pixel with the mean colour of the pixels that came of it is one observation. So any model has previews, its
-/// latent space known or not.
-struct LatentProjection: Sendable {
-  /// Red, green and blue: a factor for each channel, and last a constant.
-  let factors: [[Float]]
+/// Shape key: C, h, w the latent, k the kernel's side, p pixels a latent pixel.
+struct LatentProjection: Sendable, Equatable {
+  /// k, odd.
+  let kernel: Int
+  /// p
+  let pixels: Int
+  let channels: Int
+  /// [3·p², C·k²]: row (colour·p + row)·p + column is that colour of a pixel of the square.
+  let weight: [Float]
+  /// [3·p²]
+  let bias: [Float]
 
-  /// The latents, [1, C, h, w], as a picture of w × h pixels.
+  init(kernel: Int, pixels: Int, channels: Int, weight: [Float], bias: [Float]) {
+    self.kernel = kernel
+    self.pixels = pixels
+    self.channels = channels
+    self.weight = weight
+    self.bias = bias
+  }
+
+  /// Reads a bundle's file: `weight` [3·p², C, k, k] and `bias` [3·p²]. Throws `BundleError.damagedTensors`.
+  init(_ file: URL, channels: Int) throws {
+    let tensors = try Safetensors(file).tensors
+    let (weight, bias) = (tensors["weight"], tensors["bias"])
+    let pixels = Int(Double((bias?.count ?? 0) / 3).squareRoot())
+    guard let weight, let bias, weight.shape.count == 4, weight.shape[1] == channels,
+      weight.shape[2] == weight.shape[3], !weight.shape[3].isMultiple(of: 2), bias.shape == [3 * pixels * pixels],
+      pixels > 0, weight.shape[0] == bias.count
+    else {
+      throw BundleError.damagedTensors(
+        file: file.path,
+        reason: "it holds a weight of shape \(weight?.shape ?? []) and a bias of shape \(bias?.shape ?? []), expected "
+          + "[3·p², \(channels), k, k] with an odd k, and [3·p²]; fit it again with verify --previews")
+    }
+    self.init(
+      kernel: weight.shape[3], pixels: pixels, channels: channels, weight: weight.floats(), bias: bias.floats())
+  }
+
+  /// The latents, [1, C, h, w], as a picture of w·p × h·p pixels; nil for latents of another kind.
   func image(_ latents: Tensor) -> RGBImage? {
-    guard latents.shape.count == 4, latents.shape[1] + 1 == factors.first?.count else { return nil }
-    let plane = latents.shape[2] * latents.shape[3]
-    let values = latents.floats()
-    var colours: [Float] = []
-    colours.reserveCapacity(3 * plane)
-    for row in factors {
-      for pixel in 0..<plane {
-        var sum = row[row.count - 1]
-        for channel in 0..<row.count - 1 { sum += row[channel] * values[channel * plane + pixel] }
-        colours.append(sum)
+    guard latents.shape.count == 4, latents.shape[1] == channels else { return nil }
+    let (height, width) = (latents.shape[2], latents.shape[3])
+    let patches = LatentPatches(latents.floats(), channels: channels, height: height, width: width, kernel: kernel)
+    let (rows, columns) = (height * pixels, width * pixels)
+    var colours = [Float](repeating: 0, count: 3 * rows * columns)
+    for y in 0..<height {
+      for x in 0..<width {
+        let patch = patches.values(x, y)
+        for output in bias.indices {
+          var sum = bias[output]
+          for (index, value) in patch.enumerated() { sum += weight[output * patch.count + index] * value }
+          let (colour, row, column) = (output / (pixels * pixels), output / pixels % pixels, output % pixels)
+          colours[(colour * rows + y * pixels + row) * columns + x * pixels + column] = sum
+        }
       }
     }
-    let decoded = try? Tensor(shape: [1, 3, latents.shape[2], latents.shape[3]], floats: colours)
-    return decoded.flatMap(RGBImage.init(decoded:))
+    return (try? Tensor(shape: [1, 3, rows, columns], floats: colours)).flatMap(RGBImage.init(decoded:))
+  }
+}
+
+/// Every latent pixel's neighbours, edges repeated.
+struct LatentPatches {
+  private let latents: [Float]
+  private let channels: Int
+  private let height: Int
+  private let width: Int
+  private let kernel: Int
+
+  init(_ latents: [Float], channels: Int, height: Int, width: Int, kernel: Int) {
+    (self.latents, self.channels, self.height, self.width, self.kernel) = (latents, channels, height, width, kernel)
   }
 
-  /// Random latents to fit with: noise of three grains, so that smooth areas and edges both count.
-  static func probe(_ latent: BundleDescriptor.Latent) throws -> Tensor {
-    var random = PhiloxRandom(seed: UInt32(0))
-    let (height, width) = (latent.height, latent.width)
-    var values = [Float](repeating: 0, count: latent.channels * height * width)
-    for grain in [1, 2, 4] {
-      let (rows, columns) = ((height + grain - 1) / grain, (width + grain - 1) / grain)
-      let noise = random.normals(latent.channels * rows * columns)
-      for index in values.indices {
-        let (channel, row, column) = (index / (height * width), index / width % height, index % width)
-        let value = noise[(channel * rows + row / grain) * columns + column / grain]
-        values[index] += Float(value / 3.0.squareRoot())
-      }
+  /// [C, k, k], row-major.
+  func values(_ x: Int, _ y: Int) -> [Float] {
+    let margin = kernel / 2
+    let columns = (x - margin...x + margin).map { min(max($0, 0), width - 1) }
+    let rows = (y - margin...y + margin).map { min(max($0, 0), height - 1) * width }
+    var values: [Float] = []
+    values.reserveCapacity(channels * kernel * kernel)
+    for channel in 0..<channels {
+      for row in rows { for column in columns { values.append(latents[channel * height * width + row + column]) } }
     }
-    return try Tensor(shape: latent.shape, floats: values)
-  }
-
-  /// - Parameters:
-  ///   - latents: what was decoded, [1, C, h, w] in model space.
-  ///   - decoded: what came of it, [1, 3, h·side, w·side].
-  init(latents: Tensor, decoded: Tensor, side: Int) {
-    let (channels, height, width) = (latents.shape[1], latents.shape[2], latents.shape[3])
-    let plane = height * width
-    let (values, pixels) = (latents.doubles(), decoded.floats())
-    let unknowns = channels + 1
-    var squares = [[Double]](repeating: [Double](repeating: 0, count: unknowns), count: unknowns)
-    var products = [[Double]](repeating: [Double](repeating: 0, count: unknowns), count: 3)
-    for pixel in 0..<plane {
-      let row = (0..<channels).map { values[$0 * plane + pixel] } + [1]
-      for (i, value) in row.enumerated() {
-        for (j, other) in row.enumerated() { squares[i][j] += value * other }
-      }
-      for colour in 0..<3 {
-        let mean = Self.mean(
-          pixels, colour, row: pixel / width, column: pixel % width, side: side, size: (height, width))
-        for (i, value) in row.enumerated() { products[colour][i] += value * mean }
-      }
-    }
-    // A little damping keeps the map sane where a latent is too small for as many channels.
-    for index in 0..<unknowns { squares[index][index] += 1e-3 * Double(plane) }
-    factors = products.map { Self.solved(squares, $0).map { Float($0) } }
-  }
-
-  private static func mean(
-    _ pixels: [Float], _ colour: Int, row: Int, column: Int, side: Int, size: (height: Int, width: Int)
-  ) -> Double {
-    var sum: Float = 0
-    for y in row * side..<(row + 1) * side {
-      let line = (colour * size.height * side + y) * size.width * side
-      for x in column * side..<(column + 1) * side { sum += pixels[line + x] }
-    }
-    return Double(sum) / Double(side * side)
-  }
-
-  /// Gauss's elimination; the matrix is symmetric and positive definite, so no rows change places.
-  private static func solved(_ matrix: [[Double]], _ right: [Double]) -> [Double] {
-    var (rows, result) = (matrix, right)
-    for pivot in rows.indices {
-      for row in rows.indices where row > pivot {
-        let factor = rows[row][pivot] / rows[pivot][pivot]
-        for column in pivot..<rows.count { rows[row][column] -= factor * rows[pivot][column] }
-        result[row] -= factor * result[pivot]
-      }
-    }
-    for row in rows.indices.reversed() {
-      for column in rows.indices where column > row { result[row] -= rows[row][column] * result[column] }
-      result[row] /= rows[row][row]
-    }
-    return result
+    return values
   }
 }

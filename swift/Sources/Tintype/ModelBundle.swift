@@ -23,9 +23,9 @@ public struct ModelBundle: Sendable {
     let descriptor = try Self.decode(data, file: file.path)
     for (key, path) in Self.paths(descriptor) {
       let entry = folder.appendingPathComponent(path)
-      // A self-test is a file, all else are folders.
+      // Self-tests and the map for previews are files, all else are folders.
       let isFolder = try? entry.resourceValues(forKeys: [.isDirectoryKey]).isDirectory
-      guard isFolder == !key.hasSuffix("self_test.path") else {
+      guard isFolder == !(key.hasSuffix("self_test.path") || key == "preview.path") else {
         throw BundleError.missingFolder(file: file.path, key: key, path: path)
       }
     }
@@ -84,7 +84,8 @@ public struct ModelBundle: Sendable {
       return package + chunks + (row.selfTest.map { [("\(key).self_test.path", $0.path)] } ?? [])
     }
     let tokenizers = descriptor.tokenizers.map { ("tokenizers.\($0).path", $1.path) }
-    return (components + tokenizers).sorted { $0.0 < $1.0 }
+    let preview = descriptor.preview.map { [("preview.path", $0.path)] } ?? []
+    return (components + tokenizers + preview).sorted { $0.0 < $1.0 }
   }
 
   /// Read first: another version may have other keys.

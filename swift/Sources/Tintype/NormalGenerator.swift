@@ -14,6 +14,7 @@ public enum NoiseGenerator: String, Sendable, Codable, CaseIterable {
   /// Philox4x32-10, the algorithm behind PyTorch's CUDA generator.
   case philox
 
+  /// A generator of this kind, from its seed.
   public func callAsFunction(seed: UInt32) -> any NormalGenerator {
     switch self {
     case .numpy: NumPyRandom(seed: seed)

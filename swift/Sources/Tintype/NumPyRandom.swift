@@ -8,8 +8,10 @@ public struct NumPyRandom: NormalGenerator {
   private var twister: MersenneTwister
   private var spare: Double?
 
+  /// From NumPy's seed.
   public init(seed: UInt32) { twister = MersenneTwister(seed: seed) }
 
+  /// The next numbers of mean 0 and variance 1.
   public mutating func normals(_ count: Int) -> [Double] {
     (0..<max(0, count)).map { _ in normal() }
   }

@@ -10,10 +10,13 @@ public struct PhiloxRandom: NormalGenerator {
   private let key: (low: UInt32, high: UInt32)
   private var draw: UInt32 = 0
 
+  /// From a seed that fits 32 bits.
   public init(seed: UInt32) { self.init(seed: UInt64(seed)) }
 
+  /// From the key.
   public init(seed: UInt64) { key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)) }
 
+  /// The next numbers of mean 0 and variance 1: one draw of a tensor with so many elements.
   public mutating func normals(_ count: Int) -> [Double] {
     guard count > 0 else { return [] }
     defer { draw &+= 1 }

@@ -2,6 +2,7 @@ import Foundation
 
 /// How a pipeline runs unless a request says otherwise.
 public struct PipelineConfiguration: Sendable {
+  /// Makes the backend for a choice; the second argument takes what it has to say.
   public typealias BackendMaker = @Sendable (BackendChoice, @escaping @Sendable (String) -> Void) -> any Backend
 
   public var backend: PerStage<BackendChoice>

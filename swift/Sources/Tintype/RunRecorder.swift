@@ -4,7 +4,7 @@ final class RunRecorder: Sendable {
     var timings = Timings()
     var runs: [Stage: [(backend: BackendKind, reason: String)]] = [:]
     var warnings: [String] = []
-    var statistics: [Component: PredictionStatistics] = [:]
+    var statistics: [Stage: PredictionStatistics] = [:]
   }
   private let collectsStatistics: Bool
   private let state: Locked<State>
@@ -61,11 +61,15 @@ final class RunRecorder: Sendable {
   func statisticsListener(_ component: Component) -> (@Sendable (PredictionStatistics) -> Void)? {
     guard collectsStatistics else { return nil }
     return { [state] statistics in
-      state.withLock { $0.statistics[component, default: PredictionStatistics(seconds: 0)].add(statistics) }
+      state.withLock { state in
+        var sum = state.statistics[component.stage]
+        if sum == nil { sum = statistics } else { sum?.add(statistics) }
+        state.statistics[component.stage] = sum
+      }
     }
   }
 
-  var statistics: [Component: PredictionStatistics] { state.withLock(\.statistics) }
+  var statistics: [Stage: PredictionStatistics] { state.withLock(\.statistics) }
   var timings: Timings { state.withLock(\.timings) }
   var warnings: [String] { state.withLock(\.warnings) }
 

@@ -16,19 +16,21 @@ public struct TextToImagePipeline: Sendable {
   private let configuration: PipelineConfiguration
   private let models: ComponentModels
   private let text: TextEncoders
-  private let previews = PreviewStore()
+  private let previews: PreviewStore
 
   /// Reads and checks the bundle's description; loads no model yet. Throws `BundleError`.
   public init(bundleAt folder: URL, configuration: PipelineConfiguration = PipelineConfiguration()) throws {
     try self.init(bundle: ModelBundle(at: folder), configuration: configuration)
   }
 
+  /// A pipeline for a bundle that was read before. Loads no model yet. Throws `BundleError`.
   public init(bundle: ModelBundle, configuration: PipelineConfiguration = PipelineConfiguration()) throws {
     for component in bundle.descriptor.modelFamily.required { _ = try bundle.descriptor.component(component) }
     self.bundle = bundle
     self.configuration = configuration
     models = ComponentModels(bundle: bundle, configuration: configuration)
     text = TextEncoders(bundle: bundle, models: models)
+    previews = PreviewStore(bundle)
   }
 
   /// Draws one picture. `onEvent` is told of the conditioning, every step and the result, in order.

@@ -11,8 +11,10 @@ public struct TorchRandom: NormalGenerator {
 
   private static let block = 16
 
+  /// From PyTorch's seed.
   public init(seed: UInt32) { twister = MersenneTwister(seed: seed) }
 
+  /// The next numbers of mean 0 and variance 1, as one call of `randn` draws them.
   public mutating func normals(_ count: Int) -> [Double] {
     guard count >= Self.block else { return (0..<max(0, count)).map { _ in Double(Float(normal())) } }
     var values = (0..<count).map { _ in uniform() }

@@ -38,6 +38,7 @@ public protocol Backend: Sendable {
 }
 
 extension Backend {
+  /// The parts, one after the other, and the test after them.
   public func load(chunks: [URL], units: ComputeUnits, passing selfTest: SelfTest?) throws -> any LoadedModel {
     let model = try loadParts(chunks, units: units)
     try selfTest?.check(model)
@@ -68,6 +69,7 @@ public struct PredictionOptions: Sendable {
   /// Told what the prediction cost, once for each package of a model in chunks; the prediction takes longer.
   public var onStatistics: (@Sendable (PredictionStatistics) -> Void)?
 
+  /// Options for a function; what is left out nobody asks for.
   public init(
     function: String? = nil, state: (any ModelState)? = nil,
     progress: (@Sendable (Double) throws -> Void)? = nil,
@@ -118,8 +120,10 @@ extension BackendError {
 extension LoadedModel {
   public var metadataJSON: String? { nil }
 
+  /// Throws: most models keep nothing.
   public func makeState(function: String?) throws -> any ModelState { throw BackendError.noStates(backend) }
 
+  /// One prediction without states, which cannot be ended before it is done.
   public func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
     if options.state != nil { throw BackendError.noStates(backend) }
     try options.progress?(0)
@@ -128,6 +132,7 @@ extension LoadedModel {
     return outputs
   }
 
+  /// Runs the default function.
   public func predict(_ inputs: [String: Tensor]) throws -> [String: Tensor] {
     try predict(inputs, function: nil)
   }

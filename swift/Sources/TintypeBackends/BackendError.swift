@@ -18,6 +18,7 @@ public enum BackendError: Error, Sendable, Equatable {
   public enum FailureKind: String, Sendable, CaseIterable {
     case invalidArgument, io, format, unsupported, runtime, outOfMemory, unavailable, cancelled
 
+    /// The kind that a status of the C ABI stands for.
     public init(_ status: EngineStatus) {
       self =
         switch status {

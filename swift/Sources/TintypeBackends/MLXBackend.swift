@@ -16,10 +16,12 @@ public struct MLXBackend: Backend {
     enginePath = engineLibrary?.path
   }
 
+  /// Throws where the engine's library is missing or cannot run.
   public func checkAvailability() throws {
     try asBackendErrors { try EngineLibrary.open(at: enginePath).checkAvailability() }
   }
 
+  /// Opens and checks a package; `units` are ignored.
   public func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
     try asBackendErrors {
       try MLXModel(EngineModel(path: package.path, library: EngineLibrary.open(at: enginePath)))

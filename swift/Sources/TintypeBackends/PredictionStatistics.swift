@@ -13,6 +13,7 @@ public struct PredictionStatistics: Sendable, Equatable, Codable {
     /// Of the results.
     public let bytes: Int
 
+    /// Calls of one kind of op.
     public init(calls: Int, seconds: Double, bytes: Int) {
       self.calls = calls
       self.seconds = seconds
@@ -20,6 +21,8 @@ public struct PredictionStatistics: Sendable, Equatable, Codable {
     }
   }
 
+  /// How many predictions these are.
+  public private(set) var predictions = 1
   public private(set) var seconds: Double
   /// By kind of op; empty where the backend cannot tell.
   public private(set) var operations: [String: Operation]
@@ -31,13 +34,14 @@ public struct PredictionStatistics: Sendable, Equatable, Codable {
   public private(set) var weightBytes: Int?
 
   private enum CodingKeys: String, CodingKey {
-    case seconds
+    case predictions, seconds
     case operations = "ops"
     case peakLiveBytes = "peak_live_bytes"
     case peakAllocatedBytes = "peak_allocated_bytes"
     case weightBytes = "weight_bytes"
   }
 
+  /// Statistics of one prediction.
   public init(seconds: Double, operations: [String: Operation] = [:]) {
     self.seconds = seconds
     self.operations = operations
@@ -51,6 +55,7 @@ public struct PredictionStatistics: Sendable, Equatable, Codable {
 
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
+    predictions = try values.decodeIfPresent(Int.self, forKey: .predictions) ?? 1
     seconds = try values.decode(Double.self, forKey: .seconds)
     operations = try values.decodeIfPresent([String: Operation].self, forKey: .operations) ?? [:]
     peakLiveBytes = try values.decodeIfPresent(Int.self, forKey: .peakLiveBytes)
@@ -61,6 +66,7 @@ public struct PredictionStatistics: Sendable, Equatable, Codable {
   /// Joins those of another prediction: times and calls are added, peaks are the larger ones.
   public mutating func add(_ other: PredictionStatistics) {
     func larger(_ left: Int?, _ right: Int?) -> Int? { [left, right].compactMap { $0 }.max() }
+    predictions += other.predictions
     seconds += other.seconds
     operations.merge(other.operations) {
       Operation(calls: $0.calls + $1.calls, seconds: $0.seconds + $1.seconds, bytes: $0.bytes + $1.bytes)

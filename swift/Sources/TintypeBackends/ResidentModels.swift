@@ -42,11 +42,13 @@ public struct ResidentModels: Sendable {
     }
   }
 
+  /// Forgets a package's model; predictions in progress finish first.
   public func unload(_ package: URL) async {
     let package = package.standardizedFileURL
     await store.remove { $0 == package }
   }
 
+  /// Forgets all models.
   public func unloadAll() async { await store.remove { _ in true } }
 
   /// The packages in memory, the least recently used first.

@@ -16,6 +16,7 @@ public struct SelfTest: Sendable {
   /// nil: the default function.
   public let function: String?
 
+  /// A recorded prediction.
   public init(inputs: [String: Tensor], expected: [String: Tensor], tolerance: Float, function: String? = nil) {
     self.inputs = inputs
     self.expected = expected

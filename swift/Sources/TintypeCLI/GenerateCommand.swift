@@ -135,9 +135,9 @@ struct GenerateCommand {
       terminal.line(
         "\(name): \(settings.width)x\(settings.height), \(settings.steps) steps, "
           + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(result.timings.total, 1)) s")
-      for (component, statistics) in result.statistics.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-        terminal.line("")
-        terminal.line(component.rawValue)
+      for stage in Stage.allCases {
+        guard let statistics = result.statistics[stage] else { continue }
+        terminal.line("\n\(stage.rawValue): \(statistics.predictions) predictions")
         statistics.lines.forEach(terminal.line)
       }
     }
@@ -193,7 +193,7 @@ struct GenerateCommand {
     let backends: [String: String]
     let stages: [String: StageRun]
     let timings: [String: Double]
-    /// By component; none: not asked for.
+    /// By stage; none: not asked for.
     let statistics: [String: PredictionStatistics]?
     let warnings: [String]
 

@@ -41,7 +41,9 @@ enum CLITestBundles {
     let timings = try #require(report["timings"] as? [String: Double])
     #expect(try #require(timings["total"]) > 0)
     let statistics = try #require(report["statistics"] as? [String: [String: Any]])
-    #expect(Set(statistics.keys) == ["text_encoder", "text_encoder_2", "modulation", "denoiser", "vae_decoder"])
+    #expect(Set(statistics.keys) == ["text_encoder", "denoiser", "vae"])
+    // Two steps, each with its modulation and without guidance.
+    #expect(statistics["denoiser"]?["predictions"] as? Int == 4)
     #expect(statistics.values.allSatisfy { $0["seconds"] as? Double ?? 0 > 0 })
     let ops = try #require(statistics["denoiser"]?["ops"] as? [String: [String: Any]])
     #expect(ops.isEmpty == (backend == "coreml"))

@@ -1,5 +1,7 @@
 import Foundation
+import TestSupport
 import Testing
+import Tintype
 
 @testable import TintypeCLI
 
@@ -63,4 +65,34 @@ import Testing
     #expect(run.process.terminationStatus == 130)
     #expect(!FileManager.default.fileExists(atPath: console.path("x.png")))
   }
+
+  #if os(Linux)
+    /// Four processes that compile one package into one cache: all run, and one whole entry is left.
+    @Test func processesShareTheCompileCache() throws {
+      let console = try Console()
+      let cache = console.folder.appendingPathComponent("cache")
+      try FileManager.default.createDirectory(at: cache, withIntermediateDirectories: true)
+      try NPY.encode(try Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6])).write(
+        to: URL(fileURLWithPath: console.path("x.npy")))
+      let runs = try (0..<4).map { number in
+        let run = try process([
+          "run", Fixture.package("linear").path, "--input", "x=\(console.path("x.npy"))", "--backend", "coreml", "-o",
+          console.path("y-\(number).npz"),
+        ])
+        run.process.environment = ProcessInfo.processInfo.environment.merging(["XDG_CACHE_HOME": cache.path]) { $1 }
+        try run.process.run()
+        return run
+      }
+      for run in runs {
+        #expect(text(run.error).isEmpty)
+        run.process.waitUntilExit()
+        #expect(run.process.terminationStatus == 0)
+      }
+      let results = try (0..<4).map { try Data(contentsOf: URL(fileURLWithPath: console.path("y-\($0).npz"))) }
+      #expect(Set(results).count == 1)
+      let names = try FileManager.default.contentsOfDirectory(
+        atPath: cache.appendingPathComponent("tintype/coreml").path)
+      #expect(names.filter { $0.hasSuffix(".mlmodelc") }.count == 1, "\(names)")
+    }
+  #endif
 }

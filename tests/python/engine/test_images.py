@@ -1,5 +1,6 @@
 """Images as inputs and outputs: uint8 in RGB order outside, [1, channels, height, width] in any order inside."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,12 @@ def test_command_line(tmp_path: Path, picture: Any, capsys: pytest.CaptureFixtur
     arguments = ["run", str(path), "--backend", "mlx", "-o", str(tmp_path / "out.npz")]
     assert run_command([*arguments, "--input", f"x={tmp_path / 'in.png'}"]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["y"], picture)
+    capsys.readouterr()
+    assert run_command([*arguments, "--input", f"x={tmp_path / 'in.png'}", "--stats", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["outputs"] == [{"name": "y", "dtype": "uint8", "shape": [4, 6, 3]}]
+    assert (report["backend"], report["reason"]) == ("mlx", "asked for")
+    assert report["statistics"]["ops"]["mul"]["calls"] == 1
     (tmp_path / "no.png").write_bytes(b"no picture")
     assert run_command([*arguments, "--input", f"x={tmp_path / 'no.png'}"]) != 0
     assert "cannot be read as an .npy file or a picture" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import TintypeMLX
 
 /// Where Core ML means to run a model's operations: what its compute plan says, before anything runs.
 public struct ComputePlanReport: Sendable, Codable, Equatable {
+  /// A processing unit.
   public enum Device: String, Sendable, Codable {
     case cpu, gpu
     case neuralEngine = "neural_engine"

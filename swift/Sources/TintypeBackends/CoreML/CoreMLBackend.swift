@@ -24,6 +24,7 @@ public struct CoreMLBackend: Backend {
     verdicts = VerdictStore(folder: VerdictStore.folder(besideCache: cacheFolder))
   }
 
+  /// Throws where Core ML cannot run: on Linux, where the engine behind the portable one is missing.
   public func checkAvailability() throws {
     try CoreMLPlatform.checkAvailability()
   }
