@@ -35,7 +35,9 @@ public struct ClipTokenizer: Tokenizer {
       }
       return id
     }
-    self.encoder = BytePairEncoder(merges: try Self.pairs(merges, ids: ids, file: "\(file)/\(FileName.merges)"))
+    let pairs = try Self.pairs(merges, ids: ids, file: "\(file)/\(FileName.merges)")
+    try Self.checkComplete(pairs.map(\.id), ids: ids, file: "\(file)/\(FileName.merges)")
+    self.encoder = BytePairEncoder(merges: pairs)
 
     var names: [Int32: String] = [:]
     let wanted = [("bos_token_id", bosTokenID), ("eos_token_id", eosTokenID), ("pad_token_id", padTokenID)]
@@ -74,6 +76,7 @@ public struct ClipTokenizer: Tokenizer {
 
   public var specialTokens: (before: [Int32], after: [Int32]) { ([bosTokenID], [eosTokenID]) }
 
+  /// The ids of a text, without start, end and padding.
   public func contentIDs(_ text: String) -> [Int32] {
     special.split(text).flatMap { part -> [Int32] in
       switch part {
@@ -97,6 +100,18 @@ public struct ClipTokenizer: Tokenizer {
     text.precomposedStringWithCanonicalMapping.unicodeScalars.flatMap {
       $0.isASCII && !("A"..."Z").contains($0) ? [$0] : Array($0.properties.lowercaseMapping.unicodeScalars)
     }
+  }
+
+  /// A file that was cut at a line's end is valid, but gives other tokens. What neither bytes nor merges
+  /// make are special tokens, of which there are few.
+  private static func checkComplete(_ made: [Int32], ids: [String: Int32], file: String) throws {
+    let made = Set(made)
+    let orphans = ids.filter { symbol, id in
+      let letters = symbol.hasSuffix(wordEnd) ? symbol.dropLast(wordEnd.count) : symbol[...]
+      return letters.unicodeScalars.count > 1 && !made.contains(id)
+    }
+    guard orphans.count > max(16, ids.count / 100), let first = orphans.keys.min() else { return }
+    throw TokenizerError.missingMerges(file: file, count: orphans.count, symbol: first)
   }
 
   private static func pairs(

@@ -7,6 +7,7 @@ public struct TokenizedText: Sendable, Equatable {
   /// How many tokens of the text did not fit and were cut off its end.
   public let dropped: Int
 
+  /// A prompt's ids, with how many of them are its own and how many were cut.
   public init(ids: [Int32], used: Int, dropped: Int) {
     self.ids = ids
     self.used = used

@@ -8,6 +8,8 @@ public enum TokenizerError: Error, Equatable, Sendable {
   case badMerge(file: String, line: Int, text: String)
   /// A merge uses or makes a symbol that `vocab.json` does not list.
   case mergeNotInVocabulary(symbol: String, line: Int, file: String)
+  /// So many symbols of `vocab.json` are made by no merge that merges must be missing; `symbol` is one of them.
+  case missingMerges(file: String, count: Int, symbol: String)
   /// A special token's id is not in the vocabulary.
   case unknownTokenID(name: String, id: Int, vocabularySize: Int)
   /// A valid file asks for a part of Hugging Face's tokenizers that this reader does not have.
@@ -27,6 +29,9 @@ extension TokenizerError: CustomStringConvertible {
     case .mergeNotInVocabulary(let symbol, let line, let file):
       return "[tokenizer] \(file), line \(line) needs the symbol \(quoted(symbol)), which vocab.json does not list: "
         + "vocab.json and merges.txt must come from the same model"
+    case .missingMerges(let file, let count, let symbol):
+      return "[tokenizer] \(file) is cut: \(count) symbols of vocab.json are made by none of its merges, such as "
+        + "\(quoted(symbol)): copy merges.txt from the original model"
     case .unknownTokenID(let name, let id, let size):
       return "[tokenizer] \(name) is \(id), but the vocabulary has no such id among its \(size): "
         + "vocabulary and bundle.json must come from the same model"

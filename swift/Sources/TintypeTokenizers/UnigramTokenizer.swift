@@ -63,6 +63,7 @@ public struct UnigramTokenizer: Tokenizer {
     addedNormalised = AddedTokens(tokens.filter(\.normalised).map(\.token))
   }
 
+  /// The ids of a text, without end and padding.
   public func contentIDs(_ text: String) -> [Int32] {
     var isFirst = true
     return added.split(text).flatMap { part -> [Int32] in

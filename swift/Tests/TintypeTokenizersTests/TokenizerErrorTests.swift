@@ -43,6 +43,14 @@ import TintypeTokenizers
     }
   }
 
+  @Test func mergesThatAreCutAreMissed() throws {
+    var vocabulary = vocabulary
+    for number in 0..<26 { vocabulary["a\(number)"] = 5 + number }
+    let error = try #require(throws: TokenizerError.self) { try clip(vocabulary, merges: "a b\n") }
+    #expect(error == .missingMerges(file: "folder/merges.txt", count: 28, symbol: "</s>"))
+    #expect(error.description.contains("copy merges.txt from the original model"))
+  }
+
   @Test func idsOutsideTheVocabularyAreRefused() {
     #expect(throws: TokenizerError.unknownTokenID(name: "bos_token_id", id: 99, vocabularySize: 5)) {
       try clip(vocabulary, merges: "a b", bos: 99)
