@@ -25,11 +25,17 @@
       }
     }
 
+    /// The number of this value.
     public convenience init(value: Int) { self.init(.integer(Int64(value))) }
+    /// The number of this value.
     public convenience init(value: Int8) { self.init(.integer(Int64(value))) }
+    /// The number of this value.
     public convenience init(value: Int32) { self.init(.integer(Int64(value))) }
+    /// The number of this value.
     public convenience init(value: Int64) { self.init(.integer(value)) }
+    /// The number of this value.
     public convenience init(value: Float) { self.init(.real(Double(value))) }
+    /// The number of this value.
     public convenience init(value: Double) { self.init(.real(value)) }
 
     public var int64Value: Int64 {

@@ -8,6 +8,7 @@ public protocol MLBatchProvider {
 open class MLArrayBatchProvider: MLBatchProvider {
   public let array: [any MLFeatureProvider]
 
+  /// A batch of these elements, in their order.
   public init(array: [any MLFeatureProvider]) { self.array = array }
 
   /// Lists of values by feature name; all lists must be equally long.
@@ -25,6 +26,7 @@ open class MLArrayBatchProvider: MLBatchProvider {
 
   public var count: Int { array.count }
 
+  /// One element.
   open func features(at index: Int) -> any MLFeatureProvider {
     precondition(array.indices.contains(index), "index \(index) in a batch of \(array.count)")
     return array[index]

@@ -1,4 +1,4 @@
-import TintypeMLX
+import CoreVideo
 
 /// The collection of feature values that a model takes or gives.
 public protocol MLFeatureProvider {
@@ -10,7 +10,8 @@ public protocol MLFeatureProvider {
 open class MLDictionaryFeatureProvider: MLFeatureProvider {
   public let dictionary: [String: MLFeatureValue]
 
-  /// Values may be feature values, multi-arrays, strings or numbers; anything else throws.
+  /// Values may be feature values, multi-arrays, pixel buffers, strings, numbers, lists of strings or dictionaries of
+  /// numbers; anything else throws.
   public init(dictionary: [String: Any]) throws {
     self.dictionary = try dictionary.reduce(into: [:]) { features, entry in
       features[entry.key] = try MLDictionaryFeatureProvider.featureValue(of: entry.value, named: entry.key)
@@ -19,13 +20,16 @@ open class MLDictionaryFeatureProvider: MLFeatureProvider {
 
   public var featureNames: Set<String> { Set(dictionary.keys) }
 
+  /// The value of that name; nil where there is none.
   open func featureValue(for featureName: String) -> MLFeatureValue? { dictionary[featureName] }
 
+  /// The value of that name; nil where there is none.
   public subscript(featureName: String) -> MLFeatureValue? { dictionary[featureName] }
 
   private static func featureValue(of value: Any, named name: String) throws -> MLFeatureValue {
     switch value {
     case let value as MLFeatureValue: return value
+    case let value as CVPixelBuffer: return MLFeatureValue(pixelBuffer: value)
     case let value as MLMultiArray: return MLFeatureValue(multiArray: value)
     case let value as String: return MLFeatureValue(string: value)
     case let value as Int: return MLFeatureValue(int64: Int64(value))

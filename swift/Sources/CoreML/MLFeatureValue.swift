@@ -30,12 +30,19 @@ open class MLFeatureValue {
 
   private let value: Value
 
+  /// An integer.
   public init(int64 value: Int64) { self.value = .int64(value) }
+  /// A floating-point number.
   public init(double value: Double) { self.value = .double(value) }
+  /// A text.
   public init(string value: String) { self.value = .string(value) }
+  /// An image.
   public init(pixelBuffer value: CVPixelBuffer) { self.value = .image(value) }
+  /// A multi-array, not copied.
   public init(multiArray value: MLMultiArray) { self.value = .multiArray(value) }
+  /// A sequence.
   public init(sequence: MLSequence) { value = .sequence(sequence) }
+  /// A copy of a shaped array, as a multi-array.
   public init<Scalar>(shapedArray: MLShapedArray<Scalar>) { value = .multiArray(MLMultiArray(shapedArray)) }
 
   /// Keys must be strings or integers, and all of one kind.
@@ -48,6 +55,7 @@ open class MLFeatureValue {
     value = .dictionary(dictionary)
   }
 
+  /// No value, of a type: for optional inputs that are left out.
   public init(undefined type: MLFeatureType) { self.value = .undefined(type) }
 
   open var type: MLFeatureType {

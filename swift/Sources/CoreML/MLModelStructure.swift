@@ -9,17 +9,20 @@ public enum MLModelStructure: Sendable {
   public struct Program: Sendable {
     public let functions: [String: Function]
 
+    /// What one function takes, and what it does.
     public struct Function: Sendable {
       public let inputs: [NamedValueType]
       public let block: Block
     }
 
+    /// Operations in the order that they run.
     public struct Block: Sendable {
       public let inputs: [NamedValueType]
       public let outputNames: [String]
       public let operations: [Operation]
     }
 
+    /// One operation: its operator, what it reads and what it makes.
     public struct Operation: Sendable {
       /// With its opset, as in "ios16.linear"; constants are "const".
       public let operatorName: String
@@ -28,6 +31,7 @@ public enum MLModelStructure: Sendable {
       public let blocks: [Block]
     }
 
+    /// What one parameter of an operation is bound to.
     public struct Argument: Sendable {
       public let bindings: [Binding]
     }
@@ -41,6 +45,7 @@ public enum MLModelStructure: Sendable {
     /// The value is not told, as with Apple's.
     public struct Value: Sendable {}
 
+    /// A value that a function takes or an operation makes.
     public struct NamedValueType: Sendable {
       public let name: String
       public let type: ValueType

@@ -13,7 +13,10 @@ open class MLSequence {
     int64Values = integers
   }
 
+  /// A sequence of texts.
   public convenience init(strings stringValues: [String]) { self.init(type: .string, strings: stringValues) }
+  /// A sequence of integers.
   public convenience init(int64s int64Values: [NSNumber]) { self.init(type: .int64, integers: int64Values) }
+  /// A sequence without elements, of a type.
   public convenience init(empty type: MLFeatureType) { self.init(type: type) }
 }

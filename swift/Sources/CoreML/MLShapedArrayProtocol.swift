@@ -2,7 +2,7 @@ import TintypeMLX
 
 /// What shaped arrays and their slices have in common.
 public protocol MLShapedArrayProtocol<Scalar>: ExpressibleByArrayLiteral, MutableCollection, RandomAccessCollection
-where Index == Int {
+where Index == Int, ArrayLiteralElement == Scalar {
   associatedtype Scalar: MLShapedArrayScalar
 
   /// Extents, one an axis.
@@ -28,6 +28,9 @@ where Index == Int {
   mutating func withUnsafeMutableShapedBufferPointer<R>(
     _ body: (inout UnsafeMutableBufferPointer<Scalar>, [Int], [Int]) throws -> R
   ) rethrows -> R
+
+  /// The same scalars with the axes in another order.
+  func transposed(permutation: [Int]) -> Self
 
   subscript<C: Collection>(indices: C) -> MLShapedArraySlice<Scalar> where C.Element == Int { get set }
   subscript<C: Collection>(ranges: C) -> MLShapedArraySlice<Scalar> where C.Element == Range<Int> { get set }
@@ -68,16 +71,19 @@ extension MLShapedArrayProtocol {
     }
   }
 
+  /// The part at indices of the first axes, which disappear.
   public subscript(indices: Int...) -> MLShapedArraySlice<Scalar> {
     get { self[indices] }
     set { self[indices] = newValue }
   }
 
+  /// The scalar at one index an axis.
   public subscript(scalarAt indices: Int...) -> Scalar {
     get { self[scalarAt: indices] }
     set { self[scalarAt: indices] = newValue }
   }
 
+  /// The part in ranges of the first axes.
   public subscript(ranges: any MLShapedArrayRangeExpression...) -> MLShapedArraySlice<Scalar> {
     get { self[self.ranges(ranges)] }
     set { self[self.ranges(ranges)] = newValue }
@@ -87,6 +93,9 @@ extension MLShapedArrayProtocol {
     precondition(expressions.count <= shape.count, "\(expressions.count) ranges for shape \(shape)")
     return zip(expressions, shape).map { $0.relative(toShapedArrayAxis: 0..<$1) }
   }
+
+  /// The axes in reverse order.
+  public func transposed() -> Self { transposed(permutation: shape.indices.reversed()) }
 
   /// Sets every scalar.
   public mutating func fill(with value: Scalar) {
@@ -102,6 +111,9 @@ extension MLShapedArrayProtocol {
 }
 
 extension MLShapedArrayProtocol {
+  /// A vector.
+  public init(arrayLiteral elements: Scalar...) { self.init(scalars: elements, shape: [elements.count]) }
+
   /// Scalars in row-major order; there must be as many as the shape has.
   public init<S: Sequence>(scalars: S, shape: [Int]) where S.Element == Scalar {
     let values = Array(scalars)
@@ -110,6 +122,7 @@ extension MLShapedArrayProtocol {
     self.init(unsafeUninitializedShape: shape) { target, _ in _ = target.update(fromContentsOf: values) }
   }
 
+  /// The same scalar everywhere.
   public init(repeating value: Scalar, shape: [Int]) {
     self.init(unsafeUninitializedShape: shape) { target, _ in target.update(repeating: value) }
   }
@@ -117,11 +130,13 @@ extension MLShapedArrayProtocol {
   /// One scalar, no axes.
   public init(scalar: Scalar) { self.init(scalars: [scalar], shape: []) }
 
+  /// The same over memory in row-major order.
   public init(bytesNoCopy bytes: UnsafeRawPointer, shape: [Int], deallocator: Data.Deallocator) {
     self.init(
       bytesNoCopy: bytes, shape: shape, strides: TensorView.contiguousStrides(of: shape), deallocator: deallocator)
   }
 
+  /// A copy of the scalars in `data`, in row-major order.
   public init(data: Data, shape: [Int]) {
     self.init(data: data, shape: shape, strides: TensorView.contiguousStrides(of: shape))
   }
@@ -171,12 +186,14 @@ extension MLShapedArrayProtocol {
     self.init(scalars: (0..<(size * size)).map { $0 % (size + 1) == 0 ? 1 : 0 }, shape: [size, size])
   }
 
+  /// Scalars drawn evenly from a range by the system's generator.
   public init(randomScalarsIn range: ClosedRange<Scalar>, shape: [Int])
   where Scalar: BinaryFloatingPoint, Scalar.RawSignificand: FixedWidthInteger {
     let count = ShapedBuffer<Scalar>.count(of: shape)
     self.init(scalars: (0..<count).map { _ in Scalar.random(in: range) }, shape: shape)
   }
 
+  /// Scalars drawn evenly from a range by the system's generator.
   public init(randomScalarsIn range: ClosedRange<Scalar>, shape: [Int]) where Scalar: FixedWidthInteger {
     let count = ShapedBuffer<Scalar>.count(of: shape)
     self.init(scalars: (0..<count).map { _ in Scalar.random(in: range) }, shape: shape)

@@ -46,17 +46,22 @@ public protocol MLShapedArrayRangeExpression {
 }
 
 extension Range: MLShapedArrayRangeExpression where Bound == Int {
+  /// The indices that it stands for on an axis.
   public func relative(toShapedArrayAxis range: Range<Int>) -> Range<Int> { self }
 }
 extension ClosedRange: MLShapedArrayRangeExpression where Bound == Int {
+  /// The indices that it stands for on an axis.
   public func relative(toShapedArrayAxis range: Range<Int>) -> Range<Int> { Range(self) }
 }
 extension PartialRangeFrom: MLShapedArrayRangeExpression where Bound == Int {
+  /// The indices that it stands for on an axis.
   public func relative(toShapedArrayAxis range: Range<Int>) -> Range<Int> { lowerBound..<range.upperBound }
 }
 extension PartialRangeUpTo: MLShapedArrayRangeExpression where Bound == Int {
+  /// The indices that it stands for on an axis.
   public func relative(toShapedArrayAxis range: Range<Int>) -> Range<Int> { range.lowerBound..<upperBound }
 }
 extension PartialRangeThrough: MLShapedArrayRangeExpression where Bound == Int {
+  /// The indices that it stands for on an axis.
   public func relative(toShapedArrayAxis range: Range<Int>) -> Range<Int> { range.lowerBound..<(upperBound + 1) }
 }

@@ -15,30 +15,27 @@ public struct MLShapedArraySlice<Scalar: MLShapedArrayScalar>: MLShapedArrayProt
     self.startIndex = startIndex
   }
 
-  /// A vector.
-  public init(arrayLiteral elements: Scalar...) { self.init(scalars: elements, shape: [elements.count]) }
-
+  /// An array over memory that is never written: a change of the array copies it first.
   public init(bytesNoCopy bytes: UnsafeRawPointer, shape: [Int], strides: [Int], deallocator: Data.Deallocator) {
-    let count = ShapedBuffer<Scalar>.span(of: shape, strides) * MemoryLayout<Scalar>.stride
-    let owner = Data(bytesNoCopy: UnsafeMutableRawPointer(mutating: bytes), count: count, deallocator: deallocator)
-    self.init(ShapedBuffer(lent: bytes, shape: shape, strides: strides, owner: owner))
+    self.init(ShapedBuffer(bytesNoCopy: bytes, shape: shape, strides: strides, deallocator: deallocator))
   }
 
+  /// A new array that the closure fills; it gets the memory and its strides.
   public init(
     unsafeUninitializedShape shape: [Int],
     initializingWith initializer: (inout UnsafeMutableBufferPointer<Scalar>, [Int]) throws -> Void
   ) rethrows {
-    var buffer = ShapedBuffer<Scalar>(shape: shape)
-    try buffer.withMutablePointer(initializer)
-    self.init(buffer)
+    self.init(try ShapedBuffer(shape: shape, initializingWith: initializer))
   }
 
+  /// Calls `body` with the memory, the shape and the strides.
   public func withUnsafeShapedBufferPointer<R>(
     _ body: (UnsafeBufferPointer<Scalar>, [Int], [Int]) throws -> R
   ) rethrows -> R {
     try buffer.withPointer { try body($0, shape, strides) }
   }
 
+  /// The same to write; the strides may differ from those before the call.
   public mutating func withUnsafeMutableShapedBufferPointer<R>(
     _ body: (inout UnsafeMutableBufferPointer<Scalar>, [Int], [Int]) throws -> R
   ) rethrows -> R {
@@ -51,16 +48,17 @@ public struct MLShapedArraySlice<Scalar: MLShapedArrayScalar>: MLShapedArrayProt
     using bufferLayout: MLShapedArrayBufferLayout,
     _ body: (inout UnsafeMutableBufferPointer<Scalar>, [Int], [Int]) throws -> R
   ) rethrows -> R {
-    let wanted = bufferLayout.strides(of: shape)
-    if strides != wanted { buffer = buffer.copied(strides: wanted) }
+    buffer.lay(out: bufferLayout)
     return try withUnsafeMutableShapedBufferPointer(body)
   }
 
+  /// The part at an index of the first axis, which disappears.
   public subscript(index: Int) -> MLShapedArraySlice<Scalar> {
     get { MLShapedArraySlice(buffer.part(at: [index - startIndex])) }
     set { buffer.replace({ $0.part(at: [index - startIndex]) }, with: newValue.scalars) }
   }
 
+  /// The part in a range of the first axis.
   public subscript(bounds: Range<Int>) -> MLShapedArraySlice<Scalar> {
     get {
       MLShapedArraySlice(
@@ -73,26 +71,28 @@ public struct MLShapedArraySlice<Scalar: MLShapedArrayScalar>: MLShapedArrayProt
     }
   }
 
+  /// The part at indices of the first axes, which disappear.
   public subscript<C: Collection>(indices: C) -> MLShapedArraySlice<Scalar> where C.Element == Int {
     get { MLShapedArraySlice(buffer.part(at: Array(indices))) }
     set { buffer.replace({ $0.part(at: Array(indices)) }, with: newValue.scalars) }
   }
 
+  /// The part in ranges of the first axes.
   public subscript<C: Collection>(ranges: C) -> MLShapedArraySlice<Scalar> where C.Element == Range<Int> {
     get { MLShapedArraySlice(buffer.part(in: Array(ranges))) }
     set { buffer.replace({ $0.part(in: Array(ranges)) }, with: newValue.scalars) }
   }
 
+  /// The scalar at one index an axis.
   public subscript<C: Collection>(scalarAt indices: C) -> Scalar where C.Element == Int {
     get { buffer[scalarAt: Array(indices)] }
     set { buffer[scalarAt: Array(indices)] = newValue }
   }
 
-  /// The axes in reverse order.
-  public func transposed() -> Self { transposed(permutation: shape.indices.reversed()) }
-
+  /// The same scalars with the axes in another order.
   public func transposed(permutation: [Int]) -> Self { Self(buffer.transposed(permutation)) }
 
+  /// The same scalars, in row-major order, under another shape.
   public func reshaped(to newShape: [Int]) -> Self { Self(buffer.reshaped(newShape)) }
 
   /// A new axis of extent 1; negative positions count from the end.
@@ -107,36 +107,7 @@ public struct MLShapedArraySlice<Scalar: MLShapedArrayScalar>: MLShapedArrayProt
   }
 }
 
-extension MLShapedArraySlice: Equatable where Scalar: Equatable {
-  public static func == (left: Self, right: Self) -> Bool {
-    left.shape == right.shape && left.scalars == right.scalars
-  }
-}
-
-extension MLShapedArraySlice: Hashable where Scalar: Hashable {
-  public func hash(into hasher: inout Hasher) {
-    hasher.combine(shape)
-    hasher.combine(scalars)
-  }
-}
-
-extension MLShapedArraySlice: Codable where Scalar: Codable {
-  private enum CodingKeys: String, CodingKey { case scalars, shape }
-
-  public init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    let shape = try container.decode([Int].self, forKey: .shape)
-    let scalars = try container.decode([Scalar].self, forKey: .scalars)
-    guard (try? Tensor.elementCount(of: shape, elementType: .float64)) == scalars.count else {
-      throw DecodingError.dataCorruptedError(
-        forKey: .scalars, in: container, debugDescription: "\(scalars.count) scalars do not fill shape \(shape)")
-    }
-    self.init(scalars: scalars, shape: shape)
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(shape, forKey: .shape)
-    try container.encode(scalars, forKey: .scalars)
-  }
-}
+// The members are MLShapedArrayProtocol's.
+extension MLShapedArraySlice: Equatable where Scalar: Equatable {}
+extension MLShapedArraySlice: Hashable where Scalar: Hashable {}
+extension MLShapedArraySlice: Codable where Scalar: Codable {}

@@ -55,6 +55,19 @@ struct ShapedBuffer<Scalar: MLShapedArrayScalar>: Sendable {
       storage: ShapedStorage(lent: base, count: span, owner: owner), offset: 0, shape: shape, strides: strides)
   }
 
+  init(bytesNoCopy bytes: UnsafeRawPointer, shape: [Int], strides: [Int], deallocator: Data.Deallocator) {
+    let count = ShapedBuffer.span(of: shape, strides) * MemoryLayout<Scalar>.stride
+    let owner = Data(bytesNoCopy: UnsafeMutableRawPointer(mutating: bytes), count: count, deallocator: deallocator)
+    self.init(lent: bytes, shape: shape, strides: strides, owner: owner)
+  }
+
+  init(
+    shape: [Int], initializingWith initializer: (inout UnsafeMutableBufferPointer<Scalar>, [Int]) throws -> Void
+  ) rethrows {
+    self.init(shape: shape)
+    try withMutablePointer(initializer)
+  }
+
   static func count(of shape: [Int]) -> Int {
     guard let count = try? Tensor.elementCount(of: shape, elementType: .float64) else {
       preconditionFailure("\(shape) is no shape")
@@ -91,6 +104,12 @@ struct ShapedBuffer<Scalar: MLShapedArrayScalar>: Sendable {
     var copy = ShapedBuffer(shape: shape, strides: strides)
     copy.assign(scalars)
     return copy
+  }
+
+  /// Moves the scalars where the layout wants them.
+  mutating func lay(out layout: MLShapedArrayBufferLayout) {
+    let wanted = layout.strides(of: shape)
+    if strides != wanted { self = copied(strides: wanted) }
   }
 
   mutating func makeUnique() {

@@ -49,6 +49,7 @@ public struct EnginePrediction {
   /// memory. The prediction takes longer.
   public var statistics: ((String) -> Void)?
 
+  /// A prediction of a function; what is left out nobody asks for.
   public init(
     function: String? = nil, state: EngineState? = nil, progress: ((Double) throws -> Void)? = nil,
     statistics: ((String) -> Void)? = nil

@@ -4,11 +4,13 @@ public struct ExtentRange: Sendable, Hashable {
   /// nil: any extent from the lower one on.
   public let upper: Int?
 
+  /// A range; no upper bound: any extent from the lower one on.
   public init(lower: Int, upper: Int?) {
     self.lower = lower
     self.upper = upper
   }
 
+  /// Whether an extent lies in the range.
   public func contains(_ extent: Int) -> Bool { extent >= lower && upper.map { extent <= $0 } ?? true }
 
   /// The one extent that is allowed, or nil where there are several.
@@ -40,6 +42,7 @@ public struct ImageDescription: Sendable, Hashable {
     public let width: Int
     public let height: Int
 
+    /// A size in pixels.
     public init(width: Int, height: Int) {
       self.width = width
       self.height = height
@@ -56,6 +59,7 @@ public struct ImageDescription: Sendable, Hashable {
   /// The only sizes that are allowed; empty: all within the ranges.
   public let enumeratedSizes: [Size]
 
+  /// A picture; ranges that are left out follow from the sizes.
   public init(
     colorLayout: ColorLayout, defaultSize: Size, width: ExtentRange? = nil, height: ExtentRange? = nil,
     enumeratedSizes: [Size] = []
@@ -70,6 +74,7 @@ public struct ImageDescription: Sendable, Hashable {
     self.height = range(height, enumeratedSizes.map(\.height), defaultSize.height)
   }
 
+  /// Whether a picture of this size is taken.
   public func allows(_ size: Size) -> Bool {
     enumeratedSizes.isEmpty
       ? width.contains(size.width) && height.contains(size.height) : enumeratedSizes.contains(size)

@@ -42,6 +42,7 @@ public struct FunctionDescription: Sendable, Equatable {
   public let outputs: [FeatureDescription]
   public let states: [FeatureDescription]
 
+  /// A function with its features in the package's order.
   public init(
     name: String, inputs: [FeatureDescription], outputs: [FeatureDescription], states: [FeatureDescription] = []
   ) {
@@ -51,7 +52,9 @@ public struct FunctionDescription: Sendable, Equatable {
     self.states = states
   }
 
+  /// The input of that name; nil where there is none.
   public func input(named name: String) -> FeatureDescription? { inputs.first { $0.name == name } }
+  /// The output of that name; nil where there is none.
   public func output(named name: String) -> FeatureDescription? { outputs.first { $0.name == name } }
 }
 
@@ -59,6 +62,7 @@ public struct FunctionDescription: Sendable, Equatable {
 public struct ModelDescription: Sendable, Equatable {
   public let functions: [FunctionDescription]
 
+  /// A package's functions, the default one first.
   public init(functions: [FunctionDescription]) {
     self.functions = functions
   }

@@ -1,10 +1,12 @@
 // Values in and out. Reads convert; where a value does not fit the target type, it takes the nearest one.
 
 extension Tensor {
+  /// A float32 tensor; the values must fill the shape.
   public init(shape: [Int], floats: [Float]) throws {
     try self.init(shape: shape, elementType: .float32, copying: floats)
   }
 
+  /// An int32 tensor; the values must fill the shape.
   public init(shape: [Int], int32s: [Int32]) throws {
     try self.init(shape: shape, elementType: .int32, copying: int32s)
   }
@@ -23,6 +25,7 @@ extension Tensor {
     try self.init(shape: shape, elementType: elementType) { $0.copyMemory(from: bytes) }
   }
 
+  /// A tensor of zeros.
   public static func zeros(shape: [Int], elementType: ElementType) throws -> Tensor {
     try Tensor(shape: shape, elementType: elementType) { _ in }
   }

@@ -6,6 +6,7 @@ public struct TensorView {
   /// In elements; may be padded, zero or negative.
   public let strides: [Int]
 
+  /// A view of memory that somebody else keeps.
   public init(base: UnsafeRawPointer, elementType: ElementType, shape: [Int], strides: [Int]) {
     self.base = base
     self.elementType = elementType
