@@ -76,6 +76,8 @@ FLUX = (
     *(rename(rf"{_SINGLE}\.qk_norm\.{n}_norm", f"{_SINGLE_TARGET}.attn.norm_{n}") for n in "qk"),
     rename(rf"{_SINGLE}\.adaLN_modulation\.layers\.1", f"{_SINGLE_TARGET}.norm.linear"),
     rename(rf"{_SINGLE}\.mlp\.fc1", f"{_SINGLE_TARGET}.proj_mlp"),
+    # Rotations of the last picture, which a model that has run saves as well.
+    Row(r"pre_sdpa_rope\..*", ()),
     # Both halves hold the bias of the whole, which counts once.
     Row(rf"{_SINGLE}\.attn\.o_proj\.bias", ((f"{_SINGLE_TARGET}.proj_out.bias", (0,)),)),
     Row(rf"{_SINGLE}\.mlp\.fc2\.bias", ()),
