@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from tintype.cli.app import run_command
 from tintype.emit.package import write_package
 from tintype.errors import UsageError
 from tintype.layers import Graph, IOSpec, Var, add_ranges, build_program
-from tintype.verify import Range
+from tintype.verify import Range, audit_ranges
 
 
 class Nothing:
@@ -64,6 +64,21 @@ def test_the_neural_engine_graphs_stay_in_range(
     assert 1 < rows["denoiser", "transformer_blocks_2_ff_residual"]["largest"] < 1000
     assert ane.root is not None
     assert not list(ane.root.parent.glob(".tintype-*"))
+
+
+@pytest.mark.parametrize(("model", "target"), [("sd3.5-large-tiny", "ane"), ("flux-dev-tiny", "gpu")])
+def test_both_families_stay_in_range(
+    make_bundle: Callable[..., Bundle], data: Path, model: str, target: str
+) -> None:
+    """In the loud transformers of models/test_float16_range.py the audit would name the op."""
+    bundle = make_bundle(model, "float16", 1, target)
+    found = audit_ranges(bundle, data / model)
+    assert {r.component for r in found} == set(bundle.components)
+    assert [r for r in found if r.overflows] == []
+    streams = [r for r in found if r.component == "denoiser" and r.op.endswith("residual")]
+    assert len(streams) > 5
+    wide = model.startswith("flux") and target == "gpu"
+    assert {r.dtype for r in streams} == {"float32" if wide else "float16"}
 
 
 def test_the_checkpoint_must_be_named(ane: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
