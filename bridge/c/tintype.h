@@ -234,6 +234,15 @@ typedef struct tt_api {
    * running it. Free with `string_free`.
    */
   tt_status (*compute_plan)(const char* path, const tt_load_options* options, char** json, char** error);
+
+  /**
+   * The path of the file in which it is kept that this runtime could not run a package with these units on
+   * this system, so that it is not tried again: JSON {"package", "reason", "date"}. An empty file beside it,
+   * with the suffix .passed in the place of .json, says that the package's self-test was passed. Both are the
+   * caller's to write and to remove. The name tells the package's content, the system's build, the chip and
+   * the units. Free with `string_free`.
+   */
+  tt_status (*verdict_file)(const char* path, const tt_load_options* options, char** file, char** error);
 } tt_api;
 
 /** The engine's table, or NULL if the library speaks another ABI version. */

@@ -100,22 +100,18 @@ class State {
 };
 
 std::unique_ptr<Model> load(const std::shared_ptr<Runtime>& runtime, const py::object& path,
-                            tt_compute_units units, const std::optional<py::object>& cache_folder) {
-  const std::string file = file_system_path(path);
-  const std::string cache = cache_folder && !cache_folder->is_none() ? file_system_path(*cache_folder) : "";
-  tt_load_options options = {};
-  options.size = sizeof(options);
-  options.units = units;
-  options.cache_folder = cache.empty() ? nullptr : cache.c_str();
+                            tt_compute_units units, const py::object& cache_folder) {
+  const PackageOptions package(path, units, cache_folder);
   tt_model* model = nullptr;
   char* error = nullptr;
   tt_status status = TT_OK;
   {
     py::gil_scoped_release released;
-    status = runtime->api().model_load(file.c_str(), &options, &model, &error);
+    status = runtime->api().model_load(package.path(), package.options(), &model, &error);
   }
   if (status != TT_OK) raise_call(runtime->api(), status, error);
-  if (model == nullptr) raise_status(TT_ERROR_RUNTIME, "the runtime loaded no model from " + file);
+  if (model == nullptr)
+    raise_status(TT_ERROR_RUNTIME, "the runtime loaded no model from " + std::string(package.path()));
   return std::make_unique<Model>(std::make_shared<LoadedModel>(runtime, model));
 }
 
@@ -166,9 +162,7 @@ py::str metadata(const Model& model) {
     py::gil_scoped_release released;
     value = used->api().model_metadata(used->model);
   }
-  const std::string copy = value != nullptr ? value : "{}";
-  if (value != nullptr) used->api().string_free(value);
-  return text(copy);
+  return take_text(used->api(), value);
 }
 
 /** The inputs of one call: views, and what they point to. */
@@ -293,8 +287,7 @@ py::dict predict(const Model& model, const py::dict& values, const Function& fun
   const auto result = std::make_shared<Result>(used->runtime, raw);
   if (options.collect_statistics != 0) {
     char* json = used->api().result_statistics(raw);
-    if (json != nullptr) statistics.attr("append")(text(json));
-    used->api().string_free(json);
+    if (json != nullptr) statistics.attr("append")(take_text(used->api(), json));
   }
   py::dict outputs;
   for (size_t i = 0; i < used->api().result_count(raw); ++i) {

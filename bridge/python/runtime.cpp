@@ -14,13 +14,6 @@ std::string last_loader_error() {
   return error != nullptr ? error : "the loader gave no reason";
 }
 
-/** JSON text that a table returned as its own allocation. */
-py::str take_text(const tt_api& api, char* value) {
-  std::string copy = value != nullptr ? value : "{}";
-  if (value != nullptr) api.string_free(value);
-  return text(copy);
-}
-
 py::str describe(const Runtime& runtime) {
   char* value = nullptr;
   {
@@ -40,23 +33,22 @@ void check_available(const Runtime& runtime) {
   if (status != TT_OK) raise_call(runtime.api(), status, error);
 }
 
-py::str compute_plan(const Runtime& runtime, const py::object& path, tt_compute_units units,
-                     const py::object& cache_folder) {
-  const std::string package = file_system_path(path);
-  const std::string cache = cache_folder.is_none() ? "" : file_system_path(cache_folder);
-  tt_load_options options = {};
-  options.size = sizeof(options);
-  options.units = units;
-  options.cache_folder = cache_folder.is_none() ? nullptr : cache.c_str();
-  char* plan = nullptr;
+/** A function of the table that says something about a package. */
+using Report = tt_status (*tt_api::*)(const char*, const tt_load_options*, char**, char**);
+
+template <Report report>
+py::str report_on(const Runtime& runtime, const py::object& path, tt_compute_units units,
+                  const py::object& cache_folder) {
+  const PackageOptions package(path, units, cache_folder);
+  char* value = nullptr;
   char* error = nullptr;
   tt_status status = TT_OK;
   {
     py::gil_scoped_release released;
-    status = runtime.api().compute_plan(package.c_str(), &options, &plan, &error);
+    status = (runtime.api().*report)(package.path(), package.options(), &value, &error);
   }
   if (status != TT_OK) raise_call(runtime.api(), status, error);
-  return take_text(runtime.api(), plan);
+  return take_text(runtime.api(), value);
 }
 
 }  // namespace
@@ -65,6 +57,20 @@ std::string file_system_path(const py::object& path) {
   PyObject* bytes = nullptr;
   if (PyUnicode_FSConverter(path.ptr(), &bytes) == 0) throw py::error_already_set();
   return py::reinterpret_steal<py::bytes>(bytes);
+}
+
+PackageOptions::PackageOptions(const py::object& path, tt_compute_units units, const py::object& cache_folder)
+    : path_(file_system_path(path)),
+      cache_folder_(cache_folder.is_none() ? "" : file_system_path(cache_folder)) {
+  options_.size = sizeof(options_);
+  options_.units = units;
+  options_.cache_folder = cache_folder_.empty() ? nullptr : cache_folder_.c_str();
+}
+
+py::str take_text(const tt_api& api, char* value, const char* otherwise) {
+  const std::string copy = value != nullptr ? value : otherwise;
+  if (value != nullptr) api.string_free(value);
+  return text(copy);
 }
 
 std::shared_ptr<Runtime> Runtime::open(const std::string& path, const std::string& symbol) {
@@ -110,10 +116,14 @@ void init_runtime(py::module_& m) {
            "JSON about the runtime: name, version, implementation, device, compute_units.")
       .def("check_available", &check_available,
            "Raise BackendUnavailable, with the reason, if no model can run here.")
-      .def("compute_plan", &compute_plan, py::arg("path"), py::arg("units") = 0,
+      .def("compute_plan", &report_on<&tt_api::compute_plan>, py::arg("path"), py::arg("units") = 0,
            py::arg("cache_folder") = py::none(),
            "JSON about where the ops of a package would run; UnsupportedError where the runtime has no "
-           "plans.");
+           "plans.")
+      .def("verdict_file", &report_on<&tt_api::verdict_file>, py::arg("path"), py::arg("units") = 0,
+           py::arg("cache_folder") = py::none(),
+           "Where it is kept that the runtime could not run a package; UnsupportedError where it keeps "
+           "nothing.");
 }
 
 }  // namespace tintype

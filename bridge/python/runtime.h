@@ -27,6 +27,26 @@ class Runtime {
   const tt_api* api_;
 };
 
+/** A package's path and how to load it, with the memory that the table's functions read. */
+class PackageOptions {
+ public:
+  /** `cache_folder` may be None. */
+  PackageOptions(const pybind11::object& path, tt_compute_units units, const pybind11::object& cache_folder);
+  PackageOptions(const PackageOptions&) = delete;
+  PackageOptions& operator=(const PackageOptions&) = delete;
+
+  const char* path() const { return path_.c_str(); }
+  const tt_load_options* options() const { return &options_; }
+
+ private:
+  std::string path_;
+  std::string cache_folder_;
+  tt_load_options options_ = {};
+};
+
+/** Text that a table returned as its own allocation, which is freed; `otherwise` for NULL. */
+pybind11::str take_text(const tt_api& api, char* value, const char* otherwise = "{}");
+
 /** The bytes of a path (str, bytes or os.PathLike) as the file system wants them. */
 std::string file_system_path(const pybind11::object& path);
 

@@ -25,6 +25,12 @@ class Runtime:
         units: int = 0,
         cache_folder: str | bytes | os.PathLike[str] | None = None,
     ) -> str: ...
+    def verdict_file(
+        self,
+        path: str | bytes | os.PathLike[str],
+        units: int = 0,
+        cache_folder: str | bytes | os.PathLike[str] | None = None,
+    ) -> str: ...
 
 class Feature:
     @property

@@ -283,12 +283,22 @@ tt_status compute_plan(const char* path, const tt_load_options*, char** json, ch
   });
 }
 
+tt_status verdict_file(const char* path, const tt_load_options*, char** file, char** error) {
+  if (file) *file = nullptr;
+  return guarded(error, [&] {
+    require(path != nullptr, "the path is NULL");
+    require(file != nullptr, "there is no place for the file's path (NULL)");
+    refuse(TT_ERROR_UNSUPPORTED,
+           {"", "the engine is not left for another backend, so nothing is kept of it"});
+  });
+}
+
 constexpr tt_api kApi = {
     TT_ABI_VERSION,    sizeof(tt_api), "mlx",          describe_runtime, available,
     model_load,        model_free,     function_count, function_name,    feature_count,
     feature,           model_metadata, predict,        result_count,     result_tensor,
     result_free,       string_free,    state_new,      state_free,       state_tensor,
-    result_statistics, compute_plan,
+    result_statistics, compute_plan,   verdict_file,
 };
 
 }  // namespace

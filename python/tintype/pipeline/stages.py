@@ -13,6 +13,7 @@ from .. import names
 from ..bundle import Bundle, Chunk, Size
 from ..errors import BundleError, EngineError
 from ..run import FallbackWarning, Model, check_units, load_model
+from ..run.runtimes import INSTALLED
 from .chunks import ComponentModel
 from .self_test import check_self_test
 from .settings import STAGES
@@ -46,6 +47,7 @@ class StageModels:
         self._units = units
         self._reduce_memory = reduce_memory
         self._self_tests = self_tests
+        self._verdicts = INSTALLED.verdicts
         #: Collects what predictions cost, while there is one.
         self.statistics: RunStatistics | None = None
         #: What ran the components whose models were freed.
@@ -75,20 +77,33 @@ class StageModels:
         return ComponentModel(description, models, reason)
 
     def _tested(self, component: str, backend: str, model: ComponentModel) -> ComponentModel:
-        """`model`, if it reproduces what the bundle recorded; under "auto" else the one of MLX."""
+        """`model`, if it reproduces what the bundle recorded, now or at an earlier use; under "auto" else the
+        one of MLX, which must."""
         test = self._bundle.component(component).self_test
-        if test is None or self._bundle.root is None:
+        packages = self._bundle.package_paths(component)
+        if test is None or self._bundle.root is None or self._verdicts.have_passed(packages, self._units):
             return model
+        file = self._bundle.root / test.path
         try:
-            check_self_test(self._bundle.root / test.path, test, component, model)
+            check_self_test(file, test, component, model)
         except EngineError as error:
             model.close()
             if backend != names.AUTO:
                 raise
             reason = f"auto: {component} failed its self-test ({error}), so MLX runs it"
-            warnings.warn(reason, FallbackWarning, stacklevel=4)
-            return self._load(component, names.MLX, reason)
+            model = self._load(component, names.MLX, reason)
+            # Wrong there as well: then it is the model, and no picture of it would be right.
+            check_self_test(file, test, component, model)
+            self._remember(component, error, reason)
+            return model
+        self._verdicts.remember_pass(packages, self._units)
         return model
+
+    def _remember(self, component: str, error: Exception, reason: str) -> None:
+        """Say that a component has moved to MLX, and keep it of all of its chunks."""
+        for package in self._bundle.package_paths(component):
+            self._verdicts.remember(error, package, self._units)
+        warnings.warn(reason, FallbackWarning, stacklevel=5)
 
     def run(
         self, component: str, backend: str, inputs: Mapping[str, Array], size: Size | None = None
@@ -102,14 +117,31 @@ class StageModels:
         dtypes = {spec.name: spec.dtype for spec in description.inputs}
         arrays = {name: _converted(component, name, value, dtypes[name]) for name, value in inputs.items()}
         told = None if self.statistics is None else partial(self.statistics.add, component)
-        found = model.predict(arrays, function, told)
-        outputs = {name: value.astype(np.float32, copy=False) for name, value in found.items()}
-        for name, value in outputs.items():
-            if not np.isfinite(value).all():
-                raise EngineError(
-                    f"{component} on backend {model.backend!r} gave NaN or infinite values in {name!r}: "
-                    f"try another backend, or convert the model again with --precision float32"
-                )
+        outputs = _floats(model.predict(arrays, function, told))
+        if broken := _not_finite(outputs):
+            error = EngineError(
+                f"{component} on backend {model.backend!r} gave NaN or infinite values in {broken!r}: "
+                f"try another backend, or convert the model again with --precision float32"
+            )
+            if backend != names.AUTO or names.COREML not in model.backend.split("+"):
+                raise error
+            outputs = self._elsewhere(component, error, arrays, function)
+        return outputs
+
+    def _elsewhere(
+        self, component: str, error: EngineError, arrays: Mapping[str, Array], function: str | None
+    ) -> dict[str, Array]:
+        """The component's outputs on MLX, which runs it from now on; `error`, of Core ML, if they are not
+        finite either."""
+        reason = f"auto: {component} gave NaN or infinite values on Core ML, so MLX runs it"
+        other = self._load(component, names.MLX, reason)
+        outputs = _floats(other.predict(arrays, function))
+        if _not_finite(outputs):
+            other.close()
+            raise error
+        self._models[component, names.AUTO].close()
+        self._models[component, names.AUTO] = other
+        self._remember(component, error, reason)
         return outputs
 
     def stage_run(self, stage: str, backend: str) -> StageRun | None:
@@ -168,6 +200,15 @@ class StageModels:
                     f"{model.path} has the {kind} {', '.join(have)}, but {names.BUNDLE_FILE} lists "
                     f"{', '.join(want)} for {component}: convert the model again"
                 )
+
+
+def _floats(outputs: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: value.astype(np.float32, copy=False) for name, value in outputs.items()}
+
+
+def _not_finite(outputs: Mapping[str, Array]) -> str | None:
+    """The name of an output with NaN or infinities."""
+    return next((name for name, value in outputs.items() if not np.isfinite(value).all()), None)
 
 
 def _converted(component: str, name: str, value: Array, dtype: str) -> Array:

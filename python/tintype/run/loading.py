@@ -8,6 +8,7 @@ from .. import _bridge, names
 from ..errors import BackendUnavailable, EngineError, ModelFileError
 from .model import FallbackWarning, Loaded, Model
 from .runtimes import INSTALLED, Runtimes, check_backend, check_units
+from .verdicts import Verdict
 
 __all__ = ["FallbackWarning", "load_model", "load_with"]
 
@@ -17,8 +18,8 @@ def load_model(path: str | os.PathLike[str], backend: str = names.AUTO, units: s
 
     backend   "coreml" and "mlx" are strict: that one, or BackendUnavailable with reason and remedy. "auto"
               takes Apple's Core ML where it exists and goes over to MLX when Core ML cannot load, compile or
-              run the model; it says so once, with the reason (FallbackWarning), and remembers it for the
-              model.
+              run the model; it says so once, with the reason (FallbackWarning), and remembers it beside the
+              compiled models, as the Swift package does (the model's `reason` names the file).
     units     what Core ML may use: "all", "ane", "gpu", "cpu". MLX ignores it.
 
     Raises UsageError for unknown backends and units, ModelFileError if nothing is there, ModelFormatError for
@@ -40,21 +41,22 @@ def load_with(runtimes: Runtimes, path: str | os.PathLike[str], backend: str, un
 
 
 def _load(runtimes: Runtimes, path: Path, backend: str, units: str, reason: str) -> Loaded:
-    handle = _bridge.Model.load(runtimes.open(backend), path, check_units(units))
+    runtime = runtimes.open(backend)
+    handle = _bridge.Model.load(runtime, path, check_units(units), runtimes.cache_folder)
     return Loaded(backend, reason, handle)
 
 
 def _load_automatically(runtimes: Runtimes, path: Path, units: str) -> Model:
-    key = (str(path.resolve()), units)
     backends, reason = runtimes.candidates()
-    if backends[0] == names.MLX or key in runtimes.verdicts:
-        reason = runtimes.verdicts.get(key, reason)
+    verdict = None if backends[0] == names.MLX else runtimes.verdicts.find(path, units)
+    if backends[0] == names.MLX or verdict is not None:
+        reason = reason if verdict is None else str(verdict)
         return Model(str(path), _load(runtimes, path, names.MLX, units, f"auto: {reason}"), None)
 
     def fall_back(error: Exception) -> Loaded:
-        verdict = f"Core ML could not run {path.name} ({error})"
+        verdict = Verdict(path, str(error))
         loaded = _load(runtimes, path, names.MLX, units, f"auto: {verdict}, so MLX runs it")
-        runtimes.verdicts[key] = verdict
+        runtimes.verdicts.remember(error, path, units)
         return loaded
 
     try:

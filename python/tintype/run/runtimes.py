@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import _bridge, names
 from ..errors import BackendUnavailable, UsageError
+from .verdicts import Verdicts
 
 __all__ = ["INSTALLED", "BackendInfo", "Library", "Runtimes", "backends", "check_backend", "check_units"]
 
@@ -67,16 +68,23 @@ def check_units(units: str) -> int:
 class Runtimes:
     """Opens libraries once, and remembers which models Core ML could not run.
 
-    `apple` says whether this is one of Apple's systems, where "auto" looks for Core ML at all.
+    `apple` says whether this is one of Apple's systems, where "auto" looks for Core ML at all. `cache_folder`
+    is where Core ML's compiled models and what is known of them are kept; None: the system's cache folder.
     """
 
-    def __init__(self, libraries: Mapping[str, Library], *, apple: bool = sys.platform == "darwin") -> None:
-        self._libraries = dict(libraries)
+    def __init__(
+        self,
+        libraries: Mapping[str, Library],
+        *,
+        apple: bool = sys.platform == "darwin",
+        cache_folder: Path | None = None,
+    ) -> None:
+        self.libraries = dict(libraries)
         self._apple = apple
+        self.cache_folder = cache_folder
         self._opened: dict[str, _bridge.Runtime] = {}
         self._lock = threading.Lock()
-        #: (resolved path, units) → why Core ML did not run that model.
-        self.verdicts: dict[tuple[str, str], str] = {}
+        self.verdicts = Verdicts(self)
 
     def open(self, backend: str) -> _bridge.Runtime:
         """The runtime of `backend`; BackendUnavailable with reason and remedy if no model can run on it."""
@@ -89,7 +97,7 @@ class Runtimes:
             return self._opened[backend]
 
     def _open(self, backend: str) -> _bridge.Runtime:
-        library = self._libraries[backend]
+        library = self.libraries[backend]
         if not library.path.is_file():
             if library.note is not None and library.note.is_file():
                 raise BackendUnavailable(library.note.read_text(encoding="utf-8").strip())

@@ -68,6 +68,7 @@ public final class EngineLibrary: Sendable {
       && api.model_metadata != nil && api.predict != nil && api.result_count != nil && api.result_tensor != nil
       && api.result_free != nil && api.string_free != nil && api.state_new != nil && api.state_free != nil
       && api.state_tensor != nil && api.result_statistics != nil && api.compute_plan != nil
+      && api.verdict_file != nil
   }
 
   /// The engine's own description of itself: JSON with name, version, implementation, device.

@@ -34,7 +34,8 @@ nonisolated(unsafe) private let table: UnsafePointer<tt_api> = {
       state_free: { StateHandle.release($0) },
       state_tensor: describeState,
       result_statistics: { ResultHandle.of($0)?.statisticsJSON.flatMap(copyToC) },
-      compute_plan: planComputation
+      compute_plan: planComputation,
+      verdict_file: nameVerdictFile
     ))
   return UnsafePointer(table)
 }()

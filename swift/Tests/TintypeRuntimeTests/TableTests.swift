@@ -1,6 +1,7 @@
 import CTintype
 import Foundation
 import TestSupport
+import TintypeBackends
 import Testing
 
 @testable import TintypeRuntime
@@ -55,6 +56,28 @@ import Testing
       try Runtime.check { api.compute_plan("x", &options, &json, $0) }
     }
     #expect(size?.message.hasPrefix("compute_plan: options.size is 3, expected") == true)
+  }
+
+  @Test func namesTheFileOfAVerdict() throws {
+    let api = try Runtime.api()
+    var file: UnsafeMutablePointer<CChar>?
+    var options = tt_load_options()
+    options.size = MemoryLayout<tt_load_options>.size
+    var names: Set<String> = []
+    for units in [TT_UNITS_ALL, TT_UNITS_CPU_ONLY] {
+      options.units = tt_compute_units(units)
+      try Runtime.check { api.verdict_file(Fixture.package("multi_output").path, &options, &file, $0) }
+      names.insert(try #require(Runtime.take(file)))
+    }
+    #expect(names.count == 2)
+    // The same file that the Swift package itself reads.
+    #expect(names.contains(try #require(runtime.verdictFile(of: Fixture.package("multi_output"), units: .cpu)).path))
+    let absent = #expect(throws: Runtime.Failure.self) {
+      try Runtime.check { api.verdict_file("absent.mlpackage", nil, &file, $0) }
+    }
+    #expect(absent?.status == tt_status(TT_ERROR_IO) && file == nil)
+    let null = #expect(throws: Runtime.Failure.self) { try Runtime.check { api.verdict_file(nil, nil, &file, $0) } }
+    #expect(null?.message == "verdict_file: `path` is NULL; pass the path of an .mlpackage")
   }
 
   @Test func isAvailable() throws {

@@ -101,6 +101,7 @@ class Api(c.Structure):
         ("state_tensor", c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_char_p, c.POINTER(Tensor), _ERROR)),
         ("result_statistics", c.CFUNCTYPE(c.c_void_p, c.c_void_p)),
         ("compute_plan", c.CFUNCTYPE(c.c_int32, c.c_char_p, c.c_void_p, _ERROR, _ERROR)),
+        ("verdict_file", c.CFUNCTYPE(c.c_int32, c.c_char_p, c.c_void_p, _ERROR, _ERROR)),
     ]
 
 

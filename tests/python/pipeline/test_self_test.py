@@ -1,5 +1,6 @@
 """A recorded step decides whether Core ML is trusted with a component."""
 
+import json
 import shutil
 import warnings
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import tintype
 from tintype import names
@@ -14,6 +16,7 @@ from tintype.bundle import Bundle
 from tintype.errors import BundleError, EngineError
 from tintype.pipeline import stages
 from tintype.run import FallbackWarning, load_model
+from tintype.run.runtimes import INSTALLED, Runtimes
 from tintype.verify import record_self_test, run_self_test
 
 RUN = {"steps": 2, "seed": 1}
@@ -32,6 +35,17 @@ class AsCoreML:
     def predict(self, *arguments: Any, **options: Any) -> dict[str, Any]:
         outputs = self._model.predict(*arguments, **options)
         return {n: (v * np.float32(self._factor)).astype(v.dtype) for n, v in outputs.items()}
+
+
+@pytest.fixture(autouse=True)
+def forgetful(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a test remembers is of that test alone."""
+    monkeypatch.setattr(stages, "INSTALLED", another_process(tmp_path))
+
+
+def another_process(tmp_path: Path) -> Runtimes:
+    """The installed runtimes as it would open them."""
+    return Runtimes(INSTALLED.libraries, cache_folder=tmp_path / "cache")
 
 
 @pytest.fixture
@@ -57,6 +71,55 @@ def test_a_system_that_is_right(recorded: Bundle, monkeypatch: pytest.MonkeyPatc
         warnings.simplefilter("error")
         result = pipeline.generate("a red circle", **RUN)
     assert names.COREML in result.stages["denoiser"].backend
+
+
+@pytest.mark.skipif(not INSTALLED.info(names.COREML).available, reason="no Swift runtime")
+def test_a_passed_test_is_kept(recorded: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pretend(monkeypatch, 1.0)
+    with tintype.Pipeline.load(recorded) as pipeline:
+        pipeline.generate("a red circle", **RUN)
+    kept = [file.name for file in tmp_path.glob("cache/verdicts/*.passed")]
+    assert len(kept) == 1
+    assert kept[0].startswith("denoiser-all-")
+    monkeypatch.setattr(stages, "INSTALLED", another_process(tmp_path))
+    monkeypatch.setattr(stages, "check_self_test", None)  # a second one would fail
+    with tintype.Pipeline.load(recorded) as pipeline:
+        pipeline.generate("a red circle", **RUN)
+
+
+def test_a_model_that_is_wrong_everywhere_is_damaged(
+    recorded: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert recorded.root is not None
+    file = recorded.root / "self_test/denoiser.safetensors"
+    tensors = load_file(file)
+    save_file({n: v * np.float16(3) if n == "expected.velocity" else v for n, v in tensors.items()}, file)
+    pretend(monkeypatch, 1.0)
+    with (
+        tintype.Pipeline.load(recorded) as pipeline,
+        pytest.raises(EngineError, match="kernels compute the model wrongly on mlx"),
+    ):
+        pipeline.generate("a red circle", **RUN)
+    assert not list(tmp_path.glob("cache/verdicts/*.json"))
+
+
+def test_auto_leaves_core_ml_for_finite_numbers(
+    sd3_half: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pretend(monkeypatch, np.nan)
+    with tintype.Pipeline.load(sd3_half) as pipeline:
+        with pytest.warns(FallbackWarning, match="denoiser gave NaN or infinite values on Core ML, so MLX"):
+            result = pipeline.generate("a red circle", **RUN)
+        assert result.settings.backends["denoiser"] == names.MLX
+        assert pipeline.generate("a red circle", **RUN).latents.tolist() == result.latents.tolist()
+    if INSTALLED.info(names.COREML).available:
+        (kept,) = tmp_path.glob("cache/verdicts/*.json")
+        assert "gave NaN or infinite values in 'velocity'" in json.loads(kept.read_text())["reason"]
+    with (
+        tintype.Pipeline.load(sd3_half, backend="coreml") as pipeline,
+        pytest.raises(EngineError, match="on backend 'coreml' gave NaN or infinite values"),
+    ):
+        pipeline.generate("a red circle", **RUN)
 
 
 @pytest.mark.parametrize("factor", [1.2, np.nan])

@@ -243,10 +243,20 @@ static tt_status no_plan(const char *path, const tt_load_options *options, char 
   return fail(TT_ERROR_UNSUPPORTED, error);
 }
 
+/** Beside the package, by its name and the units. */
+static tt_status verdict_file(const char *path, const tt_load_options *options, char **file, char **error) {
+  char text[4096];
+  *error = NULL;
+  snprintf(text, sizeof text, "%s-%d.json", path, options == NULL ? 0 : (int)options->units);
+  *file = copy(text);
+  return TT_OK;
+}
+
 #define TABLE(version, name, describe, is_available, load_function)                                              \
   {version,        sizeof(tt_api), name,    describe, is_available, load_function, model_free,                    \
    function_count, function_name,  feature_count, feature, metadata, predict, result_count, result_tensor,       \
-   result_free,    string_free,    no_state, state_free, no_state_tensor, statistics, no_plan}
+   result_free,    string_free,    no_state, state_free, no_state_tensor, statistics, no_plan,         \
+   verdict_file}
 
 static const tt_api apple = TABLE(TT_ABI_VERSION, "coreml", describe_apple, available, load);
 static const tt_api mlx = TABLE(TT_ABI_VERSION, "mlx", describe_mlx, available, load_always);

@@ -29,6 +29,11 @@ public struct CoreMLBackend: Backend {
     try CoreMLPlatform.checkAvailability()
   }
 
+  /// Where it is kept that this backend could not run a package on this system; nil where the package cannot be read.
+  public func verdictFile(of package: URL, units: ComputeUnits) -> URL? {
+    FileManager.default.fileExists(atPath: package.path) ? verdicts.file(of: package, units: units) : nil
+  }
+
   /// Opens an `.mlpackage` or a compiled `.mlmodelc`.
   public func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
     guard FileManager.default.fileExists(atPath: package.path) else { throw missing(package) }
