@@ -1,10 +1,8 @@
 """`tintype convert`: a checkpoint in, a bundle out."""
 
-import re
-import signal
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +11,7 @@ import click
 from ..errors import UsageError
 from ..names import AUTO, QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
 from .conversion_plan import show_plan
-from .output import bytes_text, progress_bar, size_option
+from .output import byte_count, bytes_text, ended_by_signals, progress_bar, size_option
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
@@ -35,11 +33,10 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
         return "default"
     if value.lower() == "none":
         return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(i?)B?", value, re.IGNORECASE)
-    number = match and float(match[1]) * (1024 if match[3] else 1000) ** " KMG".index(match[2].upper() or " ")
-    if not number:
+    number = byte_count(value)
+    if number is None:
         raise click.BadParameter(f"{value!r} is no number of bytes, such as 1GB, 500MB or 2GiB, and not none")
-    return int(number)
+    return number
 
 
 @click.command(short_help="Convert a checkpoint to a bundle.")
@@ -289,20 +286,6 @@ def export_profile(
         click.echo(
             f"{output}: for Apple's ml-stable-diffusion; on a Mac, `sh {output / 'compile.sh'}` compiles it"
         )
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that it cleans up."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def last_steps(

@@ -2,19 +2,25 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..errors import UsageError
-from .output import backend_option, echo_json, progress_bar, size_option, units_option
+from .drawing import Drawn, draw
+from .output import byte_count, echo_json, ended_by_signals, progress_bar, size_option, stage_options
 from .picture import picture_settings
-from .statistics import run_text, stats_option
-
-if TYPE_CHECKING:
-    from ..pipeline import GenerationRequest, GenerationResult, Step
+from .prompts import Job, read_jobs
+from .statistics import stats_option
 
 __all__ = ["generate"]
+
+
+def _budget(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    number = None if value is None else byte_count(value)
+    if value is not None and number is None:
+        raise click.BadParameter(f"{value!r} is no number of bytes, such as 6GB, 800MB or 2GiB")
+    return number
 
 
 @click.command(short_help="Draw a picture.")
@@ -32,6 +38,14 @@ __all__ = ["generate"]
     metavar="BUNDLE",
     help="Bundle made by `tintype convert`. Without it: the embedded model.",
 )
+@click.option(
+    "--prompt-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw every line of a text file (-: the standard input): a prompt, or a JSON object with a prompt"
+    ' and other settings, {"prompt": "a cat", "seed": 7, "output": "cat.png"}. Files are numbered by line.',
+)
+@click.option("--resume", is_flag=True, help="Leave out what --prompt-file has drawn already, by its files.")
 @click.option("--negative-prompt", help="What the picture should not show.")
 @click.option("--steps", type=int, help="Denoising steps. [default: the model's]")
 @click.option(
@@ -67,8 +81,7 @@ __all__ = ["generate"]
     help="How far the picture may leave --image, above 0 up to 1. [default: 0.6]",
 )
 @size_option("One of the model's sizes. [default: the model's first]")
-@backend_option
-@units_option
+@stage_options
 @click.option("--no-t5", is_flag=True, help="Run as if the model had no T5 text encoder.")
 @click.option(
     "-o",
@@ -87,6 +100,13 @@ __all__ = ["generate"]
 @click.option(
     "--reduce-memory", is_flag=True, help="Free each model when it is done, the text encoders before drawing."
 )
+@click.option(
+    "--memory-budget",
+    metavar="BYTES",
+    callback=_budget,
+    help="Weights that may be loaded at a time, such as 6GB or 800MB; the models that were not used for"
+    " longest make room. [default: no limit]",
+)
 @stats_option
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @click.option(
@@ -97,11 +117,14 @@ def generate(
     picture: Path | None,
     model: Path | None,
     output: Path,
-    backend: str,
-    units: str,
+    backend: Any,
+    units: Any,
     no_t5: bool,
     preview_folder: Path | None,
+    prompt_file: Path | None,
+    resume: bool,
     reduce_memory: bool,
+    memory_budget: int | None,
     stats: bool,
     quiet: bool,
     as_json: bool,
@@ -114,9 +137,10 @@ def generate(
     tintype generate "a photo of a cat" --model sd3.bundle --seed 7 -o cat.png
     tintype generate --from cat.png --model sd3.bundle --steps 50 -o better.png
     tintype generate "a photo of a dog" --model sd3.bundle --image cat.png --strength 0.7
+    tintype generate --prompt-file prompts.txt --model sd3.bundle --resume -o pictures/out.png
     """
-    from ..pipeline import Conditioned, GenerationResult, Pipeline, Step
-    from ..pipeline.image import check_target, save_image
+    from ..pipeline import Pipeline
+    from ..pipeline.image import check_target
 
     check_target(output)
     if preview_folder is not None:
@@ -127,68 +151,52 @@ def generate(
         settings["statistics"] = True
     if no_t5:
         settings["use_t5"] = False
-    request, drawn_by = _request(prompt, picture, settings)
-    results: list[GenerationResult] = []
-    with progress_bar(quiet or as_json) as progress:
+    jobs, drawn_by = _jobs(prompt, picture, prompt_file, output, settings)
+    found = len(jobs)
+    if resume:
+        jobs = [job for job in jobs if not all(path.is_file() for path in job.outputs)]
+    results: list[Drawn] = []
+    with progress_bar(quiet or as_json) as progress, ended_by_signals():
         bundle = model if model is not None else _embedded(progress)
-        pipeline = Pipeline.load(bundle, backend, units, reduce_memory)
-        if drawn_by not in (None, pipeline.bundle.name):
-            click.echo(
-                f"tintype: warning: {picture} was drawn by {drawn_by}, this is {pipeline.bundle.name}",
-                err=True,
-            )
-        progress("reading the prompt", 0, 1)
-        for event in pipeline.steps(request):
-            if isinstance(event, Conditioned):
-                progress("drawing", 0, event.schedule.steps)
-            elif isinstance(event, Step):
-                last = event.number == event.steps
-                progress("decoding" if last else "drawing", event.number, event.steps)
-                if preview_folder is not None and event.preview is not None:
-                    save_image(event.preview, preview_folder / _preview_name(event, request.count), {})
-            elif isinstance(event, GenerationResult):
-                # Written as they come: those that are done stay if a later one fails.
-                event.save(_numbered(output, event, request.count))
-                results.append(event)
+        with Pipeline.load(bundle, backend, units, reduce_memory, memory_budget) as pipeline:
+            if drawn_by not in (None, pipeline.bundle.name):
+                click.echo(
+                    f"tintype: warning: {picture} was drawn by {drawn_by}, this is {pipeline.bundle.name}",
+                    err=True,
+                )
+            results.extend(draw(pipeline, jobs, progress, preview_folder))
     if as_json:
-        rows = [_json(result, _numbered(output, result, request.count)) for result in results]
-        echo_json(rows if len(rows) > 1 else rows[0])
+        rows = [result.to_json() for result in results]
+        echo_json(rows if prompt_file is not None or len(rows) != 1 else rows[0])
     elif not quiet:
-        _print_stages(results[0])
-        for result in results:
-            _print(result, _numbered(output, result, request.count))
-        if results[-1].statistics is not None:
-            click.echo(run_text(results[-1].statistics))
-    pipeline.close()
+        if len(jobs) < found:
+            click.echo(f"{found - len(jobs)} of {found} were drawn already")
+        for index, result in enumerate(results):
+            if index == 0:
+                click.echo(result.stages_text())
+            click.echo(result.text())
 
 
-def _request(
-    prompt: str | None, picture: Path | None, settings: dict[str, Any]
-) -> "tuple[GenerationRequest, str | None]":
+def _jobs(
+    prompt: str | None, picture: Path | None, prompt_file: Path | None, output: Path, settings: dict[str, Any]
+) -> tuple[list[Job], str | None]:
     """What the command line asks for, and the model that drew the picture it is taken from."""
     from ..pipeline import GenerationRequest, request_of
 
     given = {name: value for name, value in settings.items() if value is not None}
+    if prompt_file is not None:
+        if prompt is not None or picture is not None:
+            raise UsageError("--prompt-file names all prompts: leave PROMPT and --from out")
+        return read_jobs(prompt_file, GenerationRequest("", **given), output), None
     if picture is None:
         if prompt is None:
             raise click.MissingParameter(param_hint="'PROMPT'", param_type="argument")
-        return GenerationRequest(prompt, **given), None
+        return [Job(GenerationRequest(prompt, **given), output)], None
     found = picture_settings(picture)
     if prompt is not None:
         given["prompt"] = prompt
-    return replace(request_of(found, given.get("image"), given.get("mask")), **given), found.get("model")
-
-
-def _numbered(output: Path, result: "GenerationResult", count: int) -> Path:
-    """out.png of several pictures is out-1.png, out-2.png, …"""
-    number = result.settings.image_index + 1
-    return output if count == 1 else output.with_name(f"{output.stem}-{number}{output.suffix}")
-
-
-def _preview_name(step: "Step", count: int) -> str:
-    """step-01.png, or 2-step-01.png of the second of several pictures."""
-    picture = f"{step.image_index + 1}-" if count > 1 else ""
-    return f"{picture}step-{step.number:0{len(str(step.steps))}}.png"
+    request = replace(request_of(found, given.get("image"), given.get("mask")), **given)
+    return [Job(request, output)], found.get("model")
 
 
 def _embedded(progress: Any) -> Any:
@@ -197,34 +205,3 @@ def _embedded(progress: Any) -> Any:
     return embedded_bundle(
         progress=lambda what, done, total: progress(f"preparing the embedded model: {what}", done, total)
     )
-
-
-def _json(result: "GenerationResult", output: Path) -> dict[str, Any]:
-    cost = result.statistics
-    return {
-        "output": str(output),
-        "settings": result.settings.to_json(),
-        "stages": {name: vars(stage) for name, stage in result.stages.items()},
-        "timings": vars(result.timings),
-        **({} if cost is None else {"statistics": {name: stage.to_json() for name, stage in cost.items()}}),
-    }
-
-
-def _print_stages(result: "GenerationResult") -> None:
-    if len(set(result.stages.values())) == 1:
-        stage = next(iter(result.stages.values()))
-        click.echo(f"{', '.join(result.stages)} on {stage.backend} ({stage.reason})")
-    else:
-        for name, stage in result.stages.items():
-            click.echo(f"{name} on {stage.backend} ({stage.reason})")
-
-
-def _print(result: "GenerationResult", output: Path) -> None:
-    settings = result.settings
-    seed = "the given noise" if settings.seed is None else f"seed {settings.seed}"
-    click.echo(
-        f"{output}: {settings.width}x{settings.height}, {settings.steps} steps, "
-        f"guidance {settings.guidance_scale:g}, {seed}"
-    )
-    parts = [f"{part.replace('_', ' ')} {seconds:.2f}" for part, seconds in vars(result.timings).items()]
-    click.echo(f"seconds: {', '.join(parts)}")

@@ -1,6 +1,8 @@
 """What the commands share: progress bars, sizes, JSON, tables."""
 
 import json
+import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,15 +10,19 @@ from typing import Any, TypeVar
 
 import click
 
-from ..names import BACKENDS, COMPUTE_UNITS
+from ..names import BACKENDS, COMPUTE_UNITS, STAGES
 
 __all__ = [
     "backend_option",
+    "byte_count",
     "bytes_text",
     "count_text",
     "echo_json",
+    "ended_by_signals",
     "progress_bar",
+    "size_of",
     "size_option",
+    "stage_options",
     "table",
     "units_option",
 ]
@@ -27,11 +33,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 Progress = Callable[[str, float, float], None]
 
 
-def _one_size(value: str) -> tuple[int, int]:
+def size_of(value: str) -> tuple[int, int] | None:
+    """WIDTHxHEIGHT as (width, height); None for anything else."""
     parts = value.lower().split("x")
     if len(parts) != 2 or not all(part.isdecimal() and part.isascii() for part in parts):
-        raise click.BadParameter(f"{value!r} is not WIDTHxHEIGHT in pixels, such as 1024x768")
+        return None
     return int(parts[0]), int(parts[1])
+
+
+def _one_size(value: str) -> tuple[int, int]:
+    size = size_of(value)
+    if size is None:
+        raise click.BadParameter(f"{value!r} is not WIDTHxHEIGHT in pixels, such as 1024x768")
+    return size
 
 
 def _size(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -45,20 +59,65 @@ def size_option(text: str, *, multiple: bool = False) -> Callable[[F], F]:
     return click.option("--size", metavar="WxH", callback=_size, multiple=multiple, help=text)
 
 
+BACKEND_HELP = "coreml and mlx are strict; auto takes Core ML where it works, else MLX, and says why."
+UNITS_HELP = "What Core ML may use (ane: Neural Engine). MLX ignores it."
+
 backend_option = click.option(
     "--backend",
     type=click.Choice(BACKENDS),
     default="auto",
     show_default=True,
-    help="coreml and mlx are strict; auto takes Core ML where it works, else MLX, and says why.",
+    help=BACKEND_HELP,
 )
+
+
+def stage_options(command: F) -> F:
+    """`--backend` and `--units` of a run, for all of its stages or by stage."""
+    for option in (
+        _by_stage("--units", tuple(COMPUTE_UNITS), UNITS_HELP),
+        _by_stage("--backend", BACKENDS, BACKEND_HELP),
+    ):
+        command = option(command)
+    return command
+
+
+def _by_stage(name: str, choices: Sequence[str], text: str) -> Callable[[F], F]:
+    """One value, or STAGE=VALUE with commas between; given to the command as a string or a mapping."""
+
+    def parse(context: click.Context, parameter: click.Parameter, value: str) -> Any:
+        rows = dict(row.partition("=")[::2] for row in value.split(",")) if "=" in value else {"": value}
+        for stage, choice in rows.items():
+            if choice not in choices or (stage and stage not in STAGES):
+                raise click.BadParameter(
+                    f"{value!r} is not one of {', '.join(map(repr, choices))}, nor STAGE=VALUE with commas "
+                    f"between, for stages among {', '.join(STAGES)}"
+                )
+        return rows.get("", rows)
+
+    default = choices[0]
+    return click.option(
+        name,
+        metavar="|".join(choices),
+        default=default,
+        show_default=True,
+        callback=parse,
+        help=f"{text} Or by stage: denoiser={choices[1]},vae={choices[-1]}.",
+    )
+
+
+def byte_count(text: str) -> int | None:
+    """`1GB`, `500MB`, `2GiB` or a number of bytes; None where it is none of them."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(i?)B?", text, re.IGNORECASE)
+    number = match and float(match[1]) * (1024 if match[3] else 1000) ** " KMG".index(match[2].upper() or " ")
+    return int(number) if number else None
+
 
 units_option = click.option(
     "--units",
     type=click.Choice(list(COMPUTE_UNITS)),
     default="all",
     show_default=True,
-    help="What Core ML may use (ane: Neural Engine). MLX ignores it.",
+    help=UNITS_HELP,
 )
 
 
@@ -76,6 +135,20 @@ def progress_bar(quiet: bool) -> Iterator[Progress]:
     with Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=1)
         yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that it cleans up."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def echo_json(value: Any) -> None:

@@ -37,10 +37,9 @@ class TextConditioning:
 class TextEncoders:
     """The tokenizers and text encoders of a bundle."""
 
-    def __init__(self, bundle: Bundle, models: StageModels) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._family = FAMILIES[bundle.family]
-        self._models = models
         self._tokenizers: dict[str, TextTokenizer] = {}
 
     def token_ids(self, name: str, prompt: str) -> Array:
@@ -63,18 +62,18 @@ class TextEncoders:
             )
         return encoded.ids
 
-    def encode(self, prompt: str, plan: Plan) -> TextConditioning:
-        """Runs the encoders on one prompt. T5 is not run where the plan leaves it out."""
+    def encode(self, prompt: str, plan: Plan, models: StageModels) -> TextConditioning:
+        """Runs the encoders on one prompt, by `models`. T5 is not run where the plan leaves it out."""
         backend = plan.backends[TEXT_STAGE]
         hidden, pooled = [], []
         for component, tokenizer in self._family.clips:
             ids = self.token_ids(tokenizer, prompt)
-            outputs = self._models.run(component, backend, {names.INPUT_IDS: ids})
+            outputs = models.run(component, backend, {names.INPUT_IDS: ids})
             hidden.append(outputs[names.HIDDEN_STATES])
             pooled.append(outputs[names.POOLED])
         t5 = None
         if plan.settings.use_t5:
             ids = self.token_ids(names.TOKENIZER_3, prompt)
-            t5 = self._models.run(names.TEXT_ENCODER_3, backend, {names.INPUT_IDS: ids})[names.HIDDEN_STATES]
+            t5 = models.run(names.TEXT_ENCODER_3, backend, {names.INPUT_IDS: ids})[names.HIDDEN_STATES]
         context = self._family.compose(hidden, t5, self._bundle.context)
         return TextConditioning(context, np.concatenate(pooled, axis=-1))

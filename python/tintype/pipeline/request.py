@@ -7,9 +7,9 @@ from typing import Any, TypedDict
 
 from ..errors import UsageError
 
-__all__ = ["BackendChoice", "GenerationRequest", "RequestOptions", "as_request", "request_of"]
+__all__ = ["GenerationRequest", "RequestOptions", "StageChoice", "as_request", "request_of"]
 
-BackendChoice = str | Mapping[str, str] | None
+StageChoice = str | Mapping[str, str] | None
 
 
 #: Settings of a picture that a request takes over by their names.
@@ -38,6 +38,7 @@ class GenerationRequest:
     latents           initial noise, float [1, C, h, w], instead of a seed
     statistics        collect time and bytes by stage and op in the result; the run takes longer
     backend           "auto", "coreml", "mlx", or a mapping from stages; None: the pipeline's
+    units             what Core ML may use, "all", "ane", "gpu", "cpu", likewise
     use_t5            False runs as if the bundle had no T5
     """
 
@@ -55,7 +56,8 @@ class GenerationRequest:
     preview_interval: int | None = None
     statistics: bool = False
     latents: Any = None
-    backend: BackendChoice = None
+    backend: StageChoice = None
+    units: StageChoice = None
     use_t5: bool = True
 
 
@@ -74,7 +76,8 @@ class RequestOptions(TypedDict, total=False):
     preview_interval: int | None
     statistics: bool
     latents: Any
-    backend: BackendChoice
+    backend: StageChoice
+    units: StageChoice
     use_t5: bool
 
 

@@ -3,7 +3,7 @@
 import math
 import numbers
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,16 +12,27 @@ import numpy as np
 from .. import names
 from ..bundle import Bundle, Size
 from ..errors import UsageError
-from ..run import check_backend
+from ..run import check_backend, check_units
 from .families import FAMILIES, Family
 from .noise import GENERATORS, MAX_SEED, Noise, NoiseStream, random_seed
-from .request import BackendChoice, GenerationRequest
+from .request import GenerationRequest, StageChoice
 from .source import ImageSource, checked_source
 
-__all__ = ["DENOISER_STAGE", "STAGES", "TEXT_STAGE", "VAE_STAGE", "GenerationSettings", "Plan", "make_plan"]
+__all__ = [
+    "DENOISER_STAGE",
+    "STAGES",
+    "STAGE_OF",
+    "TEXT_STAGE",
+    "VAE_STAGE",
+    "GenerationSettings",
+    "Plan",
+    "make_plan",
+    "stage_backends",
+    "stage_units",
+]
 
 Array = np.ndarray[Any, Any]
-TEXT_STAGE, DENOISER_STAGE, VAE_STAGE = "text_encoder", "denoiser", "vae"
+TEXT_STAGE, DENOISER_STAGE, VAE_STAGE = names.STAGES
 
 #: Stage of a run → its components. A backend is chosen per stage.
 STAGES: Mapping[str, tuple[str, ...]] = {
@@ -29,6 +40,14 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     DENOISER_STAGE: (names.MODULATION, names.DENOISER),
     VAE_STAGE: (names.VAE_DECODER,),
 }
+
+#: Component → its stage; the VAE's encoder, too, which only a run that begins with a picture uses.
+STAGE_OF: Mapping[str, str] = {
+    names.VAE_ENCODER: VAE_STAGE,
+    **{component: stage for stage, components in STAGES.items() for component in components},
+}
+
+DEFAULT_UNITS: Mapping[str, str] = dict.fromkeys(STAGES, "all")
 
 #: Sides of an image that the VAE (8) and the patches (2) divide.
 SIDE_MULTIPLE = 16
@@ -68,12 +87,13 @@ class GenerationSettings:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked request: the settings, initial noise (float32 NCHW) of every picture, the backend of each
-    stage, and the picture to begin with."""
+    """A checked request: the settings, initial noise (float32 NCHW) of every picture, the backend and
+    Core ML's compute units of each stage, and the picture to begin with."""
 
     settings: GenerationSettings
     noise: Noise
     backends: Mapping[str, str]
+    units: Mapping[str, str]
     classifier_free: bool = True
     source: ImageSource | None = None
     preview_interval: int | None = None
@@ -96,7 +116,12 @@ class Plan:
         return self.classifier_free and self.settings.guidance_scale > 1
 
 
-def make_plan(bundle: Bundle, request: GenerationRequest, default_backends: Mapping[str, str]) -> Plan:
+def make_plan(
+    bundle: Bundle,
+    request: GenerationRequest,
+    default_backends: Mapping[str, str],
+    default_units: Mapping[str, str] = DEFAULT_UNITS,
+) -> Plan:
     """Checks every value; UsageError names the value and the remedy."""
     family = FAMILIES[bundle.family]
     _check_family(bundle, family, request)
@@ -136,6 +161,7 @@ def make_plan(bundle: Bundle, request: GenerationRequest, default_backends: Mapp
         settings,
         noise,
         stage_backends(request.backend, default_backends),
+        stage_units(request.units, default_units),
         family.classifier_free,
         source,
         None if interval is None else _checked_count("preview_interval", interval),
@@ -143,18 +169,30 @@ def make_plan(bundle: Bundle, request: GenerationRequest, default_backends: Mapp
     )
 
 
-def stage_backends(backend: BackendChoice, defaults: Mapping[str, str]) -> dict[str, str]:
+def stage_backends(backend: StageChoice, defaults: Mapping[str, str]) -> dict[str, str]:
     """Stage → backend: one name for all stages, a mapping for some, None for the defaults."""
-    if backend is None:
+    return _by_stage("backend", backend, defaults, check_backend)
+
+
+def stage_units(units: StageChoice, defaults: Mapping[str, str] = DEFAULT_UNITS) -> dict[str, str]:
+    """Stage → compute units, likewise."""
+    return _by_stage("units", units, defaults, check_units)
+
+
+def _by_stage(
+    what: str, choice: StageChoice, defaults: Mapping[str, str], check: Callable[[str], object]
+) -> dict[str, str]:
+    if choice is None:
         return dict(defaults)
-    if not isinstance(backend, Mapping):
-        return dict.fromkeys(STAGES, check_backend(backend))
-    unknown = [stage for stage in backend if stage not in STAGES]
+    named = choice if isinstance(choice, Mapping) else dict.fromkeys(STAGES, choice)
+    unknown = [stage for stage in named if stage not in STAGES]
     if unknown:
         raise UsageError(
-            f"backend names the stage {unknown[0]!r}, expected stages among {', '.join(map(repr, STAGES))}"
+            f"{what} names the stage {unknown[0]!r}, expected stages among {', '.join(map(repr, STAGES))}"
         )
-    return {**defaults, **{stage: check_backend(name) for stage, name in backend.items()}}
+    for value in named.values():
+        check(value)
+    return {**defaults, **named}
 
 
 def _check_family(bundle: Bundle, family: Family, request: GenerationRequest) -> None:

@@ -1,5 +1,6 @@
 """The bundle's models behind the stages of a run: loaded on first use, kept per component and backend."""
 
+import copy
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -11,17 +12,21 @@ import numpy as np
 
 from .. import names
 from ..bundle import Bundle, Chunk, Size
-from ..errors import BundleError, EngineError
-from ..run import FallbackWarning, Model, check_units, load_model
+from ..errors import BundleError, EngineError, UsageError
+from ..run import FallbackWarning, Model, load_model
 from ..run.runtimes import INSTALLED
 from .chunks import ComponentModel
+from .request import StageChoice
 from .self_test import check_self_test
-from .settings import STAGES
+from .settings import STAGE_OF, STAGES, stage_units
 from .statistics import RunStatistics
 
 __all__ = ["StageModels", "StageRun"]
 
 Array = np.ndarray[Any, Any]
+
+#: Component, the backend that was asked for, compute units.
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -35,31 +40,53 @@ class StageRun:
 class StageModels:
     """Runs components by name. Inputs are converted to the described dtypes; outputs come back as float32.
 
-    With `reduce_memory` a component's model is freed as soon as a run is `done` with it. `self_tests` False
-    trusts Core ML unasked: for those who measure what it does themselves.
+    With `reduce_memory` a component's model is freed as soon as a run is `done` with it. `memory_budget` is
+    how many bytes of weights may be loaded at a time: where room is needed, the models that were not used
+    for longest are freed, and one that is larger is loaded alone. `self_tests` False trusts Core ML unasked:
+    for those who measure what it does themselves.
     """
 
     def __init__(
-        self, bundle: Bundle, units: str, reduce_memory: bool = False, self_tests: bool = True
+        self,
+        bundle: Bundle,
+        units: StageChoice = None,
+        reduce_memory: bool = False,
+        memory_budget: int | None = None,
+        self_tests: bool = True,
     ) -> None:
-        check_units(units)
+        if memory_budget is not None and (isinstance(memory_budget, bool) or not memory_budget > 0):
+            raise UsageError(
+                f"memory_budget is {memory_budget!r}, expected a positive number of bytes, or None for no "
+                "limit"
+            )
         self._bundle = bundle
-        self._units = units
+        self.units: Mapping[str, str] = stage_units(units)
+        self._memory_budget = memory_budget
         self._reduce_memory = reduce_memory
         self._self_tests = self_tests
         self._verdicts = INSTALLED.verdicts
         #: Collects what predictions cost, while there is one.
         self.statistics: RunStatistics | None = None
         #: What ran the components whose models were freed.
-        self._freed: dict[tuple[str, str], StageRun] = {}
-        self._models: dict[tuple[str, str], ComponentModel] = {}
+        self._freed: dict[Key, StageRun] = {}
+        #: In the order of their last use.
+        self._models: dict[Key, ComponentModel] = {}
         #: Seconds spent loading models since the last `take_load_seconds`.
         self._load_seconds = 0.0
 
+    def for_run(self, units: Mapping[str, str], statistics: RunStatistics | None) -> "StageModels":
+        """The same models for one run: what it says of units, and where its predictions are counted."""
+        run = copy.copy(self)
+        run.units, run.statistics, run._load_seconds = units, statistics, 0.0
+        return run
+
     def model(self, component: str, backend: str) -> ComponentModel:
         """The component on `backend`, all of its chunks."""
-        key = (component, backend)
-        if key not in self._models:
+        key = self._key(component, backend)
+        if key in self._models:
+            self._models[key] = self._models.pop(key)
+        else:
+            self._make_room(component)
             started = time.perf_counter()
             model = self._load(component, backend)
             if self._self_tests and names.COREML in model.backend.split("+"):
@@ -68,10 +95,26 @@ class StageModels:
             self._load_seconds += time.perf_counter() - started
         return self._models[key]
 
+    def _key(self, component: str, backend: str) -> Key:
+        return component, backend, self.units[STAGE_OF[component]]
+
+    def _make_room(self, component: str) -> None:
+        if self._memory_budget is None:
+            return
+        weights = {name: row.weight_bytes for name, row in self._bundle.components.items()}
+        room = self._memory_budget - weights[component]
+        while self._models and sum(weights[name] for name, _, _ in self._models) > room:
+            self._free(next(iter(self._models)))
+
+    def _free(self, key: Key) -> None:
+        model = self._models.pop(key)
+        self._freed[key] = StageRun(model.backend, model.reason)
+        model.close()
+
     def _load(self, component: str, backend: str, reason: str | None = None) -> ComponentModel:
         description = self._bundle.component(component)
         paths = self._bundle.package_paths(component)
-        models = [load_model(path, backend, self._units) for path in paths]
+        models = [load_model(path, backend, self.units[STAGE_OF[component]]) for path in paths]
         for part, model in zip(description.parts, models, strict=True):
             self._check(component, part, model)
         return ComponentModel(description, models, reason)
@@ -80,8 +123,8 @@ class StageModels:
         """`model`, if it reproduces what the bundle recorded, now or at an earlier use; under "auto" else the
         one of MLX, which must."""
         test = self._bundle.component(component).self_test
-        packages = self._bundle.package_paths(component)
-        if test is None or self._bundle.root is None or self._verdicts.have_passed(packages, self._units):
+        packages, units = self._bundle.package_paths(component), self.units[STAGE_OF[component]]
+        if test is None or self._bundle.root is None or self._verdicts.have_passed(packages, units):
             return model
         file = self._bundle.root / test.path
         try:
@@ -96,13 +139,13 @@ class StageModels:
             check_self_test(file, test, component, model)
             self._remember(component, error, reason)
             return model
-        self._verdicts.remember_pass(packages, self._units)
+        self._verdicts.remember_pass(packages, units)
         return model
 
     def _remember(self, component: str, error: Exception, reason: str) -> None:
         """Say that a component has moved to MLX, and keep it of all of its chunks."""
         for package in self._bundle.package_paths(component):
-            self._verdicts.remember(error, package, self._units)
+            self._verdicts.remember(error, package, self.units[STAGE_OF[component]])
         warnings.warn(reason, FallbackWarning, stacklevel=5)
 
     def run(
@@ -139,8 +182,9 @@ class StageModels:
         if _not_finite(outputs):
             other.close()
             raise error
-        self._models[component, names.AUTO].close()
-        self._models[component, names.AUTO] = other
+        key = self._key(component, names.AUTO)
+        self._models[key].close()
+        self._models[key] = other
         self._remember(component, error, reason)
         return outputs
 
@@ -150,7 +194,8 @@ class StageModels:
         Under "auto" components of a stage may end on different backends; then each is named.
         """
         runs = self._freed | {key: StageRun(m.backend, m.reason) for key, m in self._models.items()}
-        used = [runs[component, backend] for component in STAGES[stage] if (component, backend) in runs]
+        keys = [self._key(component, backend) for component in STAGES[stage]]
+        used = [runs[key] for key in keys if key in runs]
         if not used:
             return None
         backends = list(dict.fromkeys(run.backend for run in used))
@@ -159,16 +204,14 @@ class StageModels:
 
     @property
     def loaded(self) -> tuple[str, ...]:
-        """The components that are in memory, in the order of their loading."""
-        return tuple(dict.fromkeys(component for component, _ in self._models))
+        """The components that are in memory, in the order of their last use."""
+        return tuple(dict.fromkeys(component for component, _, _ in self._models))
 
     def done(self, components: Iterable[str]) -> None:
         """A run needs `components` no more; frees their models if memory is to be reduced."""
         if self._reduce_memory:
             for key in [key for key in self._models if key[0] in set(components)]:
-                model = self._models.pop(key)
-                self._freed[key] = StageRun(model.backend, model.reason)
-                model.close()
+                self._free(key)
 
     def take_load_seconds(self) -> float:
         """Seconds spent loading since the last call."""

@@ -9,13 +9,9 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .. import names
-from .settings import STAGES, VAE_STAGE
+from .settings import STAGE_OF
 
 __all__ = ["OpStatistics", "RunStatistics", "StageStatistics"]
-
-STAGE_OF = {component: stage for stage, components in STAGES.items() for component in components}
-STAGE_OF[names.VAE_ENCODER] = VAE_STAGE
 
 
 @dataclass

@@ -27,7 +27,7 @@ from .denoising import Denoiser
 from .families import FAMILIES
 from .image import save_image, to_image
 from .preview import LatentProjection
-from .request import BackendChoice, GenerationRequest, RequestOptions, as_request
+from .request import GenerationRequest, RequestOptions, StageChoice, as_request
 from .schedule import SigmaSchedule, bundle_schedule, euler_step
 from .settings import STAGES, TEXT_STAGE, VAE_STAGE, GenerationSettings, Plan, make_plan, stage_backends
 from .source import LatentSource
@@ -126,33 +126,37 @@ class Pipeline:
     def __init__(
         self,
         bundle: Bundle,
-        backend: BackendChoice = names.AUTO,
-        units: str = "all",
+        backend: StageChoice = names.AUTO,
+        units: StageChoice = None,
         reduce_memory: bool = False,
+        memory_budget: int | None = None,
     ) -> None:
         for component in FAMILIES[bundle.family].required:
             bundle.component(component)
         self.bundle = bundle
         self._backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
-        self._models = StageModels(bundle, units, reduce_memory)
-        self._text = TextEncoders(bundle, self._models)
+        self._models = StageModels(bundle, units, reduce_memory, memory_budget)
+        self._text = TextEncoders(bundle)
         self._projection: LatentProjection | None = None
 
     @classmethod
     def load(
         cls,
         bundle: "str | os.PathLike[str] | Bundle | None" = None,
-        backend: BackendChoice = names.AUTO,
-        units: str = "all",
+        backend: StageChoice = names.AUTO,
+        units: StageChoice = None,
         reduce_memory: bool = False,
+        memory_budget: int | None = None,
     ) -> "Pipeline":
         """Open a bundle folder; without one, the embedded default model (converted on first use).
 
         backend         for every stage, or {"text_encoder": …, "denoiser": …, "vae": …}; `generate` may say
                         otherwise
-        units           what Core ML may use: "all", "ane", "gpu", "cpu"
+        units           what Core ML may use: "all", "ane", "gpu", "cpu", likewise
         reduce_memory   free each model when a run is done with it, the text encoders before the denoiser is
                         loaded; every run loads them again
+        memory_budget   bytes of weights that may be loaded at a time; the models that were not used for
+                        longest make room, and one that is larger is loaded alone
 
         Raises BundleError, naming file and remedy, for anything that is not a complete bundle.
         """
@@ -161,7 +165,7 @@ class Pipeline:
 
             bundle = embedded_bundle()
         opened = bundle if isinstance(bundle, Bundle) else Bundle.read(Path(bundle))
-        return cls(opened, backend, units, reduce_memory)
+        return cls(opened, backend, units, reduce_memory, memory_budget)
 
     def generate(
         self,
@@ -208,7 +212,8 @@ class Pipeline:
 
         Values are checked at once; the work happens as the caller iterates, who cancels by stopping.
         """
-        return self._run(make_plan(self.bundle, as_request(prompt, negative_prompt, options), self._backends))
+        request = as_request(prompt, negative_prompt, options)
+        return self._run(make_plan(self.bundle, request, self._backends, self._models.units))
 
     def prewarm(self) -> list["Warmed"]:
         """Load what a run needs ahead of the first one; Core ML compiles then. What took how long, in order.
@@ -243,41 +248,41 @@ class Pipeline:
         self.close()
 
     def _run(self, plan: Plan) -> Iterator[Conditioned | Step | GenerationResult]:
-        clock = _Clock(self._models)
-        self._models.statistics = RunStatistics() if plan.statistics else None
+        models = self._models.for_run(plan.units, RunStatistics() if plan.statistics else None)
+        clock = _Clock(models)
         latent = self.bundle.latent_at(plan.size.width, plan.size.height)
         schedule = bundle_schedule(self.bundle.schedule, plan.settings.steps, latent.height * latent.width)
         if plan.source is not None:
             schedule = schedule.dropping(plan.source.first_step(plan.settings.steps))
-        positive = self._text.encode(plan.settings.prompt, plan)
-        negative = self._text.encode(plan.settings.negative_prompt, plan) if plan.guided else None
-        self._models.done(STAGES[TEXT_STAGE])
+        positive = self._text.encode(plan.settings.prompt, plan, models)
+        negative = self._text.encode(plan.settings.negative_prompt, plan, models) if plan.guided else None
+        models.done(STAGES[TEXT_STAGE])
         clock.lap("text_encoder")
         rows = [positive] if negative is None else [negative, positive]
-        denoiser = Denoiser(self.bundle, self._models, plan, schedule, rows)
-        self._models.done([names.MODULATION])
+        denoiser = Denoiser(self.bundle, models, plan, schedule, rows)
+        models.done([names.MODULATION])
         clock.lap("modulation")
-        autoencoder = Autoencoder(self.bundle, self._models, plan.backends[VAE_STAGE], plan.size)
+        autoencoder = Autoencoder(self.bundle, models, plan.backends[VAE_STAGE], plan.size)
         source = LatentSource.encoded(autoencoder.encode, plan.source, latent) if plan.source else None
         projection = self._preview_projection(autoencoder) if plan.preview_interval else None
-        self._models.done([names.VAE_ENCODER, *STAGES[VAE_STAGE]])
+        models.done([names.VAE_ENCODER, *STAGES[VAE_STAGE]])
         clock.lap("vae")
         for index, noise in enumerate(plan.noise):
-            yield Conditioned(self._settings(plan, index), schedule, noise, positive, negative)
+            yield Conditioned(self._settings(plan, index, models), schedule, noise, positive, negative)
             clock.restart()
             drawing = _Drawing(denoiser, schedule, source, projection, plan.preview_interval)
             latents = yield from drawing.steps(index, noise, clock)
             if index == len(plan.noise) - 1:
-                self._models.done([names.DENOISER])
+                models.done([names.DENOISER])
             decoded = autoencoder.decode(latents)
-            self._models.done(STAGES[VAE_STAGE])
+            models.done(STAGES[VAE_STAGE])
             clock.lap("vae")
-            settings, stages = self._settings(plan, index), self._stages(plan)
-            cost = self._models.statistics.stages() if self._models.statistics else None
+            settings, stages = self._settings(plan, index, models), self._stages(plan, models)
+            cost = models.statistics.stages() if models.statistics else None
             yield GenerationResult(
                 to_image(decoded), latents, decoded, settings, stages, clock.timings(), cost
             )
-            clock = _Clock(self._models)
+            clock = _Clock(models)
 
     def _preview_projection(self, autoencoder: Autoencoder) -> LatentProjection:
         """Kept: the map of a latent space does not depend on the picture's size."""
@@ -285,12 +290,12 @@ class Pipeline:
             self._projection = autoencoder.projection()
         return self._projection
 
-    def _stages(self, plan: Plan) -> dict[str, StageRun]:
-        runs = {stage: self._models.stage_run(stage, plan.backends[stage]) for stage in STAGES}
+    def _stages(self, plan: Plan, models: StageModels) -> dict[str, StageRun]:
+        runs = {stage: models.stage_run(stage, plan.backends[stage]) for stage in STAGES}
         return {stage: run for stage, run in runs.items() if run is not None}
 
-    def _settings(self, plan: Plan, index: int) -> GenerationSettings:
-        backends = {s: run.backend for s, run in self._stages(plan).items()}
+    def _settings(self, plan: Plan, index: int, models: StageModels) -> GenerationSettings:
+        backends = {s: run.backend for s, run in self._stages(plan, models).items()}
         return replace(plan.settings, backends=backends, image_index=index)
 
 

@@ -66,9 +66,9 @@ def record(bundle: Bundle, prompt: str, steps: int, backend: str) -> Recording:
     try:
         pixels = bundle.latent.height * bundle.latent.width
         schedule = bundle_schedule(bundle.schedule, steps, pixels)
-        text = TextEncoders(bundle, models)
-        rows = [text.encode(plan.settings.negative_prompt, plan)] if plan.guided else []
-        rows.append(text.encode(plan.settings.prompt, plan))
+        text = TextEncoders(bundle)
+        rows = [text.encode(plan.settings.negative_prompt, plan, models)] if plan.guided else []
+        rows.append(text.encode(plan.settings.prompt, plan, models))
         denoiser, latents = Denoiser(bundle, models, plan, schedule, rows), plan.latents
         for index in range(schedule.steps):
             velocity = denoiser.velocity(latents, index)

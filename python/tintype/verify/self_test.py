@@ -106,9 +106,9 @@ def record_self_test(bundle: Bundle) -> Bundle:
     models = _Recorder(bundle, "all")
     try:
         schedule = bundle_schedule(bundle.schedule, 1, bundle.latent.height * bundle.latent.width)
-        text = TextEncoders(bundle, models)
-        rows = [text.encode("", plan)] if plan.guided else []
-        rows.append(text.encode(PROMPT, plan))
+        text = TextEncoders(bundle)
+        rows = [text.encode("", plan, models)] if plan.guided else []
+        rows.append(text.encode(PROMPT, plan, models))
         Denoiser(bundle, models, plan, schedule, rows).velocity(plan.latents, 0)
     finally:
         models.close()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tintype.bundle import Bundle
-from tintype.errors import InvalidInputError
+from tintype.errors import InvalidInputError, UsageError
 from tintype.pipeline import Conditioned, GenerationResult, Pipeline, Step
 
 COMPONENTS = ("text_encoder", "text_encoder_2", "text_encoder_3", "modulation", "denoiser", "vae_decoder")
@@ -75,3 +75,27 @@ def test_prewarming_loads_what_a_run_needs(sd3: Bundle) -> None:
     with Pipeline.load(sd3, backend="mlx", reduce_memory=True) as pipeline:
         assert len(pipeline.prewarm()) == len(COMPONENTS)
         assert pipeline.loaded == ()
+
+
+def test_a_budget_frees_what_was_used_longest_ago(sd3: Bundle) -> None:
+    with Pipeline.load(sd3, backend="mlx") as pipeline:
+        expected = pipeline.generate("x", steps=2, seed=0)
+    bytes_of = {name: row.weight_bytes for name, row in sd3.components.items()}
+    budget = bytes_of["denoiser"] + bytes_of["modulation"]
+    with Pipeline.load(sd3, backend="mlx", memory_budget=budget) as pipeline:
+        events = []
+        for event in pipeline.steps("x", steps=2, seed=0):
+            assert sum(bytes_of[name] for name in pipeline.loaded) <= budget
+            events.append(event)
+        event = events[-1]
+        assert isinstance(event, GenerationResult)
+        np.testing.assert_array_equal(event.latents, expected.latents)
+        assert event.stages == expected.stages
+        assert "vae_decoder" in pipeline.loaded
+        assert "text_encoder" not in pipeline.loaded
+    with Pipeline.load(sd3, backend="mlx", memory_budget=1) as pipeline:  # one at a time, each larger
+        for _ in pipeline.steps("x", steps=1, seed=0):
+            assert len(pipeline.loaded) == 1
+    for budget in (0, -1, True):
+        with pytest.raises(UsageError, match=r"memory_budget is .*, expected a positive number of bytes"):
+            Pipeline.load(sd3, memory_budget=budget)

@@ -11,6 +11,7 @@ from tintype.errors import UsageError
 from tintype.pipeline import Pipeline
 from tintype.pipeline.request import GenerationRequest
 from tintype.pipeline.settings import make_plan, stage_backends
+from tintype.run import load_model
 
 DEFAULTS = {"text_encoder": "auto", "denoiser": "auto", "vae": "auto"}
 
@@ -110,3 +111,35 @@ def test_backends_per_stage() -> None:
     assert stage_backends(None, DEFAULTS) == DEFAULTS
     assert set(stage_backends("mlx", DEFAULTS).values()) == {"mlx"}
     assert stage_backends({"denoiser": "coreml"}, DEFAULTS) == DEFAULTS | {"denoiser": "coreml"}
+
+
+def test_units_per_stage(sd3: Bundle) -> None:
+    assert set(plan(sd3).units.values()) == {"all"}
+    assert set(plan(sd3, units="cpu").units.values()) == {"cpu"}
+    assert plan(sd3, units={"vae": "gpu"}).units == {"text_encoder": "all", "denoiser": "all", "vae": "gpu"}
+    with pytest.raises(
+        UsageError, match="units names the stage 'unet', expected stages among 'text_encoder'"
+    ):
+        plan(sd3, units={"unet": "gpu"})
+    with pytest.raises(UsageError, match="units is 'npu', expected one of 'all'"):
+        plan(sd3, units={"vae": "npu"})
+
+
+def test_units_of_a_run_reach_the_models(sd3: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tintype.pipeline import stages
+
+    seen = []
+
+    def load(path: Any, backend: str, units: str) -> Any:
+        seen.append((path.stem, units))
+        return load_model(path, backend, units)
+
+    monkeypatch.setattr(stages, "load_model", load)
+    with Pipeline.load(sd3, backend="mlx", units={"vae": "cpu"}) as pipeline:
+        pipeline.generate("x", steps=1, units={"denoiser": "ane"})
+        assert dict(seen)["vae_decoder"] == "cpu"
+        assert dict(seen)["denoiser"] == dict(seen)["modulation"] == "ane"
+        assert dict(seen)["text_encoder"] == "all"
+        seen.clear()
+        pipeline.generate("x", steps=1)
+    assert sorted(seen) == [("denoiser", "all"), ("modulation", "all")]
