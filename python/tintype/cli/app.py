@@ -89,8 +89,11 @@ def _report(error: Exception, debug: bool) -> int:
         return _fail(str(error), EXIT_USAGE)
     if isinstance(error, BackendUnavailable):
         return _fail(str(error), EXIT_UNAVAILABLE)
-    if isinstance(error, TintypeError | OSError):
+    if isinstance(error, TintypeError):
         return _fail(str(error), EXIT_FAILURE)
+    if isinstance(error, OSError):
+        named = error.filename is not None and error.strerror is not None
+        return _fail(f"{error.filename}: {error.strerror}" if named else str(error), EXIT_FAILURE)
     if isinstance(error, MemoryError):
         return _fail("there is not enough memory for this", EXIT_FAILURE)
     return _fail(f"internal error ({type(error).__name__}: {error}); --debug shows where", EXIT_FAILURE)

@@ -5,6 +5,7 @@ it; the last step renames it. A folder without a lock is a killed run's, or was 
 run takes it over if it may and can, else removes it.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -50,6 +51,13 @@ def staged_folder(
         stage.chmod(0o777 & ~_umask())
         _sync(stage)
         _publish(stage, output, overwrite)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ConversionError(
+                f"{output} does not fit on the disk ({error.strerror}): free some space, or choose another "
+                "output folder (--dry-run shows what is needed)"
+            ) from error
+        raise
     finally:
         # After a success the folder has its new name, and there is nothing here.
         if resumes is None or not resumes(stage):

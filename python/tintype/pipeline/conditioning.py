@@ -21,6 +21,9 @@ __all__ = ["PromptCutWarning", "TextConditioning", "TextEncoders"]
 
 Array = np.ndarray[Any, Any]
 
+#: Characters of what was cut that a warning shows.
+SHOWN_TEXT = 200
+
 
 class PromptCutWarning(UserWarning):
     """A prompt is longer than its encoder reads; the text names the part that has no influence."""
@@ -32,6 +35,10 @@ class TextConditioning:
 
     context: Array
     pooled: Array
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN_TEXT else f"{text[:SHOWN_TEXT]}… ({len(text)} characters)"
 
 
 class TextEncoders:
@@ -56,7 +63,7 @@ class TextEncoders:
             what = "T5" if name == names.TOKENIZER_3 else "CLIP"
             warnings.warn(
                 f"the prompt is longer than the {tokenizer.max_length} tokens that {what} reads; "
-                f"this part was cut: {encoded.cut!r}",
+                f"this part was cut: {_shortened(encoded.cut)!r}",
                 PromptCutWarning,
                 stacklevel=2,
             )

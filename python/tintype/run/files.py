@@ -12,15 +12,23 @@ __all__ = ["atomic_write"]
 
 @contextmanager
 def atomic_write(target: Path) -> Iterator[BinaryIO]:
-    """A file beside `target` to write to; it replaces `target` if the block ends well, else it goes away."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    """A file beside `target` to write to; it replaces `target` if the block ends well, else it goes away.
+
+    An OSError names `target`, not that file.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, temporary):
+            raise OSError(error.errno, error.strerror, str(target)) from error
         raise
 
 

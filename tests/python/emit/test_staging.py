@@ -1,5 +1,6 @@
 """A folder that appears complete or not at all."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -116,3 +117,12 @@ def test_unwritable_parent(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConversionError, match=r"cannot write to .*file \(.*\): choose another output folder"):
         write(tmp_path / "file" / "bundle", "new")
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConversionError, match=r"bundle does not fit on the disk \(No space left on device\)"),
+        staged_folder(tmp_path / "bundle", overwrite=False),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert os.listdir(tmp_path) == []

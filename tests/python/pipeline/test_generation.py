@@ -188,6 +188,8 @@ def test_a_long_prompt_is_warned_about_and_cut(demo_pipeline: Pipeline) -> None:
     assert len(caught) == 1
     short = demo_pipeline.generate(kept, steps=1, seed=1)
     np.testing.assert_array_equal(long.latents, short.latents)
+    with pytest.warns(PromptCutWarning, match=r"was cut: '(blue ){40}… \(49999 characters\)'$"):
+        demo_pipeline.generate(kept + "blue " * 10_000, steps=1, seed=1)
 
 
 def test_the_result_says_what_ran_and_saves_it(sd3_pipeline: Pipeline, tmp_path: pathlib.Path) -> None:
