@@ -78,14 +78,14 @@ class LatentProjection:
         try:
             tensors = load_file(file)
         except (OSError, SafetensorError) as error:
-            raise BundleError(f"{file} cannot be read ({error}); {REMEDY}") from error
+            raise BundleError(f"{file} cannot be read ({error}): {REMEDY}") from error
         weight, bias = (tensors.get(n, np.empty(0)) for n in (WEIGHT, BIAS))
         pixels = math.isqrt(max(len(bias) // 3, 1))
         good = weight.ndim == 4 and weight.shape[1] == channels and weight.shape[2] == weight.shape[3]
         if not good or bias.shape != (3 * pixels**2,) or len(weight) != len(bias) or weight.shape[3] % 2 == 0:
             raise BundleError(
                 f"{file} holds a weight of shape {list(weight.shape)} and a bias of shape "
-                f"{list(bias.shape)}, expected [3·p², {channels}, k, k] with an odd k, and [3·p²]; {REMEDY}"
+                f"{list(bias.shape)}, expected [3·p², {channels}, k, k] with an odd k, and [3·p²]: {REMEDY}"
             )
         return cls(weight.astype(np.float32), bias.astype(np.float32))
 

@@ -122,13 +122,14 @@ class StageModels:
     def _tested(self, component: str, backend: str, model: ComponentModel) -> ComponentModel:
         """`model`, if it reproduces what the bundle recorded, now or at an earlier use; under "auto" else the
         one of MLX, which must."""
-        test = self._bundle.component(component).self_test
+        row = self._bundle.component(component)
+        test = row.self_test
         packages, units = self._bundle.package_paths(component), self.units[STAGE_OF[component]]
         if test is None or self._bundle.root is None or self._verdicts.have_passed(packages, units):
             return model
         file = self._bundle.root / test.path
         try:
-            check_self_test(file, test, component, model)
+            check_self_test(file, test, component, row, model)
         except EngineError as error:
             model.close()
             if backend != names.AUTO:
@@ -136,7 +137,7 @@ class StageModels:
             reason = f"auto: {component} failed its self-test ({error}), so MLX runs it"
             model = self._load(component, names.MLX, reason)
             # Wrong there as well: then it is the model, and no picture of it would be right.
-            check_self_test(file, test, component, model)
+            check_self_test(file, test, component, row, model)
             self._remember(component, error, reason)
             return model
         self._verdicts.remember_pass(packages, units)

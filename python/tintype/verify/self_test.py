@@ -14,6 +14,7 @@ from ..pipeline.denoising import Denoiser
 from ..pipeline.families import FAMILIES
 from ..pipeline.request import GenerationRequest
 from ..pipeline.schedule import bundle_schedule
+from ..pipeline.self_test import RecordedPrediction
 from ..pipeline.settings import STAGES, make_plan
 from ..pipeline.stages import StageModels
 from .bundle import PROMPT, write_description
@@ -112,9 +113,7 @@ def record_self_test(bundle: Bundle) -> Bundle:
         Denoiser(bundle, models, plan, schedule, rows).velocity(plan.latents, 0)
     finally:
         models.close()
-    from ..emit.self_test import write_self_test
-
-    write_self_test(bundle.root / FILE, models.inputs, models.outputs)
+    RecordedPrediction(models.inputs, models.outputs).write(bundle.root / FILE)
     denoiser = replace(bundle.component(names.DENOISER), self_test=SelfTest(FILE, TOLERANCE))
     recorded = replace(bundle, components={**bundle.components, names.DENOISER: denoiser})
     write_description(recorded)
@@ -123,47 +122,19 @@ def record_self_test(bundle: Bundle) -> Bundle:
 
 def run_self_test(bundle: Bundle, backend: str = names.MLX) -> SelfTestResult:
     """Run the recorded step on `backend`; BundleError where there is none or its file is damaged."""
-    row = bundle.component(names.DENOISER).self_test
+    component = bundle.component(names.DENOISER)
+    row = component.self_test
     if row is None or bundle.root is None:
         raise BundleError(f"the bundle {bundle.name} has no self-test: record one with verify --self-test")
-    tensors = _read(bundle, row)
-    inputs, expected = (
-        {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}
-        for kind in ("input.", "expected.")
-    )
+    recorded = RecordedPrediction.read(bundle.root / row.path, row, component)
     models = StageModels(bundle, "all", self_tests=False)  # it is run and reported here
     try:
         model = models.model(names.DENOISER, backend)
-        outputs = model.predict(inputs, row.function)
+        outputs = model.predict(recorded.inputs, row.function)
         used = model.backend
     finally:
         models.close()
-    errors = [_error(outputs[name].astype(np.float64), value) for name, value in expected.items()]
-    return SelfTestResult(used, max(errors), row.tolerance)
-
-
-def _error(got: Array, expected: Array) -> float:
-    error = np.abs(got - expected).max() / max(float(np.abs(expected).max()), 1e-30)
-    return float(error) if np.isfinite(error) else float("inf")
-
-
-def _read(bundle: Bundle, row: SelfTest) -> dict[str, Array]:
-    from ..emit.self_test import read_self_test
-
-    component = bundle.component(names.DENOISER)
-    specs = {f"input.{s.name}": s for s in component.inputs}
-    specs |= {f"expected.{s.name}": s for s in component.outputs}
-    assert bundle.root is not None  # `run_self_test` checks it
-    tensors = read_self_test(bundle.root / row.path)
-    for name, spec in specs.items():
-        found = tensors.get(name)
-        if found is None or found.shape != spec.shape or found.dtype != np.dtype(spec.dtype):
-            what = "missing" if found is None else f"{found.dtype} {list(found.shape)}"
-            raise BundleError(
-                f"{bundle.root / row.path}: {name} is {what}, expected {spec.dtype} {list(spec.shape)}: "
-                "record the self-test again with verify --self-test"
-            )
-    return {name: tensors[name] for name in specs}
+    return SelfTestResult(used, recorded.error(outputs)[1], row.tolerance)
 
 
 def _needed(bundle: Bundle) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from .lora import Lora, LoraChoices, open_loras
 from .lora_merge import Merges, bind_loras, merge
 from .original import OriginalFiles
 from .renames import HUGGING_FACE
-from .safetensors import SafetensorsFile, StoredWeight, write_safetensors
+from .safetensors import SafetensorsFile, StoredWeight
 from .source import Source, open_source
 
 __all__ = [
@@ -33,5 +33,4 @@ __all__ = [
     "merge",
     "open_loras",
     "open_source",
-    "write_safetensors",
 ]

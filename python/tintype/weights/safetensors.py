@@ -19,7 +19,7 @@ from ..errors import CheckpointError, ConversionError
 from ..weight import Array, FileSpan
 from .half import converted
 
-__all__ = ["SafetensorsFile", "StoredWeight", "narrowed", "write_safetensors"]
+__all__ = ["SafetensorsFile", "StoredWeight", "narrowed"]
 
 #: Bytes of one element by the format's dtype name.
 ITEM_SIZES: Mapping[str, int] = {
@@ -233,22 +233,3 @@ def _counts(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value
     )
-
-
-def write_safetensors(path: "str | Path", tensors: Mapping[str, Array]) -> None:
-    """Write float16, float32 or int32 arrays as a safetensors file, in the mapping's order."""
-    kinds = {np.dtype("<f2"): "F16", np.dtype("<f4"): "F32", np.dtype("<i4"): "I32"}
-    header, offset = {}, 0
-    for name, value in tensors.items():
-        header[name] = {
-            "dtype": kinds[value.dtype],
-            "shape": list(value.shape),
-            "data_offsets": [offset, offset + value.nbytes],
-        }
-        offset += value.nbytes
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with Path(path).open("wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for value in tensors.values():
-            file.write(np.ascontiguousarray(value).tobytes())

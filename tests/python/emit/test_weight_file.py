@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tintype.emit import weight_file
 from tintype.emit.weight_file import WeightLayout
 from tintype.weight import ComputedWeight
-from tintype.weights import SafetensorsFile, write_safetensors
+from tintype.weights import SafetensorsFile
 
 Array = np.ndarray[Any, Any]
 
@@ -91,7 +92,7 @@ def test_stored_bytes_are_copied_or_written(
         monkeypatch.delattr(weight_file.os, "copy_file_range", raising=False)
     else:
         monkeypatch.setattr(weight_file.os, "copy_file_range", copy, raising=False)
-    write_safetensors(tmp_path / "m.safetensors", tensors)
+    save_file(tensors, tmp_path / "m.safetensors")
     stored = SafetensorsFile(tmp_path / "m.safetensors").tensors
     layout, plain = WeightLayout(), WeightLayout()
     for name in ("a", "b", "c", "e"):

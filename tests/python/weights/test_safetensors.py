@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tintype.errors import CheckpointError, ConversionError
-from tintype.weights import SafetensorsFile, write_safetensors
+from tintype.weights import SafetensorsFile
 
 
 def raw_file(path: Path, header: object, data: bytes = b"", length: int | None = None) -> Path:
@@ -34,16 +34,6 @@ def test_reads_what_safetensors_writes(tmp_path: Path) -> None:
         assert tensor.shape == expected.shape
         for dtype in (np.float16, np.float32):
             np.testing.assert_array_equal(tensor.array(dtype), expected.astype(dtype))
-
-
-def test_own_writer_is_read_by_safetensors(tmp_path: Path) -> None:
-    from safetensors.numpy import load_file
-
-    tensors = {"x": np.arange(6, dtype=np.float16).reshape(2, 3), "i": np.array([1, 2], np.int32)}
-    write_safetensors(tmp_path / "m.safetensors", tensors)
-    loaded = load_file(tmp_path / "m.safetensors")
-    for name, value in tensors.items():
-        np.testing.assert_array_equal(loaded[name], value)
 
 
 def test_bfloat16_is_converted_exactly(tmp_path: Path) -> None:
