@@ -1,8 +1,8 @@
 import CTintype
 import Foundation
 import TestSupport
-import TintypeBackends
 import Testing
+import TintypeBackends
 
 @testable import TintypeRuntime
 
