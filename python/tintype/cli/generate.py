@@ -164,7 +164,15 @@ def generate(
                     f"tintype: warning: {picture} was drawn by {drawn_by}, this is {pipeline.bundle.name}",
                     err=True,
                 )
-            results.extend(draw(pipeline, jobs, progress, preview_folder))
+            total = sum(job.request.count for job in jobs)
+            try:
+                for drawn in draw(pipeline, jobs, progress, preview_folder):
+                    results.append(drawn)
+            except BaseException:
+                if len(jobs) > 1 and results:
+                    done = f"{len(results)} of {total} pictures are drawn"
+                    click.echo(f"tintype: {done}; with --resume the same command goes on", err=True)
+                raise
     if as_json:
         rows = [result.to_json() for result in results]
         echo_json(rows if prompt_file is not None or len(rows) != 1 else rows[0])

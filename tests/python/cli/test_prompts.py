@@ -9,7 +9,8 @@ import pytest
 
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
-from tintype.pipeline import read_parameters
+from tintype.cli.drawing import Drawn
+from tintype.pipeline import GenerationResult, read_parameters
 
 LINES = (
     "a red circle\n"
@@ -84,6 +85,26 @@ def test_a_line_that_cannot_be_is_named(
     assert run_command(command) == 2
     assert re.search(message, capsys.readouterr().err)
     assert list((tmp_path / "pictures").iterdir()) == []
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = Drawn.saved
+
+    def interrupted(result: GenerationResult, output: Path) -> Drawn:
+        if output.name == "blue.png":
+            raise KeyboardInterrupt
+        return saved(result, output)
+
+    monkeypatch.setattr(Drawn, "saved", interrupted)
+    assert run_command(command) == 130
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert lines == [
+        "tintype: 1 of 4 pictures are drawn; with --resume the same command goes on",
+        "tintype: error: interrupted",
+    ]
+    assert [file.name for file in (tmp_path / "pictures").iterdir()] == ["out-1.png"]
 
 
 def test_a_file_that_cannot_be_read(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
