@@ -45,12 +45,12 @@ class LowRank:
     up: TensorView
     factor: float
 
-    def rows(self, begin: int, end: int, tiles: Array) -> Array:
-        """Rows [begin, end) of the term, float32, from `tiles()`."""
+    def rows(self, begin: int, end: int, tiles: Array, room: Array) -> Array:
+        """Rows [begin, end) of the term, float32, from `tiles()`, made in `room`, flat, at its beginning."""
         count, rank, columns = tiles.shape
         up = self.up.elements(begin * rank, end * rank, np.float32).reshape(-1, rank)
         up = up * np.float32(self.factor)
-        change = np.empty((len(up), count * columns), np.float32)
+        change = room[: len(up) * count * columns].reshape(len(up), -1)
         even = len(up) // ROWS * ROWS
         for part, size in ((slice(0, even), ROWS), (slice(even, len(up)), len(up) - even)):
             if size:
@@ -95,18 +95,19 @@ class MergedWeight:
             return np.empty(0, dtype)
         row, step = math.prod(self.shape[1:]), self._step()
         factors = [term.tiles() for term in self.terms]
-        pieces = []
+        pieces, room = [], self._room()
         for first in range(begin // row // step * step, -(-end // row), step):
-            block = self._block(first, min(first + step, self.shape[0]), factors)
+            block = self._block(first, min(first + step, self.shape[0]), factors, room)
             pieces.append(self._as(dtype, block[max(begin - first * row, 0) : end - first * row]))
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
         """The elements in pieces of bounded size."""
-        step = self._step()
+        step, room = self._step(), self._room()
         factors = [term.tiles() for term in self.terms]
         for first in range(0, self.shape[0], step):
-            yield self._as(dtype, self._block(first, min(first + step, self.shape[0]), factors))
+            block = self._block(first, min(first + step, self.shape[0]), factors, room)
+            yield self._as(dtype, block)
 
     def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
         """Sums lie in no file."""
@@ -117,24 +118,30 @@ class MergedWeight:
         """Rows of a block."""
         return max(ROWS, BLOCK_ELEMENTS // math.prod(self.shape[1:]) // ROWS * ROWS)
 
-    def _block(self, first: int, last: int, factors: Sequence[Array]) -> Array:
+    def _room(self) -> Array:
+        """Memory that a block's product is made in: fresh memory for each costs as much as the product."""
+        return np.empty(min(self._step(), self.shape[0]) * math.prod(self.shape[1:]), np.float32)
+
+    def _block(self, first: int, last: int, factors: Sequence[Array], room: Array) -> Array:
+        """Rows [first, last) of the sum, float32, flat, in memory of the source or of `room`."""
         row = math.prod(self.shape[1:])
         total = self.source.elements(first * row, last * row, np.float32)  # perhaps the file's own memory
         for term, tiles in zip(self.terms, factors, strict=True):
             with np.errstate(all="ignore"):
-                change = term.rows(first, last, tiles).reshape(-1)
-            if not np.isfinite(change).all():
+                change = term.rows(first, last, tiles, room).reshape(-1)
+            if not np.isfinite((change.min(), change.max())).all():
                 raise ConversionError(
                     f"{term.down.file.path}: the change of {self.name} that {term.down.name} and its other "
                     "half give holds infinities or NaN: the file is damaged, download it again, or choose "
                     "a smaller scale"
                 )
-            total = np.add(total, change, out=change)
+            total = np.add(total, change, out=change if len(factors) == 1 else None)
         return total
 
     def _as(self, dtype: npt.DTypeLike, values: Array) -> Array:
         try:
-            return converted(values, dtype)
+            found = converted(values, dtype)
+            return found.copy() if found is values else found  # the next block takes the memory
         except FloatingPointError as error:
             files = ", ".join(dict.fromkeys(str(term.down.file.path) for term in self.terms))
             raise ConversionError(
