@@ -1,4 +1,4 @@
-"""Every public type, function and initialiser of the Swift package says what it is for, in a `///` comment."""
+"""The Swift libraries: public types, functions and initialisers say what they are for in a `///` comment, and nothing prints or forces."""
 
 import pathlib
 import re
@@ -37,3 +37,18 @@ def undocumented(module: str) -> list[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_public_symbols_are_documented(module: str) -> None:
     assert undocumented(module) == []
+
+
+#: What would end an app's process, or write where an app has not asked for it.
+FORBIDDEN = re.compile(r"\b(print|debugPrint|dump|NSLog|fatalError)\(|\btry!|\bas!|\.unsafelyUnwrapped\b")
+
+
+@pytest.mark.parametrize("module", [*MODULES, "TintypeRuntime"])
+def test_libraries_neither_print_nor_force(module: str) -> None:
+    found = [
+        f"{file.relative_to(SOURCES)}:{number}: {line.strip()}"
+        for file in sorted((SOURCES / module).rglob("*.swift"))
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if FORBIDDEN.search(line.split("//")[0])
+    ]
+    assert found == []
