@@ -104,7 +104,9 @@ array resize(Call& call) {
   for (int i = 0; i < count; ++i) {
     int axis = rank - count + i, target = shape[shape.size() - static_cast<size_t>(count - i)];
     if (target == 0 || target == y.shape(axis)) continue;
-    if (target < 0 || target > kLongest || y.shape(axis) == 0)
+    if (y.shape(axis) == 0)
+      call.fail("the axis is empty", describe_shape(source.shape()), "1 or more elements");
+    if (target < 0 || target > kLongest)
       call.fail("the target size is impossible", std::to_string(target), "0 to " + std::to_string(kLongest));
     y = linear ? resized_linear(y, axis, target, grid) : resized_nearest(y, axis, target, grid);
   }

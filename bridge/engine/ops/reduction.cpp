@@ -65,6 +65,12 @@ array reduce_log_sum(Call& call) {
   return mx::log(mx::sum(x, axes, keep_dims));
 }
 
+array reduce_log_sum_exp(Call& call) {
+  auto [x, axes, keep_dims] = arguments(call);
+  if (x.size() == 0) return mx::log(mx::sum(mx::exp(x), axes, keep_dims));  // which MLX's own refuses
+  return mx::logsumexp(x, axes, keep_dims);
+}
+
 array reduce_sum_square(Call& call) {
   auto [x, axes, keep_dims] = arguments(call);
   return mx::sum(mx::square(x), axes, keep_dims);
@@ -75,7 +81,12 @@ using ArgReducer = array (*)(const array&, int, bool, mx::StreamOrDevice);
 template <ArgReducer reduce>
 array apply_arg(Call& call) {
   const array& x = call.tensor("x");
-  return reduce(x, call.axis_or("axis", -1, x.ndim()), call.flag_or("keep_dims", false), {});
+  int axis = call.axis_or("axis", -1, x.ndim());
+  bool keep_dims = call.flag_or("keep_dims", false);
+  if (x.size() > 0) return reduce(x, axis, keep_dims, {});
+  if (x.shape(axis) == 0) call.fail("the axis is empty", describe_shape(x.shape()), "1 or more elements");
+  array first = mx::zeros(x.shape(), mx::int32);  // of no elements; only its shape is of use
+  return mx::max(first, axis, keep_dims);
 }
 
 }  // namespace
@@ -87,7 +98,7 @@ OpTable reduction_ops() {
       {"reduce_l1_norm", reduce_l1_norm, "x axes? keep_dims?"},
       {"reduce_l2_norm", reduce_l2_norm, "x axes? keep_dims?"},
       {"reduce_log_sum", reduce_log_sum, "x axes? keep_dims?"},
-      {"reduce_log_sum_exp", apply<mx::logsumexp>, "x axes? keep_dims?"},
+      {"reduce_log_sum_exp", reduce_log_sum_exp, "x axes? keep_dims?"},
       {"reduce_max", apply<mx::max>, "x axes? keep_dims?"},
       {"reduce_mean", apply_sum<mx::mean, true>, "x axes? keep_dims?"},
       {"reduce_min", apply<mx::min>, "x axes? keep_dims?"},

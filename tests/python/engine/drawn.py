@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from .programs import TOLERANCE, Case, mb, run, value_inference
 
-__all__ = ["Draw", "Generator", "check_drawn", "with_constants"]
+__all__ = ["Chosen", "Draw", "Generator", "check_case", "check_drawn", "with_constants"]
 
 
 class Draw:
@@ -40,6 +40,10 @@ class Draw:
     def shape(self, lowest: int = 0, highest: int = 5, longest: int = 5) -> tuple[int, ...]:
         """A shape of rank `lowest` to `highest`."""
         return tuple(self.integer(1, longest) for _ in range(self.integer(lowest, highest)))
+
+    def batch(self, most: int = 2) -> int:
+        """The length of a leading axis that may be empty."""
+        return self.integer(1, most)
 
     def broadcast_pair(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Two shapes that broadcast."""
@@ -71,6 +75,17 @@ class Draw:
     def distinct(self, shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
         """Values in a random order, none twice."""
         return (self._random.permutation(int(np.prod(shape))).reshape(tuple(shape)) - 3).astype(dtype)
+
+
+class Chosen(Draw):
+    """The same from a seed, without hypothesis."""
+
+    def __init__(self, seed: int):
+        self._choices = np.random.RandomState(seed)
+        self._random = np.random.RandomState(seed)
+
+    def integer(self, lowest: int, highest: int) -> int:
+        return int(self._choices.randint(lowest, highest + 1))
 
 
 Generator = Callable[[Draw], Case]
@@ -124,6 +139,11 @@ def check_drawn(draw: Draw, generator: Generator) -> None:
     names = list(case.inputs)
     kept = draw.choice(names)
     constants = {n for n in names if n != kept and case.constant_inputs and draw.flag()}
+    check_case(case, constants)
+
+
+def check_case(case: Case, constants: set[str]) -> None:
+    """Runs the case and compares every output with every reference there is."""
     actual, expected = run(with_constants(case, constants)), _reference(case)
     assert len(actual) == len(expected)
     for got, want in zip(actual, expected, strict=True):

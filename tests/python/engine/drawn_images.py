@@ -22,7 +22,7 @@ BUILTIN = {np.float16: "fp16", np.float32: "fp32", np.int32: "int32", np.int16: 
 
 def image(draw: Draw) -> np.ndarray:
     return draw.floats(
-        (draw.integer(1, 2), draw.integer(1, 3), draw.integer(2, 6), draw.integer(2, 6)), draw.dtype()
+        (draw.batch(), draw.integer(1, 3), draw.integer(2, 6), draw.integer(2, 6)), draw.dtype()
     )
 
 
@@ -311,7 +311,7 @@ def suppressed(boxes, scores, limit, lowest, most, by_class):
 
 def non_maximum_suppression(draw: Draw) -> Case:
     batch, count, classes, most = (
-        draw.integer(1, 3),
+        draw.batch(3),
         draw.integer(1, 9),
         draw.integer(1, 4),
         draw.integer(1, 10),

@@ -82,7 +82,7 @@ def conv(draw: Draw) -> Case:
 
     return Case("conv", lambda x: mb.conv(x=x, weight=weight, bias=bias, strides=strides, dilations=dilations,
                                           groups=groups, **extra),
-                {"x": draw.floats((draw.integer(1, 2), channels, *lengths), dtype)}, reference)  # fmt: skip
+                {"x": draw.floats((draw.batch(), channels, *lengths), dtype)}, reference)  # fmt: skip
 
 
 def conv_transpose(draw: Draw) -> Case:
@@ -102,7 +102,7 @@ def conv_transpose(draw: Draw) -> Case:
 
     return Case("conv_transpose", lambda x: mb.conv_transpose(x=x, weight=weight, strides=strides, dilations=dilations,
                                                               groups=groups, pad_type="custom", pad=pad),
-                {"x": draw.floats((1, channels, *lengths), dtype)}, reference)  # fmt: skip
+                {"x": draw.floats((draw.batch(1), channels, *lengths), dtype)}, reference)  # fmt: skip
 
 
 def pool(name: str) -> Generator:
@@ -113,7 +113,7 @@ def pool(name: str) -> Generator:
         left_out = name == "avg_pool" and draw.flag()
         if left_out:
             extra["exclude_padding_from_average"] = True
-        x = draw.floats((1, draw.integer(1, 3), *lengths), draw.dtype())
+        x = draw.floats((draw.batch(1), draw.integer(1, 3), *lengths), draw.dtype())
 
         def reference(x):
             wide = [(0, 0), (0, 0), *around]
@@ -199,7 +199,7 @@ def blocks(name: str) -> Generator:
 
     def generate(draw: Draw) -> Case:
         n, c, h, w, r = (
-            draw.integer(1, 2),
+            draw.batch(),
             draw.integer(1, 3),
             draw.integer(1, 3),
             draw.integer(1, 3),

@@ -248,9 +248,9 @@ def slices(draw: Draw, shape: tuple[int, ...]) -> tuple[dict[str, Any], tuple[An
     }
     key: list[Any] = []
     for n in shape:
-        begin, length = draw.integer(0, n - 1), draw.integer(1, n)
+        begin, length = draw.integer(0, max(n - 1, 0)), draw.integer(min(1, n), n)
         end, stride = min(n, begin + length), draw.integer(1, 3)
-        masks = draw.flag(), draw.flag(), draw.integer(0, 3) == 3
+        masks = draw.flag(), draw.flag(), n > 0 and draw.integer(0, 3) == 3
         if masks[2]:
             masks, stride = (False, False, True), 1
         negative = draw.flag()
@@ -293,8 +293,8 @@ def slice_update(draw: Draw) -> Case:
 
 def slice_by_size(draw: Draw) -> Case:
     shape = draw.shape(1)
-    begin = [draw.integer(0, n - 1) for n in shape]
-    size = [draw.choice([-1, draw.integer(1, n - b)]) for n, b in zip(shape, begin, strict=True)]
+    begin = [draw.integer(0, max(n - 1, 0)) for n in shape]
+    size = [draw.choice([-1, draw.integer(min(1, n), n - b)]) for n, b in zip(shape, begin, strict=True)]
     key = tuple(slice(b, None if s < 0 else b + s) for b, s in zip(begin, size, strict=True))
     return Case("slice_by_size", lambda x: mb.slice_by_size(x=x, begin=begin, size=size), {"x": any_array(draw, shape)},
                 lambda x: x[key])  # fmt: skip

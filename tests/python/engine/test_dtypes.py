@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 
-from .drawn import Draw, with_constants
+from .drawn import Chosen, with_constants
 from .programs import Case, ct, mb, run, types
 from .test_drawn import GENERATORS
 
@@ -31,17 +31,6 @@ MOVES = {
 
 
 CAST = mb.cast
-
-
-class Chosen(Draw):
-    """Choices from a seed, without hypothesis."""
-
-    def __init__(self, seed: int):
-        self._choices = np.random.RandomState(seed)
-        self._random = np.random.RandomState(seed)
-
-    def integer(self, lowest: int, highest: int) -> int:
-        return int(self._choices.randint(lowest, highest + 1))
 
 
 def groups(op: str) -> Iterator[tuple[set[str], str]]:
