@@ -13,7 +13,7 @@ SOURCES := $(shell find python bridge swift/Sources cmake -type f -not -name '*.
            CMakeLists.txt Package.swift pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo check format test test-fast test-python test-engine test-swift bundles bench fuzz clean
+.PHONY: help env demo check format test test-fast test-python test-engine test-threads test-swift bundles bench fuzz fuzz-short clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,13 @@ test: test-engine test-swift test-python ## Set up and run every test
 test-fast: env ## Python tests that need no converted bundle
 	$(BIN)/python -m pytest -q tests/python -m "not bundle"
 
+test-threads: env ## C++ tests of calls from several threads, under ThreadSanitizer
+	$(BIN)/cmake -G Ninja -S . -B build/tsan -DTINTYPE_SANITIZE=thread -DTINTYPE_BUILD_TESTS=ON -DTINTYPE_SWIFT=OFF \
+	    -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
+	$(BIN)/cmake --build build/tsan --target engine_test_lifetimes engine_test_kernels
+	TSAN_OPTIONS="suppressions=$(CURDIR)/tests/engine/tsan.supp" build/tsan/tests/engine/engine_test_kernels
+	TSAN_OPTIONS="suppressions=$(CURDIR)/tests/engine/tsan.supp" build/tsan/tests/engine/engine_test_lifetimes
+
 test-engine: env ## C++ tests
 	$(BIN)/ctest --test-dir "$$(ls -td build/cp*-* | head -1)" --output-on-failure
 
@@ -95,17 +102,28 @@ bench: env ## Benchmarks, each a ratio against a peer or a limit measured in the
 CLANG ?= clang++
 FUZZ_TARGETS := fuzz_package fuzz_predict
 SECONDS_OF_FUZZING ?= 3600
+DRAWN_SEEDS ?= 2
 
 fuzz: env ## Fuzz the package reader, the checker, the loader and predict under ASan and UBSan
 	$(BIN)/cmake -G Ninja -S . -B build/fuzz -DCMAKE_CXX_COMPILER=$(CLANG) -DTINTYPE_FUZZ=ON -DTINTYPE_SWIFT=OFF \
 	    -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
 	$(BIN)/cmake --build build/fuzz --target $(FUZZ_TARGETS)
-	$(BIN)/python fuzz/make_corpus.py build/fuzz/seeds --drawn 2
+	@mkdir -p build/fuzz/seeds
+	$(if $(filter-out 0,$(DRAWN_SEEDS)),$(BIN)/python fuzz/make_corpus.py build/fuzz/seeds --drawn $(DRAWN_SEEDS))
 	@for target in $(FUZZ_TARGETS); do \
 	    mkdir -p build/fuzz/corpus/$$target && \
-	    build/fuzz/fuzz/$$target -max_len=6144 -timeout=30 -rss_limit_mb=2500 -malloc_limit_mb=1500 -print_final_stats=1 \
+	    build/fuzz/fuzz/$$target -max_len=6144 -timeout=30 -rss_limit_mb=2500 -malloc_limit_mb=1500 -print_final_stats=1 $(FUZZ_FLAGS) \
 	        -max_total_time=$(SECONDS_OF_FUZZING) build/fuzz/corpus/$$target fuzz/corpus build/fuzz/seeds || exit 1; \
 	done
+
+fuzz-short: env ## Ten seconds of each fuzz target, as CI runs them
+	@mkdir -p build
+	@if echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' | \
+	    $(CLANG) -x c++ -fsanitize=fuzzer,address,undefined - -o build/fuzz_probe 2>/dev/null; then \
+	    $(MAKE) fuzz SECONDS_OF_FUZZING=10 DRAWN_SEEDS=0 FUZZ_FLAGS='-verbosity=0 -print_funcs=0'; \
+	else \
+	    echo 'No $(CLANG) with libFuzzer on this machine: the fuzz targets were only replayed (ctest).'; \
+	fi
 
 clean: ## Remove everything that was built
 	rm -rf $(VENV) build .build $(OUT)
