@@ -19,6 +19,7 @@ files.
 
 import argparse
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -89,8 +90,9 @@ def timed_copy(file: Path, copy: Path) -> float:
     return seconds
 
 
-def timed_conversion(source: Path, output: Path, options: Mapping[str, Any]) -> tuple[float, int]:
-    """Seconds of a conversion in a fresh process, and its peak of anonymous memory in bytes."""
+def timed_conversion(source: Path, output: Path, options: Mapping[str, Any]) -> tuple[float, float, int]:
+    """Seconds of a conversion in a fresh process, its processor time, its peak of anonymous memory in bytes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-c", CONVERT, str(source), str(output), json.dumps(options)])
     peak = 0
@@ -109,7 +111,9 @@ def timed_conversion(source: Path, output: Path, options: Mapping[str, Any]) -> 
     watcher.join()
     if code != 0:
         raise SystemExit(f"the conversion failed with exit status {code}")
-    return seconds, peak
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, cpu, peak
 
 
 def measured(name: str, folder: Path, keep: bool) -> dict[str, Any]:
@@ -120,7 +124,7 @@ def measured(name: str, folder: Path, keep: bool) -> dict[str, Any]:
         weights = make_checkpoint(source, row.model, row.dtype)
         copying = timed_copy(weights, folder / "copy")
         lora = {"lora": str(make_lora(folder / "lora.safetensors", row.model, row.rank))} if row.rank else {}
-        seconds, peak = timed_conversion(source, folder / "bundle", {**row.options, **lora})
+        seconds, cpu, peak = timed_conversion(source, folder / "bundle", {**row.options, **lora})
         bar = row.seconds or COPIES * copying + START_SECONDS
         limit = COMPRESSING_MEMORY if "quantize" in row.options else PLAIN_MEMORY
         return {
@@ -129,6 +133,7 @@ def measured(name: str, folder: Path, keep: bool) -> dict[str, Any]:
             "bytes": weights.stat().st_size,
             "cp_and_sync_seconds": round(copying, 2),
             "convert_seconds": round(seconds, 2),
+            "convert_processor_seconds": round(cpu, 2),
             "ratio": round(seconds / copying, 2),
             "bar_seconds": round(bar, 2),
             "peak_anonymous_bytes": peak,
@@ -171,7 +176,8 @@ def text(row: Mapping[str, Any]) -> str:
     """A row for people."""
     return (
         f"{row['row']:9} {row['parameters'] / 1e9:.2f} B  cp {row['cp_and_sync_seconds']:6.1f} s  "
-        f"convert {row['convert_seconds']:6.1f} s = {row['ratio']:.2f} x, bar {row['bar_seconds']:.1f} s  "
+        f"convert {row['convert_seconds']:6.1f} s = {row['ratio']:.2f} x, bar {row['bar_seconds']:.1f} s, "
+        f"of processors {row['convert_processor_seconds']:.1f} s  "
         f"memory {row['peak_anonymous_bytes'] / 1e9:.2f} GB, bar {row['bar_bytes'] / 1e9:.1f} GB  "
         f"{'passed' if row['passed'] else 'FAILED'}"
     )
