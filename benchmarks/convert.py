@@ -91,7 +91,7 @@ def timed_copy(file: Path, copy: Path) -> float:
 
 
 def timed_conversion(source: Path, output: Path, options: Mapping[str, Any]) -> tuple[float, float, int]:
-    """Seconds of a conversion in a fresh process, its processor time, its peak of anonymous memory in bytes."""
+    """Seconds of a conversion in a fresh process, its processor time, its peak of anonymous bytes."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-c", CONVERT, str(source), str(output), json.dumps(options)])

@@ -22,7 +22,8 @@ from .weight_file import WeightLayout
 
 __all__ = ["ConversionPlan", "PackagePlan", "plan_conversion"]
 
-#: Bytes a second that reading, hashing and writing together are reckoned with: a plain SSD.
+#: Bytes a second that reading, hashing and writing together are reckoned with: a plain SSD. Compressing goes
+#: on at the same time.
 DISK_RATE = 0.4e9
 #: Roughly the seconds that compressing a million weights takes on two cores; a mixture as its slowest.
 SECONDS_A_MILLION = {"int8": 0.013, "int4": 0.014, "palette4": 0.035, "palette6": 0.05, "palette8": 0.07}
@@ -105,7 +106,7 @@ def plan_conversion(
         sizes=plan.sizes,
         packages=tuple(rows),
         source_bytes=source_bytes,
-        seconds=round(START_SECONDS + (source_bytes + written) / DISK_RATE + compressing, 1),
+        seconds=round(START_SECONDS + max((source_bytes + written) / DISK_RATE, compressing), 1),
         peak_memory=COMPRESSING_MEMORY if compressing else PLAIN_MEMORY,
         disk_free=None if output is None else _free(Path(output)),
     )

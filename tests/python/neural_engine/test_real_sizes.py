@@ -13,7 +13,7 @@ import pytest
 from tintype.emit._milproto import model_bytes
 from tintype.emit.weight_file import WeightLayout
 from tintype.layers import ComputedWeight, MILProgram
-from tintype.models import clip, sd3, t5, vae
+from tintype.models import clip, flux, sd3, t5, vae
 from tintype.neural_engine import inspect_package
 
 LATENT = (128, 128)
@@ -24,6 +24,13 @@ MEDIUM = {
 }  # fmt: skip
 SD3 = sd3.SD3Config(**MEDIUM, pos_embed_max_size=192, qk_norm=None, dual_attention=())
 SD35 = sd3.SD3Config(**MEDIUM, pos_embed_max_size=384, qk_norm="rms_norm", dual_attention=(0,))
+SD35_LARGE = sd3.SD3Config(
+    **{**MEDIUM, "heads": 38}, pos_embed_max_size=192, qk_norm="rms_norm", dual_attention=()
+)
+FLUX = flux.FluxConfig(
+    layers=1, single_layers=1, heads=24, head_width=128, in_channels=16, out_channels=16, context_width=4096,
+    pooled_width=768, guidance=True, axes=(16, 56, 56),
+)  # fmt: skip
 VAE = vae.VAEConfig(
     image_channels=3, latent_channels=16, channels=(128, 256, 512, 512), blocks_per_stage=2, groups=32,
     scale=1.5305, shift=0.0609, mid_attention=True, quant_conv=False, post_quant_conv=False,
@@ -52,6 +59,8 @@ OPTIONS: dict[str, Any] = {"precision": "float16", "target": "ane"}
 MODELS: dict[str, Callable[[], MILProgram]] = {
     "sd3 medium": lambda: sd3.build_denoiser(SD3, Zeros(), latent=LATENT, tokens=333, **OPTIONS),
     "sd3.5 medium": lambda: sd3.build_denoiser(SD35, Zeros(), latent=LATENT, tokens=333, **OPTIONS),
+    "sd3.5 large": lambda: sd3.build_denoiser(SD35_LARGE, Zeros(), latent=LATENT, tokens=333, **OPTIONS),
+    "flux": lambda: flux.build_denoiser(FLUX, Zeros(), latent=LATENT, tokens=512, **OPTIONS),
     "vae decoder": lambda: vae.build_decoder(VAE, Zeros(), latent=LATENT, **OPTIONS),
     "vae encoder": lambda: vae.build_encoder(VAE, Zeros(), latent=LATENT, **OPTIONS),
     "t5 xxl": lambda: t5.build(XXL, Zeros(), tokens=256, **OPTIONS),
