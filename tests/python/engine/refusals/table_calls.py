@@ -90,6 +90,10 @@ NULLS: list[Case] = [
     (lambda _: text_of("compute_plan", b"net", None, None), "there is no place for the plan (NULL)."),
     (lambda _: text_of("compute_plan", b"net", None, c.byref(OUT)),
      "only Core ML plans where ops run; the engine runs all of them on one device."),
+    (lambda _: text_of("verdict_file", None, None, c.byref(OUT)), "the path is NULL."),
+    (lambda _: text_of("verdict_file", b"net", None, None), "there is no place for the file's path (NULL)."),
+    (lambda _: text_of("verdict_file", b"net", None, c.byref(OUT)),
+     "the engine is not left for another backend, so nothing is kept of it."),
 ]  # fmt: skip
 
 
