@@ -81,7 +81,7 @@ def verify(
         return show_ranges(described, against, variant, tokenizers, as_json, lora)
     if against is not None:
         described = _verified(described, against, backends, variant, tokenizers, lora)
-    if not described.accuracy:
+    if not described.accuracy.get("backends"):
         raise BundleError(f"{bundle} was never verified: name its checkpoint with --against")
     if as_json:
         echo_json(described.accuracy)

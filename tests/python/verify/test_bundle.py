@@ -84,6 +84,10 @@ def test_what_cannot_be(copy: Bundle, data: Path, demo: Bundle) -> None:
 def test_commands(copy: Bundle, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["verify", str(copy.root)]) == 1
     assert "was never verified: name its checkpoint with --against" in capsys.readouterr().err
+    file = copy.package_paths(names.DENOISER)[0].parent / names.BUNDLE_FILE
+    file.write_text(json.dumps({**json.loads(file.read_text()), "accuracy": {"passed": True}}))
+    assert run_command(["verify", str(copy.root)]) == 1  # results without a backend, of an older converter
+    assert "was never verified" in capsys.readouterr().err
     assert run_command(["verify", str(copy.root), "--against", "nothing"]) == 1
     assert "nothing does not exist" in capsys.readouterr().err
     source = str(data / "sd3-medium-tiny")
