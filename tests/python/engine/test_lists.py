@@ -59,6 +59,15 @@ def test_another_shape_than_the_elements_is_refused():
         run(Case("list", op, {"x": X}))
 
 
+@pytest.mark.parametrize("shape", [(1 << 20, 1 << 20), (1 << 30, 1 << 30, 1 << 30)], ids=str)
+def test_a_list_beyond_memory_is_refused(shape):
+    def op(x):
+        return mb.list_length(ls=mb.make_list(init_length=4, elem_shape=shape, dtype="fp32")), mb.relu(x=x)
+
+    with pytest.raises(ctypes_api.EngineError, match=r"larger than memory|has too many elements"):
+        run(Case("list", op, {"x": X}))
+
+
 def test_an_impossible_length_is_refused():
     def op(x):
         ls = mb.make_list(init_length=1, elem_shape=(2, 3), dtype="fp32")

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+import tintype
+
 from . import ctypes_api
-from .programs import ct, mb, save
+from .programs import ct, mb, save, types
 
 RNG = np.random.RandomState(5)
 
@@ -210,6 +212,40 @@ def test_flexible_shapes(tmp_path):
     text = r'\[input "x"\] wrong shape, got \[1, 6\], expected \[1, 2 to 5\]'
     with pytest.raises(ctypes_api.EngineError, match=text):
         engine.predict({"x": np.ones((1, 6), np.float32)})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_default_values_as_coremltools_writes_them(tmp_path, dtype):
+    """`ct.TensorType(default_value=…)`: optional, one value for all elements; other inputs stay needed."""
+    kind = types.fp32 if dtype == np.float32 else types.int32
+
+    @mb.program(
+        input_specs=[mb.TensorSpec(shape=(2, 3), dtype=kind) for _ in "xb"], opset_version=ct.target.iOS17
+    )
+    def program(x, bias):
+        return mb.add(x=x, y=bias, name="y")
+
+    defaults = np.full((2, 3), 4, dtype)
+    model = ct.convert(
+        program, convert_to="mlprogram", skip_model_load=True, minimum_deployment_target=ct.target.iOS17,
+        compute_precision=ct.precision.FLOAT32,
+        inputs=[ct.TensorType("x", (2, 3), dtype), ct.TensorType("bias", (2, 3), dtype, default_value=defaults)],
+    )  # fmt: skip
+    model.save(str(tmp_path / "net.mlpackage"))
+    x = np.arange(6, dtype=dtype).reshape(2, 3)
+    engine = ctypes_api.Model(tmp_path / "net.mlpackage")
+    assert [optional for _, _, optional in engine.features(ctypes_api.INPUT).values()] == [False, True]
+    np.testing.assert_array_equal(engine.predict({"x": x})["y"], x + 4)
+    np.testing.assert_array_equal(engine.predict({"x": x, "bias": x})["y"], 2 * x)
+    with pytest.raises(
+        ctypes_api.EngineError, match=r'\[input "x"\] it is missing. The model needs "x", "bias".'
+    ):
+        engine.predict({"bias": x})
+    with tintype.load_model(tmp_path / "net.mlpackage", backend="mlx") as loaded:
+        assert [info.optional for info in loaded.inputs] == [False, True]
+        np.testing.assert_array_equal(loaded.predict({"x": x})["y"], x + 4)
+        with pytest.raises(tintype.InvalidInputError, match="it is missing"):
+            loaded.predict({"bias": x})
 
 
 def test_optional_input_takes_its_default(tmp_path):
