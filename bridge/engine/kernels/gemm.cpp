@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/parallel.h"
+#include "kernels/tail.h"
 
 namespace tintype::kernels {
 
@@ -134,6 +135,7 @@ void finish(const MicroKernel& kernel, const Tile& tile, float* sums, int width,
       kernel.binary(Binary::kAdd, tile.columns, line, 1, bias, c.bias_of_rows ? 0 : 1, line);
     }
     int64_t place = (tile.row + i) * c.row + tile.column;
+    if (c.tail) c.tail->apply(c.place + place, tile.columns, line);
     if (c.half)
       kernel.narrow(tile.columns, line, static_cast<uint16_t*>(c.data) + place);
     else

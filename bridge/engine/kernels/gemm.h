@@ -26,6 +26,8 @@ struct Patches {
   bool half = false;
 };
 
+class Tail;
+
 /** Where a product goes: row-contiguous but for `row`; rounded once if `half`. */
 struct Product {
   void* data;
@@ -33,6 +35,8 @@ struct Product {
   bool half = false;
   const float* bias = nullptr;  // added to every row [n], or, if `bias_of_rows`, to every column [m]
   bool bias_of_rows = false;
+  const Tail* tail = nullptr;  // steps after that
+  int64_t place = 0;           // of the product in the tail's result
 };
 
 /** c [m, n] = a [m, k] b [k, n] + bias. Sums are float32, in an order that does not depend on the threads. */

@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <numeric>
 
-#include "kernels/chain.h"
 #include "kernels/cpu_primitive.h"
 #include "kernels/pair.h"
 #include "kernels/parallel.h"
 #include "kernels/primitives.h"
+#include "kernels/tail.h"
 
 namespace tintype::kernels {
 
@@ -35,7 +35,7 @@ class Map : public CpuPrimitive {
  public:
   Map(mx::Stream stream, Unary op, float a, float b) : CpuPrimitive(stream), op_(op), a_(a), b_(b) {}
   const char* name() const override { return "TintypeMap"; }
-  Step step(const array& out) const { return {false, op_, a_, b_, Binary::kAdd, 0, false, is_half(out)}; }
+  Step step(const array& out) const { return {.unary = op_, .a = a_, .b = b_, .half = is_half(out)}; }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
     void* y = allocate(out);
@@ -66,7 +66,7 @@ class Zip : public CpuPrimitive {
   Zip(mx::Stream stream, Binary op) : CpuPrimitive(stream), op_(op) {}
   const char* name() const override { return "TintypeZip"; }
   Step step(const array& out, bool swapped) const {
-    return {true, Unary::kCopy, 0, 0, op_, 0, swapped, is_half(out)};
+    return {.is_binary = true, .binary = op_, .swapped = swapped, .half = is_half(out)};
   }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
@@ -176,34 +176,41 @@ class Contiguous : public CpuPrimitive {
 
 namespace {
 
-// What makes an array that is not computed yet, if that is element by element from one of its own shape.
+// What makes an array that is not computed yet, if steps can follow it.
 std::optional<Recipe> recipe_of(const array& x) {
   if (!x.has_primitive() || x.status() != array::Status::unscheduled) return std::nullopt;
-  if (auto* map = dynamic_cast<const Map*>(&x.primitive())) return Recipe{x.inputs()[0], {map->step(x)}, {}};
+  if (auto* map = dynamic_cast<const Map*>(&x.primitive())) {
+    Recipe recipe = Recipe::from(x.inputs()[0]);
+    recipe.steps.push_back(map->step(x));
+    return recipe;
+  }
   if (auto* zip = dynamic_cast<const Zip*>(&x.primitive())) {
     const array &left = x.inputs()[0], &right = x.inputs()[1];
-    if (left.shape() == x.shape()) return Recipe{left, {zip->step(x, false)}, {right}};
-    if (right.shape() == x.shape()) return Recipe{right, {zip->step(x, true)}, {left}};
-    return std::nullopt;
+    bool swapped = left.shape() != x.shape();
+    if (swapped && right.shape() != x.shape()) return std::nullopt;
+    Recipe recipe = Recipe::from(swapped ? right : left);
+    recipe.steps.push_back(zip->step(x, swapped));
+    recipe.operands.push_back(swapped ? left : right);
+    return recipe;
   }
-  return recipe_of_chain(x);
+  return recipe_of_tailed(x);
 }
 
 bool has_room(const std::optional<Recipe>& recipe) {
-  return recipe && recipe->steps.size() < kLongestChain;
+  return recipe && recipe->steps.size() < kLongestTail;
 }
 
 // Two cheap functions in a row gain nothing while memory is a cache: measured slower than one by one.
 bool is_worth_meeting(const std::optional<Recipe>& recipe) {
-  return has_room(recipe) && !recipe->steps.back().is_binary;
+  return has_room(recipe) && (recipe->maker->computes() || !recipe->steps.back().is_binary);
 }
 
 // `y` meets the absorbed value; the absorbed one is the right operand if `swapped`.
-array met(Recipe recipe, Binary op, const array& y, bool swapped, mx::Dtype dtype) {
+array met(Recipe recipe, Binary op, const array& y, bool swapped, const mx::Shape& shape, mx::Dtype dtype) {
   recipe.steps.push_back(
-      {true, Unary::kCopy, 0, 0, op, recipe.operands.size(), swapped, dtype == mx::float16});
+      {.is_binary = true, .binary = op, .swapped = swapped, .half = dtype == mx::float16});
   recipe.operands.push_back(dense(y));
-  return chained(std::move(recipe), dtype);
+  return recipe.made(shape, dtype);
 }
 
 }  // namespace
@@ -211,8 +218,8 @@ array met(Recipe recipe, Binary op, const array& y, bool swapped, mx::Dtype dtyp
 array unary(Unary op, const array& x, mx::Dtype dtype, float a, float b, Absorb absorb) {
   if (absorb.x) {
     if (auto recipe = recipe_of(x); has_room(recipe)) {
-      recipe->steps.push_back({false, op, a, b, Binary::kAdd, 0, false, dtype == mx::float16});
-      return chained(std::move(*recipe), dtype);
+      recipe->steps.push_back({.unary = op, .a = a, .b = b, .half = dtype == mx::float16});
+      return recipe->made(x.shape(), dtype);
     }
   }
   return array(x.shape(), dtype, std::make_shared<Map>(cpu_stream(), op, a, b), {dense(x)});
@@ -222,11 +229,11 @@ array binary(Binary op, const array& x, const array& y, mx::Dtype dtype, Absorb 
   mx::Shape shape = mx::broadcast_shapes(x.shape(), y.shape());
   if (absorb.x && shape == x.shape()) {
     if (auto recipe = recipe_of(x); is_worth_meeting(recipe))
-      return met(std::move(*recipe), op, y, false, dtype);
+      return met(std::move(*recipe), op, y, false, shape, dtype);
   }
   if (absorb.y && shape == y.shape()) {
     if (auto recipe = recipe_of(y); is_worth_meeting(recipe))
-      return met(std::move(*recipe), op, x, true, dtype);
+      return met(std::move(*recipe), op, x, true, shape, dtype);
   }
   return array(std::move(shape), dtype, std::make_shared<Zip>(cpu_stream(), op), {dense(x), dense(y)});
 }
@@ -237,9 +244,9 @@ array dense(const array& x) {
   return array(x.shape(), x.dtype(), std::make_shared<Contiguous>(cpu_stream()), {x});
 }
 
-array cast(const array& x, mx::Dtype dtype) {
+array cast(const array& x, mx::Dtype dtype, Absorb absorb) {
   if (x.dtype() == dtype) return x;
-  return is_ours(x) && is_ours(dtype) ? unary(Unary::kCopy, x, dtype) : mx::astype(x, dtype);
+  return is_ours(x) && is_ours(dtype) ? unary(Unary::kCopy, x, dtype, 0, 0, absorb) : mx::astype(x, dtype);
 }
 
 array sigmoid(const array& x) {

@@ -8,6 +8,7 @@
 #include "kernels/compressed.h"
 #include "kernels/cpu_primitive.h"
 #include "kernels/parallel.h"
+#include "kernels/tail.h"
 
 namespace tintype::kernels {
 
@@ -30,8 +31,9 @@ struct Bias {
   }
 };
 
-Bias bias_of(const std::vector<array>& inputs, size_t index) {
-  if (inputs.size() <= index) return {};
+// Input `index` if it is one of the `own` first, which are no operands of a tail.
+Bias bias_of(const std::vector<array>& inputs, size_t index, size_t own) {
+  if (own <= index) return {};
   const array& x = inputs[index];
   return {x.data<char>(), static_cast<int64_t>(x.size()), x.strides().empty() ? 1 : x.strides()[0],
           is_half(x)};
@@ -75,22 +77,31 @@ struct Operand {
 };
 
 /** inputs a, b of equal leading axes, any strides, and perhaps a bias of the last axis. */
-class Matmul : public CpuPrimitive {
+class Matmul : public Tailed {
  public:
-  explicit Matmul(mx::Stream stream) : CpuPrimitive(stream) {}
+  explicit Matmul(mx::Stream stream, std::vector<Step> steps = {}) : Tailed(stream, std::move(steps)) {}
   const char* name() const override { return "TintypeMatmul"; }
+  std::shared_ptr<Tailed> followed_by(std::vector<Step> steps) override {
+    return std::make_shared<Matmul>(stream(), std::move(steps));
+  }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
     void* c = allocate(out);
     if (out.size() == 0) return;
     dispatch(stream(), [c, half = is_half(out), a = Operand(inputs[0]), b = Operand(inputs[1]),
-                        bias = bias_of(inputs, 2)] {
+                        bias = bias_of(inputs, 2, own_inputs(inputs)), tail = tail(inputs, out)] {
       int m = a.size(-2), k = a.size(-1), n = b.size(-1);
       int64_t batch = 1;
       for (size_t axis = 0; axis + 2 < a.shape.size(); ++axis) batch *= a.shape[axis];
       std::vector<float> added = bias.values();
       auto one = [&](int64_t i) {
-        Product product{element(c, i * m * n, half), n, half, added.empty() ? nullptr : added.data()};
+        int64_t place = i * m * n;
+        Product product{.data = element(c, place, half),
+                        .row = n,
+                        .half = half,
+                        .bias = added.empty() ? nullptr : added.data(),
+                        .tail = tail.empty() ? nullptr : &tail,
+                        .place = place};
         multiply(m, n, k, a.matrix(i), b.matrix(i), product);
       };
       // Many small products are better divided between threads than each of them.
@@ -104,21 +115,31 @@ class Matmul : public CpuPrimitive {
 using Compressed = std::shared_ptr<const CompressedWeight>;
 
 /** inputs x [m, k], perhaps a bias [n]; the weight [n, k] is expanded for the time of the product. */
-class CompressedLinear : public CpuPrimitive {
+class CompressedLinear : public Tailed {
  public:
-  CompressedLinear(mx::Stream stream, Compressed weight) : CpuPrimitive(stream), weight_(std::move(weight)) {}
+  CompressedLinear(mx::Stream stream, Compressed weight, std::vector<Step> steps = {})
+      : Tailed(stream, std::move(steps)), weight_(std::move(weight)) {}
   const char* name() const override { return "TintypeCompressedLinear"; }
+  std::shared_ptr<Tailed> followed_by(std::vector<Step> steps) override {
+    return std::make_shared<CompressedLinear>(stream(), weight_, std::move(steps));
+  }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
     void* c = allocate(out);
     if (out.size() == 0) return;
     dispatch(stream(),
-             [c, half = is_half(out), x = Operand(inputs[0]), bias = bias_of(inputs, 1), weight = weight_] {
+             [c, half = is_half(out), x = Operand(inputs[0]), bias = bias_of(inputs, 1, own_inputs(inputs)),
+              weight = weight_, tail = tail(inputs, out)] {
                static thread_local Scratch scratch;
                int m = x.size(-2), k = x.size(-1), n = weight->shape[0];
                std::vector<float> added = bias.values();
                Matrix turned{expand(*weight, scratch), 1, k, weight->dtype == mx::float16};
-               multiply(m, n, k, x.matrix(0), turned, {c, n, half, added.empty() ? nullptr : added.data()});
+               multiply(m, n, k, x.matrix(0), turned,
+                        {.data = c,
+                         .row = n,
+                         .half = half,
+                         .bias = added.empty() ? nullptr : added.data(),
+                         .tail = tail.empty() ? nullptr : &tail});
                scratch.trim();
              });
   }
@@ -128,18 +149,22 @@ class CompressedLinear : public CpuPrimitive {
 };
 
 /** inputs x and weight (if it is not compressed), row-contiguous, and perhaps a bias of the channels. */
-class Conv2d : public CpuPrimitive {
+class Conv2d : public Tailed {
  public:
-  Conv2d(mx::Stream stream, const ConvPlan& plan, Compressed weight)
-      : CpuPrimitive(stream), plan_(plan), weight_(std::move(weight)) {}
+  Conv2d(mx::Stream stream, const ConvPlan& plan, Compressed weight, std::vector<Step> steps = {})
+      : Tailed(stream, std::move(steps)), plan_(plan), weight_(std::move(weight)) {}
   const char* name() const override { return "TintypeConv2d"; }
+  std::shared_ptr<Tailed> followed_by(std::vector<Step> steps) override {
+    return std::make_shared<Conv2d>(stream(), plan_, weight_, std::move(steps));
+  }
 
   void eval_cpu(const std::vector<array>& inputs, array& out) override {
     void* c = allocate(out);
     if (out.size() == 0) return;
     dispatch(stream(), [c, half = is_half(out), plan = plan_, x = Operand(inputs[0]), compressed = weight_,
                         weight = weight_ ? Operand(*weight_) : Operand(inputs[1]),
-                        bias = bias_of(inputs, weight_ ? 1 : 2), shape = out.shape()]() mutable {
+                        bias = bias_of(inputs, weight_ ? 1 : 2, own_inputs(inputs)), shape = out.shape(),
+                        tail = tail(inputs, out)]() mutable {
       static thread_local Scratch scratch;
       if (compressed) weight.data = expand(*compressed, scratch);
       int64_t area = static_cast<int64_t>(shape[2]) * shape[3],
@@ -147,9 +172,14 @@ class Conv2d : public CpuPrimitive {
       int rows = shape[1] / plan.groups, depth = weight.shape[1] * weight.shape[2] * weight.shape[3];
       std::vector<float> added = bias.values();
       auto one = [&](int64_t i) {
-        int64_t group = i % plan.groups;
-        Product product{element(c, i * rows * area, half), area, half,
-                        added.empty() ? nullptr : added.data() + group * rows, true};
+        int64_t group = i % plan.groups, place = i * rows * area;
+        Product product{.data = element(c, place, half),
+                        .row = area,
+                        .half = half,
+                        .bias = added.empty() ? nullptr : added.data() + group * rows,
+                        .bias_of_rows = true,
+                        .tail = tail.empty() ? nullptr : &tail,
+                        .place = place};
         Matrix filters{element(weight.data, group * rows * depth, weight.half), depth, 1, weight.half};
         convolve(plan, x, weight, shape, element(x.data, i * image, x.half), rows, depth, filters, product);
       };
@@ -246,9 +276,10 @@ array matmul(const array& a, const array& b, const std::optional<array>& bias, m
     mx::Shape shape = a.shape();
     int rows = 1;
     for (size_t axis = 0; axis + 1 < a.ndim(); ++axis) rows *= shape[axis];
-    array flat = mx::reshape(dense(a), {rows, shape.back()});
+    std::vector<array> inputs = {mx::reshape(dense(a), {rows, shape.back()}), b};
+    if (bias) inputs.push_back(*bias);
     shape.back() = b.shape(1);
-    return mx::reshape(matmul(flat, b, bias, dtype), shape);
+    return array(std::move(shape), dtype, std::make_shared<Matmul>(cpu_stream()), std::move(inputs));
   }
   mx::Shape a_batch(a.shape().begin(), a.shape().end() - 2), b_batch(b.shape().begin(), b.shape().end() - 2);
   mx::Shape a_shape = mx::broadcast_shapes(a_batch, b_batch), b_shape = a_shape, shape = a_shape;
@@ -274,9 +305,8 @@ array linear(const array& x, const array& weight, const std::optional<array>& bi
   for (size_t axis = 0; axis + 1 < x.ndim(); ++axis) rows *= shape[axis];
   std::vector<array> inputs = {mx::reshape(dense(x), {static_cast<int>(rows), x.shape(-1)})};
   if (bias) inputs.push_back(*bias);
-  array y({static_cast<int>(rows), shape.back()}, dtype,
-          std::make_shared<CompressedLinear>(cpu_stream(), compressed), std::move(inputs));
-  return mx::reshape(y, shape);
+  return array(std::move(shape), dtype, std::make_shared<CompressedLinear>(cpu_stream(), compressed),
+               std::move(inputs));
 }
 
 array conv2d(const array& x, const array& weight, const std::optional<array>& bias, const ConvPlan& plan,

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <optional>
+#include <vector>
 
 #include "kernels/micro_kernel.h"
 #include "mlx/mlx.h"
@@ -47,8 +48,9 @@ mlx::core::array attention(const mlx::core::array& query, const mlx::core::array
                            const mlx::core::array& value, const std::optional<mlx::core::array>& mask,
                            float scale, mlx::core::Dtype dtype);
 
-/** Operands that nobody else reads: where they are element-wise results themselves and not computed yet, both
- * functions become one pass over memory, with the same roundings. */
+/** Operands that nobody else reads: where they are results of an element-wise function, a product, a convolution
+ * or a normalisation that is not computed yet, this function is computed in the same pass over memory, with the
+ * same roundings. */
 struct Absorb {
   bool x = false, y = false;
 };
@@ -64,20 +66,31 @@ mlx::core::array softmax(const mlx::core::array& x, int axis, mlx::core::Dtype d
 /** Sums, or means, over the last `axes` axes, which stay with length 1. Ours only. */
 mlx::core::array sum_last(const mlx::core::array& x, int axes, bool mean, mlx::core::Dtype dtype);
 
-/** What normalisation over the last axes does after it: nothing, element by element, or by channel (axis 1).
+/** To what gamma and beta of a normalisation belong: the places of the normalised axes, or channels (axis 1).
  */
 enum class NormScale { kElements, kChannels };
 
-/** (x - mean) / sqrt(variance + epsilon) over the last `axes` axes, times gamma plus beta. Ours only. */
-mlx::core::array normalize(const mlx::core::array& x, int axes, float epsilon,
+/** Normalisation of groups of `length` elements that lie `inner` apart, groups side by side. Where `centered`
+ * is false the mean is taken for 0 (RMS norm). */
+struct NormPlan {
+  int64_t length = 1, inner = 1;
+  float epsilon = 0;
+  bool centered = true;
+  NormScale scale = NormScale::kElements;  // kChannels: `inner` is 1
+
+  /** The plan for `axes` of x in [0, rank); nothing unless they are neighbours in order and x has elements. */
+  static std::optional<NormPlan> over(const mlx::core::array& x, const std::vector<int>& axes, double epsilon);
+};
+
+/** (x - mean) / sqrt(variance + epsilon), times gamma plus beta. Ours only. */
+mlx::core::array normalize(const mlx::core::array& x, const NormPlan& plan,
                            const std::optional<mlx::core::array>& gamma,
-                           const std::optional<mlx::core::array>& beta, NormScale scale,
-                           mlx::core::Dtype dtype);
+                           const std::optional<mlx::core::array>& beta, mlx::core::Dtype dtype);
 
 /** `x` row-contiguous; itself where it is already. */
 mlx::core::array dense(const mlx::core::array& x);
 /** Conversion, fast between float32 and float16. */
-mlx::core::array cast(const mlx::core::array& x, mlx::core::Dtype dtype);
+mlx::core::array cast(const mlx::core::array& x, mlx::core::Dtype dtype, Absorb absorb = {});
 
 /** MLX's own on other devices and types. */
 mlx::core::array sigmoid(const mlx::core::array& x);

@@ -1,4 +1,4 @@
-// Row by row: softmax, normalisation, sums.
+// Row by row: softmax, sums.
 #include <algorithm>
 
 #include "kernels/cpu_primitive.h"
@@ -84,71 +84,6 @@ class Softmax : public CpuPrimitive {
   int axis_;
 };
 
-/** inputs x, gamma, beta, all contiguous float32 or (x) float16. */
-class Normalize : public CpuPrimitive {
- public:
-  Normalize(mx::Stream stream, int axes, float epsilon, NormScale scale, bool gamma, bool beta)
-      : CpuPrimitive(stream), axes_(axes), epsilon_(epsilon), scale_(scale), gamma_(gamma), beta_(beta) {}
-  const char* name() const override { return "TintypeNormalize"; }
-
-  void eval_cpu(const std::vector<array>& inputs, array& out) override {
-    Job job{inputs[0].data<char>(),
-            allocate(out),
-            is_half(inputs[0]),
-            is_half(out),
-            epsilon_,
-            0,
-            0,
-            nullptr,
-            nullptr,
-            scale_ == NormScale::kChannels};
-    if (out.size() == 0) return;
-    job.length = length_of(out.shape(), out.ndim() - static_cast<size_t>(axes_));
-    job.channels = job.by_channel ? out.shape(1) : 1;
-    if (gamma_) job.gamma = inputs[1].data<float>();
-    if (beta_) job.beta = inputs[gamma_ ? 2 : 1].data<float>();
-    int64_t rows = static_cast<int64_t>(out.size()) / job.length;
-    dispatch(stream(), [job, rows] {
-      parallel(rows, std::max<int64_t>(1, kGrain / job.length), [&](int64_t first, int64_t last) {
-        float* buffer = scratch().floats(static_cast<size_t>(job.length));
-        for (int64_t i = first; i < last; ++i) row(job, i, buffer);
-        scratch().trim();
-      });
-    });
-  }
-
- private:
-  struct Job {
-    const void* x;
-    void* y;
-    bool x_half, y_half;
-    float epsilon;
-    int64_t length, channels;
-    const float *gamma, *beta;
-    bool by_channel;
-  };
-
-  static void row(const Job& job, int64_t index, float* buffer) {
-    const MicroKernel& kernel = micro_kernel();
-    int64_t place = index * job.length;
-    float* to = target(job.y, place, job.y_half, buffer);
-    const float* from = read(kernel, job.x, place, job.length, job.x_half, buffer);
-    kernel.normalize(job.length, job.epsilon, from, job.by_channel ? nullptr : job.gamma,
-                     job.by_channel ? nullptr : job.beta, to);
-    if (job.by_channel && (job.gamma || job.beta)) {
-      int64_t channel = index % job.channels;
-      kernel.unary(Unary::kAffine, job.gamma ? job.gamma[channel] : 1, job.beta ? job.beta[channel] : 0,
-                   job.length, to, to);
-    }
-    write(kernel, to, job.y, place, job.length, job.y_half);
-  }
-
-  int axes_;
-  float epsilon_;
-  NormScale scale_;
-  bool gamma_, beta_;
-};
-
 class SumLast : public CpuPrimitive {
  public:
   SumLast(mx::Stream stream, bool mean) : CpuPrimitive(stream), mean_(mean) {}
@@ -187,17 +122,6 @@ class SumLast : public CpuPrimitive {
 array softmax(const array& x, int axis, mx::Dtype dtype) {
   if (axis < 0) axis += static_cast<int>(x.ndim());
   return array(x.shape(), dtype, std::make_shared<Softmax>(cpu_stream(), axis), {dense(x)});
-}
-
-array normalize(const array& x, int axes, float epsilon, const std::optional<array>& gamma,
-                const std::optional<array>& beta, NormScale scale, mx::Dtype dtype) {
-  std::vector<array> inputs = {dense(x)};
-  for (const auto& parameter : {gamma, beta}) {
-    if (parameter) inputs.push_back(dense(cast(*parameter, mx::float32)));
-  }
-  auto primitive =
-      std::make_shared<Normalize>(cpu_stream(), axes, epsilon, scale, gamma.has_value(), beta.has_value());
-  return array(x.shape(), dtype, std::move(primitive), std::move(inputs));
 }
 
 array sum_last(const array& x, int axes, bool mean, mx::Dtype dtype) {

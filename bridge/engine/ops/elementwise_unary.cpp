@@ -29,7 +29,7 @@ array apply(Call& call) {
 }
 
 array cast(Call& call) {
-  return kernels::cast(call.tensor("x"), call.output_dtype());
+  return kernels::cast(call.tensor("x"), call.output_dtype(), {call.is_only_reader("x")});
 }
 
 array ceil(Call& call) {

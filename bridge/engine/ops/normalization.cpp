@@ -51,9 +51,9 @@ bool fits(Call& call, const char* name, int64_t count) {
   return !call.has(name) || static_cast<int64_t>(call.tensor(name).size()) == count;
 }
 
-array ours(Call& call, int axes, double epsilon, kernels::NormScale scale) {
-  return kernels::normalize(call.tensor("x"), axes, static_cast<float>(epsilon), call.wide_or_none("gamma"),
-                            call.wide_or_none("beta"), scale, call.output_dtype());
+array ours(Call& call, const kernels::NormPlan& plan) {
+  return kernels::normalize(call.tensor("x"), plan, call.wide_or_none("gamma"), call.wide_or_none("beta"),
+                            call.output_dtype());
 }
 
 array instance_norm(Call& call) {
@@ -61,8 +61,11 @@ array instance_norm(Call& call) {
   if (given.ndim() < 3)
     call.fail("x has no axis to normalise", "rank " + std::to_string(given.ndim()), "at least 3");
   if (call.is_ours({"x"}) && fits(call, "gamma", given.shape(1)) && fits(call, "beta", given.shape(1))) {
-    return ours(call, static_cast<int>(given.ndim()) - 2, call.number_or("epsilon", 1e-5),
-                kernels::NormScale::kChannels);
+    auto plan = kernels::NormPlan::over(given, axes_from(2, given.ndim()), call.number_or("epsilon", 1e-5));
+    if (plan) {
+      plan->scale = kernels::NormScale::kChannels;
+      return ours(call, *plan);
+    }
   }
   array x = widened_for_sum(call.wide("x"));
   array y = normalized(x, axes_from(2, x.ndim()), call.number_or("epsilon", 1e-5));
@@ -81,12 +84,10 @@ array layer_norm(Call& call) {
   size_t rank = call.tensor("x").ndim();
   std::vector<int> axes = call.axes_or("axes", axes_from(0, rank), rank);
   double epsilon = call.number_or("epsilon", 1e-5);
-  bool last = !axes.empty() && axes == axes_from(static_cast<int>(rank - axes.size()), rank);
-  if (last && call.is_ours({"x"})) {
-    int64_t count = 1;
-    for (int axis : axes) count *= call.tensor("x").shape(axis);
-    if (fits(call, "gamma", count) && fits(call, "beta", count))
-      return ours(call, static_cast<int>(axes.size()), epsilon, kernels::NormScale::kElements);
+  auto plan = kernels::NormPlan::over(call.tensor("x"), axes, epsilon);
+  if (plan && call.is_ours({"x"}) && fits(call, "gamma", plan->length) &&
+      fits(call, "beta", plan->length)) {
+    return ours(call, *plan);
   }
   if (axes.size() == 1 && axes[0] == static_cast<int>(rank) - 1) {
     auto gamma = call.wide_or_none("gamma"), beta = call.wide_or_none("beta");

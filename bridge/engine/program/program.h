@@ -14,6 +14,7 @@
 namespace tintype {
 
 struct OpEntry;
+struct Fusion;
 
 /** A value written in the program itself, or a place in the weight file. */
 struct Literal {
@@ -58,6 +59,9 @@ struct Operation {
   const OpEntry* entry = nullptr;
   int index = -1;             // within the function, for what ops keep between calls
   std::vector<int> releases;  // slots that nobody reads after this op
+  // Several ops that run as one (fusion/fuse.h): `outputs` are the last one's, `arguments` what all read.
+  std::vector<Operation> parts;
+  const Fusion* fusion = nullptr;  // computes them at once where it can; none: they run in turn
 };
 
 struct Block {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "fusion/fuse.h"
 #include "kernels/primitives.h"
 #include "mlx/mlx.h"
 #include "ops/call.h"
@@ -141,6 +142,11 @@ std::unique_ptr<Model> Model::load(Package package) {
       for (LoadedFunction& function : model->functions_) model->load_constants(function);
     } catch (...) {
       rethrow_as_refusal("weights");
+    }
+    for (Function& function : specification.program.functions) {
+      for (const LoadedFunction& loaded : model->functions_) {
+        if (loaded.program == &function) fuse(function, loaded.constants);
+      }
     }
   });
   return model;
@@ -379,11 +385,25 @@ Json classifier(const Operation& classify) {
       .set("classes", names);
 }
 
-void count_ops(const Block& block, std::map<std::string, int64_t>& counts) {
-  for (const Operation& operation : block.operations) {
-    ++counts[operation.type];
-    for (const Block& inner : operation.blocks) count_ops(inner, counts);
+using Counts = std::map<std::string, int64_t>;
+
+// Ops as the package has them, and by the names of those that run as one.
+void count_ops(const std::vector<Operation>& operations, Counts& counts, Counts* joined) {
+  for (const Operation& operation : operations) {
+    for (const Block& inner : operation.blocks) count_ops(inner.operations, counts, joined);
+    if (operation.parts.empty()) {
+      ++counts[operation.type];
+      continue;
+    }
+    if (joined) ++(*joined)[operation.type];
+    count_ops(operation.parts, counts, nullptr);
   }
+}
+
+Json as_json(const Counts& counts) {
+  Json object = Json::object();
+  for (const auto& [name, count] : counts) object.set(name, Json::integer(count));
+  return object;
 }
 
 }  // namespace
@@ -391,11 +411,12 @@ void count_ops(const Block& block, std::map<std::string, int64_t>& counts) {
 Json Model::metadata() const {
   Json functions = Json::object();
   for (const LoadedFunction& function : functions_) {
-    std::map<std::string, int64_t> counts;
-    count_ops(function.program->block, counts);
-    Json ops = Json::object();
-    for (const auto& [name, count] : counts) ops.set(name, Json::integer(count));
-    Json described = Json::object().set("opset", Json::string(function.program->opset)).set("ops", ops);
+    Counts ops, joined;
+    count_ops(function.program->block.operations, ops, &joined);
+    Json described = Json::object()
+                         .set("opset", Json::string(function.program->opset))
+                         .set("ops", as_json(ops))
+                         .set("fused", as_json(joined));
     if (const Operation* classify = classify_op(*function.program))
       described.set("classifier", classifier(*classify));
     functions.set(function.program->name, described);

@@ -47,35 +47,39 @@ void Monitor::start() {
   if (collects_) mx::reset_peak_memory();
 }
 
-// A rough forecast from the declared types: elements written, and for products what each of them sums up.
 double Monitor::measure(const Block& block, bool outermost) {
   double sum = 0;
   for (const Definition& input : block.inputs) types_[static_cast<size_t>(input.slot)] = &input.type.tensor;
-  for (const Operation& operation : block.operations) {
-    double written = 0, summed = 1, inner = 0;
-    for (const Definition& output : operation.outputs) {
-      types_[static_cast<size_t>(output.slot)] = &output.type.tensor;
-      written += elements(&output.type.tensor);
-    }
-    for (const Argument& argument : operation.arguments) {
-      if (argument.bindings.empty()) continue;
-      const Binding& binding = argument.bindings.front();
-      const TensorType* type =
-          binding.literal ? &binding.literal->type.tensor : types_[static_cast<size_t>(binding.slot)];
-      if (operation.type == "linear" && argument.name == "weight") summed = length(type, 1);
-      if (operation.type == "matmul" && argument.name == "x") summed = length(type, 1);
-      if (operation.type == "conv" && argument.name == "weight")
-        summed = elements(type) / std::max(1.0, type ? length(type, type->shape.size()) : 1);
-      if (operation.type == "scaled_dot_product_attention" && argument.name == "key")
-        summed = 2 * length(type, 2);
-    }
-    for (const Block& nested : operation.blocks) inner += measure(nested, false);
-    auto index = static_cast<size_t>(operation.index);
-    costs_[index] = operation.type == "const" ? 0 : written * (1 + summed / 16) + inner;
-    outermost_[index] = outermost;
-    sum += costs_[index];
-  }
+  for (const Operation& operation : block.operations) sum += measure(operation, outermost);
   return sum;
+}
+
+// A rough forecast from the declared types: elements written, and for products what each of them sums up.
+double Monitor::measure(const Operation& operation, bool outermost) {
+  double written = 0, summed = 1, cost = 0;
+  for (const Definition& output : operation.outputs) {
+    types_[static_cast<size_t>(output.slot)] = &output.type.tensor;
+    written += elements(&output.type.tensor);
+  }
+  for (const Argument& argument : operation.arguments) {
+    if (argument.bindings.empty()) continue;
+    const Binding& binding = argument.bindings.front();
+    const TensorType* type =
+        binding.literal ? &binding.literal->type.tensor : types_[static_cast<size_t>(binding.slot)];
+    if (operation.type == "linear" && argument.name == "weight") summed = length(type, 1);
+    if (operation.type == "matmul" && argument.name == "x") summed = length(type, 1);
+    if (operation.type == "conv" && argument.name == "weight")
+      summed = elements(type) / std::max(1.0, type ? length(type, type->shape.size()) : 1);
+    if (operation.type == "scaled_dot_product_attention" && argument.name == "key")
+      summed = 2 * length(type, 2);
+  }
+  for (const Block& nested : operation.blocks) cost += measure(nested, false);
+  for (const Operation& part : operation.parts) cost += measure(part, outermost);
+  if (operation.parts.empty() && operation.type != "const") cost += written * (1 + summed / 16);
+  auto index = static_cast<size_t>(operation.index);
+  costs_[index] = cost;
+  outermost_[index] = outermost;
+  return cost;
 }
 
 void Monitor::refuse_if_cancelled() const {

@@ -50,6 +50,7 @@ class Monitor {
   };
 
   double measure(const Block& block, bool outermost);
+  double measure(const Operation& operation, bool outermost);
   void compute(Frame& frame);
   void count(const Operation& operation, const Frame& frame);
 

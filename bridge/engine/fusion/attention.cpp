@@ -1,0 +1,6 @@
+#include "fusion/fuse.h"
+
+namespace tintype {
+const FusionTable& attention_fusions() { static const FusionTable table; return table; }
+const FusionTable& conv_fusions() { static const FusionTable table; return table; }
+}
