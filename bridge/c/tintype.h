@@ -188,8 +188,9 @@ typedef struct tt_api {
                        tt_feature* feature, char** error);
 
   /**
-   * JSON about the model: {"specification_version", "functions": {name: {"ops": {op: count}}}, "parameters",
-   * "weight_bytes", "metadata": {...}}. Keys a runtime cannot know are left out. Free with `string_free`.
+   * JSON about the model: {"specification_version", "functions": {name: {"ops": {op: count}, "fused": {name:
+   * count}}}, "parameters", "weight_bytes", "metadata": {...}}; "fused" are ops that run as one, by the names
+   * that statistics have. Keys a runtime cannot know are left out. Free with `string_free`.
    * A classifier's function has "classifier": {"label", "probabilities", "classes"}, the names of its outputs
    * and its labels: the label is an int64 (the place of a text among the classes), the probabilities a
    * vector.

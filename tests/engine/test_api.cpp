@@ -80,7 +80,7 @@ TEST(describes_and_runs_a_model) {
   CHECK(api->feature(model.handle, "main", TT_OUTPUT, 0, &feature, nullptr) == TT_OK && feature.rank == 2);
   CHECK_EQ(
       take(api->model_metadata(model.handle)),
-      R"({"specification_version": 8, "functions": {"main": {"opset": "CoreML7", "ops": {"add": 1, "const": 2, "mul": 1}}}, )"
+      R"({"specification_version": 8, "functions": {"main": {"opset": "CoreML7", "ops": {"add": 1, "const": 2, "mul": 1}, "fused": {}}}, )"
       R"("parameters": 3, "weight_bytes": 140, "metadata": {}})");
   float data[] = {1, 2, 3, 4, 5, 6};
   tt_tensor x = input(data);

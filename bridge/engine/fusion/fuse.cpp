@@ -95,7 +95,8 @@ class Joiner {
     std::vector<int>& late = block_.operations[places.back()].releases;
     for (size_t place = places.front(); place < places.back(); ++place) {
       std::vector<int>& early = block_.operations[place].releases;
-      auto kept = std::stable_partition(early.begin(), early.end(), [&](int slot) { return !read.count(slot); });
+      auto kept =
+          std::stable_partition(early.begin(), early.end(), [&](int slot) { return !read.count(slot); });
       late.insert(late.end(), kept, early.end());
       early.erase(kept, early.end());
     }
@@ -120,7 +121,8 @@ class Joiner {
   std::vector<Group> groups_;
 };
 
-/** Marks bindings that are a value's only use, the groups being ops; those that run in turn are their parts. */
+/** Marks bindings that are a value's only use, the groups being ops; those that run in turn are their parts.
+ */
 class OnlyUses {
  public:
   void mark(Function& function) {
@@ -224,8 +226,7 @@ bool is_switched_off() {
 void fuse(Function& function, const std::vector<Value>& constants) {
   if (is_switched_off()) return each_block(function.block, unmark);
   if (!computes_on_cpu()) return;
-  each_block(function.block,
-             [&](Block& block) { join_patterns(block, value_table(function), constants); });
+  each_block(function.block, [&](Block& block) { join_patterns(block, value_table(function), constants); });
   each_block(function.block, [&](Block& block) { join_tails(block, value_table(function), constants); });
   OnlyUses().mark(function);
 }

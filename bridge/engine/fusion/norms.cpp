@@ -92,8 +92,8 @@ std::optional<array> run_rms_norm(std::vector<Call>& parts, bool) {
   return kernels::normalize(x, *plan, std::nullopt, std::nullopt, last.output_dtype());
 }
 
-// The same without overflow in float16: u / √(mean(u²) + (r / m)²) with u = x / m, m = max(max|x|, floor) and r
-// the root of ε. What m is makes no difference but to rounding.
+// The same without overflow in float16: u / √(mean(u²) + (r / m)²) with u = x / m, m = max(max|x|, floor) and
+// r the root of ε. What m is makes no difference but to rounding.
 std::vector<size_t> match_scaled_rms_norm(const Graph& graph, const Operation& root) {
   const Operation* unit = graph.maker(root, "x", "real_div");
   const Operation* scale = graph.maker(root, "y", "rsqrt");

@@ -9,8 +9,8 @@ namespace tintype {
 namespace {
 
 const std::set<std::string, std::less<>> kCurves = {
-    "abs",   "cast",   "clip",    "erf",  "exp",  "gelu",   "inverse", "leaky_relu", "linear_activation", "relu",
-    "relu6", "rsqrt",  "sigmoid", "silu", "sqrt", "square", "tanh"};
+    "abs",  "cast",  "clip",  "erf",     "exp",  "gelu", "inverse", "leaky_relu", "linear_activation",
+    "relu", "relu6", "rsqrt", "sigmoid", "silu", "sqrt", "square",  "tanh"};
 const std::set<std::string, std::less<>> kMeetings = {"add", "maximum", "minimum", "mul", "real_div", "sub"};
 const std::set<std::string, std::less<>> kNorms = {"group_norm", "rms_norm", "scaled_rms_norm"};
 

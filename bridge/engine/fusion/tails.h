@@ -4,7 +4,8 @@
 
 namespace tintype {
 
-/** Element-wise ops behind one op, at most. The kernels hold one more: the rounding of what they begin with. */
+/** Element-wise ops behind one op, at most. The kernels hold one more: the rounding of what they begin with.
+ */
 constexpr size_t kLongestTail = 7;
 
 /** True for ops whose kernel can compute element-wise functions on its result before it stores it. */

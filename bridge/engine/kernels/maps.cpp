@@ -207,8 +207,7 @@ bool is_worth_meeting(const std::optional<Recipe>& recipe) {
 
 // `y` meets the absorbed value; the absorbed one is the right operand if `swapped`.
 array met(Recipe recipe, Binary op, const array& y, bool swapped, const mx::Shape& shape, mx::Dtype dtype) {
-  recipe.steps.push_back(
-      {.is_binary = true, .binary = op, .swapped = swapped, .half = dtype == mx::float16});
+  recipe.steps.push_back({.is_binary = true, .binary = op, .swapped = swapped, .half = dtype == mx::float16});
   recipe.operands.push_back(dense(y));
   return recipe.made(shape, dtype);
 }

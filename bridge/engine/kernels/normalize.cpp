@@ -10,7 +10,8 @@ namespace tintype::kernels {
 
 namespace {
 
-// Rows up to this length are normalised in one buffer, which stays in the second cache; longer ones by pieces.
+// Rows up to this length are normalised in one buffer, which stays in the second cache; longer ones by
+// pieces.
 constexpr int64_t kWholeRow = 16384;
 // Columns that are normalised together where the axis is not the last.
 constexpr int64_t kStrip = 128;

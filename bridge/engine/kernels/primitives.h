@@ -48,9 +48,9 @@ mlx::core::array attention(const mlx::core::array& query, const mlx::core::array
                            const mlx::core::array& value, const std::optional<mlx::core::array>& mask,
                            float scale, mlx::core::Dtype dtype);
 
-/** Operands that nobody else reads: where they are results of an element-wise function, a product, a convolution
- * or a normalisation that is not computed yet, this function is computed in the same pass over memory, with the
- * same roundings. */
+/** Operands that nobody else reads: where they are results of an element-wise function, a product, a
+ * convolution or a normalisation that is not computed yet, this function is computed in the same pass over
+ * memory, with the same roundings. */
 struct Absorb {
   bool x = false, y = false;
 };
@@ -78,8 +78,10 @@ struct NormPlan {
   bool centered = true;
   NormScale scale = NormScale::kElements;  // kChannels: `inner` is 1
 
-  /** The plan for `axes` of x in [0, rank); nothing unless they are neighbours in order and x has elements. */
-  static std::optional<NormPlan> over(const mlx::core::array& x, const std::vector<int>& axes, double epsilon);
+  /** The plan for `axes` of x in [0, rank); nothing unless they are neighbours in order and x has elements.
+   */
+  static std::optional<NormPlan> over(const mlx::core::array& x, const std::vector<int>& axes,
+                                      double epsilon);
 };
 
 /** (x - mean) / sqrt(variance + epsilon), times gamma plus beta. Ours only. */

@@ -65,9 +65,7 @@ class Tailed : public CpuPrimitive {
 
  protected:
   /** How many inputs are the primitive's own. */
-  size_t own_inputs(const std::vector<array>& inputs) const {
-    return inputs.size() - count_operands(steps_);
-  }
+  size_t own_inputs(const std::vector<array>& inputs) const { return inputs.size() - count_operands(steps_); }
   Tail tail(const std::vector<array>& inputs, const array& out) const {
     return Tail(steps_, inputs.data() + own_inputs(inputs), out);
   }

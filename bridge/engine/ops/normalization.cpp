@@ -85,8 +85,7 @@ array layer_norm(Call& call) {
   std::vector<int> axes = call.axes_or("axes", axes_from(0, rank), rank);
   double epsilon = call.number_or("epsilon", 1e-5);
   auto plan = kernels::NormPlan::over(call.tensor("x"), axes, epsilon);
-  if (plan && call.is_ours({"x"}) && fits(call, "gamma", plan->length) &&
-      fits(call, "beta", plan->length)) {
+  if (plan && call.is_ours({"x"}) && fits(call, "gamma", plan->length) && fits(call, "beta", plan->length)) {
     return ours(call, *plan);
   }
   if (axes.size() == 1 && axes[0] == static_cast<int>(rank) - 1) {
