@@ -92,8 +92,8 @@ array as_declared(const Operation& operation, size_t index, const array& x) {
   return kernels::cast(x, mlx_dtype(type.tensor.dtype));
 }
 
-// The arrays that an op's own graph makes on the way to its results; of an op that is part of `whole`, also on
-// the way from what that reads. Ops with blocks have run theirs.
+// The arrays that an op's own graph makes on the way to its results; of an op that is part of `whole`, also
+// on the way from what that reads. Ops with blocks have run theirs.
 void check_between(const Operation& operation, const Operation& whole, const std::vector<array>& results,
                    Frame& frame) {
   if (!operation.blocks.empty()) return;
