@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from tintype.layers import ComputedWeight
 from tintype.models import cuts, flux, sd3
-from tintype.weights import write_safetensors
 
 __all__ = ["DTYPES", "MODELS", "make_checkpoint", "make_lora", "parameters"]
 
@@ -139,7 +139,7 @@ def make_lora(file: Path, model: str, rank: int) -> Path:
             layer = f"transformer.{key.removesuffix('.weight')}"
             for half, size in (("lora_A", (rank, shape[1])), ("lora_B", (shape[0], rank))):
                 factors[f"{layer}.{half}.weight"] = (rng.standard_normal(size) / 100).astype(np.float16)
-    write_safetensors(file, factors)
+    save_file(factors, file)
     return file
 
 
