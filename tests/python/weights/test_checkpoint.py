@@ -4,16 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tintype.errors import CheckpointError
-from tintype.weights import HUGGING_FACE, Checkpoint, Rename, SafetensorsFile, write_safetensors
+from tintype.weights import HUGGING_FACE, Checkpoint, Rename, SafetensorsFile
 
 
 def checkpoint(
     tmp_path: Path, shapes: dict[str, tuple[int, ...]], renames: tuple[Rename, ...] = ()
 ) -> Checkpoint:
     tensors = {k: np.full(s, i, np.float32) for i, (k, s) in enumerate(shapes.items())}
-    write_safetensors(tmp_path / "m.safetensors", tensors)
+    save_file(tensors, tmp_path / "m.safetensors")
     return Checkpoint("transformer", SafetensorsFile(tmp_path / "m.safetensors").tensors, renames)
 
 
@@ -49,7 +50,7 @@ def test_keys_of_another_part_can_be_ignored(tmp_path: Path) -> None:
     weights.get("decoder.a", (1,))
     with pytest.raises(CheckpointError, match="1 unknown: c"):
         weights.check(("encoder.",))
-    with pytest.raises(CheckpointError, match=r"2 unknown: encoder\.b, c"):
+    with pytest.raises(CheckpointError, match=r"2 unknown: c, encoder\.b"):
         weights.check()
     weights.get("c", (1,))
     weights.check(("encoder.",))

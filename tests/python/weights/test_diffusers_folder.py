@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from tintype import convert
 from tintype.errors import CheckpointError
-from tintype.weights import DiffusersFolder, write_safetensors
+from tintype.weights import DiffusersFolder
 
 PIPELINES = ("StableDiffusion3Pipeline",)
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
@@ -44,8 +44,8 @@ def test_components_and_configs(folder: Path) -> None:
 
 def test_shards_of_an_index(folder: Path) -> None:
     transformer = folder / "transformer"
-    write_safetensors(transformer / "m-00001-of-00002.safetensors", {"a": np.ones(2, np.float32)})
-    write_safetensors(transformer / "m-00002-of-00002.safetensors", {"b": np.zeros(3, np.float32)})
+    save_file({"a": np.ones(2, np.float32)}, transformer / "m-00001-of-00002.safetensors")
+    save_file({"b": np.zeros(3, np.float32)}, transformer / "m-00002-of-00002.safetensors")
     table = {"a": "m-00001-of-00002.safetensors", "b": "m-00002-of-00002.safetensors"}
     (transformer / INDEX).write_text(json.dumps({"weight_map": table}))
     source = DiffusersFolder(folder, PIPELINES)
@@ -58,9 +58,9 @@ def test_shards_of_an_index(folder: Path) -> None:
 def test_variants(folder: Path) -> None:
     transformer = folder / "transformer"
     stem = "diffusion_pytorch_model"
-    write_safetensors(transformer / f"{stem}.fp16.safetensors", {"a": np.ones(2, np.float16)})
+    save_file({"a": np.ones(2, np.float16)}, transformer / f"{stem}.fp16.safetensors")
     assert DiffusersFolder(folder, PIPELINES).weights("transformer").tensors["a"].shape == (2,)
-    write_safetensors(transformer / f"{stem}.safetensors", {"a": np.ones(3, np.float32)})
+    save_file({"a": np.ones(3, np.float32)}, transformer / f"{stem}.safetensors")
     assert DiffusersFolder(folder, PIPELINES).weights("transformer").tensors["a"].shape == (3,)
     assert DiffusersFolder(folder, PIPELINES, "fp16").weights("transformer").tensors["a"].shape == (2,)
     with pytest.raises(
@@ -102,7 +102,7 @@ def test_shards_of_several_dtypes_convert_alike(data: Path, tmp_path: Path, vari
 @pytest.mark.parametrize("index", [f"{INDEX[:-5]}.fp16.json", INDEX.replace(".safe", ".fp16.safe")])
 def test_shards_of_a_variant(folder: Path, index: str) -> None:
     shard = "diffusion_pytorch_model.fp16-00001-of-00001.safetensors"
-    write_safetensors(folder / "transformer" / shard, {"a": np.ones(2, np.float16)})
+    save_file({"a": np.ones(2, np.float16)}, folder / "transformer" / shard)
     (folder / "transformer" / index).write_text(json.dumps({"weight_map": {"a": shard}}))
     for variant in ("fp16", None):
         source = DiffusersFolder(folder, PIPELINES, variant)
@@ -119,7 +119,7 @@ def test_shards_of_a_variant(folder: Path, index: str) -> None:
     ],
 )
 def test_bad_indexes(folder: Path, table: object, message: str) -> None:
-    write_safetensors(folder / "transformer" / "m.safetensors", {"a": np.ones(2, np.float32)})
+    save_file({"a": np.ones(2, np.float32)}, folder / "transformer" / "m.safetensors")
     (folder / "transformer" / INDEX).write_text(json.dumps({"weight_map": table}))
     with pytest.raises(CheckpointError, match=message):
         DiffusersFolder(folder, PIPELINES).weights("transformer")
