@@ -33,6 +33,31 @@ std::vector<const MicroKernel*> kernels() {
   return found;
 }
 
+struct Function {
+  Unary op;
+  std::function<double(double)> reference;
+};
+
+/** Functions of one value with parameters a = 2, b = 0.5. */
+std::vector<Function> functions() {
+  auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  return {
+      {Unary::kExp, [](double x) { return std::exp(x); }},
+      {Unary::kErf, [](double x) { return std::erf(x); }},
+      {Unary::kTanh, [](double x) { return std::tanh(x); }},
+      {Unary::kSigmoid, sigmoid},
+      {Unary::kSigmoidLinear, [sigmoid](double x) { return x * sigmoid(2 * x); }},
+      {Unary::kGelu, [](double x) { return x / 2 * (1 + std::erf(x * std::sqrt(0.5))); }},
+      {Unary::kGeluTanh,
+       [](double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }},
+      {Unary::kSquare, [](double x) { return x * x; }},
+      {Unary::kAbs, [](double x) { return std::abs(x); }},
+      {Unary::kRelu, [](double x) { return std::max(x, 0.0); }},
+      {Unary::kAffine, [](double x) { return 2 * x + 0.5; }},
+      {Unary::kLeakyRelu, [](double x) { return x < 0 ? 2 * x : x; }},
+  };
+}
+
 }  // namespace
 
 TEST(every_micro_kernel_multiplies_a_tile) {
@@ -60,7 +85,7 @@ TEST(every_micro_kernel_multiplies_a_tile) {
 }
 
 TEST(every_micro_kernel_packs_lines_of_any_strides) {
-  auto source = noise(40 * 70, 6);
+  auto source = noise(100 * 70, 6);
   std::vector<unsigned short> halves(source.size());
   micro_kernel_generic()->narrow(static_cast<long>(source.size()), source.data(), halves.data());
   micro_kernel_generic()->widen(static_cast<long>(source.size()), halves.data(), source.data());
@@ -68,15 +93,16 @@ TEST(every_micro_kernel_packs_lines_of_any_strides) {
     for (int width : {kernel->rows, kernel->columns}) {
       for (int depth : {1, 16, 37}) {
         for (auto [row, column] : {std::pair{70L, 1L}, std::pair{1L, 40L}, std::pair{2L, 64L}}) {
-          int count = width - 2;
-          for (bool half : {false, true}) {
-            std::vector<float> packed(static_cast<size_t>(width * depth), -1.0f);
+          for (auto [half, panels] : {std::pair{false, 1}, std::pair{true, 1}, std::pair{true, 3}}) {
+            int count = panels * width - 2;
+            std::vector<float> packed(static_cast<size_t>(panels * width * depth), -1.0f);
             const void* data = half ? static_cast<const void*>(halves.data()) : source.data();
             kernel->pack({data, row, column, half}, count, depth, width, packed.data());
             for (int k = 0; k < depth; ++k) {
-              for (int i = 0; i < width; ++i) {
+              for (int i = 0; i < panels * width; ++i) {
                 float expected = i < count ? source[static_cast<size_t>(i * row + k * column)] : 0.0f;
-                CHECK(packed[static_cast<size_t>(k * width + i)] == expected);
+                int place = i / width * depth * width + k * width + i % width;
+                CHECK(packed[static_cast<size_t>(place)] == expected);
               }
             }
           }
@@ -112,31 +138,11 @@ TEST(every_micro_kernel_converts_float16_alike) {
 
 TEST(every_micro_kernel_knows_its_functions) {
   float infinity = std::numeric_limits<float>::infinity();
-  auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
-  struct Function {
-    Unary op;
-    std::function<double(double)> reference;
-  };
-  std::vector<Function> functions = {
-      {Unary::kExp, [](double x) { return std::exp(x); }},
-      {Unary::kErf, [](double x) { return std::erf(x); }},
-      {Unary::kTanh, [](double x) { return std::tanh(x); }},
-      {Unary::kSigmoid, sigmoid},
-      {Unary::kSigmoidLinear, [&](double x) { return x * sigmoid(2 * x); }},
-      {Unary::kGelu, [](double x) { return x / 2 * (1 + std::erf(x * std::sqrt(0.5))); }},
-      {Unary::kGeluTanh,
-       [](double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }},
-      {Unary::kSquare, [](double x) { return x * x; }},
-      {Unary::kAbs, [](double x) { return std::abs(x); }},
-      {Unary::kRelu, [](double x) { return std::max(x, 0.0); }},
-      {Unary::kAffine, [](double x) { return 2 * x + 0.5; }},
-      {Unary::kLeakyRelu, [](double x) { return x < 0 ? 2 * x : x; }},
-  };
   std::vector<float> x = {0, 1, -1, 87, -87, 1e-20f, 0.3f, -0.624f, 0.626f};
   for (float value = -20; value < 20; value += 0.37f) x.push_back(value);
   std::vector<float> y(x.size());
   for (const MicroKernel* kernel : kernels()) {
-    for (const Function& function : functions) {
+    for (const Function& function : functions()) {
       kernel->unary(function.op, 2.0f, 0.5f, static_cast<long>(x.size()), x.data(), y.data());
       for (size_t i = 0; i < x.size(); ++i) {
         double expected = function.reference(double{x[i]});
@@ -146,6 +152,51 @@ TEST(every_micro_kernel_knows_its_functions) {
     std::vector<float> edges = {200, -200, infinity, -infinity, NAN};
     kernel->unary(Unary::kExp, 0, 0, 5, edges.data(), y.data());
     CHECK(std::isinf(y[0]) && y[1] == 0 && std::isinf(y[2]) && y[3] == 0 && std::isnan(y[4]));
+  }
+}
+
+// Half a step of float16, and a little for what comes before the rounding; exp, e^-8.7 at the least, is 0
+// where float16 is subnormal.
+TEST(every_micro_kernel_rounds_functions_of_float16_once) {
+  constexpr double kLargest = 65504, kSmallest = 6.103515625e-5;
+  std::vector<unsigned short> all(65536), results(65536);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<unsigned short>(i);
+  std::vector<float> x(all.size()), y(all.size());
+  micro_kernel_generic()->widen(65536, all.data(), x.data());
+  for (const MicroKernel* kernel : kernels()) {
+    for (const Function& function : functions()) {
+      kernel->unary_halves(function.op, 2.0f, 0.5f, 65535, all.data(), results.data());
+      kernel->widen(65536, results.data(), y.data());
+      for (size_t i = 0; i + 1 < x.size(); ++i) {
+        if (!std::isfinite(x[i])) continue;
+        double expected = function.reference(double{x[i]});
+        if (std::abs(expected) > kLargest) continue;
+        double step = std::ldexp(1.0, std::ilogb(std::max(std::abs(expected), kSmallest)) - 10);
+        CHECK(std::abs(expected - y[i]) <= 0.54 * step + 1e-6 * std::max(1.0f, std::abs(x[i])));
+      }
+    }
+    CHECK(results.back() == 0);  // beyond the count nothing is written
+  }
+}
+
+TEST(every_micro_kernel_joins_float16_as_float32) {
+  constexpr size_t kCount = 83;  // no multiple of any vector
+  auto left = noise(kCount, 8), right = noise(kCount, 9);
+  std::vector<unsigned short> a(kCount), b(kCount), c(kCount), expected(kCount);
+  micro_kernel_generic()->narrow(kCount, left.data(), a.data());
+  micro_kernel_generic()->narrow(kCount, right.data(), b.data());
+  micro_kernel_generic()->widen(kCount, a.data(), left.data());
+  micro_kernel_generic()->widen(kCount, b.data(), right.data());
+  std::vector<float> sums(kCount);
+  for (const MicroKernel* kernel : kernels()) {
+    for (Binary op : {Binary::kAdd, Binary::kSub, Binary::kMul, Binary::kDiv, Binary::kMax, Binary::kMin}) {
+      for (auto [x_step, z_step] : {std::pair{1, 1}, std::pair{1, 0}, std::pair{0, 1}}) {
+        kernel->binary(op, kCount, left.data(), x_step, right.data(), z_step, sums.data());
+        kernel->narrow(kCount, sums.data(), expected.data());
+        kernel->binary_halves(op, kCount, a.data(), x_step, b.data(), z_step, c.data());
+        CHECK(c == expected);
+      }
+    }
   }
 }
 

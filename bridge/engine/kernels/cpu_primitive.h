@@ -17,9 +17,13 @@ inline mx::Stream cpu_stream() {
   return mx::default_stream(mx::Device::cpu);
 }
 
-/** Hands `work` to the stream; what it captures are addresses that MLX keeps alive. */
+/** True inside `evaluate` where it computes on its own thread. */
+bool computes_here();
+
+/** Hands `work` to the stream, or does it; what it captures are addresses that stay alive meanwhile. */
 template <typename Work>
 void dispatch(const mx::Stream& stream, Work&& work) {
+  if (computes_here()) return work();
   mx::cpu::get_command_encoder(stream).dispatch(std::forward<Work>(work));
 }
 

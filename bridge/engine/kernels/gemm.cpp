@@ -32,11 +32,8 @@ const void* at(const void* data, int64_t element, bool half) {
 
 void pack_columns(const MicroKernel& kernel, const Matrix& b, int first, int count, int start, int depth,
                   float* to) {
-  for (int j = 0; j < count; j += kernel.columns, to += static_cast<int64_t>(depth) * kernel.columns) {
-    const void* from = at(b.data, start * b.row + (first + j) * b.column, b.half);
-    kernel.pack({from, b.column, b.row, b.half}, std::min(kernel.columns, count - j), depth, kernel.columns,
-                to);
-  }
+  const void* from = at(b.data, start * b.row + first * b.column, b.half);
+  kernel.pack({from, b.column, b.row, b.half}, count, depth, kernel.columns, to);
 }
 
 // Pixels x, x + step, … of one image line; what lies outside is 0.

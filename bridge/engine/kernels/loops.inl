@@ -1,13 +1,13 @@
 // Loops over elements and rows. See micro_kernel.h.
 namespace {
 
-// Runs a vector function over `count` elements; the tail goes through a padded copy.
-template <typename Function>
-TINTYPE_INLINE void map(long count, const float* x, float* y, Function function) {
+// Runs a vector function over `count` numbers, float32 or float16; the tail goes through a padded copy.
+template <typename T, typename Function>
+TINTYPE_INLINE void map(long count, const T* x, T* y, Function function) {
   long i = 0;
   for (; i + kLanes <= count; i += kLanes) store(y + i, function(load(x + i)));
   if (i == count) return;
-  float tail[kLanes] = {};
+  T tail[kLanes] = {};
   for (long j = i; j < count; ++j) tail[j - i] = x[j];
   store(tail, function(load(tail)));
   for (long j = i; j < count; ++j) y[j] = tail[j - i];
@@ -19,7 +19,8 @@ TINTYPE_INLINE Vector sqrt_of(Vector v) {
 }
 
 // Curves with an exponential in them.
-void curve(Unary op, float a, long count, const float* x, float* y) {
+template <typename T>
+void curve(Unary op, float a, long count, const T* x, T* y) {
   switch (op) {
     case Unary::kExp:
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return exp_of(v); });
@@ -31,19 +32,21 @@ void curve(Unary op, float a, long count, const float* x, float* y) {
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return sigmoid_of(v); });
     case Unary::kSigmoidLinear:
       return map(count, x, y,
-                 [a](Vector v) __attribute__((always_inline)) { return v / (1.0f + exp_clamped(v * -a)); });
+                 [a](Vector v) __attribute__((always_inline)) { return v / one_plus_exp(v * -a); });
     case Unary::kGelu:
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) {
         return v * 0.5f * (1.0f + erf_of(v * 0.70710678118654752f));
       });
     default:  // kGeluTanh; (1 + tanh(z)) / 2 is sigmoid(2 z)
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) {
-        return v / (1.0f + exp_clamped(v * (v * v * (0.044715f * -1.5957691216057308f) - 1.5957691216057308f)));
+        constexpr float kOne = -1.5957691216057308f, kThree = 0.044715f * kOne;
+        return v / one_plus_exp(v * (v * v * kThree + kOne));
       });
   }
 }
 
-void unary(Unary op, float a, float b, long count, const float* x, float* y) {
+template <typename T>
+void unary(Unary op, float a, float b, long count, const T* x, T* y) {
   switch (op) {
     case Unary::kCopy:
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return v; });
@@ -76,21 +79,21 @@ void unary(Unary op, float a, float b, long count, const float* x, float* y) {
   }
 }
 
-template <typename Function>
-TINTYPE_INLINE void zip(long count, const float* x, int x_step, const float* z, int z_step, float* y,
-                        Function function) {
-  Vector x_all = Vector{} + x[0], z_all = Vector{} + z[0];
+template <typename T, typename Function>
+TINTYPE_INLINE void zip(long count, const T* x, int x_step, const T* z, int z_step, T* y, Function function) {
+  Vector x_all = Vector{} + value_of(x[0]), z_all = Vector{} + value_of(z[0]);
   long i = 0;
   for (; i + kLanes <= count; i += kLanes)
     store(y + i, function(x_step ? load(x + i) : x_all, z_step ? load(z + i) : z_all));
   if (i == count) return;
-  float left[kLanes] = {}, right[kLanes] = {};
+  T left[kLanes] = {}, right[kLanes] = {};
   for (long j = i; j < count; ++j) left[j - i] = x[j * x_step], right[j - i] = z[j * z_step];
   store(left, function(load(left), load(right)));
   for (long j = i; j < count; ++j) y[j] = left[j - i];
 }
 
-void binary(Binary op, long count, const float* x, int x_step, const float* z, int z_step, float* y) {
+template <typename T>
+void binary(Binary op, long count, const T* x, int x_step, const T* z, int z_step, T* y) {
   switch (op) {
     case Binary::kAdd:
       return zip(count, x, x_step, z, z_step, y, [](Vector p, Vector q) __attribute__((always_inline)) { return p + q; });
@@ -207,7 +210,10 @@ void fold(int keys, int values, float* scores, float* highest, float* total, flo
   }
 }
 
-constexpr MicroKernel kKernel = {kRows,   kColumns,     multiply,  pack, widen, narrow, unary, binary,
-                                 softmax, softmax_rows, normalize, sum,  fold};
+using Half = unsigned short;
+
+constexpr MicroKernel kKernel = {kRows,       kColumns,     multiply,      pack,         widen,
+                                 narrow,      unary<float>, binary<float>, unary<Half>,  binary<Half>,
+                                 softmax,     softmax_rows, normalize,     sum,          fold};
 
 }  // namespace

@@ -1,6 +1,9 @@
 // Element by element and row by row.
 #include <algorithm>
 #include <numeric>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "kernels/cpu_primitive.h"
 #include "kernels/pair.h"
@@ -10,10 +13,28 @@
 
 namespace tintype::kernels {
 
+namespace {
+
+// Large results come from the system page by page, and a fault of 4 KiB costs as much as computing its
+// numbers: ask for pages of 2 MiB where whole ones lie inside.
+void want_large_pages(void* data, size_t bytes) {
+#ifdef __linux__
+  constexpr uintptr_t kPage = uintptr_t{2} << 20;
+  uintptr_t first = (reinterpret_cast<uintptr_t>(data) + kPage - 1) / kPage * kPage,
+            last = (reinterpret_cast<uintptr_t>(data) + bytes) / kPage * kPage;
+  if (last >= first + kPage) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#else
+  (void)data, (void)bytes;
+#endif
+}
+
+}  // namespace
+
 void* allocate(array& out) {
   out.set_data(mx::allocator::malloc(out.nbytes()));
   auto* data = out.data<char>();
   if (!data && out.size()) throw std::bad_alloc();
+  want_large_pages(data, out.nbytes());
   return data;
 }
 
@@ -45,6 +66,9 @@ class Map : public CpuPrimitive {
               x_half = is_half(in), y_half = is_half(out), op = op_, a = a_, b = b_] {
                const MicroKernel& kernel = micro_kernel();
                parallel(count, kGrain, [&](int64_t first, int64_t last) {
+                 if (x_half && y_half)
+                   return kernel.unary_halves(op, a, b, last - first, static_cast<const uint16_t*>(x) + first,
+                                              static_cast<uint16_t*>(y) + first);
                  float buffer[kPiece], result[kPiece];
                  for (int64_t i = first; i < last; i += kPiece) {
                    int64_t size = std::min(kPiece, last - i);
@@ -86,10 +110,16 @@ class Zip : public CpuPrimitive {
           int64_t row = i / pieces, start = i % pieces * kPiece, count = std::min(kPiece, inner - start);
           int64_t x_place, y_place, place = row * inner + start;
           pair.offsets(row, x_place, y_place);
+          x_place += start * x_step, y_place += start * y_step;
+          if (x_half && y_half && half) {
+            kernel.binary_halves(op, count, static_cast<const uint16_t*>(x) + x_place, x_step,
+                                 static_cast<const uint16_t*>(y) + y_place, y_step,
+                                 static_cast<uint16_t*>(z) + place);
+            continue;
+          }
           float* to = target(z, place, half, result);
-          kernel.binary(
-              op, count, read(kernel, x, x_place + start * x_step, x_step ? count : 1, x_half, left), x_step,
-              read(kernel, y, y_place + start * y_step, y_step ? count : 1, y_half, right), y_step, to);
+          kernel.binary(op, count, read(kernel, x, x_place, x_step ? count : 1, x_half, left), x_step,
+                        read(kernel, y, y_place, y_step ? count : 1, y_half, right), y_step, to);
           write(kernel, to, z, place, count, half);
         }
       });
@@ -238,8 +268,9 @@ array binary(Binary op, const array& x, const array& y, mx::Dtype dtype, Absorb 
 }
 
 array dense(const array& x) {
-  if (mx::default_device() != mx::Device::cpu || x.ndim() == 0) return mx::contiguous(x);
+  if (mx::default_device() != mx::Device::cpu) return mx::contiguous(x);
   if (x.is_available() && x.flags().row_contiguous) return x;
+  if (x.ndim() == 0) return mx::contiguous(x);
   return array(x.shape(), x.dtype(), std::make_shared<Contiguous>(cpu_stream()), {x});
 }
 

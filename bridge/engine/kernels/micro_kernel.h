@@ -43,13 +43,18 @@ struct MicroKernel {
   /** c [height ≤ rows, columns] = or += a [depth, rows] transposed times b [depth, columns]. */
   void (*multiply)(int height, int depth, const float* a, const float* b, float* c, long row_stride,
                    bool add);
-  /** to [depth, width], line i in column i; lines from `count` on are 0. */
+  /** to: panels [depth, width], a panel of lines after the other, line i in column i; lines from `count` on
+   * are 0. */
   void (*pack)(const Lines& from, int count, int depth, int width, float* to);
   void (*widen)(long count, const unsigned short* x, float* y);
   void (*narrow)(long count, const float* x, unsigned short* y);
   void (*unary)(Unary op, float a, float b, long count, const float* x, float* y);
   /** y = x op z; a step of 0 repeats the one value there. */
   void (*binary)(Binary op, long count, const float* x, int x_step, const float* z, int z_step, float* y);
+  /** The same from float16 to float16; what lies between is float32. */
+  void (*unary_halves)(Unary op, float a, float b, long count, const unsigned short* x, unsigned short* y);
+  void (*binary_halves)(Binary op, long count, const unsigned short* x, int x_step, const unsigned short* z,
+                        int z_step, unsigned short* y);
   /** y = softmax of x over `count` neighbouring elements. */
   void (*softmax)(long count, const float* x, float* y);
   /** softmax over the `count` rows of x, each `columns` long and `columns` after the last; in place. */

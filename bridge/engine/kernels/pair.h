@@ -40,10 +40,12 @@ struct Pair {
   /** Offsets of row `index`, a row being the innermost axis. */
   void offsets(int64_t index, int64_t& x, int64_t& y) const {
     x = y = 0;
-    for (size_t axis = 1; axis < shape.size(); ++axis) {
-      x += index % shape[axis] * x_strides[axis];
-      y += index % shape[axis] * y_strides[axis];
-      index /= shape[axis];
+    size_t last = shape.size() - 1;
+    for (size_t axis = 1; axis <= last; ++axis) {
+      int64_t place = axis < last ? index % shape[axis] : index;
+      x += place * x_strides[axis];
+      y += place * y_strides[axis];
+      if (axis < last) index /= shape[axis];
     }
   }
 

@@ -8,6 +8,8 @@
 #include <thread>
 #include <utility>
 
+#include "kernels/await.h"
+
 namespace tintype::kernels {
 
 namespace {
@@ -44,6 +46,7 @@ class Pool {
     }
     start_.notify_all();
     work();
+    await([&] { return joined_ == 0; });  // ops follow each other within microseconds
     std::unique_lock lock(mutex_);
     places_ = 0;  // whoever has not woken up by now is not waited for
     done_.wait(lock, [&] { return joined_ == 0; });
@@ -69,6 +72,9 @@ class Pool {
     uint64_t seen = 0;
     std::unique_lock lock(mutex_);
     while (true) {
+      lock.unlock();
+      await([&] { return round_ != seen; });
+      lock.lock();
       start_.wait(lock, [&] { return round_ != seen; });
       seen = round_;
       if (places_ == 0) continue;
@@ -81,8 +87,9 @@ class Pool {
     }
   }
 
-  int workers_ = 0, places_ = 0, joined_ = 0;
-  uint64_t round_ = 0;
+  int workers_ = 0, places_ = 0;
+  std::atomic<int> joined_{0};
+  std::atomic<uint64_t> round_{0};
   const std::function<void(int64_t)>* body_ = nullptr;
   std::exception_ptr error_;
   int64_t count_ = 0;

@@ -88,6 +88,8 @@ TINTYPE_INLINE void pack_turned(const T* from, long row, int count, int depth, i
   }
 }
 
+constexpr long kAhead = 6;  // pieces that are fetched before their turn
+
 // Lines that lie side by side: whole pieces are copied. Or anything else, element by element.
 template <typename T>
 TINTYPE_INLINE void pack_copied(const T* from, const Lines& lines, int count, int depth, int width, float* to) {
@@ -111,11 +113,41 @@ TINTYPE_INLINE void pack_typed(const Lines& from, int count, int depth, int widt
     pack_copied(data, from, count, depth, width, to);
 }
 
+// Panels of kColumns lines that lie side by side, all of them piece by piece: the pieces of one depth are
+// neighbours in memory, those of the next may be pages away.
+template <typename T>
+TINTYPE_INLINE void pack_side_by_side(const T* from, long column, int count, int depth, float* to) {
+  for (int k = 0; k < depth; ++k) {
+    const T* piece = from + k * column;
+    float* target = to + static_cast<long>(k) * kColumns;
+    for (int i = 0; i < count; i += kColumns, target += static_cast<long>(depth) * kColumns) {
+      __builtin_prefetch(piece + i + kAhead * column);
+      if (count - i >= kColumns) {
+        store(target, load(piece + i));
+        store(target + kLanes, load(piece + i + kLanes));
+        continue;
+      }
+      for (int j = 0; j < kColumns; ++j) target[j] = j < count - i ? value_of(piece[i + j]) : 0.0f;
+    }
+  }
+}
+
+template <typename T>
+TINTYPE_INLINE void pack_panels(const Lines& from, int count, int depth, int width, float* to) {
+  auto* data = static_cast<const T*>(from.data);
+  if (from.row == 1 && from.column != 1 && width == kColumns)
+    return pack_side_by_side(data, from.column, count, depth, to);
+  for (int i = 0; i < count; i += width, to += static_cast<long>(depth) * width) {
+    Lines panel = {data + i * from.row, from.row, from.column, from.half};
+    pack_typed<T>(panel, count - i < width ? count - i : width, depth, width, to);
+  }
+}
+
 void pack(const Lines& from, int count, int depth, int width, float* to) {
   if (from.half)
-    pack_typed<unsigned short>(from, count, depth, width, to);
+    pack_panels<unsigned short>(from, count, depth, width, to);
   else
-    pack_typed<float>(from, count, depth, width, to);
+    pack_panels<float>(from, count, depth, width, to);
 }
 
 }  // namespace

@@ -97,6 +97,39 @@ void narrow(long count, const float* x, unsigned short* y) {
   for (; i < count; ++i) y[i] = narrowed(x[i]);
 }
 
+// Limits; NaN stays NaN.
+TINTYPE_INLINE Vector at_most(Vector x, float limit) {
+  Vector all = Vector{} + limit;
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vector>(_mm512_min_ps(reinterpret_cast<__m512>(all), reinterpret_cast<__m512>(x)));
+#elif defined(__AVX__)
+  return reinterpret_cast<Vector>(_mm256_min_ps(reinterpret_cast<__m256>(all), reinterpret_cast<__m256>(x)));
+#else
+  return x > all ? all : x;
+#endif
+}
+
+TINTYPE_INLINE Vector at_least(Vector x, float limit) {
+  Vector all = Vector{} + limit;
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vector>(_mm512_max_ps(reinterpret_cast<__m512>(all), reinterpret_cast<__m512>(x)));
+#elif defined(__AVX__)
+  return reinterpret_cast<Vector>(_mm256_max_ps(reinterpret_cast<__m256>(all), reinterpret_cast<__m256>(x)));
+#else
+  return x < all ? all : x;
+#endif
+}
+
+// p · 2^n, n whole and between -126 and 127.
+TINTYPE_INLINE Vector scaled(Vector p, Vector n) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vector>(_mm512_scalef_ps(reinterpret_cast<__m512>(p), reinterpret_cast<__m512>(n)));
+#else
+  Integers whole = (__builtin_convertvector(n, Integers) + 127) << 23;
+  return p * reinterpret_cast<Vector&>(whole);
+#endif
+}
+
 // Below e^-87 all is 0: results that are subnormal cost a hundred times what others do.
 // exp(x) = 2^n · e^r with |r| ≤ ln 2 / 2, e^r by Cephes' polynomial; relative error below 2e-7.
 TINTYPE_INLINE Vector exp_polynomial(Vector x, Vector& n) {
@@ -139,20 +172,16 @@ TINTYPE_INLINE Vector exp_below_zero(Vector x) {
   return underflows ? zero : p;
 }
 
-// The same between e^-87 and e^88, for denominators 1 + e^x: beyond, their quotients are what rounding leaves.
-TINTYPE_INLINE Vector exp_clamped(Vector x) {
-  Vector zero = {}, high = zero + 88.0f, low = zero - 87.0f, n;
-  x = x > high ? high : x;
-  Vector p = exp_polynomial(x < low ? low : x, n);
-  Integers whole = (__builtin_convertvector(n, Integers) + 127) << 23;
-  return p * reinterpret_cast<Vector&>(whole);
+// 1 + e^x, e^-87 to e^80 of it: beyond, quotients by it are what rounding leaves.
+TINTYPE_INLINE Vector one_plus_exp(Vector x) {
+  Vector n, p = exp_polynomial(at_least(at_most(x, 80.0f), -87.0f), n);
+  return 1.0f + scaled(p, n);
 }
 
 // Rational approximation on [-4, 4], beyond which erf is ±1 in float32.
 TINTYPE_INLINE Vector erf_of(Vector x) {
-  Vector zero = {}, high = zero + 4.0f, low = zero - 4.0f;
-  x = x > high ? high : x;
-  x = x < low ? low : x;
+  Vector zero = {};
+  x = at_least(at_most(x, 4.0f), -4.0f);
   Vector s = x * x;
   Vector p = zero - 2.72614225801306e-10f;
   p = p * s + 2.77068142495902e-08f;
@@ -182,7 +211,7 @@ TINTYPE_INLINE Vector tanh_of(Vector x) {
 }
 
 TINTYPE_INLINE Vector sigmoid_of(Vector x) {
-  return 1.0f / (1.0f + exp_clamped(-x));
+  return 1.0f / one_plus_exp(-x);
 }
 
 }  // namespace

@@ -17,4 +17,11 @@ namespace tintype {
  */
 void on_engine_thread(const std::function<void()>& job, const std::function<bool()>& wanted = {});
 
+/**
+ * Runs a short `job` on this thread, if the engine's thread has none at the moment; false if it has, and
+ * nothing has run. Handing a job over and waiting for it takes longer than many of them. The job's arrays are
+ * of the engine's stream, as they are there.
+ */
+bool in_engines_place(const std::function<void()>& job);
+
 }  // namespace tintype

@@ -15,6 +15,7 @@
 #include "run/executor.h"
 #include "run/images.h"
 #include "run/memory.h"
+#include "run/monitor.h"
 #include "support/error.h"
 
 namespace tintype {
@@ -196,6 +197,7 @@ void Model::load_function(const FunctionDescription& description) {
       refuse(TT_ERROR_FORMAT, {place, "input " + quoted(input.name) + " is not described", "", "", kDamaged});
     }
   }
+  loaded.is_small = is_small(*loaded.program);
   functions_.push_back(std::move(loaded));
 }
 

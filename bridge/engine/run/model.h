@@ -19,6 +19,7 @@ struct LoadedFunction {
   std::vector<int> state_slots;  // of `states`, likewise
   std::vector<Value> constants;  // by slot
   std::vector<OpMemory> memories;
+  bool is_small = false;  // see monitor.h
 };
 
 /** The outputs of one call, each row-contiguous and in memory of its own. */

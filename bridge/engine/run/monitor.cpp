@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "kernels/evaluate.h"
 #include "mlx/mlx.h"
 #include "support/error.h"
 
@@ -14,6 +15,7 @@ using mx::array;
 namespace {
 
 constexpr double kPieceSeconds = 0.04;
+constexpr double kSmallPiece = 1 << 24;  // of cost, some milliseconds: a call of less is computed at once
 
 double elements(const TensorType* type) {
   return type && type->is_static() ? static_cast<double>(type->elements()) : 1;
@@ -28,7 +30,25 @@ double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::ste
   return std::chrono::duration<double>(b - a).count();
 }
 
+bool is_static(const Definition& value) {
+  const TensorType& type = value.type.tensor;
+  return value.type.kind != ValueType::Kind::kTensor || (!type.any_rank && type.is_static());
+}
+
 }  // namespace
+
+bool is_small(const Function& function) {
+  double read = 0;
+  for (const Definition& input : function.inputs) {
+    if (!is_static(input)) return false;
+    read += elements(&input.type.tensor);
+  }
+  for (const Operation& operation : function.block.operations) {
+    const auto& outputs = operation.outputs;
+    if (!operation.blocks.empty() || !std::all_of(outputs.begin(), outputs.end(), is_static)) return false;
+  }
+  return read + Monitor(function, false).cost() < kSmallPiece;
+}
 
 Monitor::Monitor(const Function& function, bool collects)
     : collects_(collects),
@@ -38,7 +58,7 @@ Monitor::Monitor(const Function& function, bool collects)
   for (const Definition& input : function.inputs)
     types_[static_cast<size_t>(input.slot)] = &input.type.tensor;
   total_ = measure(function.block, true);
-  piece_ = total_ / 16;
+  piece_ = std::max(total_ / 16, kSmallPiece);
 }
 
 void Monitor::start() {
@@ -114,7 +134,7 @@ void Monitor::compute(Frame& frame) {
   for (const Value& value : frame.values) {
     if (value.tensor && !value.tensor->is_available()) waiting.push_back(*value.tensor);
   }
-  mx::eval(std::move(waiting));
+  kernels::evaluate(std::move(waiting));
   if (total_ > 0) fraction_ = std::min(1.0, done_ / total_);
 }
 

@@ -12,6 +12,10 @@
 
 namespace tintype {
 
+/** True if a call takes milliseconds at most: then nobody needs to watch or to end it. By a rough forecast
+ * from the declared types; where those leave sizes open, or a loop or branch does, the answer is false. */
+bool is_small(const Function& function);
+
 /**
  * Watches one call: how far it is, whether it shall end, and what its ops cost. MLX only computes when asked
  * to, so a watched call computes in pieces of about 40 ms; one whose statistics are collected, op by op.
@@ -26,6 +30,9 @@ class Monitor {
   /** Around one op, on the engine's thread. `after` refuses once the call is cancelled. */
   void before();
   void after(const Operation& operation, Frame& frame);
+
+  /** The forecast for the whole call, in the units of the ops' costs. */
+  double cost() const { return total_; }
 
   /** From any thread. */
   double fraction() const { return fraction_; }

@@ -1,4 +1,5 @@
 // One call of a loaded function, from the caller's arrays to the result.
+#include "kernels/evaluate.h"
 #include "kernels/primitives.h"
 #include "mlx/mlx.h"
 #include "ops/call.h"
@@ -88,7 +89,8 @@ Result Model::predict(const Request& request) {
     monitor->refuse_if_cancelled();
   }
   Result result;
-  on_engine_thread([&] { result = run(function, request, monitor ? &*monitor : nullptr); }, wanted);
+  auto job = [&] { result = run(function, request, monitor ? &*monitor : nullptr); };
+  if (!function.is_small || !in_engines_place(job)) on_engine_thread(job, wanted);
   if (request.progress) is_unwanted(request, 1);
   return result;
 }
@@ -109,7 +111,7 @@ Result Model::run(LoadedFunction& function, const Request& request, Monitor* mon
     outputs.clear();
     std::vector<array> wanted = ordered;
     wanted.insert(wanted.end(), kept.begin(), kept.end());
-    mx::eval(std::move(wanted));
+    kernels::evaluate(std::move(wanted));
     for (size_t i = 0; i < ordered.size(); ++i) {
       const Feature& feature = function.outputs[i];
       result.names.push_back(feature.name);

@@ -2,15 +2,21 @@
 
 Every case is a package of one layer (or one block), built on the fly, with float16 weights and activations.
 It runs in turn with its limit, call by call, and the ratio is the median of the pairs' ratios: what other
-processes do meanwhile hits both of a pair. Limits are NumPy's own sgemm at the size of a linear layer, a copy
-of mapped memory for element-wise ops, and, where PyTorch is installed, PyTorch in float32.
+processes do meanwhile hits both of a pair, and the report says how much that was. Limits are
+
+- NumPy's own sgemm at the size of a linear layer, on all processors;
+- for element-wise ops, NumPy's copy of 3.6 MB to another place that is mapped already, bytes read and written
+  counted: one thread's memcpy within the shared cache, where the ops find their operands too;
+- PyTorch in float32, where it is installed.
 """
 
 import dataclasses
+import json
 import pathlib
 import statistics
+import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,30 +41,16 @@ from ..layers import (
 )
 from ..models.vae import VAEConfig, build_decoder
 from . import peers
+from .measure import Row, compare, other_processes, seconds, settle
 
 __all__ = ["CpuReport", "run_cpu"]
 
 TOKENS, WIDTH, HEADS = 1178, 1536, 24  # SD3-medium at 512²: 1024 + 154 tokens
-ROUNDS = 9  # pairs of a case and its limit
 CHANNELS, BLOCKS, GROUPS, LATENT = (128, 256, 512, 512), 2, 32, (16, 64, 64)  # SD3's decoder at 512²
-PAUSE = 0.05  # seconds: OpenBLAS' and PyTorch's threads spin for a while after their work
 CHAIN = 16  # element-wise ops in one package, so that the call itself does not count
 
 Array = np.ndarray[Any, Any]
 Body = Callable[..., Var]
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One bar: medians of a rate and of its limit, of their ratio, and the ratio that it should reach."""
-
-    name: str
-    peer: str
-    rate: float
-    limit: float
-    ratio: float
-    unit: str
-    bar: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,15 +62,16 @@ class CpuReport:
 
     def text(self) -> str:
         """The report as Markdown."""
-        lines = ["| case | against | measured | limit | ratio | bar |", "|---|---|---|---|---|---|"]
+        lines = ["| case | against | measured | limit | ratio | bar | met |", "|---|---|---|---|---|---|---|"]
         for r in self.rows:
             measured = f"{r.rate:.1f} {r.unit} | {r.limit:.1f} {r.unit}"
-            lines.append(f"| {r.name} | {r.peer} | {measured} | {r.ratio:.2f} | {r.bar:.2f} |")
+            verdict = "yes" if r.passes else "NO"
+            lines.append(f"| {r.name} | {r.peer} | {measured} | {r.ratio:.2f} | {r.bar:.2f} | {verdict} |")
         return "\n".join([*lines, *(["", self.note] if self.note else [])])
 
     def to_json(self) -> list[dict[str, Any]]:
         """The rows as plain values."""
-        return [dataclasses.asdict(r) for r in self.rows]
+        return [dataclasses.asdict(r) | {"passes": r.passes} for r in self.rows]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,26 +160,6 @@ def _gelus(g: Graph, x: Var) -> Var:
     return y
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def _pairs(
-    work: Callable[[], object], limit: Callable[[], object], rounds: int, repeats: int
-) -> list[tuple[float, float]]:
-    """Seconds of one call each, in turn; of several calls in a row the fastest counts."""
-    work()
-    limit()
-
-    def best(function: Callable[[], object]) -> float:
-        time.sleep(PAUSE)
-        return min(_seconds(function) for _ in range(repeats))
-
-    return [(best(work), best(limit)) for _ in range(rounds)]
-
-
 def _sgemm() -> tuple[Callable[[], object], float]:
     a, b = np.ones((TOKENS, WIDTH), np.float32), np.ones((WIDTH, WIDTH), np.float32)
     return lambda: a @ b.T, 2.0 * TOKENS * WIDTH * WIDTH
@@ -208,55 +181,79 @@ def _model(case: Case, folder: pathlib.Path) -> Any:
     return load_model(path, backend="mlx")
 
 
-def _compare(
-    name: str,
-    peer: str,
-    unit: str,
-    bar: float,
-    work: tuple[Any, float],
-    limit: tuple[Any, float],
-    rounds: int,
-) -> Row:
-    """Two pieces of work, each with its float operations or bytes, in turn."""
-    pairs = _pairs(work[0], limit[0], rounds, 3 if unit == "GB/s" else 1)
-    rates = [(work[1] / mine / 1e9, limit[1] / theirs / 1e9) for mine, theirs in pairs]
-    rate, most = (statistics.median(column) for column in zip(*rates, strict=True))
-    return Row(name, peer, rate, most, statistics.median(a / b for a, b in rates), unit, bar)
-
-
 def _rows(case: Case) -> Iterator[Row]:
     x = np.random.default_rng(0).standard_normal(case.shape).astype(np.float16)
     with tempfile.TemporaryDirectory() as folder:
         model = _model(case, pathlib.Path(folder))
         work = (lambda: model.predict({"x": x}), case.work)
-        peer, limit = ("sgemm", _sgemm()) if case.unit == "GFLOP/s" else ("memcpy", _memcpy())
-        yield _compare(case.name, peer, case.unit, case.bar, work, limit, ROUNDS)
+        moves = case.unit == "GB/s"
+        peer, limit = ("memcpy", _memcpy()) if moves else ("sgemm", _sgemm())
+        yield compare(case.name, peer, case.unit, case.bar, work, limit, 3 if moves else 1)
         if case.body is _block and peers.available():
             torch = peers.transformer_block(TOKENS, WIDTH, HEADS)
-            yield _compare(case.name, "PyTorch", case.unit, 1.0, work, (torch, case.work), ROUNDS)
+            yield compare(case.name, "PyTorch", case.unit, 1.0, work, (torch, case.work), 1)
 
 
-def _decoder() -> Row:
-    """Pictures a second would be small numbers: seconds over seconds, in turn with PyTorch."""
+# A process of its own each, so that nothing else counts: resident memory at its peak over that before weights
+# and activations, in MiB.
+PROBE = """
+import importlib, json, sys
+import numpy as np
+from tintype.bench import peers
+import tintype
+
+def megabytes(key):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith(key + ":"))
+
+if sys.argv[1] == "torch":
+    importlib.import_module("torch")
+    before = megabytes("VmRSS")
+    peers.decoder(*json.loads(sys.argv[3]))()
+else:
+    before = megabytes("VmRSS")
+    model = tintype.load_model(sys.argv[2], backend="mlx")
+    model.predict({"latent": np.ones(model.inputs[0].shape, np.float16)})
+print(megabytes("VmHWM") - before)
+"""
+
+
+def _peak(who: str, path: pathlib.Path) -> float:
+    sizes = json.dumps([CHANNELS, BLOCKS, GROUPS, LATENT])
+    command = [sys.executable, "-c", PROBE, who, str(path), sizes]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(answer.stdout)
+
+
+def _decoder() -> Iterator[Row]:
+    """Pictures a second would be small numbers: seconds over seconds, in turn with PyTorch; then MiB."""
     config = VAEConfig(3, LATENT[0], CHANNELS, BLOCKS, GROUPS, 1.0, 0.0, True, False, False)
     program = build_decoder(config, _Noise(), precision="float16", latent=LATENT[1:])
     z = np.random.default_rng(0).standard_normal((1, *LATENT)).astype(np.float16)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "net.mlpackage"
         write_package(program, path)
+        ours, theirs = _peak("engine", path), _peak("torch", path)
         model = load_model(path, backend="mlx")
         torch = peers.decoder(CHANNELS, BLOCKS, GROUPS, LATENT)
-        pairs = [(_seconds(lambda: model.predict({"latent": z})), _seconds(torch)) for _ in range(2)]
-    ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+
+        def settled(work: Callable[[], object]) -> float:
+            settle()
+            return seconds(work)
+
+        pairs = [(settled(lambda: model.predict({"latent": z})), settled(torch)) for _ in range(2)]
+    mine, peer = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(b / a for a, b in pairs)
-    return Row("VAE decoder, 512²", "PyTorch", ours, theirs, ratio, "s", 1.0)
+    yield Row("VAE decoder, 512²", "PyTorch", mine, peer, ratio, "s", 1.0)
+    yield Row("the same, peak memory", "PyTorch", ours, theirs, theirs / ours, "MiB", 2.0)
 
 
 def _call() -> Iterator[Row]:
     case = Case("a call of a one-op model", (4,), lambda g, x: mul(g, x, 2.0), 0, 1.0)
     with tempfile.TemporaryDirectory() as folder:
         model, x = _model(case, pathlib.Path(folder)), np.ones(4, np.float16)
-        times = sorted(_seconds(lambda: model.predict({"x": x})) * 1e6 for _ in range(5000))
+        settle()
+        times = sorted(seconds(lambda: model.predict({"x": x})) * 1e6 for _ in range(5000))
     for name, part in (("median", 0.5), ("90 %", 0.9)):
         cost = times[int(len(times) * part)]
         yield Row(f"{case.name}, {name}", "30 µs", cost, 30.0, 30.0 / cost, "µs", 1.0)
@@ -265,15 +262,19 @@ def _call() -> Iterator[Row]:
 def run_cpu(on_case: Callable[[int, int], None] | None = None) -> CpuReport:
     """Measure every case; `on_case` hears how many are done and how many there are."""
     cases, rows = list(_cases()), list[Row]()
-    total = len(cases) + 2
+    total, others = len(cases) + 2, other_processes()
     for i, case in enumerate(cases):
         rows.extend(_rows(case))
         if on_case:
             on_case(i + 1, total)
     rows.extend(_call())
-    note = "" if peers.available() else "PyTorch is not installed: it is left out as a peer."
+    notes = []
     if peers.available():
-        rows.append(_decoder())
+        rows.extend(_decoder())
+    else:
+        notes.append("PyTorch is not installed: it is left out as a peer.")
+    if (share := others()) is not None:
+        notes.append(f"Other processes used {share:.0%} of the processors meanwhile.")
     if on_case:
         on_case(total, total)
-    return CpuReport(rows, note)
+    return CpuReport(rows, " ".join(notes))

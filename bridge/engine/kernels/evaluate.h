@@ -1,0 +1,16 @@
+#pragma once
+
+#include <vector>
+
+#include "mlx/array.h"
+
+namespace tintype::kernels {
+
+/**
+ * Computes the arrays, as mlx::core::eval does. Where nothing but the engine's own primitives and views is
+ * waiting, that happens on the calling thread: MLX would hand the work to a thread of its own and wake the
+ * caller afterwards, which takes longer than many a small program.
+ */
+void evaluate(std::vector<mlx::core::array> outputs);
+
+}  // namespace tintype::kernels
