@@ -43,7 +43,7 @@ from ..models.vae import VAEConfig, build_decoder
 from . import peers
 from .measure import Row, compare, other_processes, seconds, settle
 
-__all__ = ["CpuReport", "run_cpu"]
+__all__ = ["CpuReport", "RandomWeights", "run_cpu"]
 
 TOKENS, WIDTH, HEADS = 1178, 1536, 24  # SD3-medium at 512²: 1024 + 154 tokens
 CHANNELS, BLOCKS, GROUPS, LATENT = (128, 256, 512, 512), 2, 32, (16, 64, 64)  # SD3's decoder at 512²
@@ -86,8 +86,8 @@ class Case:
     unit: str = "GFLOP/s"
 
 
-class _Noise:
-    """Random weights of whatever shape is asked for."""
+class RandomWeights:
+    """A provider of random weights, of whatever shape is asked for."""
 
     def get(self, key: str, shape: tuple[int, ...]) -> ComputedWeight:
         """A weight of unit variance over its inputs."""
@@ -177,7 +177,7 @@ def _model(case: Case, folder: pathlib.Path) -> Any:
 
     spec = IOSpec("x", "float16", case.shape)
     path = folder / "net.mlpackage"
-    write_package(build_program([spec], _Noise(), "float16", body), path)
+    write_package(build_program([spec], RandomWeights(), "float16", body), path)
     return load_model(path, backend="mlx")
 
 
@@ -228,7 +228,7 @@ def _peak(who: str, path: pathlib.Path) -> float:
 def _decoder() -> Iterator[Row]:
     """Pictures a second would be small numbers: seconds over seconds, in turn with PyTorch; then MiB."""
     config = VAEConfig(3, LATENT[0], CHANNELS, BLOCKS, GROUPS, 1.0, 0.0, True, False, False)
-    program = build_decoder(config, _Noise(), precision="float16", latent=LATENT[1:])
+    program = build_decoder(config, RandomWeights(), precision="float16", latent=LATENT[1:])
     z = np.random.default_rng(0).standard_normal((1, *LATENT)).astype(np.float16)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "net.mlpackage"

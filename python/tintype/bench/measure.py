@@ -95,6 +95,7 @@ def other_processes() -> Callable[[], float | None]:
         if before is None or now is None:
             return None
         total = (time.perf_counter() - start) * (os.cpu_count() or 1)
-        return max(0.0, (now - before - (own() - mine)) / total)
+        # Both clocks tick in hundredths of a second, which is more than all processors have in a short while.
+        return min(1.0, max(0.0, (now - before - (own() - mine)) / total))
 
     return share

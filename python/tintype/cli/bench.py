@@ -6,7 +6,7 @@ from .output import backend_option, echo_json, progress_bar
 
 __all__ = ["bench"]
 
-SUITES = ("demo", "cpu", "memory")
+SUITES = ("demo", "cpu", "fusion", "memory")
 
 
 @click.command(short_help="Measure accuracy or speed.")
@@ -17,6 +17,7 @@ SUITES = ("demo", "cpu", "memory")
     show_default=True,
     help="demo: does the embedded model draw what it is told, in float16 and in float32? "
     "cpu: how close does the engine come to this machine's sgemm and memcpy? "
+    "fusion: what does it gain that the engine joins ops? "
     "memory: what does a package cost to open and to run? (Linux)",
 )
 @click.option(
@@ -42,10 +43,11 @@ def bench(
     tintype bench --suite demo
     tintype bench --suite demo --count 50 --json
     tintype bench --suite cpu
+    tintype bench --suite fusion
     tintype bench --suite memory --megabytes 4000
     """
-    if suite == "cpu":
-        _cpu(quiet, as_json)
+    if suite in ("cpu", "fusion"):
+        _engine(suite, quiet, as_json)
     elif suite == "memory":
         _memory(megabytes, as_json)
     else:
@@ -83,11 +85,13 @@ def _memory(megabytes: int, as_json: bool) -> None:
         click.echo(report_text(found))
 
 
-def _cpu(quiet: bool, as_json: bool) -> None:
+def _engine(suite: str, quiet: bool, as_json: bool) -> None:
     from ..bench.cpu import run_cpu
+    from ..bench.fusion import run_fusion
 
     with progress_bar(quiet) as progress:
-        report = run_cpu(lambda done, total: progress("measuring", done, total))
+        run = run_cpu if suite == "cpu" else run_fusion
+        report = run(lambda done, total: progress("measuring", done, total))
     if as_json:
         echo_json(report.to_json())
     else:

@@ -1,8 +1,9 @@
-"""float16 ↔ float32 by integer arithmetic on whole arrays, to the bit what NumPy's casts give.
+"""float16 ↔ float32, and bfloat16 → float16, by integer arithmetic on whole arrays, to the bit what NumPy's
+casts give.
 
 NumPy's builds for x86 convert one number at a time, at 0.4 G numbers/s (narrowing) and 0.6 (widening) a core
 where this made 0.75 and 1.2. float16 has 5 bits of exponent (bias 15) and 10 of mantissa, float32 8 (127)
-and 23.
+and 23, bfloat16 8 and 7.
 """
 
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["converted", "to_float16", "to_float32"]
+__all__ = ["bfloat16_to_float16", "converted", "to_float16", "to_float32"]
 
 Array = npt.NDArray[Any]
 
@@ -25,6 +26,10 @@ REBIAS, SHIFT = 112 << 23, 13
 
 #: The bits of 2⁻¹⁴, float16's least normal number, in either type; of 65520, which rounds to infinity.
 HALF_NORMAL, NORMAL, TOO_LARGE = 0x0400, 0x38800000, 0x477FF000
+
+#: The bits of 2⁻¹⁴ in bfloat16; of 65536, the first value that float16 cannot hold (infinities and NaN are
+#: above).
+BFLOAT16_NORMAL, BFLOAT16_TOO_LARGE = 0x3880, 0x4780
 
 
 def converted(values: Array, dtype: npt.DTypeLike) -> Array:
@@ -88,6 +93,31 @@ def to_float16(values: Array) -> Array:
         with np.errstate(over="raise", under="ignore"):
             out[place] = numbers[begin : begin + PIECE][place].astype(np.float16)
     return found.reshape(values.shape)
+
+
+def bfloat16_to_float16(bits: Array) -> Array:
+    """bfloat16's bits, a uint16 array, as float16. FloatingPointError where one is 65536 or more, infinite or
+    NaN."""
+    flat = np.ascontiguousarray(bits).reshape(-1)
+    found = np.empty(flat.size, np.float16)
+    scratch = _scratch()[0].view(np.uint16)
+    for begin in range(0, flat.size, PIECE):
+        piece = flat[begin : begin + PIECE]
+        out, sign = found[begin : begin + PIECE].view(np.uint16), scratch[: piece.size]
+        np.bitwise_and(piece, 0x7FFF, out=out)
+        if int(out.max()) >= BFLOAT16_TOO_LARGE:
+            raise FloatingPointError("overflow encountered in cast")
+        small = np.flatnonzero(out < BFLOAT16_NORMAL)
+        # Three bits more of mantissa, three less of exponent: what leaves at the top belongs to the bias.
+        np.left_shift(out, 3, out=out)
+        np.add(out, (-(112 << 10)) & 0xFFFF, out=out)
+        np.bitwise_and(piece, 0x8000, out=sign)
+        np.bitwise_or(out, sign, out=out)
+        place = _by_cast(False, small, piece.size)
+        wide = piece[place].astype(np.uint32) << 16
+        with np.errstate(under="ignore"):
+            found[begin : begin + PIECE][place] = wide.view(np.float32).astype(np.float16)
+    return found.reshape(bits.shape)
 
 
 def _scratch() -> Array:

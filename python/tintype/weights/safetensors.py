@@ -8,7 +8,7 @@ import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..errors import CheckpointError, ConversionError
 from ..weight import Array, FileSpan
-from .half import converted
+from .half import bfloat16_to_float16, converted
 
 __all__ = ["SafetensorsFile", "StoredWeight", "narrowed"]
 
@@ -101,40 +101,25 @@ class StoredWeight:
     def _convert(self, piece: Array, dtype: np.dtype[Any]) -> Array:
         if self.stored == "BF16":
             if dtype == np.float16:
-                if int((piece & np.uint16(0x7FFF)).max(initial=0)) >= BFLOAT16_TOO_LARGE:
-                    self._too_large()
-                return _bfloat16_table()[piece]
+                return _fitting(partial(bfloat16_to_float16, piece), f"{self.file.path}: {self.name}")
             return (piece.astype(np.uint32) << 16).view(np.float32).astype(dtype, copy=False)
         if self.stored in FLOAT8_TABLES:
             return FLOAT8_TABLES[self.stored]().astype(dtype)[piece]
         return narrowed(piece, dtype, f"{self.file.path}: {self.name}")
 
-    def _too_large(self) -> None:
-        raise ConversionError(_TOO_LARGE.format(f"{self.file.path}: {self.name}"))
-
-
-_TOO_LARGE = "{} holds a value beyond 65504, the largest float16: convert with precision float32"
-
 
 def narrowed(values: Array, dtype: npt.DTypeLike, name: str) -> Array:
     """`values` as `dtype`; ConversionError, naming `name`, where one is too large for float16."""
+    return _fitting(partial(converted, values, dtype), name)
+
+
+def _fitting(convert: Callable[[], Array], name: str) -> Array:
     try:
-        return converted(values, dtype)
+        return convert()
     except FloatingPointError as error:
-        raise ConversionError(_TOO_LARGE.format(name)) from error
-
-
-#: The bits (without sign) of 65536 in bfloat16: the first value that float16 cannot hold, infinities and NaN
-#: above.
-BFLOAT16_TOO_LARGE = 0x4780
-
-
-@cache
-def _bfloat16_table() -> Array:
-    """float16 of every bfloat16 bit pattern; looking up is bit-exact and ten times as fast as converting."""
-    bits = np.arange(1 << 16, dtype=np.uint32) << 16
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bits.view(np.float32).astype(np.float16)
+        raise ConversionError(
+            f"{name} holds a value beyond 65504, the largest float16: convert with precision float32"
+        ) from error
 
 
 @cache

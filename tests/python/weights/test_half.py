@@ -28,6 +28,26 @@ def test_every_float16() -> None:
     np.testing.assert_array_equal(half.to_float32(EVERY.reshape(256, 256).T), EVERY.reshape(256, 256).T)
 
 
+def test_every_bfloat16() -> None:
+    codes = np.arange(1 << 16, dtype=np.uint32)
+    fitting = codes[(codes & 0x7FFF) < 0x4780].astype(np.uint16)  # below 65536
+    expected = (fitting.astype(np.uint32) << 16).view(np.float32).astype(np.float16)
+    for values in (fitting, fitting[::-1]):
+        order = slice(None) if values is fitting else slice(None, None, -1)
+        np.testing.assert_array_equal(bits(half.bfloat16_to_float16(values)), bits(expected[order]))
+    mostly_normal = np.where(np.arange(fitting.size) % 7 == 0, fitting, np.uint16(0x3F80))
+    wide = (mostly_normal.astype(np.uint32) << 16).view(np.float32)
+    found = half.bfloat16_to_float16(mostly_normal.reshape(2, -1))
+    np.testing.assert_array_equal(bits(found.reshape(-1)), bits(wide.astype(np.float16)))
+    assert half.bfloat16_to_float16(np.zeros((3, 0), np.uint16)).shape == (3, 0)
+
+
+@pytest.mark.parametrize("code", [0x4780, 0xC780, 0x7F80, 0xFF80, 0x7FC0])
+def test_bfloat16_that_float16_cannot_hold(code: int) -> None:
+    with pytest.raises(FloatingPointError):
+        half.bfloat16_to_float16(np.array([0x3F80, code], np.uint16))
+
+
 def test_between_two_float16() -> None:
     """Ties go to the even one; the numbers beside them to the nearer one."""
     finite = np.sort(EVERY[np.isfinite(EVERY) & (EVERY >= 0)].astype(np.float32))
