@@ -101,8 +101,7 @@ class EngineThread {
   }
 
   void loop() {
-    close_engine_before_mlx();
-    open_stream();
+    close_engine_before_mlx([this] { open_stream(); });
     std::unique_lock lock(mutex_);
     while (true) {
       arrived_.wait(lock, [&] { return !jobs_.empty(); });

@@ -43,10 +43,13 @@ ApiCall::~ApiCall() {
   gate().mutex.unlock_shared();
 }
 
-void close_engine_before_mlx() {
-  // Handlers run in the reverse order of their registration: first touch what MLX destroys at exit.
-  mx::array sum = mx::array(1.0f) + mx::array(1.0f);
-  sum.eval();
+void close_engine_before_mlx(const std::function<void()>& open_stream) {
+  // Handlers run in the reverse order of their registration: first touch what MLX destroys at exit. Its
+  // streams' encoders are such objects, and each kind of stream has its own.
+  auto touch = [] { (mx::array(1.0f) + mx::array(1.0f)).eval(); };
+  touch();
+  open_stream();
+  touch();
   std::atexit(close_gate);
 }
 

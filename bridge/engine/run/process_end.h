@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 namespace tintype {
 
 /**
@@ -24,7 +26,10 @@ class ApiCall {
   bool too_late_;
 };
 
-/** Brings MLX's own static objects up, so that they are destroyed after the engine has closed, not before. */
-void close_engine_before_mlx();
+/**
+ * Brings MLX's own static objects up, so that they are destroyed after the engine has closed, not before:
+ * also those of the stream that `open_stream` makes the thread's own.
+ */
+void close_engine_before_mlx(const std::function<void()>& open_stream);
 
 }  // namespace tintype
