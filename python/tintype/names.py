@@ -63,10 +63,10 @@ COREML: Final = "coreml"
 MLX: Final = "mlx"
 BACKENDS: Final = (AUTO, COREML, MLX)
 
-#: Core ML compute units by their short name, with the value of `tt_compute_units`.
 #: What a backend and compute units are chosen for.
 STAGES: Final = ("text_encoder", "denoiser", "vae")
 
+#: Core ML compute units by their short name, with the value of `tt_compute_units`.
 COMPUTE_UNITS: Final = {"all": 0, "cpu": 1, "gpu": 2, "ane": 3}
 
 

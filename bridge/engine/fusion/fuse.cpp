@@ -177,8 +177,7 @@ void each_block(Block& block, const std::function<void(Block&)>& visit) {
 void join_patterns(Block& block, const ValueTable& values, const std::vector<Value>& constants) {
   Graph graph(block, values, constants);
   Joiner joiner(block);
-  for (const FusionTable* table :
-       {&attention_fusions(), &norm_fusions(), &conv_fusions(), &activation_fusions()}) {
+  for (const FusionTable* table : {&norm_fusions(), &activation_fusions()}) {
     for (const Fusion& fusion : *table) {
       for (size_t place = 0; place < graph.size(); ++place) {
         if (graph.at(place).type != fusion.root) continue;

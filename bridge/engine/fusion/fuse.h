@@ -35,7 +35,5 @@ void fuse(Function& function, const std::vector<Value>& constants);
 using FusionTable = std::vector<Fusion>;
 const FusionTable& norm_fusions();
 const FusionTable& activation_fusions();
-const FusionTable& attention_fusions();
-const FusionTable& conv_fusions();
 
 }  // namespace tintype

@@ -13,7 +13,6 @@ processes do meanwhile hits both of a pair, and the report says how much that wa
 import dataclasses
 import json
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -41,9 +40,9 @@ from ..layers import (
 )
 from ..models.vae import VAEConfig, build_decoder
 from . import peers
-from .measure import Row, compare, other_processes, seconds, settle
+from .measure import Report, Row, compare, in_turn, other_processes, seconds, settle
 
-__all__ = ["CpuReport", "RandomWeights", "run_cpu"]
+__all__ = ["RandomWeights", "run_cpu"]
 
 TOKENS, WIDTH, HEADS = 1178, 1536, 24  # SD3-medium at 512²: 1024 + 154 tokens
 CHANNELS, BLOCKS, GROUPS, LATENT = (128, 256, 512, 512), 2, 32, (16, 64, 64)  # SD3's decoder at 512²
@@ -51,27 +50,6 @@ CHAIN = 16  # element-wise ops in one package, so that the call itself does not 
 
 Array = np.ndarray[Any, Any]
 Body = Callable[..., Var]
-
-
-@dataclasses.dataclass(frozen=True)
-class CpuReport:
-    """All rows of a run."""
-
-    rows: list[Row]
-    note: str = ""
-
-    def text(self) -> str:
-        """The report as Markdown."""
-        lines = ["| case | against | measured | limit | ratio | bar | met |", "|---|---|---|---|---|---|---|"]
-        for r in self.rows:
-            measured = f"{r.rate:.1f} {r.unit} | {r.limit:.1f} {r.unit}"
-            verdict = "yes" if r.passes else "NO"
-            lines.append(f"| {r.name} | {r.peer} | {measured} | {r.ratio:.2f} | {r.bar:.2f} | {verdict} |")
-        return "\n".join([*lines, *(["", self.note] if self.note else [])])
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """The rows as plain values."""
-        return [dataclasses.asdict(r) | {"passes": r.passes} for r in self.rows]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,15 +214,8 @@ def _decoder() -> Iterator[Row]:
         ours, theirs = _peak("engine", path), _peak("torch", path)
         model = load_model(path, backend="mlx")
         torch = peers.decoder(CHANNELS, BLOCKS, GROUPS, LATENT)
-
-        def settled(work: Callable[[], object]) -> float:
-            settle()
-            return seconds(work)
-
-        pairs = [(settled(lambda: model.predict({"latent": z})), settled(torch)) for _ in range(2)]
-    mine, peer = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(b / a for a, b in pairs)
-    yield Row("VAE decoder, 512²", "PyTorch", mine, peer, ratio, "s", 1.0)
+        pairs = in_turn(lambda: model.predict({"latent": z}), torch, rounds=2)
+    yield Row.of_times("VAE decoder, 512²", "PyTorch", "s", 1.0, pairs)
     yield Row("the same, peak memory", "PyTorch", ours, theirs, theirs / ours, "MiB", 2.0)
 
 
@@ -259,7 +230,7 @@ def _call() -> Iterator[Row]:
         yield Row(f"{case.name}, {name}", "30 µs", cost, 30.0, 30.0 / cost, "µs", 1.0)
 
 
-def run_cpu(on_case: Callable[[int, int], None] | None = None) -> CpuReport:
+def run_cpu(on_case: Callable[[int, int], None] | None = None) -> Report:
     """Measure every case; `on_case` hears how many are done and how many there are."""
     cases, rows = list(_cases()), list[Row]()
     total, others = len(cases) + 2, other_processes()
@@ -277,4 +248,4 @@ def run_cpu(on_case: Callable[[int, int], None] | None = None) -> CpuReport:
         notes.append(f"Other processes used {share:.0%} of the processors meanwhile.")
     if on_case:
         on_case(total, total)
-    return CpuReport(rows, " ".join(notes))
+    return Report(rows, " ".join(notes))

@@ -7,10 +7,11 @@ pairs' ratios, above 1 where joining is a gain.
 
 import os
 import pathlib
-import statistics
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from ..emit.package import write_package
 from ..layers import MILProgram, Target
 from ..models import sd3, t5
 from ..models.vae import VAEConfig, build_decoder
-from .cpu import CpuReport, RandomWeights
-from .measure import Row, other_processes, seconds, settle
+from .cpu import RandomWeights
+from .measure import Report, Row, in_turn, other_processes
 
 __all__ = ["run_fusion"]
 
@@ -54,15 +55,8 @@ CASES: dict[str, Callable[[], MILProgram]] = {
 
 
 def _load(path: pathlib.Path, fusion: bool) -> Any:
-    before = os.environ.pop("TINTYPE_FUSION", None)
-    try:
-        if not fusion:
-            os.environ["TINTYPE_FUSION"] = "0"
-        return load_model(path, backend="mlx")  # the engine joins while it loads
-    finally:
-        os.environ.pop("TINTYPE_FUSION", None)
-        if before is not None:
-            os.environ["TINTYPE_FUSION"] = before
+    with patch.dict(os.environ, TINTYPE_FUSION="1" if fusion else "0"):  # the engine joins while it loads
+        return load_model(path, backend="mlx")
 
 
 def _inputs(model: Any) -> dict[str, Any]:
@@ -81,18 +75,13 @@ def _row(name: str, program: MILProgram) -> Row:
         write_package(program, path)
         joined, apart = _load(path, True), _load(path, False)
         inputs = _inputs(joined)
-
-        def timed(model: Any) -> float:
-            settle()
-            return seconds(lambda: model.predict(inputs))
-
-        timed(joined), timed(apart)
-        pairs = [(timed(joined), timed(apart)) for _ in range(ROUNDS)]
-    ours, theirs = (1000 * statistics.median(column) for column in zip(*pairs, strict=True))
-    return Row(name, "apart", ours, theirs, statistics.median(b / a for a, b in pairs), "ms", 1.0)
+        work, peer = partial(joined.predict, inputs), partial(apart.predict, inputs)
+        in_turn(work, peer, rounds=1)  # weights are read
+        pairs = in_turn(work, peer, ROUNDS)
+    return Row.of_times(name, "apart", "ms", 1.0, [(1000 * a, 1000 * b) for a, b in pairs])
 
 
-def run_fusion(on_case: Callable[[int, int], None] | None = None) -> CpuReport:
+def run_fusion(on_case: Callable[[int, int], None] | None = None) -> Report:
     """Measure every case; `on_case` hears how many are done and how many there are."""
 
     def rows() -> Iterator[Row]:
@@ -105,4 +94,4 @@ def run_fusion(on_case: Callable[[int, int], None] | None = None) -> CpuReport:
     found = list(rows())
     share = others()
     note = "" if share is None else f"Other processes used {share:.0%} of the processors meanwhile."
-    return CpuReport(found, note)
+    return Report(found, note)

@@ -5,9 +5,10 @@ import os
 import pathlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-__all__ = ["Row", "compare", "other_processes", "seconds", "settle"]
+__all__ = ["Report", "Row", "compare", "in_turn", "other_processes", "seconds", "settle"]
 
 Work = Callable[[], object]
 
@@ -31,6 +32,35 @@ class Row:
     def passes(self) -> bool:
         return self.ratio >= self.bar
 
+    @classmethod
+    def of_times(
+        cls, name: str, peer: str, unit: str, bar: float, pairs: Sequence[tuple[float, float]]
+    ) -> "Row":
+        """Of times, the peer's second, as they are: the ratio says how many times faster than the peer."""
+        mine, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+        return cls(name, peer, mine, theirs, statistics.median(b / a for a, b in pairs), unit, bar)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """All rows of a run."""
+
+    rows: list[Row]
+    note: str = ""
+
+    def text(self) -> str:
+        """The report as Markdown."""
+        lines = ["| case | against | measured | limit | ratio | bar | met |", "|---|---|---|---|---|---|---|"]
+        for r in self.rows:
+            measured = f"{r.rate:.1f} {r.unit} | {r.limit:.1f} {r.unit}"
+            verdict = "yes" if r.passes else "NO"
+            lines.append(f"| {r.name} | {r.peer} | {measured} | {r.ratio:.2f} | {r.bar:.2f} | {verdict} |")
+        return "\n".join([*lines, *(["", self.note] if self.note else [])])
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The rows as plain values."""
+        return [dataclasses.asdict(r) | {"passes": r.passes} for r in self.rows]
+
 
 def seconds(work: Work) -> float:
     """What one call takes."""
@@ -50,6 +80,17 @@ def settle() -> None:
             return
 
 
+def in_turn(work: Work, peer: Work, rounds: int, repeats: int = 1) -> list[tuple[float, float]]:
+    """Seconds of both, each run once the process is still. Of `repeats` calls in a row the fastest counts:
+    what interrupts one is not the work's."""
+
+    def best(function: Work) -> float:
+        settle()
+        return min(seconds(function) for _ in range(repeats))
+
+    return [(best(work), best(peer)) for _ in range(rounds)]
+
+
 def compare(
     name: str,
     peer: str,
@@ -60,15 +101,10 @@ def compare(
     repeats: int,
 ) -> Row:
     """Two pieces of work, each with its float operations or bytes, in turn; the ratio is the median of the
-    pairs' ratios. Of `repeats` calls in a row the fastest counts: what interrupts one is not the work's."""
-
-    def best(function: Work) -> float:
-        settle()
-        return min(seconds(function) for _ in range(repeats))
-
+    pairs' ratios."""
     work[0]()
     limit[0]()
-    pairs = [(best(work[0]), best(limit[0])) for _ in range(ROUNDS)]
+    pairs = in_turn(work[0], limit[0], ROUNDS, repeats)
     rates = [(work[1] / mine / 1e9, limit[1] / theirs / 1e9) for mine, theirs in pairs]
     rate, most = (statistics.median(column) for column in zip(*rates, strict=True))
     return Row(name, peer, rate, most, statistics.median(a / b for a, b in rates), unit, bar)

@@ -15,7 +15,7 @@ import numpy as np
 from .. import layers as nn
 from ..layers import Graph, Var
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "modulated"]
 
 
 class Stream(NamedTuple):

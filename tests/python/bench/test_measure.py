@@ -1,7 +1,6 @@
 import pytest
 
-from tintype.bench.cpu import CpuReport
-from tintype.bench.measure import ROUNDS, Row, compare, other_processes
+from tintype.bench.measure import ROUNDS, Report, Row, compare, other_processes
 
 
 def test_work_and_limit_run_in_turn_and_the_faster_of_repeats_counts() -> None:
@@ -21,7 +20,7 @@ def test_work_and_limit_run_in_turn_and_the_faster_of_repeats_counts() -> None:
 
 @pytest.mark.parametrize(("ratio", "verdict"), [(0.85, "yes"), (0.849, "NO")])
 def test_the_report_says_whether_a_bar_is_met(ratio: float, verdict: str) -> None:
-    report = CpuReport([Row("linear", "sgemm", 85.0, 100.0, ratio, "GFLOP/s", 0.85)], "a note")
+    report = Report([Row("linear", "sgemm", 85.0, 100.0, ratio, "GFLOP/s", 0.85)], "a note")
     assert report.text().splitlines()[2].endswith(f"| 0.85 | {verdict} |")
     assert report.text().endswith("a note")
     assert report.to_json()[0]["passes"] is (verdict == "yes")
