@@ -67,8 +67,8 @@ PackageOptions::PackageOptions(const py::object& path, tt_compute_units units, c
   options_.cache_folder = cache_folder_.empty() ? nullptr : cache_folder_.c_str();
 }
 
-py::str take_text(const tt_api& api, char* value, const char* otherwise) {
-  const std::string copy = value != nullptr ? value : otherwise;
+py::str take_text(const tt_api& api, char* value) {
+  const std::string copy = value != nullptr ? value : "{}";
   if (value != nullptr) api.string_free(value);
   return text(copy);
 }

@@ -44,8 +44,8 @@ class PackageOptions {
   tt_load_options options_ = {};
 };
 
-/** Text that a table returned as its own allocation, which is freed; `otherwise` for NULL. */
-pybind11::str take_text(const tt_api& api, char* value, const char* otherwise = "{}");
+/** JSON that a table returned as its own allocation, which is freed; an empty object for NULL. */
+pybind11::str take_text(const tt_api& api, char* value);
 
 /** The bytes of a path (str, bytes or os.PathLike) as the file system wants them. */
 std::string file_system_path(const pybind11::object& path);

@@ -89,21 +89,35 @@ TEST(data_at_any_address_is_read) {
   api->model_free(model);
 }
 
-TEST(models_come_and_go_while_others_predict) {
-  Package package(sample_model(), sample_weights());
-  tt_model* shared = load(package.path());
+namespace {
+
+/** How many of the calls `is_right(thread, round)` that several threads make at once are false. */
+template <typename Call>
+int count_wrong(int threads, int rounds, const Call& is_right) {
   std::atomic<int> wrong = 0;
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&, i] {
-      for (int round = 0; round < 50; ++round) {
-        tt_model* own = load(package.path());
-        if (predict(i % 2 ? shared : own, nullptr, data).first != 2) ++wrong;
-        api->model_free(own);
+  std::vector<std::thread> running;
+  for (int i = 0; i < threads; ++i) {
+    running.emplace_back([&, i] {
+      for (int round = 0; round < rounds; ++round) {
+        if (!is_right(i, round)) ++wrong;
       }
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : running) thread.join();
+  return wrong;
+}
+
+}  // namespace
+
+TEST(models_come_and_go_while_others_predict) {
+  Package package(sample_model(), sample_weights());
+  tt_model* shared = load(package.path());
+  int wrong = count_wrong(4, 50, [&](int i, int) {
+    tt_model* own = load(package.path());
+    bool right = predict(i % 2 ? shared : own, nullptr, data).first == 2;
+    api->model_free(own);
+    return right;
+  });
   CHECK(wrong == 0);
   api->model_free(shared);
 }
@@ -120,20 +134,12 @@ int32_t stop_at(void* context, double) {
 TEST(a_storm_of_cancelled_predicts_leaves_the_model_as_it_was) {
   Package package(sample_model(), sample_weights());
   tt_model* model = load(package.path());
-  std::atomic<int> wrong = 0;
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 8; ++i) {
-    threads.emplace_back([&, i] {
-      for (int round = 0; round < 100; ++round) {
-        int left = (i + round) % 3;
-        auto options = options_of(stop_at, &left);
-        Outcome outcome = predict(model, &options, data);
-        bool right = outcome.status == TT_ERROR_CANCELLED || (outcome.status == TT_OK && outcome.first == 2);
-        if (!right) ++wrong;
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  int wrong = count_wrong(8, 100, [&](int i, int round) {
+    int left = (i + round) % 3;
+    auto options = options_of(stop_at, &left);
+    Outcome outcome = predict(model, &options, data);
+    return outcome.status == TT_ERROR_CANCELLED || (outcome.status == TT_OK && outcome.first == 2);
+  });
   CHECK(wrong == 0);
   CHECK(predict(model, nullptr, data).first == 2);
   api->model_free(model);

@@ -207,14 +207,6 @@ void join_tails(Block& block, const ValueTable& values, const std::vector<Value>
   joiner.join();
 }
 
-void unmark(Block& block) {
-  for (Operation& operation : block.operations) {
-    for (Argument& argument : operation.arguments) {
-      for (Binding& binding : argument.bindings) binding.is_only_use = false;
-    }
-  }
-}
-
 bool is_switched_off() {
   const char* value = std::getenv("TINTYPE_FUSION");
   return value && std::string_view(value) == "0";
@@ -223,10 +215,11 @@ bool is_switched_off() {
 }  // namespace
 
 void fuse(Function& function, const std::vector<Value>& constants) {
-  if (is_switched_off()) return each_block(function.block, unmark);
-  if (!computes_on_cpu()) return;
-  each_block(function.block, [&](Block& block) { join_patterns(block, value_table(function), constants); });
-  each_block(function.block, [&](Block& block) { join_tails(block, value_table(function), constants); });
+  if (is_switched_off() || !computes_on_cpu()) return;
+  for (auto join : {join_patterns, join_tails}) {
+    ValueTable values = value_table(function);
+    each_block(function.block, [&](Block& block) { join(block, values, constants); });
+  }
   OnlyUses().mark(function);
 }
 

@@ -111,12 +111,6 @@ std::optional<bool> Graph::flag(const Operation& operation, std::string_view arg
   return (*values)[0] != 0;
 }
 
-std::optional<std::string> Graph::text(const Operation& operation, std::string_view argument) const {
-  int slot = slot_of(operation, argument);
-  if (slot < 0 || constants_[static_cast<size_t>(slot)].strings.size() != 1) return std::nullopt;
-  return constants_[static_cast<size_t>(slot)].strings[0];
-}
-
 std::optional<float> Graph::number(int slot) const {
   if (slot < 0) return std::nullopt;
   auto values = values_of<float>(constants_[static_cast<size_t>(slot)], mx::float32);

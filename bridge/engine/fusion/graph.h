@@ -47,7 +47,6 @@ class Graph {
   /** Constant parameters; nothing if they are left out or computed. */
   std::optional<std::vector<int>> integers(const Operation& operation, std::string_view argument) const;
   std::optional<bool> flag(const Operation& operation, std::string_view argument) const;
-  std::optional<std::string> text(const Operation& operation, std::string_view argument) const;
   /** The one number of a constant; nothing if it has several. */
   std::optional<float> number(int slot) const;
 

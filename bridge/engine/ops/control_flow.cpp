@@ -81,8 +81,7 @@ array grown(Call& call, array list, int count, const mx::Shape& element) {
   return mx::concatenate({list, mx::zeros(whole, list.dtype())}, 0);
 }
 
-std::vector<int> checked_indices(Call& call, const char* name, int limit) {
-  std::vector<int> indices = call.integers(name);
+std::vector<int> checked_indices(Call& call, std::vector<int> indices, int limit) {
   for (int index : indices) {
     if (index < 0 || index >= limit)
       call.fail("an index lies outside the list", std::to_string(index), "0 to " + std::to_string(limit - 1));
@@ -91,13 +90,12 @@ std::vector<int> checked_indices(Call& call, const char* name, int limit) {
 }
 
 int checked_index(Call& call, int limit) {
-  call.integer("index");  // one, or it is refused
-  return checked_indices(call, "index", limit)[0];
+  return checked_indices(call, {call.integer("index")}, limit)[0];
 }
 
 array list_scatter(Call& call) {
   const array &list = list_of(call), &values = call.tensor("value");
-  std::vector<int> indices = checked_indices(call, "indices", 1 << 24);
+  std::vector<int> indices = checked_indices(call, call.integers("indices"), 1 << 24);
   if (values.ndim() == 0 || static_cast<size_t>(values.shape(0)) != indices.size())
     call.fail("value and indices have another count", describe_shape(values.shape()),
               std::to_string(indices.size()));
@@ -127,7 +125,7 @@ array list_read(Call& call) {
 
 array list_gather(Call& call) {
   const array& list = list_of(call);
-  std::vector<int> indices = checked_indices(call, "indices", list.shape(0));
+  std::vector<int> indices = checked_indices(call, call.integers("indices"), list.shape(0));
   return mx::take(list, array(indices.begin(), {static_cast<int>(indices.size())}), 0);
 }
 

@@ -9,17 +9,15 @@ namespace tintype {
 
 namespace {
 
-constexpr int kLongest = 1 << 24;  // far above any image and far below an overflow
-
 void require_image(Call& call, const array& x) {
   if (x.ndim() < 3) call.fail("x has no height and width", "rank " + std::to_string(x.ndim()), "at least 3");
 }
 
 int scaled_length(Call& call, const char* name, int length) {
   double scaled = std::floor(call.number_or(name, 1) * length);
-  if (!(scaled >= 1 && scaled <= kLongest))
+  if (!(scaled >= 1 && scaled <= kLongestSide))
     call.fail(std::string(name) + " gives an impossible size", std::to_string(scaled),
-              "1 to " + std::to_string(kLongest));
+              "1 to " + std::to_string(kLongestSide));
   return static_cast<int>(scaled);
 }
 
@@ -41,9 +39,9 @@ array nearest(const array& x, int axis, int target) {
 }
 
 void require_target(Call& call, const array& x, int height, int width) {
-  if (height < 1 || width < 1 || height > kLongest || width > kLongest)
+  if (height < 1 || width < 1 || height > kLongestSide || width > kLongestSide)
     call.fail("the target size is impossible", std::to_string(height) + " x " + std::to_string(width),
-              "1 to " + std::to_string(kLongest));
+              "1 to " + std::to_string(kLongestSide));
   if (x.shape(-1) == 0 || x.shape(-2) == 0)
     call.fail("x has no pixels", describe_shape(x.shape()), "a height and a width of 1 or more");
 }
@@ -106,8 +104,9 @@ array resize(Call& call) {
     if (target == 0 || target == y.shape(axis)) continue;
     if (y.shape(axis) == 0)
       call.fail("the axis is empty", describe_shape(source.shape()), "1 or more elements");
-    if (target < 0 || target > kLongest)
-      call.fail("the target size is impossible", std::to_string(target), "0 to " + std::to_string(kLongest));
+    if (target < 0 || target > kLongestSide)
+      call.fail("the target size is impossible", std::to_string(target),
+                "0 to " + std::to_string(kLongestSide));
     y = linear ? resized_linear(y, axis, target, grid) : resized_nearest(y, axis, target, grid);
   }
   return linear && whole ? mx::round(y) : y;

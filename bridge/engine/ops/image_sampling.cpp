@@ -8,8 +8,6 @@ namespace tintype {
 
 namespace {
 
-constexpr int kLongest = 1 << 24;  // far above any image and far below an overflow
-
 // coremltools takes modes in any case.
 std::string lower(std::string text) {
   for (char& letter : text) letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
@@ -65,9 +63,9 @@ array sampled_at(Call& call, const array& x, array column, array row) {
 }
 
 void require_size(Call& call, int height, int width) {
-  if (height < 1 || width < 1 || height > kLongest || width > kLongest)
+  if (height < 1 || width < 1 || height > kLongestSide || width > kLongestSide)
     call.fail("the output's size is impossible", std::to_string(height) + " x " + std::to_string(width),
-              "1 to " + std::to_string(kLongest));
+              "1 to " + std::to_string(kLongestSide));
 }
 
 void require_pixels(Call& call, const array& x) {

@@ -112,9 +112,7 @@ Direction direction(Call& call, const char* suffix, const array& hidden, bool ba
  * "bidirectional" is turned to go along with the forward half.
  */
 array in_time(const array& all) {
-  std::vector<int> order;
-  for (int t = all.shape(0) - 1; t >= 0; --t) order.push_back(t);
-  return mx::take(all, array(order.begin(), {all.shape(0)}), 0);
+  return mx::flip(all, std::vector<int>{0});
 }
 
 array last_state(const array& all) {

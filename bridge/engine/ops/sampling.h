@@ -7,6 +7,9 @@
 
 namespace tintype {
 
+/** Far above any image's side and far below an overflow. */
+constexpr int kLongestSide = 1 << 24;
+
 /**
  * Where output place `i` of `target` falls in an input of `length` elements, in elements; the caller keeps it
  * inside the input. The length may be a fraction: that of a box.

@@ -74,7 +74,6 @@ class FunctionResolver {
         defined.insert(input.slot);
     }
     resolve(function_.block, defined, 0);
-    mark_only_uses(function_.block);
     function_.slot_count = next_slot_;
   }
 
@@ -104,19 +103,6 @@ class FunctionResolver {
     if (found == slots_.end())
       refuse_format(place, "it reads a value that nothing before it defines", quoted(binding.name));
     binding.slot = found->second;
-    ++uses_[binding.slot];
-  }
-
-  void mark_only_uses(Block& block) {
-    std::set<int> made;
-    for (Operation& operation : block.operations) {
-      for (Argument& argument : operation.arguments) {
-        for (Binding& binding : argument.bindings)
-          binding.is_only_use = made.count(binding.slot) && uses_[binding.slot] == 1;
-      }
-      for (Block& inner : operation.blocks) mark_only_uses(inner);
-      for (const Definition& output : operation.outputs) made.insert(output.slot);
-    }
   }
 
   void check_arguments(const Operation& operation, const std::string& place) {
@@ -254,7 +240,6 @@ class FunctionResolver {
 
   Function& function_;
   int next_slot_ = 0;
-  std::unordered_map<int, int> uses_;  // of named values, by slot
   std::set<int> states_;
   std::unordered_map<std::string, int> slots_;
   std::vector<std::pair<std::string, int>> shadowed_;

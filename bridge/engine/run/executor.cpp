@@ -92,18 +92,17 @@ array as_declared(const Operation& operation, size_t index, const array& x) {
   return kernels::cast(x, mlx_dtype(type.tensor.dtype));
 }
 
-// The arrays that an op's own graph makes on the way to its results; of an op that is part of `whole`, also
-// on the way from what that reads. Ops with blocks have run theirs.
-void check_between(const Operation& operation, const Operation& whole, const std::vector<array>& results,
-                   Frame& frame) {
+// The arrays that an op's own graph makes on the way to its results, from what it reads; an op that takes
+// another's work over reads what that read. Ops with blocks have run theirs.
+void check_between(const Operation& operation, const std::vector<array>& results, Frame& frame) {
   if (!operation.blocks.empty()) return;
   std::unordered_set<std::uintptr_t> seen;
-  for (const Operation* reader : {&operation, &whole}) {
-    for (const Argument& argument : reader->arguments) {
-      for (const Binding& binding : argument.bindings) {
-        const Value& value = frame.at(binding.slot);
-        if (value.tensor) seen.insert(value.tensor->id());
-      }
+  for (const Argument& argument : operation.arguments) {
+    for (const Binding& binding : argument.bindings) {
+      const Value& value = frame.at(binding.slot);
+      if (!value.tensor) continue;
+      seen.insert(value.tensor->id());
+      for (const array& input : value.tensor->inputs()) seen.insert(input.id());
     }
   }
   std::vector<array> open;
@@ -128,19 +127,19 @@ std::vector<array> computed(Call& call) {
   return entry.run_many(call);
 }
 
-std::vector<array> run(const Operation& operation, const Operation& whole, Frame& frame) {
+std::vector<array> run(const Operation& operation, Frame& frame) {
   Call call(operation, frame);
   try {
     std::vector<array> results = computed(call);
-    check_between(operation, whole, results, frame);
+    check_between(operation, results, frame);
     return results;
   } catch (...) {
     rethrow_as_refusal(place_of(operation));
   }
 }
 
-void execute(const Operation& operation, const Operation& whole, Frame& frame) {
-  std::vector<array> results = run(operation, whole, frame);
+void execute(const Operation& operation, Frame& frame) {
+  std::vector<array> results = run(operation, frame);
   if (results.size() < operation.outputs.size()) {
     refuse(TT_ERROR_FORMAT,
            {place_of(operation), "wrong count of outputs", std::to_string(operation.outputs.size()),
@@ -158,7 +157,7 @@ std::optional<array> at_once(const Operation& whole, Frame& frame) {
   for (const Operation& part : whole.parts) calls.emplace_back(part, frame);
   try {
     std::optional<array> y = whole.fusion->run(calls, whole.arguments[0].bindings[0].is_only_use);
-    if (y) check_between(whole, whole, {*y}, frame);
+    if (y) check_between(whole, {*y}, frame);
     return y;
   } catch (...) {
     rethrow_as_refusal(place_of(whole));
@@ -170,7 +169,7 @@ void execute_joined(const Operation& whole, Frame& frame) {
   if (std::optional<array> y = at_once(whole, frame))
     return put(whole, frame, whole.outputs[0].slot, as_declared(whole, 0, *y));
   for (const Operation& part : whole.parts)
-    part.parts.empty() ? execute(part, whole, frame) : execute_joined(part, frame);
+    part.parts.empty() ? execute(part, frame) : execute_joined(part, frame);
   for (const Operation& part : whole.parts) {
     for (const Definition& output : part.outputs) {
       if (output.slot != whole.outputs[0].slot) drop(frame, output.slot);
@@ -201,7 +200,7 @@ void execute_operation(const Operation& operation, Frame& frame) {
                });
   if (known) return;
   if (frame.monitor) frame.monitor->before();
-  operation.parts.empty() ? execute(operation, operation, frame) : execute_joined(operation, frame);
+  operation.parts.empty() ? execute(operation, frame) : execute_joined(operation, frame);
   if (frame.monitor) frame.monitor->after(operation, frame);
 }
 

@@ -376,8 +376,7 @@ Json classifier(const Operation& classify) {
       names.push(Json::string(item.strings[0]));
     } else {
       if (!item.bytes.empty())
-        if (!item.bytes.empty())
-          std::memcpy(&number, item.bytes.data(), std::min(sizeof number, item.bytes.size()));
+        std::memcpy(&number, item.bytes.data(), std::min(sizeof number, item.bytes.size()));
       names.push(Json::integer(number));
     }
   }
