@@ -129,7 +129,7 @@ extension MLTensor {
   public func squared() -> MLTensor { mapped { $0 * $0 } }
   /// √x
   public func squareRoot() -> MLTensor { mapped { $0.squareRoot() } }
-  /// √x
+  /// 1 / √x
   public func rsqrt() -> MLTensor { mapped { 1 / $0.squareRoot() } }
   /// 1 / x
   public func reciprocal() -> MLTensor { mapped { 1 / $0 } }
@@ -184,7 +184,7 @@ extension MLTensor {
 }
 
 // Within MLTensor its methods hide the functions of the C library.
-private func raised(_ value: Double) -> Double { exp(value) }
+func raised(_ value: Double) -> Double { exp(value) }
 private func raisedTwo(_ value: Double) -> Double { exp2(value) }
 private func logarithm(_ value: Double) -> Double { log(value) }
 private func sine(_ value: Double) -> Double { sin(value) }

@@ -1,11 +1,5 @@
 import TintypeMLX
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 extension MLTensor {
   /// Calls `reduce` with the scalars of each group that the axes make.
   private func reduced(
@@ -187,8 +181,6 @@ extension MLTensor {
     return MLTensor(values: results, shape: batch + [n, m], type)
   }
 }
-
-private func raised(_ value: Double) -> Double { exp(value) }
 
 extension MLModel {
   /// Runs the model on tensors, without blocking the caller.

@@ -193,9 +193,10 @@ extension MLTensor {
       return place
     }
     let (before, after) = (Array(shape[..<axis]), Array(shape[(axis + 1)...]))
-    let tails = Self.places(after, strides: Array(strides[(axis + 1)...]))
-    let places = Self.places(before, strides: Array(strides[..<axis])).flatMap { head in
-      found.flatMap { index in tails.map { head + index * strides[axis] + $0 } }
+    let steps = strides
+    let tails = Self.places(after, strides: Array(steps[(axis + 1)...]))
+    let places = Self.places(before, strides: Array(steps[..<axis])).flatMap { head in
+      found.flatMap { index in tails.map { head + index * steps[axis] + $0 } }
     }
     return picking(places, shape: before + indices.shape + after)
   }

@@ -36,25 +36,17 @@ struct ComponentModels: Sendable {
     let (choice, units) = (plan.backend[stage], plan.units[stage])
     let loaded = try await load(Key(component: component, choice: choice, units: units), recorder: recorder)
     let row = try plan.bundle.component(component)
-    let isCancelled = Locked(false)
-    let checkWanted: @Sendable (Double) throws -> Void = { _ in
-      if isCancelled.withLock({ $0 }) { throw CancellationError() }
-    }
-    let options = PredictionOptions(
-      function: plan.bundle.function(of: component), progress: checkWanted,
-      onStatistics: recorder.statisticsListener(component))
-    let outputs = try await withTaskCancellationHandler {
-      try await Blocking.run {
-        var converted: [String: Tensor] = [:]
-        for (name, tensor) in inputs {
-          converted[name] = try Self.converted(tensor, to: row.input(name)?.dtype, component: component, name: name)
-        }
-        let outputs = try loaded.model.predict(converted, options: options)
-        for (name, tensor) in outputs { try Self.checkFinite(tensor, component, loaded.model.backend, name) }
-        return outputs
+    let (function, listener) = (plan.bundle.function(of: component), recorder.statisticsListener(component))
+    let outputs = try await Blocking.run { checkWanted in
+      var converted: [String: Tensor] = [:]
+      for (name, tensor) in inputs {
+        converted[name] = try Self.converted(tensor, to: row.input(name)?.dtype, component: component, name: name)
       }
-    } onCancel: {
-      isCancelled.withLock { $0 = true }
+      let options = PredictionOptions(
+        function: function, progress: { _ in try checkWanted() }, onStatistics: listener)
+      let outputs = try loaded.model.predict(converted, options: options)
+      for (name, tensor) in outputs { try Self.checkFinite(tensor, component, loaded.model.backend, name) }
+      return outputs
     }
     report(loaded, component, choice, to: recorder)
     return outputs

@@ -76,4 +76,18 @@ package enum Blocking {
       queue.async { continuation.resume(with: Result(catching: work)) }
     }
   }
+
+  /// The same for work that asks whether it is still wanted: once the task is cancelled, `checkWanted` throws.
+  package static func run<Value: Sendable>(
+    _ work: @escaping @Sendable (_ checkWanted: @escaping @Sendable () throws -> Void) throws -> Value
+  ) async throws -> Value {
+    let isCancelled = Locked(false)
+    return try await withTaskCancellationHandler {
+      try await run {
+        try work { if isCancelled.withLock({ $0 }) { throw CancellationError() } }
+      }
+    } onCancel: {
+      isCancelled.withLock { $0 = true }
+    }
+  }
 }

@@ -81,21 +81,15 @@ struct RunCommand {
     if !isQuiet { report.lines.forEach(terminal.line) }
   }
 
-  /// On a thread of its own, so that Ctrl-C reaches it.
   private func predict(
     _ model: any LoadedModel, _ inputs: [String: Tensor], _ statistics: Locked<PredictionStatistics?>
   ) async throws -> [String: Tensor] {
-    let isCancelled = Locked(false)
     let keep: @Sendable (PredictionStatistics) -> Void = { found in statistics.withLock { $0 = found } }
-    let checkWanted: @Sendable (Double) throws -> Void = { _ in
-      if isCancelled.withLock({ $0 }) { throw CancellationError() }
-    }
-    let options = PredictionOptions(
-      function: function, progress: checkWanted, onStatistics: collects ? keep : nil)
-    return try await withTaskCancellationHandler {
-      try await Task.detached { try model.predict(inputs, options: options) }.value
-    } onCancel: {
-      isCancelled.withLock { $0 = true }
+    let (function, listener) = (function, collects ? keep : nil)
+    return try await Blocking.run { checkWanted in
+      let options = PredictionOptions(
+        function: function, progress: { _ in try checkWanted() }, onStatistics: listener)
+      return try model.predict(inputs, options: options)
     }
   }
 }

@@ -2,7 +2,7 @@ import CoreVideo
 import TintypeMLX
 
 extension ImageDescription.ColorLayout {
-  /// The pixel formats that such a picture may have; the first one is what models give and ask for.
+  /// The pixel formats that such a picture may have.
   package var pixelFormats: [OSType] {
     switch self {
     case .rgb, .bgr: [kCVPixelFormatType_32BGRA, kCVPixelFormatType_32ARGB, kCVPixelFormatType_32RGBA]
@@ -12,13 +12,7 @@ extension ImageDescription.ColorLayout {
   }
 
   /// The pixel format that models give and ask for.
-  package var pixelFormat: OSType {
-    switch self {
-    case .rgb, .bgr: kCVPixelFormatType_32BGRA
-    case .grayscale: kCVPixelFormatType_OneComponent8
-    case .grayscaleFloat16: kCVPixelFormatType_OneComponent16Half
-    }
-  }
+  package var pixelFormat: OSType { pixelFormats[0] }
 }
 
 /// Where the bytes of a pixel in four bytes are.

@@ -29,17 +29,11 @@ func planComputation(
   path: UnsafePointer<CChar>?, options: UnsafePointer<tt_load_options>?,
   json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, error: ErrorSlot
 ) -> tt_status {
-  json?.pointee = nil
-  return attempt(error) {
-    guard let json else { throw MisuseError("compute_plan: `json` is NULL; pass the address of a char pointer") }
-    guard let path else { throw MisuseError("compute_plan: `path` is NULL; pass the path of an .mlpackage") }
-    let settings = try LoadSettings(options, of: "compute_plan")
-    let package = URL(fileURLWithPath: String(cString: path))
+  reportText("compute_plan", on: path, options, in: json, named: "json", error) { package, settings in
     let report = try waited { try await settings.backend.computePlan(of: package, units: settings.units) }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    json.pointee = copyToC(
-      String(decoding: try encoder.encode(PlanDocument(report: report, units: settings.units)), as: UTF8.self))
+    return String(decoding: try encoder.encode(PlanDocument(report: report, units: settings.units)), as: UTF8.self)
   }
 }
 

@@ -24,6 +24,21 @@ func loadModel(
   }
 }
 
+/// An entry that says something of a package: what `body` makes of it becomes the caller's, in `slot`.
+func reportText(
+  _ entry: String, on path: UnsafePointer<CChar>?, _ options: UnsafePointer<tt_load_options>?,
+  in slot: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, named name: String, _ error: ErrorSlot,
+  _ body: (URL, LoadSettings) throws -> String
+) -> tt_status {
+  slot?.pointee = nil
+  return attempt(error) {
+    guard let slot else { throw MisuseError("\(entry): `\(name)` is NULL; pass the address of a char pointer") }
+    guard let path else { throw MisuseError("\(entry): `path` is NULL; pass the path of an .mlpackage") }
+    let settings = try LoadSettings(options, of: entry)
+    slot.pointee = copyToC(try body(URL(fileURLWithPath: String(cString: path)), settings))
+  }
+}
+
 func describeFeature(
   model: OpaquePointer?, function: UnsafePointer<CChar>?, kind: tt_feature_kind, index: Int,
   feature: UnsafeMutablePointer<tt_feature>?, error: ErrorSlot

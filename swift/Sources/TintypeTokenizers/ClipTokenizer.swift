@@ -107,8 +107,9 @@ public struct ClipTokenizer: Tokenizer {
   private static func checkComplete(_ made: [Int32], ids: [String: Int32], file: String) throws {
     let made = Set(made)
     let orphans = ids.filter { symbol, id in
+      if made.contains(id) { return false }  // nearly all of them
       let letters = symbol.hasSuffix(wordEnd) ? symbol.dropLast(wordEnd.count) : symbol[...]
-      return letters.unicodeScalars.count > 1 && !made.contains(id)
+      return letters.unicodeScalars.count > 1
     }
     guard orphans.count > max(16, ids.count / 100), let first = orphans.keys.min() else { return }
     throw TokenizerError.missingMerges(file: file, count: orphans.count, symbol: first)

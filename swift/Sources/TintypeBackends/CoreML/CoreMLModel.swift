@@ -35,14 +35,10 @@ final class CoreMLModel: LoadedModel {
 
   func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
     try options.progress?(0)
-    guard let state = options.state else {
-      let outputs = try options.timed { try predict(inputs, function: options.function) }
-      try options.progress?(1)
-      return outputs
-    }
     let function = try known(options.function)
     try function.check(inputs)
-    guard let state = state as? CoreMLState else { throw BackendError.foreignState(.coreml) }
+    let state = options.state as? CoreMLState
+    guard state != nil || options.state == nil else { throw BackendError.foreignState(.coreml) }
     let model = try model(of: function)
     let outputs = try options.timed { try model.predict(inputs, function, using: state) }
     try options.progress?(1)
