@@ -166,11 +166,22 @@ slice() {
   echo "$framework"
 }
 
+# minimum PLATFORM: the oldest system that the slice is built for.
+minimum() {
+  if [[ "$1" != macos ]]; then
+    echo 17.0
+  elif "$from_source"; then
+    echo 14.0
+  else
+    echo 13.3
+  fi
+}
+
 plist() {
-  local platform=MacOSX minimum=13.0 key=LSMinimumSystemVersion
+  local platform=MacOSX key=LSMinimumSystemVersion
   case "$1" in
-    ios) platform=iPhoneOS minimum=17.0 key=MinimumOSVersion ;;
-    simulator) platform=iPhoneSimulator minimum=17.0 key=MinimumOSVersion ;;
+    ios) platform=iPhoneOS key=MinimumOSVersion ;;
+    simulator) platform=iPhoneSimulator key=MinimumOSVersion ;;
   esac
   cat <<PLIST
 <?xml version="1.0" encoding="UTF-8"?>
@@ -184,7 +195,7 @@ plist() {
   <key>CFBundleShortVersionString</key><string>$version</string>
   <key>CFBundleVersion</key><string>$version</string>
   <key>CFBundleSupportedPlatforms</key><array><string>$platform</string></array>
-  <key>$key</key><string>$minimum</string>
+  <key>$key</key><string>$(minimum "$1")</string>
 </dict>
 </plist>
 PLIST
@@ -192,22 +203,20 @@ PLIST
 
 # cmake_options PLATFORM: what builds the engine for it.
 cmake_options() {
-  local minimum=17.0
   case "$1" in
-    macos) minimum=13.3 ;;
     ios) echo -DCMAKE_SYSTEM_NAME=iOS -DCMAKE_OSX_SYSROOT=iphoneos ;;
     simulator) echo -DCMAKE_SYSTEM_NAME=iOS -DCMAKE_OSX_SYSROOT=iphonesimulator ;;
   esac
-  if [[ "$1" == macos ]] && "$from_source"; then minimum=14.0; fi
-  echo -DCMAKE_OSX_ARCHITECTURES=arm64 "-DCMAKE_OSX_DEPLOYMENT_TARGET=$minimum"
+  echo -DCMAKE_OSX_ARCHITECTURES=arm64 "-DCMAKE_OSX_DEPLOYMENT_TARGET=$(minimum "$1")"
 }
 
 arguments=()
 for platform in "${slices[@]}"; do
-  # The command substitution hides failures from `set -e` unless each result is its own assignment.
-  prefix="$(mlx "$platform")"
+  # A command substitution hides failures from `set -e`, unless its result is its own assignment and it says
+  # `set -e` itself.
+  prefix="$(set -e; mlx "$platform")"
   read -r -d '' -a options < <(cmake_options "$platform") || true
-  framework="$(slice "$platform" "$prefix" "${options[@]}")"
+  framework="$(set -e; slice "$platform" "$prefix" "${options[@]}")"
   arguments+=(-framework "$framework")
 done
 run xcodebuild -create-xcframework "${arguments[@]}" -output "$output/$name.xcframework"

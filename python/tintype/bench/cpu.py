@@ -40,7 +40,7 @@ from ..layers import (
 )
 from ..models.vae import VAEConfig, build_decoder
 from . import peers
-from .measure import Report, Row, compare, in_turn, other_processes, seconds, settle
+from .measure import Report, Row, compare, describe_others, in_turn, other_processes, seconds, settle
 
 __all__ = ["RandomWeights", "run_cpu"]
 
@@ -239,13 +239,11 @@ def run_cpu(on_case: Callable[[int, int], None] | None = None) -> Report:
         if on_case:
             on_case(i + 1, total)
     rows.extend(_call())
-    notes = []
+    note = ""
     if peers.available():
         rows.extend(_decoder())
     else:
-        notes.append("PyTorch is not installed: it is left out as a peer.")
-    if (share := others()) is not None:
-        notes.append(f"Other processes used {share:.0%} of the processors meanwhile.")
+        note = "PyTorch is not installed: it is left out as a peer. "
     if on_case:
         on_case(total, total)
-    return Report(rows, " ".join(notes))
+    return Report(rows, (note + describe_others(others())).strip())

@@ -21,7 +21,7 @@ from ..layers import MILProgram, Target
 from ..models import sd3, t5
 from ..models.vae import VAEConfig, build_decoder
 from .cpu import RandomWeights
-from .measure import Report, Row, in_turn, other_processes
+from .measure import Report, Row, describe_others, in_turn, other_processes
 
 __all__ = ["run_fusion"]
 
@@ -92,6 +92,4 @@ def run_fusion(on_case: Callable[[int, int], None] | None = None) -> Report:
 
     others = other_processes()
     found = list(rows())
-    share = others()
-    note = "" if share is None else f"Other processes used {share:.0%} of the processors meanwhile."
-    return Report(found, note)
+    return Report(found, describe_others(others()))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["Report", "Row", "compare", "in_turn", "other_processes", "seconds", "settle"]
+__all__ = ["Report", "Row", "compare", "describe_others", "in_turn", "other_processes", "seconds", "settle"]
 
 Work = Callable[[], object]
 
@@ -108,6 +108,11 @@ def compare(
     rates = [(work[1] / mine / 1e9, limit[1] / theirs / 1e9) for mine, theirs in pairs]
     rate, most = (statistics.median(column) for column in zip(*rates, strict=True))
     return Row(name, peer, rate, most, statistics.median(a / b for a, b in rates), unit, bar)
+
+
+def describe_others(share: float | None) -> str:
+    """What `other_processes` found, as a sentence; empty if it is unknown."""
+    return "" if share is None else f"Other processes used {share:.0%} of the processors meanwhile."
 
 
 def other_processes() -> Callable[[], float | None]:

@@ -68,12 +68,12 @@ class Auto:
             compressed = [name for name, component in now.items() if _recipe(component) != NONE]
             if not compressed:
                 return  # float16 itself: the gate has the last word
-            for name in compressed:
+            for name in compressed if len(compressed) > 1 else ():
                 if name not in alone:
                     alone[name] = self.measure.picture(self.describe(now), (name,)).psnr
-            worst = min(compressed, key=lambda name: alone[name])
+            worst = min(compressed, key=lambda name: alone.get(name, 0.0))
             now[worst] = self._next(worst, now[worst], got)
-            del alone[worst]
+            alone.pop(worst, None)
             keep(worst, now[worst])
 
     def _next(self, name: str, component: Component, picture: Measured) -> Component:

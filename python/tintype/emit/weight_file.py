@@ -196,8 +196,10 @@ class _Flusher:
     def __enter__(self) -> "_Flusher":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._pool.shutdown()
+        if kind is None and self._flush is not None:
+            self._flush.result()  # the system reports what it could not write once
 
     def written(self, size: int) -> None:
         """The file has `size` bytes now."""

@@ -14,6 +14,11 @@ __all__ = ["group_norm", "head_rms_norm", "layer_norm", "rms_norm"]
 FLOOR = 2**-6
 
 
+def _representable(epsilon: float, dtype: "np.dtype[Any]") -> float:
+    """An epsilon too small for `dtype` as its least positive value: 0 makes NaN of equal values."""
+    return max(epsilon, float(np.finfo(dtype).smallest_subnormal))
+
+
 def layer_norm(
     g: Graph, x: Var, name: str, epsilon: float, *, affine: bool = True, output: str | None = None
 ) -> Var:
@@ -22,7 +27,7 @@ def layer_norm(
     An epsilon too small for x's dtype becomes its least positive value, as in `group_norm`.
     """
     dtype, axis = g.dtype(x), channel_axis(g, x)
-    epsilon = max(epsilon, float(np.finfo(dtype).smallest_subnormal))
+    epsilon = _representable(epsilon, dtype)
     width = int(x.shape[axis])
     weights = {}
     if affine:
@@ -120,7 +125,7 @@ def group_norm(g: Graph, x: Var, name: str, groups: int, epsilon: float) -> Var:
     """
     batch, channels, height, width = (int(n) for n in x.shape)
     dtype = g.dtype(x)
-    epsilon = max(epsilon, float(np.finfo(dtype).smallest_subnormal))
+    epsilon = _representable(epsilon, dtype)
     grouped = (batch, groups, channels // groups * height, width)
     flat = reshape(g, x, grouped, name=f"{name}.groups")  # (B, C, H, W) → (B, G, C/G·H, W)
     unit = g.op(

@@ -371,12 +371,6 @@ def unpatchify(g: Graph, config: FluxConfig, x: Var, latent: tuple[int, int]) ->
     return nn.pixel_shuffle(g, x, PATCH, output=names.VELOCITY)  # (B, C, h, w)
 
 
-def stream_of(g: Graph) -> Stream:
-    """The streams of the target: float32 where it has that, else scaled."""
-    kind = Stream.narrow if g.target == "ane" else Stream.wide
-    return kind(g, STREAM_SCALE, EPSILON)
-
-
 class BlockKinds:
     """The two kinds of blocks, and what all of them share: modulation rows, rotation, streams."""
 
@@ -384,7 +378,8 @@ class BlockKinds:
         self, g: Graph, config: FluxConfig, rows: Modulation, tokens: int, grid: tuple[int, int]
     ) -> None:
         self.g, self.config, self.rows = g, config, rows
-        self.stream, self.tables = stream_of(g), rotation(g, config, tokens, grid)
+        self.stream = Stream.of(g, STREAM_SCALE, EPSILON)
+        self.tables = rotation(g, config, tokens, grid)
 
     def double(self, img: Var, txt: Var) -> tuple[Var, Var]:
         """One double-stream block: image (B, S, W), text (B, T, W) → the same."""

@@ -38,6 +38,12 @@ class Stream(NamedTuple):
         """In float32; branches are scaled if the graph's floats are float16."""
         return cls(np.dtype(np.float32), 1, scale if g.float == np.float16 else 1, epsilon)
 
+    @classmethod
+    def of(cls, g: Graph, scale: float, epsilon: float) -> "Stream":
+        """As the target has it: in float32 for a GPU, narrow for the Neural Engine."""
+        kind = cls.narrow if g.target == "ane" else cls.wide
+        return kind(g, scale, epsilon)
+
     def begin(self, g: Graph, x: Var, name: str) -> Var:
         """A stream that begins with the tokens x."""
         wide = nn.cast(g, x, self.dtype, name=f"{name}.stream")

@@ -14,7 +14,7 @@ Shape key: T tokens, J width, H heads, d width of a head, F width of the MLP.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from ..layers import (
     WeightProvider,
 )
 from .config import ConfigReader
+from .streams import Stream
 
 __all__ = ["T5Config", "build", "position_buckets"]
 
@@ -72,20 +73,6 @@ class T5Config:
         )
 
 
-class Stream(NamedTuple):
-    """The residual stream: its dtype, and the power of two that it is multiplied by."""
-
-    dtype: np.dtype[Any]
-    scale: float
-
-    @classmethod
-    def of(cls, g: Graph) -> "Stream":
-        """float32 as it is where the target has float32, else scaled."""
-        if g.target == "ane":
-            return cls(g.float, FEED_FORWARD_SCALE)
-        return cls(np.dtype(np.float32), 1)
-
-
 def build(
     config: T5Config, weights: WeightProvider, *, precision: Precision, tokens: int, target: Target = "gpu"
 ) -> MILProgram:
@@ -98,7 +85,7 @@ def network(config: T5Config, *, tokens: int) -> Network:
     """input_ids int32 (1, T) → hidden_states (1, T, J) in the graph's floats; T is `tokens`."""
 
     def body(g: Graph, input_ids: Var) -> Mapping[str, Var]:
-        stream, output = Stream.of(g), names.HIDDEN_STATES
+        stream, output = Stream.of(g, FEED_FORWARD_SCALE, config.epsilon), names.HIDDEN_STATES
         x = nn.embedding(g, input_ids, "shared", config.vocab_size, config.width)
         x = nn.tokens_from_rows(g, x, name="shared")
         x = nn.scaled(g, nn.cast(g, x, stream.dtype, name="residual"), stream.scale, name="scaled_residual")
@@ -115,7 +102,7 @@ def network(config: T5Config, *, tokens: int) -> Network:
 
 def norm(g: Graph, config: T5Config, stream: Stream, x: Var, name: str, output: str | None = None) -> Var:
     """The RMS norm of the residual stream, in the model's float type; epsilon is scaled like the squares."""
-    return nn.rms_norm(g, x, name, config.epsilon * stream.scale**2, g.float, output=output)
+    return nn.rms_norm(g, x, name, stream.epsilon * stream.scale**2, g.float, output=output)
 
 
 def position_buckets(tokens: int, buckets: int, max_distance: int) -> Array:
@@ -171,7 +158,7 @@ def self_attention(g: Graph, config: T5Config, stream: Stream, x: Var, bias: Att
 def feed_forward(g: Graph, config: T5Config, stream: Stream, x: Var) -> Var:
     """x + wo·(gelu(wi_0·norm(x)) * wi_1·norm(x)): the residual stream → the residual stream."""
     y = norm(g, config, stream, x, "1.layer_norm")
-    scale = FEED_FORWARD_SCALE if g.float == np.float16 else stream.scale
+    scale = stream.branch_scale
     with g.scope("1.DenseReluDense"):
         gate = nn.activation(
             g, nn.linear(g, y, "wi_0", config.feed_forward, bias=False), "gelu_new", name="gate"

@@ -16,14 +16,12 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
 from ..bundle import Latent
 from ..errors import BundleError
-from ..run.files import atomic_write
 from .image import to_image
 from .noise import PhiloxRandom, philox
+from .tensor_file import read_tensors, write_tensors
 
 __all__ = ["LatentProjection", "fit_projection", "probe_latents", "probe_pictures"]
 
@@ -75,10 +73,7 @@ class LatentProjection:
     @classmethod
     def read(cls, file: Path, channels: int) -> "LatentProjection":
         """From a bundle's file; BundleError if it is damaged or for another latent."""
-        try:
-            tensors = load_file(file)
-        except (OSError, SafetensorError) as error:
-            raise BundleError(f"{file} cannot be read ({error}): {REMEDY}") from error
+        tensors = read_tensors(file, REMEDY)
         weight, bias = (tensors.get(n, np.empty(0)) for n in (WEIGHT, BIAS))
         pixels = math.isqrt(max(len(bias) // 3, 1))
         good = weight.ndim == 4 and weight.shape[1] == channels and weight.shape[2] == weight.shape[3]
@@ -91,8 +86,7 @@ class LatentProjection:
 
     def write(self, file: Path) -> None:
         """Write `file`, whole or not at all."""
-        with atomic_write(file) as opened:
-            opened.write(save({WEIGHT: self.weight, BIAS: self.bias}))
+        write_tensors(file, {WEIGHT: self.weight, BIAS: self.bias})
 
     def image(self, latents: Array) -> Image.Image:
         """Latents [1, C, h, w] as a picture of w·p x h·p pixels."""

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
 from ..bundle import Component, SelfTest
 from ..errors import BundleError, EngineError
-from ..run.files import atomic_write
 from .chunks import ComponentModel
+from .tensor_file import read_tensors, write_tensors
 
 __all__ = ["RecordedPrediction", "check_self_test"]
 
@@ -36,10 +34,7 @@ class RecordedPrediction:
     @classmethod
     def read(cls, file: Path, test: SelfTest, component: Component) -> "RecordedPrediction":
         """From `file`, for the function that `test` names; BundleError if it is damaged or of another one."""
-        try:
-            tensors = load_file(file)
-        except (OSError, SafetensorError) as error:
-            raise BundleError(f"{file} cannot be read ({error}): {REMEDY}") from error
+        tensors = read_tensors(file, REMEDY)
         interface = component if test.function is None else component.functions.get(test.function)
         if interface is None:
             raise BundleError(f"{file} is of the function {test.function}, which the model lacks: {REMEDY}")
@@ -63,8 +58,7 @@ class RecordedPrediction:
         tensors = {INPUT + name: value for name, value in self.inputs.items()}
         tensors |= {EXPECTED + name: value for name, value in self.expected.items()}
         file.parent.mkdir(exist_ok=True)
-        with atomic_write(file) as opened:
-            opened.write(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
+        write_tensors(file, tensors)
 
     def error(self, outputs: Mapping[str, Array]) -> tuple[str, float]:
         """The output that is furthest off, and its largest |error| relative to the largest magnitude that it

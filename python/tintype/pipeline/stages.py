@@ -3,7 +3,7 @@
 import copy
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -86,14 +86,14 @@ class StageModels:
         if key in self._models:
             self._models[key] = self._models.pop(key)
         else:
-            self._make_room(component)
-            started = time.perf_counter()
-            model = self._load(component, backend)
-            if self._self_tests and names.COREML in model.backend.split("+"):
-                model = self._tested(component, backend, model)
-            self._models[key] = model
-            self._load_seconds += time.perf_counter() - started
+            self._add(key, lambda: self._trusted(component, backend))
         return self._models[key]
+
+    def _add(self, key: Key, load: Callable[[], ComponentModel]) -> None:
+        self._make_room(key[0])
+        started = time.perf_counter()
+        self._models[key] = load()
+        self._load_seconds += time.perf_counter() - started
 
     def _key(self, component: str, backend: str) -> Key:
         return component, backend, self.units[STAGE_OF[component]]
@@ -118,6 +118,12 @@ class StageModels:
         for part, model in zip(description.parts, models, strict=True):
             self._check(component, part, model)
         return ComponentModel(description, models, reason)
+
+    def _trusted(self, component: str, backend: str) -> ComponentModel:
+        model = self._load(component, backend)
+        if self._self_tests and names.COREML in model.backend.split("+"):
+            return self._tested(component, backend, model)
+        return model
 
     def _tested(self, component: str, backend: str, model: ComponentModel) -> ComponentModel:
         """`model`, if it reproduces what the bundle recorded, now or at an earlier use; under "auto" else the
@@ -169,23 +175,22 @@ class StageModels:
             )
             if backend != names.AUTO or names.COREML not in model.backend.split("+"):
                 raise error
-            outputs = self._elsewhere(component, error, arrays, function)
+            outputs = self._elsewhere(component, error, lambda other: other.predict(arrays, function, told))
         return outputs
 
     def _elsewhere(
-        self, component: str, error: EngineError, arrays: Mapping[str, Array], function: str | None
+        self, component: str, error: EngineError, predict: Callable[[ComponentModel], Mapping[str, Array]]
     ) -> dict[str, Array]:
         """The component's outputs on MLX, which runs it from now on; `error`, of Core ML, if they are not
         finite either."""
         reason = f"auto: {component} gave NaN or infinite values on Core ML, so MLX runs it"
-        other = self._load(component, names.MLX, reason)
-        outputs = _floats(other.predict(arrays, function))
-        if _not_finite(outputs):
-            other.close()
-            raise error
         key = self._key(component, names.AUTO)
-        self._models[key].close()
-        self._models[key] = other
+        self._models.pop(key).close()
+        self._add(key, lambda: self._load(component, names.MLX, reason))
+        outputs = _floats(predict(self._models[key]))
+        if _not_finite(outputs):
+            self._models.pop(key).close()
+            raise error
         self._remember(component, error, reason)
         return outputs
 

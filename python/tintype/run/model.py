@@ -202,21 +202,25 @@ class Model:
             )
         arrays = {name: self._array(name, value, function) for name, value in inputs.items()}
         loaded = self._loaded
-        collected: list[str] | None = [] if statistics else None
         main = threading.get_ident() == threading.main_thread().ident
-        try:
-            outputs = loaded.handle.predict(
-                arrays, function, state.handle_of(loaded) if state else None, progress, main, collected
+
+        def predict(chosen: Loaded) -> dict[str, Array]:
+            collected: list[str] | None = [] if statistics else None
+            outputs = chosen.handle.predict(
+                arrays, function, state.handle_of(chosen) if state else None, progress, main, collected
             )
             if collected is not None:
                 self._last_statistics = json.loads(collected[0]) if collected else None
             return self._labelled(outputs, function)
+
+        try:
+            return predict(loaded)
         except (InvalidInputError, Cancelled):
             raise
         except EngineError as error:
             if state or not self._replace(loaded, error):
                 raise
-        return self._labelled(self._loaded.handle.predict(arrays, function), function)
+        return predict(self._loaded)
 
     def close(self) -> None:
         """Free the model. Calls in progress finish first; later ones raise InvalidInputError."""

@@ -57,16 +57,15 @@ class Verdicts:
         except (OSError, ValueError, KeyError, TypeError):
             return None  # none, or damaged: Core ML is asked again
 
-    def remember(self, error: Exception, package: Path, units: str) -> Verdict:
+    def remember(self, error: Exception, package: Path, units: str) -> None:
         """Keep a failure. Lack of memory, and of Core ML itself, are true of this process alone."""
         verdict = self._failed[_key(package, units)] = Verdict(package, str(error))
         if isinstance(error, OutOfMemoryError | BackendUnavailable):
-            return verdict
+            return
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         row = {"date": now, "package": str(package.absolute()), "reason": verdict.reason}
         text = json.dumps(row, indent=2, ensure_ascii=False)
         self._write(self._file(package, units), text.encode())
-        return verdict
 
     def have_passed(self, packages: Sequence[Path], units: str) -> bool:
         """Whether the self-test of the model in `packages` was passed here."""

@@ -1,6 +1,5 @@
 """Verifying a bundle against its checkpoint, and what is written into bundle.json of it."""
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from ..bundle import Bundle
 from ..errors import ConversionError, EngineError, UsageError
 from ..pipeline.families import FAMILIES
 from ..run import backends
+from ..run.files import atomic_write
 from .metrics import Agreement, agreement, worst
 from .reference import Recording, record, replay
 
@@ -183,9 +183,8 @@ def write_description(bundle: Bundle) -> None:
     """Write bundle.json again, whole or not at all."""
     assert bundle.root is not None  # callers check it
     file = bundle.root / names.BUNDLE_FILE
-    draft = file.with_name(f".{file.name}")
-    draft.write_text(bundle.to_text(), encoding="utf-8")
-    os.replace(draft, file)
+    with atomic_write(file) as opened:
+        opened.write(bundle.to_text().encode())
 
 
 def make_reference(

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import names
 from ..bundle import Bundle, Size
+from ..pipeline.autoencoder import Autoencoder
 from ..pipeline.conditioning import TextEncoders
 from ..pipeline.denoising import Denoiser
 from ..pipeline.request import GenerationRequest
@@ -73,10 +74,10 @@ def record(bundle: Bundle, prompt: str, steps: int, backend: str) -> Recording:
         for index in range(schedule.steps):
             velocity = denoiser.velocity(latents, index)
             latents = euler_step(latents, velocity, schedule.sigmas[index], schedule.sigmas[index + 1])
-        scaled = latents / np.float32(bundle.latent.scale) + np.float32(bundle.latent.shift)
-        decoded = models.run(names.VAE_DECODER, backend, {names.LATENT: scaled})[names.IMAGE]
+        autoencoder = Autoencoder(bundle, models, backend, plan.size)
+        decoded = autoencoder.decode(latents)
         if names.VAE_ENCODER in bundle.components:
-            models.run(names.VAE_ENCODER, backend, {names.IMAGE: np.clip(decoded, -1, 1)})
+            autoencoder.encode(np.clip(decoded, -1, 1))
         return Recording(models.calls, latents, decoded)
     finally:
         models.close()

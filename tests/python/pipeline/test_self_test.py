@@ -122,6 +122,24 @@ def test_auto_leaves_core_ml_for_finite_numbers(
         pipeline.generate("a red circle", **RUN)
 
 
+def test_the_prediction_on_the_other_backend_counts(
+    sd3_half: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statistics and the memory budget see the model that takes over as any other."""
+    with tintype.Pipeline.load(sd3_half, backend="mlx") as pipeline:
+        usual = pipeline.generate("a red circle", statistics=True, **RUN).statistics
+    pretend(monkeypatch, np.nan)
+    with tintype.Pipeline.load(sd3_half, memory_budget=1) as pipeline:
+        with pytest.warns(FallbackWarning, match="so MLX runs it"):
+            result = pipeline.generate("a red circle", statistics=True, **RUN)
+        assert len(pipeline._models.loaded) == 1
+    assert usual is not None
+    assert result.statistics is not None
+    predictions = result.statistics["denoiser"].predictions
+    assert predictions == usual["denoiser"].predictions + 1  # the one that failed
+    assert set(result.statistics["denoiser"].backends) == {names.COREML, names.MLX}
+
+
 @pytest.mark.parametrize("factor", [1.2, np.nan])
 def test_auto_moves_to_mlx(recorded: Bundle, monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
     with tintype.Pipeline.load(recorded, backend="mlx") as pipeline:

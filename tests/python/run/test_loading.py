@@ -90,6 +90,15 @@ def test_auto_falls_back_when_predicting_fails(runtimes: Runtimes, package) -> N
     quietly(lambda: model.predict(X))
 
 
+def test_the_fallback_predicts_as_it_was_asked(runtimes: Runtimes, package) -> None:
+    """With statistics, so that no numbers of the failed backend remain."""
+    model = load_with(runtimes, package("predict-5"), "auto", "all")
+    model._last_statistics = {"seconds": 1.0}
+    with pytest.warns(FallbackWarning, match="status 5"):
+        model.predict(X, statistics=True)
+    assert model.last_statistics is None  # this runtime has none
+
+
 def test_wrong_inputs_are_no_reason_to_fall_back(runtimes: Runtimes, package) -> None:
     model = load_with(runtimes, package("predict-1"), "auto", "all")
     with pytest.raises(errors.InvalidInputError):

@@ -118,3 +118,18 @@ def test_commands(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out.startswith(
         "self-test passed on mlx: error 0 of the largest value, at most 0.05"
     )
+
+
+def test_several_backends_share_one_recording(
+    sd3_half: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sd3_half.root is not None
+    copy = shutil.copytree(sd3_half.root, tmp_path / "bundle")
+    row = json.loads((copy / "bundle.json").read_text())
+    assert all("self_test" not in component for component in row["components"].values())
+    both = ["verify", str(copy), "--self-test", "--json", "--backend", "mlx", "--backend", "auto"]
+    assert run_command(both) == 0
+    rows = json.loads(capsys.readouterr().out)  # one document
+    assert [row["recorded"] for row in rows] == [True, True]
+    assert run_command(both) == 0
+    assert [row["recorded"] for row in json.loads(capsys.readouterr().out)] == [False, False]
