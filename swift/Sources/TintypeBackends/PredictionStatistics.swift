@@ -4,7 +4,7 @@
   import Foundation
 #endif
 
-/// What predictions cost. Core ML tells no more than the seconds.
+/// What a prediction cost. Core ML tells no more than the seconds.
 public struct PredictionStatistics: Sendable, Equatable, Codable {
   /// All calls of one kind of op.
   public struct Operation: Sendable, Equatable, Codable {
@@ -19,10 +19,15 @@ public struct PredictionStatistics: Sendable, Equatable, Codable {
       self.seconds = seconds
       self.bytes = bytes
     }
+
+    /// The calls of both.
+    package static func + (left: Operation, right: Operation) -> Operation {
+      Operation(
+        calls: left.calls + right.calls, seconds: left.seconds + right.seconds, bytes: left.bytes + right.bytes)
+    }
   }
 
-  /// How many predictions these are.
-  public private(set) var predictions = 1
+  /// The prediction's time.
   public private(set) var seconds: Double
   /// By kind of op; empty where the backend cannot tell.
   public private(set) var operations: [String: Operation]
@@ -34,7 +39,7 @@ public struct PredictionStatistics: Sendable, Equatable, Codable {
   public private(set) var weightBytes: Int?
 
   private enum CodingKeys: String, CodingKey {
-    case predictions, seconds
+    case seconds
     case operations = "ops"
     case peakLiveBytes = "peak_live_bytes"
     case peakAllocatedBytes = "peak_allocated_bytes"
@@ -55,25 +60,11 @@ public struct PredictionStatistics: Sendable, Equatable, Codable {
 
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    predictions = try values.decodeIfPresent(Int.self, forKey: .predictions) ?? 1
     seconds = try values.decode(Double.self, forKey: .seconds)
     operations = try values.decodeIfPresent([String: Operation].self, forKey: .operations) ?? [:]
     peakLiveBytes = try values.decodeIfPresent(Int.self, forKey: .peakLiveBytes)
     peakAllocatedBytes = try values.decodeIfPresent(Int.self, forKey: .peakAllocatedBytes)
     weightBytes = try values.decodeIfPresent(Int.self, forKey: .weightBytes)
-  }
-
-  /// Joins those of another prediction: times and calls are added, peaks are the larger ones.
-  public mutating func add(_ other: PredictionStatistics) {
-    func larger(_ left: Int?, _ right: Int?) -> Int? { [left, right].compactMap { $0 }.max() }
-    predictions += other.predictions
-    seconds += other.seconds
-    operations.merge(other.operations) {
-      Operation(calls: $0.calls + $1.calls, seconds: $0.seconds + $1.seconds, bytes: $0.bytes + $1.bytes)
-    }
-    peakLiveBytes = larger(peakLiveBytes, other.peakLiveBytes)
-    peakAllocatedBytes = larger(peakAllocatedBytes, other.peakAllocatedBytes)
-    weightBytes = larger(weightBytes, other.weightBytes)
   }
 }
 

@@ -135,11 +135,8 @@ struct GenerateCommand {
       terminal.line(
         "\(name): \(settings.width)x\(settings.height), \(settings.steps) steps, "
           + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(result.timings.total, 1)) s")
-      for stage in Stage.allCases {
-        guard let statistics = result.statistics[stage] else { continue }
-        terminal.line("\n\(stage.rawValue): \(statistics.predictions) predictions")
-        statistics.lines.forEach(terminal.line)
-      }
+      let statistics = Stage.allCases.compactMap { stage in result.statistics[stage].map { (stage, $0) } }
+      stageLines(statistics).forEach(terminal.line)
     }
   }
 
@@ -194,7 +191,7 @@ struct GenerateCommand {
     let stages: [String: StageRun]
     let timings: [String: Double]
     /// By stage; none: not asked for.
-    let statistics: [String: PredictionStatistics]?
+    let statistics: [String: StageStatistics]?
     let warnings: [String]
 
     init(_ result: GenerationResult, output: String) {

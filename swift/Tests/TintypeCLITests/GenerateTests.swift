@@ -47,6 +47,17 @@ enum CLITestBundles {
     #expect(statistics.values.allSatisfy { $0["seconds"] as? Double ?? 0 > 0 })
     let ops = try #require(statistics["denoiser"]?["ops"] as? [String: [String: Any]])
     #expect(ops.isEmpty == (backend == "coreml"))
+    for stage in statistics.values {
+      #expect(
+        Set(stage.keys)
+          == ["backends", "predictions", "seconds", "ops", "peak_bytes", "weight_bytes", "untold"])
+      #expect(stage["backends"] as? [String] == [backend])
+      #expect(stage["untold"] as? [String] == (backend == "coreml" ? [backend] : []))
+    }
+    // The modulation's and the denoiser's weights, however often they ran.
+    let rows = try ModelBundle(at: CLITestBundles.url("sd3-medium-tiny-float32")).descriptor.components
+    let weights = ["modulation", "denoiser"].compactMap { rows[$0]?.weightBytes }.reduce(0, +)
+    #expect(statistics["denoiser"]?["weight_bytes"] as? Int == (backend == "coreml" ? nil : weights))
     #expect(report["output"] as? String == console.path("a.png"))
     #expect(try Data(contentsOf: URL(fileURLWithPath: console.path("a.png"))).starts(with: [0x89, 0x50, 0x4E, 0x47]))
     let latents = try Data(contentsOf: URL(fileURLWithPath: console.path("a.npy")))

@@ -36,7 +36,10 @@ struct ComponentModels: Sendable {
     let (choice, units) = (plan.backend[stage], plan.units[stage])
     let loaded = try await load(Key(component: component, choice: choice, units: units), recorder: recorder)
     let row = try plan.bundle.component(component)
-    let (function, listener) = (plan.bundle.function(of: component), recorder.statisticsListener(component))
+    let function = plan.bundle.function(of: component)
+    let costs = Locked<[PredictionStatistics]>([])
+    let keep: @Sendable (PredictionStatistics) -> Void = { cost in costs.withLock { $0.append(cost) } }
+    let listener = recorder.collectsStatistics ? keep : nil
     let outputs = try await Blocking.run { checkWanted in
       var converted: [String: Tensor] = [:]
       for (name, tensor) in inputs {
@@ -48,6 +51,7 @@ struct ComponentModels: Sendable {
       for (name, tensor) in outputs { try Self.checkFinite(tensor, component, loaded.model.backend, name) }
       return outputs
     }
+    if recorder.collectsStatistics { recorder.add(costs.withLock { $0 }, component, on: loaded.model.backend) }
     report(loaded, component, choice, to: recorder)
     return outputs
   }

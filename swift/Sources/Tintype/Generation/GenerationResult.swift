@@ -13,7 +13,7 @@ public struct GenerationResult: Sendable {
   public let timings: Timings
   /// What the predictions of each stage cost, where the request asked; of several pictures, the text's and the
   /// modulation's are the first one's.
-  public let statistics: [Stage: PredictionStatistics]
+  public let statistics: [Stage: StageStatistics]
   /// What the caller should know: prompts that were cut, backends that were left.
   public let warnings: [String]
 }

@@ -4,9 +4,9 @@ final class RunRecorder: Sendable {
     var timings = Timings()
     var runs: [Stage: [(backend: BackendKind, reason: String)]] = [:]
     var warnings: [String] = []
-    var statistics: [Stage: PredictionStatistics] = [:]
+    var statistics: [Stage: StageStatistics] = [:]
   }
-  private let collectsStatistics: Bool
+  let collectsStatistics: Bool
   private let state: Locked<State>
 
   convenience init(collectsStatistics: Bool = false) { self.init(State(), collectsStatistics) }
@@ -57,19 +57,12 @@ final class RunRecorder: Sendable {
     state.withLock { if !$0.warnings.contains(text) { $0.warnings.append(text) } }
   }
 
-  /// Adds what a component's predictions cost; nil where nobody asks.
-  func statisticsListener(_ component: Component) -> (@Sendable (PredictionStatistics) -> Void)? {
-    guard collectsStatistics else { return nil }
-    return { [state] statistics in
-      state.withLock { state in
-        var sum = state.statistics[component.stage]
-        if sum == nil { sum = statistics } else { sum?.add(statistics) }
-        state.statistics[component.stage] = sum
-      }
-    }
+  /// Adds what a prediction of a component cost: a row for each of its chunks.
+  func add(_ rows: [PredictionStatistics], _ component: Component, on backend: BackendKind) {
+    state.withLock { $0.statistics[component.stage, default: StageStatistics()].add(rows, component, on: backend) }
   }
 
-  var statistics: [Stage: PredictionStatistics] { state.withLock(\.statistics) }
+  var statistics: [Stage: StageStatistics] { state.withLock(\.statistics) }
   var timings: Timings { state.withLock(\.timings) }
   var warnings: [String] { state.withLock(\.warnings) }
 
