@@ -9,9 +9,28 @@ struct Terminal: Sendable {
 
   static var standard: Terminal {
     Terminal(
-      output: { FileHandle.standardOutput.write(Data($0.utf8)) },
-      error: { FileHandle.standardError.write(Data($0.utf8)) },
+      output: { text in
+        guard let reason = write(text, to: STDOUT_FILENO) else { return }
+        write("\(CommandLineTool.name): error: standard output cannot be written (\(reason))\n", to: STDERR_FILENO)
+        exit(CommandLineTool.Exit.failure)
+      },
+      error: { write($0, to: STDERR_FILENO) },
       showsProgress: isatty(STDERR_FILENO) == 1)
+  }
+
+  /// The system's reason where the text cannot be written; nil also where nobody reads any more, as after `| head`.
+  @discardableResult
+  private static func write(_ text: String, to descriptor: Int32) -> String? {
+    let failure = Array(text.utf8).withUnsafeBytes { bytes -> Int32 in
+      var done = 0
+      while done < bytes.count {
+        let count = Foundation.write(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
+        if count < 0, errno != EINTR { return errno }
+        done += max(0, count)
+      }
+      return 0
+    }
+    return failure == 0 || failure == EPIPE ? nil : String(cString: strerror(failure))
   }
 
   func line(_ text: String) { output(text + "\n") }

@@ -50,6 +50,27 @@ import Tintype
     #expect(bad.process.terminationStatus == 2)
   }
 
+  @Test func aReaderMayLeave() throws {
+    let run = try process(["--help"])
+    try run.output.fileHandleForReading.close()
+    try run.process.run()
+    #expect(text(run.error).isEmpty)
+    run.process.waitUntilExit()
+    #expect(run.process.terminationReason == .exit && run.process.terminationStatus == 0)
+  }
+
+  #if os(Linux)
+    @Test func outputThatCannotBeWrittenIsAnError() throws {
+      let run = try process(["--help"])
+      run.process.standardOutput = FileHandle(forWritingAtPath: "/dev/full")
+      try run.process.run()
+      #expect(
+        text(run.error) == "tintype: error: standard output cannot be written (No space left on device)\n")
+      run.process.waitUntilExit()
+      #expect(run.process.terminationStatus == 1)
+    }
+  #endif
+
   @Test func controlCEndsARunAndLeavesNoFile() throws {
     let console = try Console()
     let run = try process([
