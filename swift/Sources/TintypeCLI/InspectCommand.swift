@@ -10,20 +10,44 @@ struct InspectCommand {
       + "that tintype wrote: the settings that it was made with.",
     positionals: [.init(name: "PATH", help: "A bundle's folder, its bundle.json, an .mlpackage, or a .png.")],
     options: [
-      .init(name: "--compute-plan", help: "Show on which device Core ML means to run each operation."), .units,
+      .init(
+        name: "--neural-engine",
+        help: "Show on which device Core ML means to run each operation, and which share is on the Neural Engine."),
+      .init(
+        name: "--require", value: "SHARE",
+        help: "With --neural-engine: fail where a package has less there, as in 95%; of the estimated cost, or of the "
+          + "operations where Core ML gives no estimate."),
+      .init(
+        name: "--units", value: "NAME", choices: ComputeUnits.allCases.map(\.rawValue),
+        help: "With --neural-engine: what Core ML may use (ane: CPU and Neural Engine). [default: ane]"),
       .init(name: "--json", help: "Print everything as JSON."),
-    ])
+    ], examples: ["tintype inspect sd3.bundle", "tintype inspect ane.bundle --neural-engine --require 95%"])
 
   private let path: URL
   private let units: ComputeUnits
   private let showsPlan: Bool
+  /// Between 0 and 1.
+  private let required: Double?
   private let printsJSON: Bool
 
-  init(_ arguments: Arguments) {
-    units = arguments.units()
-    showsPlan = arguments.has("--compute-plan")
+  init(_ arguments: Arguments) throws {
+    units = arguments.values["--units"] == nil ? .ane : arguments.units()
+    showsPlan = arguments.has("--neural-engine")
+    required = try Self.share(arguments)
     path = URL(fileURLWithPath: arguments.positionals[0])
     printsJSON = arguments.has("--json")
+  }
+
+  private static func share(_ arguments: Arguments) throws -> Double? {
+    func fail(_ problem: String) -> ArgumentError { ArgumentError(problem: problem, command: spec.fullName) }
+    guard let text = arguments.values["--require"] else { return nil }
+    guard arguments.has("--neural-engine") else {
+      throw fail("--require has no influence without --neural-engine: add it")
+    }
+    guard text.hasSuffix("%"), let percent = Double(text.dropLast()), (0...100).contains(percent) else {
+      throw fail("--require is '\(text)', expected a percentage from 0% to 100%, such as 95%")
+    }
+    return percent / 100
   }
 
   func run(_ terminal: Terminal) async throws {
@@ -35,21 +59,29 @@ struct InspectCommand {
     let isFile = path.lastPathComponent == BundleNames.file
     let folder = isFile ? path.deletingLastPathComponent() : path
     guard isFile || FileManager.default.fileExists(atPath: folder.appendingPathComponent(BundleNames.file).path) else {
-      if showsPlan { return try await plan([path], terminal) }
+      if showsPlan { return try await plan([(path.lastPathComponent, path)], terminal) }
       let report = PackageReport(try PackageSummary(package: path), path: path.path)
       return terminal.line(printsJSON ? try jsonText(report) : report.text)
     }
     let bundle = try ModelBundle(at: folder)
     if showsPlan {
-      return try await plan(bundle.descriptor.knownComponents.flatMap { try bundle.packages($0) }, terminal)
+      return try await plan(bundle.descriptor.knownComponents.flatMap { try Self.rows($0, of: bundle) }, terminal)
     }
     let report = try BundleReport(bundle)
     terminal.line(printsJSON ? try jsonText(report) : report.text)
   }
 
-  private func plan(_ packages: [URL], _ terminal: Terminal) async throws {
-    let plans = try await ComputePlans(packages, units: units)
-    terminal.line(printsJSON ? try jsonText(plans) : plans.text)
+  /// A component's package; of several chunks, each with its number.
+  private static func rows(_ component: Component, of bundle: ModelBundle) throws -> [NeuralEngineReport.Row] {
+    let packages = try bundle.packages(component)
+    guard packages.count > 1 else { return packages.map { (component.rawValue, $0) } }
+    return packages.enumerated().map { ("\(component.rawValue) \($0 + 1)", $1) }
+  }
+
+  private func plan(_ rows: [NeuralEngineReport.Row], _ terminal: Terminal) async throws {
+    let report = try await NeuralEngineReport(rows, path: path.relativePath, units: units)
+    terminal.line(printsJSON ? try jsonText(report) : report.text)
+    if let required { try report.require(required) }
   }
 
   struct Nothing: Error, CustomStringConvertible {

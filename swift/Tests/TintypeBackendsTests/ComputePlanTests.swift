@@ -52,6 +52,11 @@ import Testing
       report.devices
         == ["neural_engine": .init(operations: 2, cost: 0.75), "cpu": .init(operations: 1, cost: 0.25)])
     #expect(report.elsewhere.map(\.name) == ["b"])
+    #expect(report.share(of: .neuralEngine) == 0.75 && report.share(of: .gpu) == 0)
+    let uncosted = ComputePlanReport(
+      function: "main", operations: [(operation("a", .cpu), nil), (operation("b", .gpu), nil)])
+    #expect(uncosted.share(of: .cpu) == 0.5 && uncosted.share(of: .neuralEngine) == 0)
+    #expect(ComputePlanReport(function: "main", operations: []).share(of: .cpu) == 0)
     let data = try JSONEncoder().encode(report)
     #expect(try JSONDecoder().decode(ComputePlanReport.self, from: data) == report)
   }

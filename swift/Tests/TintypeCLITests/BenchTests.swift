@@ -66,26 +66,3 @@ import Tintype
     #expect(console.output.contains(" s  on mlx (asked for)"))
   }
 }
-
-@Suite struct ComputePlanCommandTests {
-  @Test func aBundlesPackagesAreListed() async throws {
-    let console = try Console()
-    let bundle = try CLITestBundles.url("demo").path
-    #expect(
-      await console.run(["inspect", bundle, "--compute-plan", "--units", "cpu", "--json"]) == 0, "\(console.error)")
-    let report = try #require(JSONSerialization.jsonObject(with: Data(console.output.utf8)) as? [String: Any])
-    #expect(report["implementation"] as? String == CoreMLPlatform.implementation)
-    #expect(report["forecast"] as? Bool == false)
-    let packages = try #require(report["packages"] as? [String: [String: Any]])
-    #expect(packages["denoiser"]?["function"] as? String == "main")
-    let devices = try #require(packages["denoiser"]?["devices"] as? [String: [String: Any]])
-    #expect(try #require(devices["cpu"]?["operations"] as? Int) > 100)
-  }
-
-  @Test func peopleAreToldWhoseCoreMLItIs() async throws {
-    let console = try Console()
-    #expect(await console.run(["inspect", Fixture.package("multi_output").path, "--compute-plan"]) == 0)
-    if !CoreMLPlatform.isApples { #expect(console.output.hasPrefix("This Core ML is the portable one, not Apple's")) }
-    #expect(console.output.contains("multi_output"))
-  }
-}

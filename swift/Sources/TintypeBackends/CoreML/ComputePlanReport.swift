@@ -49,6 +49,14 @@ public struct ComputePlanReport: Sendable, Codable, Equatable {
     let main = devices.max { ($0.value.operations, $1.key) < ($1.value.operations, $0.key) }?.key
     elsewhere = operations.map(\.operation).filter { $0.device.rawValue != main }
   }
+
+  /// A device's part, between 0 and 1: of the estimated cost where Core ML gives one, else of the operations.
+  public func share(of device: Device) -> Double {
+    let own = devices[device.rawValue]
+    if devices.values.contains(where: { $0.cost != nil }) { return own?.cost ?? 0 }
+    let total = devices.values.reduce(0) { $0 + $1.operations }
+    return total > 0 ? Double(own?.operations ?? 0) / Double(total) : 0
+  }
 }
 
 extension CoreMLBackend {
