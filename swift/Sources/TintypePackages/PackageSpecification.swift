@@ -14,6 +14,8 @@ package struct PackageSpecification: Equatable {
   package var metadata: [String: String] = [:]
   /// How often each op occurs, by function.
   package var operations: [String: [String: Int]] = [:]
+  /// By function.
+  package var classifiers: [String: ClassifierDescription] = [:]
 
   /// Field numbers of Core ML's `Model.proto` and `MIL.proto`.
   package init(parsing bytes: [UInt8]) throws {
@@ -22,6 +24,10 @@ package struct PackageSpecification: Equatable {
     var states: [FeatureDescription] = []
     var functions: [FunctionDescription] = []
     var defaultName = ""
+    classifiers = try ClassifierDescription.all(parsing: bytes)
+    // Features that are not listed by functions are those of the only one.
+    let classifier = classifiers.values.first
+    let classifiers = classifiers
     try WireReader.forEach(bytes[...]) { field, value in
       switch (field, value) {
       case (1, .number(let number)): version = Int(truncatingIfNeeded: number)
@@ -30,9 +36,9 @@ package struct PackageSpecification: Equatable {
           guard let bytes = value.bytes else { return }
           switch field {
           case 1: inputs.append(contentsOf: try Self.feature(bytes))
-          case 10: outputs.append(contentsOf: try Self.feature(bytes))
+          case 10: outputs.append(contentsOf: try Self.feature(bytes, classifier))
           case 13: states.append(contentsOf: try Self.feature(bytes))
-          case 20: functions.append(try Self.function(bytes))
+          case 20: functions.append(try Self.function(bytes, classifiers))
           case 21: defaultName = value.text ?? ""
           case 100: try readMetadata(bytes)
           default: break
@@ -51,17 +57,19 @@ package struct PackageSpecification: Equatable {
     description = ModelDescription(functions: functions)
   }
 
-  private static func function(_ message: ArraySlice<UInt8>) throws -> FunctionDescription {
+  private static func function(
+    _ message: ArraySlice<UInt8>, _ classifiers: [String: ClassifierDescription]
+  ) throws -> FunctionDescription {
     var name = ""
+    try WireReader.forEach(message) { if $0 == 1 { name = $1.text ?? "" } }
     var inputs: [FeatureDescription] = []
     var outputs: [FeatureDescription] = []
     var states: [FeatureDescription] = []
     try WireReader.forEach(message) { field, value in
       guard let bytes = value.bytes else { return }
       switch field {
-      case 1: name = value.text ?? ""
       case 2: inputs.append(contentsOf: try feature(bytes))
-      case 3: outputs.append(contentsOf: try feature(bytes))
+      case 3: outputs.append(contentsOf: try feature(bytes, classifiers[name]))
       case 6: states.append(contentsOf: try feature(bytes))
       default: break
       }
@@ -69,8 +77,10 @@ package struct PackageSpecification: Equatable {
     return FunctionDescription(name: name, inputs: inputs, outputs: outputs, states: states)
   }
 
-  /// One feature; none for kinds that are neither arrays nor pictures (strings, dictionaries).
-  private static func feature(_ message: ArraySlice<UInt8>) throws -> [FeatureDescription] {
+  /// One feature; none for kinds that are neither arrays nor pictures nor a classifier's outputs.
+  private static func feature(
+    _ message: ArraySlice<UInt8>, _ classifier: ClassifierDescription? = nil
+  ) throws -> [FeatureDescription] {
     var name = ""
     var array: ArraySlice<UInt8>?
     var image: ImageDescription?
@@ -91,7 +101,7 @@ package struct PackageSpecification: Equatable {
       }
     }
     if let image { return [FeatureDescription(name: name, image: image, isOptional: isOptional)] }
-    guard let array else { return [] }
+    guard let array else { return classifier?.feature(named: name).map { [$0] } ?? [] }
     var shape: [Int] = []
     var type: ElementType?
     var isFlexible = false
@@ -117,7 +127,7 @@ package struct PackageSpecification: Equatable {
     try WireReader.forEach(message) { field, value in
       if let name = names[field], let text = value.text, !text.isEmpty { metadata[name] = text }
       if field == 100, let entry = value.bytes {
-        let (key, text) = try Self.mapEntry(entry)
+        let (key, text) = try WireReader.mapEntry(entry)
         metadata[key] = text.map { String(decoding: $0, as: UTF8.self) } ?? ""
       }
     }
@@ -126,11 +136,11 @@ package struct PackageSpecification: Equatable {
   private mutating func readProgram(_ program: ArraySlice<UInt8>) throws {
     try WireReader.forEach(program) { field, value in
       guard field == 2, let entry = value.bytes else { return }
-      let (name, function) = try Self.mapEntry(entry)
+      let (name, function) = try WireReader.mapEntry(entry)
       var counts: [String: Int] = [:]
       try WireReader.forEach(function ?? []) { field, value in
         guard field == 3, let entry = value.bytes else { return }
-        try Self.countOperations(in: try Self.mapEntry(entry).value ?? [], depth: 0, &counts)
+        try Self.countOperations(in: try WireReader.mapEntry(entry).value ?? [], depth: 0, &counts)
       }
       operations[name] = counts
     }
@@ -147,16 +157,6 @@ package struct PackageSpecification: Equatable {
         if field == 4, let inner = value.bytes { try countOperations(in: inner, depth: depth + 1, &counts) }
       }
     }
-  }
-
-  private static func mapEntry(_ entry: ArraySlice<UInt8>) throws -> (key: String, value: ArraySlice<UInt8>?) {
-    var key = ""
-    var content: ArraySlice<UInt8>?
-    try WireReader.forEach(entry) { field, value in
-      if field == 1 { key = value.text ?? "" }
-      if field == 2 { content = value.bytes }
-    }
-    return (key, content)
   }
 }
 

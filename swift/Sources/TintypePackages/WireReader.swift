@@ -53,6 +53,17 @@ package struct WireReader {
     }
   }
 
+  /// Key and value of an entry of a map whose values are messages.
+  package static func mapEntry(_ entry: ArraySlice<UInt8>) throws -> (key: String, value: ArraySlice<UInt8>?) {
+    var key = ""
+    var content: ArraySlice<UInt8>?
+    try forEach(entry) { field, value in
+      if field == 1 { key = value.text ?? "" }
+      if field == 2 { content = value.bytes }
+    }
+    return (key, content)
+  }
+
   private mutating func varint() throws -> UInt64 {
     var result: UInt64 = 0
     for shift in stride(from: 0, to: 64, by: 7) {

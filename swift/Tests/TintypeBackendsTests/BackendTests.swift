@@ -51,8 +51,29 @@ import Testing
     #expect(try model.predict(["x": x], function: "twice")["y"]?.floats() == [2, 4, 6, 8, 10, 12])
   }
 
+  @Test(arguments: kinds) func classifiersGiveTensors(_ kind: BackendKind) throws {
+    let shares = try Tensor(shape: [1, 3], floats: [1, 2, 1])
+    for (name, best) in [("texts", 1), ("integers", 40)] {
+      let outputs = try load(name, kind).predict(["x": shares])
+      let label = try #require(outputs["classLabel"])
+      #expect(label.elementType == .int64 && label.shape.isEmpty && label.doubles() == [Double(best)])
+      #expect(outputs["classLabel_probs"]?.floats() == [0.25, 0.5, 0.25])
+    }
+    struct Metadata: Decodable {
+      struct Function: Decodable { let classifier: Classifier? }
+      struct Classifier: Decodable, Equatable { let label, probabilities: String, classes: [String] }
+      let functions: [String: Function]
+    }
+    let json = try #require(try load("texts", kind).metadataJSON)
+    let metadata = try JSONDecoder().decode(Metadata.self, from: Data(json.utf8))
+    #expect(
+      metadata.functions["main"]?.classifier
+        == Metadata.Classifier(
+          label: "classLabel", probabilities: "classLabel_probs", classes: ["cat", "dog", "owl"]))
+  }
+
   @Test func descriptionsAgree() throws {
-    for name in ["linear", "add", "half", "integer", "multi_output", "two_functions"] {
+    for name in ["linear", "add", "half", "integer", "multi_output", "two_functions", "texts", "integers"] {
       #expect(try load(name, .mlx).description == load(name, .coreml).description)
     }
   }

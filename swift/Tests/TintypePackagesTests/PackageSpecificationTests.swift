@@ -32,10 +32,22 @@ import TintypeMLX
     #expect(specification.operations.keys.sorted() == ["thrice", "twice"])
   }
 
-  @Test(arguments: ["linear", "half", "integer", "multi_output", "two_functions"])
+  @Test(arguments: ["linear", "half", "integer", "multi_output", "two_functions", "texts", "integers", "colors"])
   func saysWhatTheEngineSays(_ name: String) throws {
     let model = try EngineModel(path: Fixture.package(name).path, library: EngineLibrary.open())
     #expect(try specification(name).description == model.description)
+  }
+
+  @Test func readsClassifiers() throws {
+    let texts = try specification("texts")
+    #expect(
+      texts.classifiers == [
+        "main": ClassifierDescription(
+          label: "classLabel", probabilities: "classLabel_probs", classes: [.text("cat"), .text("dog"), .text("owl")])
+      ])
+    #expect(try specification("integers").classifiers["main"]?.classes == [.integer(70), .integer(40), .integer(90)])
+    #expect(try specification("colors").classifiers["main"]?.label == "color")
+    #expect(try specification("linear").classifiers.isEmpty)
   }
 
   /// Malformed messages: they must throw, never trap.

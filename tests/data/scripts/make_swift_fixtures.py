@@ -20,6 +20,11 @@
 | image_range   | x image 3 to 9 wide, 2 to 8 high, RGB     | y = x, channel 0 halved; image                 |
 | image_sizes   | x image 6 × 4 or 3 × 2, RGB               | y = x, channel 0 halved; image                 |
 | image_scaled  | x image 6 × 4, BGR, scale 0.5, bias 1 2 3 | y float32 [1, 3, 4, 6] = x / 2 + bias          |
+| texts         | x float32 [1, 3]                          | classifier of cat, dog, owl by x / sum(x)      |
+| integers      | x float32 [1, 3]                          | classifier of 70, 40, 90 by x / sum(x)         |
+| colors        | x image 6 × 4, RGB                        | classifier of red, green, blue by their means  |
+| decoder       | x float16 [1, 2], position int32 [1];     | y float16 [1, 2]: the sum of the rows written; |
+|               | state cache float16 [4, 2]                | row `position` of the cache becomes x          |
 | truncated     | linear with half of its weight.bin        | refused                                        |
 | damaged       | linear with a cut model.mlmodel           | refused                                        |
 
@@ -145,6 +150,55 @@ def stateful_program():
     return program
 
 
+def decoder_program():
+    specs = [
+        mb.TensorSpec((1, 2), dtype=types.fp16),
+        mb.TensorSpec((1,), dtype=types.int32),
+        mb.StateTensorSpec((4, 2), dtype=types.fp16),
+    ]
+
+    @mb.program(input_specs=specs, opset_version=ct.target.iOS18)
+    def program(x, position, cache):
+        column = np.array([0], np.int32)
+        begin = mb.concat(values=[position, column], axis=0)
+        end = mb.concat(values=[mb.add(x=position, y=np.int32(1)), column + np.int32(2)], axis=0)
+        written = mb.slice_update(x=mb.read_state(input=cache), update=x, begin=begin, end=end)
+        rows = mb.coreml_update_state(state=cache, value=written)
+        return mb.reduce_sum(x=rows, axes=[0], keep_dims=True, name="y")
+
+    return program
+
+
+def shares(x, axes):
+    return mb.real_div(x=x, y=mb.reduce_sum(x=x, axes=axes, keep_dims=True))
+
+
+def classifier_program():
+    @mb.program(input_specs=[mb.TensorSpec((1, 3))], opset_version=ct.target.iOS17)
+    def program(x):
+        return shares(x, [1])
+
+    return program
+
+
+def color_program():
+    @mb.program(input_specs=[mb.TensorSpec((1, 3, 4, 6))], opset_version=ct.target.iOS17)
+    def program(x):
+        return shares(mb.reduce_mean(x=x, axes=[2, 3], keep_dims=False), [1])
+
+    return program
+
+
+def save_classifiers(target):
+    options = {"target": ct.target.iOS17}
+    for name, labels in (("texts", ["cat", "dog", "owl"]), ("integers", [70, 40, 90])):
+        path = target / f"{name}.mlpackage"
+        save(classifier_program(), path, classifier_config=ct.ClassifierConfig(labels), **options)
+    image = ct.ImageType("x", (1, 3, 4, 6), color_layout=ct.colorlayout.RGB)
+    labels = ct.ClassifierConfig(["red", "green", "blue"], predicted_feature_name="color")
+    save(color_program(), target / "colors.mlpackage", inputs=[image], classifier_config=labels, **options)
+
+
 def image_program(channels, height, width, factor=0.5):
     """The program behind an image: channel 0 multiplied by `factor`."""
     factors = np.ones((1, channels, 1, 1), np.float32)
@@ -221,7 +275,9 @@ def main():
     shapes = ct.EnumeratedShapes(shapes=[(2, 3), (4, 3)], default=(2, 3))
     save(flexible_program(), target / "enumerated.mlpackage", inputs=[ct.TensorType(name="x", shape=shapes)])
     save(stateful_program(), target / "stateful.mlpackage", precision=ct.precision.FLOAT16, target=ct.target.iOS18)
+    save(decoder_program(), target / "decoder.mlpackage", precision=ct.precision.FLOAT16, target=ct.target.iOS18)
     save_images(target)
+    save_classifiers(target)
     broken(target / "linear.mlpackage", target / "truncated.mlpackage", "weights/weight.bin", 0.5)
     broken(target / "linear.mlpackage", target / "damaged.mlpackage", "model.mlmodel", 0.6)
 

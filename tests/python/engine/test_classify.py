@@ -49,8 +49,11 @@ def test_label_and_probabilities(tmp_path, labels, best):
 @pytest.mark.parametrize(
     ("labels", "best"), [(["cat", "dog", "owl"], "dog"), ([70, 40, 90], 40)], ids=["texts", "integers"]
 )
-def test_python_gives_the_label_itself(tmp_path, labels, best):
-    with tintype.load_model(classifier(tmp_path / "net.mlpackage", labels), backend="mlx") as model:
+@pytest.mark.parametrize("backend", ["mlx", "coreml"])
+def test_python_gives_the_label_itself(tmp_path, request, labels, best, backend):
+    if backend == "coreml":
+        request.getfixturevalue("swift_runtime")
+    with tintype.load_model(classifier(tmp_path / "net.mlpackage", labels), backend=backend) as model:
         assert model.class_labels == tuple(labels)
         outputs = model.predict({"x": X})
         assert outputs["classLabel"].item() == best

@@ -1,77 +1,55 @@
 import TintypeMLX
 import TintypePackages
 
-/// How the shape of a multi-array is constrained. Raw values are Apple's.
-public enum MLMultiArrayShapeConstraintType: Int, Sendable {
-  case unspecified = 1
-  case enumerated = 2
-  case range = 3
-}
+/// The name and kind of a model's input, output or state.
+open class MLFeatureDescription {
+  /// The feature's name.
+  public let name: String
+  /// What its values are.
+  public let type: MLFeatureType
+  /// Whether a prediction may do without it.
+  public let isOptional: Bool
+  /// What its values must be, of multi-arrays.
+  public let multiArrayConstraint: MLMultiArrayConstraint?
+  /// What its values must be, of images.
+  public let imageConstraint: MLImageConstraint?
+  /// What its values must be, of dictionaries.
+  public let dictionaryConstraint: MLDictionaryConstraint?
+  /// What its buffer is, of states.
+  public let stateConstraint: MLStateConstraint?
+  /// The shapes that a multi-array may have.
+  private let shapes: Shapes?
 
-/// The shapes that a multi-array feature allows.
-open class MLMultiArrayShapeConstraint {
-  public let type: MLMultiArrayShapeConstraintType
-  /// The allowed shapes, when they are enumerated.
-  public let enumeratedShapes: [[NSNumber]]
-  private let ranges: [ExtentRange]
+  private struct Shapes {
+    let feature: FeatureDescription
+    let flexible: FlexibleShapes.Entry?
 
-  init(
-    type: MLMultiArrayShapeConstraintType, enumeratedShapes: [[NSNumber]] = [], ranges: [ExtentRange] = []
-  ) {
-    self.type = type
-    self.enumeratedShapes = enumeratedShapes
-    self.ranges = ranges
+    func allow(_ shape: [Int]) -> Bool {
+      if let flexible, flexible.limits != nil { return flexible.allows(shape) }
+      return feature.accepts(shape: shape)
+    }
   }
 
   #if !TINTYPE_ESSENTIALS_ONLY
-    /// The allowed extents of each dimension as NSRange values, when they are ranges.
-    public var sizeRangeForDimension: [NSValue] {
-      ranges.map { NSValue(range: NSRange($0)) }
-    }
+    /// What its values must be, of sequences: nil, since ML Programs have none.
+    public var sequenceConstraint: MLSequenceConstraint? { nil }
   #endif
-}
 
-/// What a state feature must be.
-open class MLStateConstraint {
-  public let bufferShape: [Int]
-  public let dataType: MLMultiArrayDataType
-
-  init(bufferShape: [Int], dataType: MLMultiArrayDataType) {
-    self.bufferShape = bufferShape
-    self.dataType = dataType
+  /// An output that is no tensor.
+  init(name: String, type: MLFeatureType, dictionary: MLDictionaryConstraint? = nil) {
+    self.name = name
+    self.type = type
+    isOptional = false
+    dictionaryConstraint = dictionary
+    (multiArrayConstraint, imageConstraint, stateConstraint, shapes) = (nil, nil, nil, nil)
   }
-}
 
-/// What a multi-array feature must be.
-open class MLMultiArrayConstraint {
-  /// The default shape; flexible extents of a package that names none are given as 1.
-  public let shape: [NSNumber]
-  public let dataType: MLMultiArrayDataType
-  public let shapeConstraint: MLMultiArrayShapeConstraint
-
-  init(shape: [NSNumber], dataType: MLMultiArrayDataType, shapeConstraint: MLMultiArrayShapeConstraint) {
-    self.shape = shape
-    self.dataType = dataType
-    self.shapeConstraint = shapeConstraint
-  }
-}
-
-/// The name and kind of a model's input, output or state.
-open class MLFeatureDescription {
-  public let name: String
-  public let type: MLFeatureType
-  public let isOptional: Bool
-  public let multiArrayConstraint: MLMultiArrayConstraint?
-  public let imageConstraint: MLImageConstraint?
-  public let stateConstraint: MLStateConstraint?
-  let feature: FeatureDescription
-  private let flexible: FlexibleShapes.Entry?
-
+  /// An array, a picture or a state.
   init(_ feature: FeatureDescription, type: MLFeatureType, flexible: FlexibleShapes.Entry? = nil) throws {
-    self.feature = feature
     name = feature.name
     isOptional = feature.isOptional
-    self.flexible = flexible
+    shapes = Shapes(feature: feature, flexible: flexible)
+    dictionaryConstraint = nil
     if let image = flexible?.image ?? feature.image {
       self.type = .image
       imageConstraint = MLImageConstraint(image)
@@ -85,10 +63,7 @@ open class MLFeatureDescription {
         .generic, status: .unsupported,
         "feature '\(feature.name)' is \(feature.elementType.rawValue), which no MLMultiArray can hold")
     }
-    let isFlexible = feature.shape?.contains(-1) ?? true
-    let shape =
-      isFlexible && flexible?.defaultShape.isEmpty == false
-      ? flexible?.defaultShape ?? [] : (feature.shape ?? []).map { $0 < 0 ? 1 : $0 }
+    let shape = MLFeatureDescription.defaultShape(of: feature, flexible)
     if type == .state {
       stateConstraint = MLStateConstraint(bufferShape: shape, dataType: dataType)
       multiArrayConstraint = nil
@@ -96,26 +71,19 @@ open class MLFeatureDescription {
     }
     stateConstraint = nil
     let numbers = shape.map { NSNumber(value: $0) }
-    let constraint: MLMultiArrayShapeConstraint =
-      switch (flexible?.limits, feature.shape) {
-      case (.enumerated(let shapes), _):
-        MLMultiArrayShapeConstraint(
-          type: .enumerated, enumeratedShapes: shapes.map { $0.map { NSNumber(value: $0) } })
-      case (.ranges(let ranges), _): MLMultiArrayShapeConstraint(type: .range, ranges: ranges)
-      case (nil, nil): MLMultiArrayShapeConstraint(type: .unspecified)
-      case (nil, .some):
-        isFlexible
-          ? MLMultiArrayShapeConstraint(type: .range)
-          : MLMultiArrayShapeConstraint(type: .enumerated, enumeratedShapes: [numbers])
-      }
-    multiArrayConstraint = MLMultiArrayConstraint(shape: numbers, dataType: dataType, shapeConstraint: constraint)
+    multiArrayConstraint = MLMultiArrayConstraint(
+      shape: numbers, dataType: dataType,
+      shapeConstraint: MLMultiArrayShapeConstraint(of: feature, flexible?.limits, shape: numbers))
+  }
+
+  private static func defaultShape(of feature: FeatureDescription, _ flexible: FlexibleShapes.Entry?) -> [Int] {
+    let isFlexible = feature.shape?.contains(-1) ?? true
+    if isFlexible, let shape = flexible?.defaultShape, !shape.isEmpty { return shape }
+    return (feature.shape ?? []).map { $0 < 0 ? 1 : $0 }
   }
 
   /// Whether an array of this shape fits.
-  func accepts(shape: [Int]) -> Bool {
-    if let flexible, flexible.limits != nil { return flexible.allows(shape) }
-    return feature.accepts(shape: shape)
-  }
+  func accepts(shape: [Int]) -> Bool { shapes?.allow(shape) ?? false }
 
   /// Whether a prediction would accept the value.
   open func isAllowedValue(_ value: MLFeatureValue) -> Bool {
@@ -124,6 +92,10 @@ open class MLFeatureDescription {
       guard let buffer = value.imageBufferValue else { return false }
       return (try? imageConstraint.check(buffer)) != nil
     }
+    if let dictionaryConstraint {
+      return value.type == .dictionary && dictionaryConstraint.accepts(value.dictionaryValue)
+    }
+    guard type == .multiArray else { return value.type == type }
     guard let array = value.multiArrayValue else { return false }
     return accepts(shape: array.extents)
   }

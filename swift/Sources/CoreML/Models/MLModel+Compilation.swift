@@ -17,8 +17,9 @@ extension MLModel {
 
   /// The same; `handler` is called on another thread.
   public class func compileModel(
-    at url: URL, completionHandler handler: @escaping @Sendable (Result<URL, any Error>) -> Void
+    at url: URL, completionHandler handler: @escaping (Result<URL, any Error>) -> Void
   ) {
+    nonisolated(unsafe) let handler = handler
     DispatchQueue.global().async {
       handler(Result { try CompiledModel.make(from: url) })
     }

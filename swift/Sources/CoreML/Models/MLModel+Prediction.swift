@@ -123,6 +123,7 @@ extension MLModel {
   }
 
   private func value(of tensor: Tensor, _ name: String, backing: Any?) throws -> MLFeatureValue {
+    if let value = try classifier?.value(of: tensor, named: name) { return value }
     guard let constraint = modelDescription.outputDescriptionsByName[name]?.imageConstraint else {
       return MLFeatureValue(multiArray: try array(of: tensor, backing: backing))
     }

@@ -13,6 +13,7 @@ open class MLModel: @unchecked Sendable {
   private let settings: MLModelConfiguration.Settings
   let engineModel: EngineModel
   let function: FunctionDescription
+  let classifier: ClassifierDescription?
 
   /// Opens a compiled model (`.mlmodelc`) with the default configuration.
   public convenience init(contentsOf url: URL) throws {
@@ -40,16 +41,19 @@ open class MLModel: @unchecked Sendable {
     engineModel = model
     self.settings = settings
     // The engine has accepted the package; where its shapes cannot be read, they are as flexible as it says.
-    let bytes = try? Data(contentsOf: PackageFiles(package: package).specificationURL())
-    let shapes = bytes.flatMap { try? FlexibleShapes(parsing: [UInt8]($0)) }
+    let bytes = (try? Data(contentsOf: PackageFiles(package: package).specificationURL())).map { [UInt8]($0) } ?? []
+    let shapes = try? FlexibleShapes(parsing: bytes)
+    let classifier = try? ClassifierDescription.all(parsing: bytes)[function.name]
+    self.classifier = classifier
     func describe(_ feature: FeatureDescription) throws -> MLFeatureDescription {
-      try MLFeatureDescription(
+      if let description = classifier?.describe(feature.name) { return description }
+      return try MLFeatureDescription(
         feature, type: .multiArray, flexible: shapes?.entry(function: function.name, feature: feature.name))
     }
     modelDescription = try MLModelDescription(
       inputs: function.inputs.map(describe), outputs: function.outputs.map(describe),
       states: function.states.map { try MLFeatureDescription($0, type: .state) },
-      metadata: ModelMetadata.keys(fromJSON: model.metadataJSON))
+      metadata: ModelMetadata.keys(fromJSON: model.metadataJSON), classifier: classifier)
   }
 
   /// Opens a compiled model without blocking the caller.
@@ -62,9 +66,11 @@ open class MLModel: @unchecked Sendable {
   /// The same; `handler` is called on another thread.
   open class func load(
     contentsOf url: URL, configuration: MLModelConfiguration = MLModelConfiguration(),
-    completionHandler handler: @escaping @Sendable (Result<MLModel, any Error>) -> Void
+    completionHandler handler: @escaping (Result<MLModel, any Error>) -> Void
   ) {
     let settings = configuration.settings
+    // As Apple's, it is called once and from one thread; what it captures is the caller's affair.
+    nonisolated(unsafe) let handler = handler
     DispatchQueue.global().async {
       handler(Result { try MLModel(contentsOf: url, settings: settings) })
     }

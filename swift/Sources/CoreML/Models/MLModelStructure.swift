@@ -88,8 +88,8 @@ private enum ProgramReader {
     var functions: [String: Program.Function] = [:]
     try WireReader.forEach(program) { field, value in
       guard field == 2, let entry = value.bytes else { return }
-      let (name, message) = try mapEntry(entry)
-      functions[name] = try function(message)
+      let (name, message) = try WireReader.mapEntry(entry)
+      functions[name] = try function(message ?? [])
     }
     return .program(Program(functions: functions))
   }
@@ -104,7 +104,7 @@ private enum ProgramReader {
       case 1: inputs.append(try namedType(bytes))
       case 2: opset = value.text ?? ""
       case 3:
-        let (name, block) = try mapEntry(bytes)
+        let (name, block) = try WireReader.mapEntry(bytes)
         blocks[name] = block
       default: break
       }
@@ -141,9 +141,9 @@ private enum ProgramReader {
       switch field {
       case 1: name = value.text ?? ""
       case 2:
-        let (input, argument) = try mapEntry(bytes)
+        let (input, argument) = try WireReader.mapEntry(bytes)
         var bindings: [Program.Binding] = []
-        try WireReader.forEach(argument) { field, value in
+        try WireReader.forEach(argument ?? []) { field, value in
           guard field == 1, let binding = value.bytes else { return }
           try WireReader.forEach(binding) { field, value in
             if field == 1 { bindings.append(.name(value.text ?? "")) }
@@ -164,15 +164,5 @@ private enum ProgramReader {
     var name = ""
     try WireReader.forEach(message) { if $0 == 1 { name = $1.text ?? "" } }
     return Program.NamedValueType(name: name, type: Program.ValueType())
-  }
-
-  private static func mapEntry(_ entry: ArraySlice<UInt8>) throws -> (key: String, value: ArraySlice<UInt8>) {
-    var key = ""
-    var content: ArraySlice<UInt8> = []
-    try WireReader.forEach(entry) { field, value in
-      if field == 1 { key = value.text ?? "" }
-      if field == 2 { content = value.bytes ?? [] }
-    }
-    return (key, content)
   }
 }

@@ -101,6 +101,7 @@ extension FunctionDescription {
 /// One `MLModel`. Core ML asks that an instance predicts on one thread at a time, so a lock guards it.
 private final class FunctionModel: @unchecked Sendable {
   private let model: MLModel
+  private let classifier: ClassifierDescription?
   /// Whether the model takes our memory for its outputs.
   private let usesBackings = Locked(true)
 
@@ -117,6 +118,7 @@ private final class FunctionModel: @unchecked Sendable {
     }
     do {
       model = try MLModel(contentsOf: compiled, configuration: configuration)
+      classifier = ClassifierDescription(model.modelDescription)
     } catch {
       throw CoreMLPlatform.backendError(error, .runtime)
     }
@@ -129,6 +131,7 @@ private final class FunctionModel: @unchecked Sendable {
         if let image = description.imageConstraint.flatMap(ImageDescription.init) {
           return FeatureDescription(name: description.name, image: image, isOptional: description.isOptional)
         }
+        if let feature = classifier?.feature(named: description.name) { return feature }
         guard let constraint = description.multiArrayConstraint,
           let type = ElementType(coreMLRawValue: constraint.dataType.rawValue)
         else { return nil }
@@ -173,6 +176,10 @@ private final class FunctionModel: @unchecked Sendable {
           tensors[feature.name] = try Tensor(pixelsOf: buffer, image.colorLayout)
           return
         }
+        if let value, let tensor = try classifier?.tensor(of: value, named: feature.name) {
+          tensors[feature.name] = tensor
+          return
+        }
         guard let array = value?.multiArrayValue else {
           throw BackendError.failed(
             backend: .coreml, kind: .runtime, message: "the prediction has no output \"\(feature.name)\"")
@@ -191,7 +198,8 @@ private final class FunctionModel: @unchecked Sendable {
   /// Memory for the outputs whose shapes are known before.
   private func outputBackings(of function: FunctionDescription) throws -> [String: Backing] {
     try function.outputs.reduce(into: [:]) { backings, feature in
-      guard feature.image == nil, let shape = feature.shape, !shape.isEmpty, !shape.contains(-1),
+      guard feature.image == nil, classifier?.feature(named: feature.name) == nil, let shape = feature.shape,
+        !shape.isEmpty, !shape.contains(-1),
         feature.elementType.coreMLRawValue != nil
       else { return }
       let tensor = try Tensor.zeros(shape: shape, elementType: feature.elementType)

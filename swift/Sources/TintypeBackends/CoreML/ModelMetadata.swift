@@ -8,7 +8,22 @@ import TintypePackages
 
 /// The JSON of `model_metadata` in the C ABI, as far as the package's files tell it.
 struct ModelMetadata: Encodable {
-  private struct Function: Encodable { let ops: [String: Int] }
+  private struct Function: Encodable {
+    let ops: [String: Int]
+    let classifier: Classifier?
+  }
+
+  private struct Classifier: Encodable {
+    let label: String
+    let probabilities: String
+    let classes: [ClassifierDescription.Label]
+
+    init(_ description: ClassifierDescription) {
+      label = description.label
+      probabilities = description.probabilities
+      classes = description.classes
+    }
+  }
 
   private enum CodingKeys: String, CodingKey {
     case specificationVersion = "specification_version"
@@ -23,7 +38,10 @@ struct ModelMetadata: Encodable {
 
   init(_ specification: PackageSpecification, weightBytes: Int?) {
     specificationVersion = specification.version
-    functions = specification.operations.mapValues(Function.init)
+    functions = specification.operations.reduce(into: [:]) { functions, entry in
+      functions[entry.key] = Function(
+        ops: entry.value, classifier: specification.classifiers[entry.key].map(Classifier.init))
+    }
     self.weightBytes = weightBytes
     metadata = specification.metadata
   }
@@ -32,5 +50,15 @@ struct ModelMetadata: Encodable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) }
+  }
+}
+
+extension ClassifierDescription.Label: Encodable {
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .text(let text): try container.encode(text)
+    case .integer(let integer): try container.encode(integer)
+    }
   }
 }
