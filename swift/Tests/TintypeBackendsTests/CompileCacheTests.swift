@@ -87,7 +87,7 @@ import Testing
     let error = try #require(throws: BackendError.self) {
       try blocked.model(for: package, compile: Self.compiler(Locked(0)))
     }
-    #expect(error.kind == .io)
+    #expect(error.kind == .unavailable)
     #expect(error.description.hasPrefix("the compiled model cannot be kept in \(blocked.folder.path): "))
     #expect(error.description.hasSuffix("; make the folder writable or choose another cache folder"))
   }

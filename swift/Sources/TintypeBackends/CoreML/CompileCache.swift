@@ -35,19 +35,41 @@ struct CompileCache {
     let name = "\(prefix)\(try ModelKey.digest(of: package, place: ModelKey.system)).mlmodelc"
     let entry = folder.appendingPathComponent(name, isDirectory: true)
     if manager.fileExists(atPath: entry.path) { return entry }
-    let compiled = try compile(package)
+    let compiled: URL
+    do {
+      compiled = try compile(package)
+    } catch {
+      // Core ML's compiler does not always say why it failed, and writes about what the package holds.
+      let (temporary, needed) = (manager.temporaryDirectory, DiskSpace.size(of: package))
+      let isFull = DiskSpace.isExhausted(error) || DiskSpace.free(at: temporary).map { $0 < needed } ?? false
+      throw isFull ? Self.full(temporary, needed, "compiling \(package.lastPathComponent)", error) : error
+    }
     do {
       try keep(compiled, as: entry)
     } catch {
+      let needed = DiskSpace.size(of: compiled)
       try? manager.removeItem(at: compiled)
-      throw BackendError.failed(
-        backend: .coreml, kind: .io,
-        message: "the compiled model cannot be kept in \(folder.path): \(CoreMLPlatform.reason(of: error)); make the "
-          + "folder writable or choose another cache folder")
+      if DiskSpace.isExhausted(error) { throw Self.full(folder, needed, "the compiled model", error) }
+      throw Self.failure(
+        "the compiled model cannot be kept in \(folder.path): \(CoreMLPlatform.reason(of: error)); make the folder "
+          + "writable or choose another cache folder")
     }
     try? Data(package.standardizedFileURL.path.utf8).write(to: note(beside: entry), options: .atomic)
     removeStaleEntries(prefix: prefix, except: entry.lastPathComponent)
     return entry
+  }
+
+  private static func full(_ folder: URL, _ needed: Int, _ what: String, _ error: any Error) -> BackendError {
+    let free = DiskSpace.free(at: folder).map { "\($0)" } ?? "an unknown number"
+    let cause = DiskSpace.isExhausted(error) ? "" : " (\(CoreMLPlatform.reason(of: error)))"
+    return failure(
+      "the disk is full: \(what) needs about \(needed) bytes in \(folder.path), where \(free) are free\(cause); "
+        + "free disk space or choose another cache folder")
+  }
+
+  /// True of this moment, not of the model: `auto` moves on, and nothing is remembered.
+  private static func failure(_ message: String) -> BackendError {
+    .failed(backend: .coreml, kind: .unavailable, message: message)
   }
 
   /// Moves a compiled model to its place, in one step for those who look at it.
