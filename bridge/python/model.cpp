@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "errors.h"
+#include "gil.h"
 #include "runtime.h"
 #include "tensor.h"
 
@@ -55,7 +56,7 @@ struct LoadedModel {
 /** Drops the model without the GIL: freeing one may wait for worker threads. */
 void drop(std::shared_ptr<LoadedModel>& model) {
   std::shared_ptr<LoadedModel> last = std::move(model);
-  py::gil_scoped_release released;
+  const GilReleased released;
   last.reset();
 }
 
@@ -106,7 +107,7 @@ std::unique_ptr<Model> load(const std::shared_ptr<Runtime>& runtime, const py::o
   char* error = nullptr;
   tt_status status = TT_OK;
   {
-    py::gil_scoped_release released;
+    const GilReleased released;
     status = runtime->api().model_load(package.path(), package.options(), &model, &error);
   }
   if (status != TT_OK) raise_call(runtime->api(), status, error);
@@ -159,7 +160,7 @@ py::str metadata(const Model& model) {
   const auto used = model.use();
   char* value = nullptr;
   {
-    py::gil_scoped_release released;
+    const GilReleased released;
     value = used->api().model_metadata(used->model);
   }
   return take_text(used->api(), value);
@@ -242,7 +243,7 @@ struct Watcher {
 int32_t watch(void* context, double fraction) {
   auto& watcher = *static_cast<Watcher*>(context);
   if (watcher.stopped) return 1;
-  py::gil_scoped_acquire acquired;
+  const GilHeld held;
   try {
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (watcher.progress.is_none()) return 0;
@@ -273,7 +274,7 @@ py::dict predict(const Model& model, const py::dict& values, const Function& fun
   char* error = nullptr;
   tt_status status = TT_OK;
   {
-    py::gil_scoped_release released;
+    const GilReleased released;
     status = used->api().predict(used->model, &options, inputs.tensors.data(), inputs.tensors.size(), &raw,
                                  &error);
   }

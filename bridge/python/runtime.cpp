@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include "errors.h"
+#include "gil.h"
 
 namespace py = pybind11;
 
@@ -17,7 +18,7 @@ std::string last_loader_error() {
 py::str describe(const Runtime& runtime) {
   char* value = nullptr;
   {
-    py::gil_scoped_release released;
+    const GilReleased released;
     value = runtime.api().describe_runtime();
   }
   return take_text(runtime.api(), value);
@@ -27,7 +28,7 @@ void check_available(const Runtime& runtime) {
   char* error = nullptr;
   tt_status status = TT_OK;
   {
-    py::gil_scoped_release released;
+    const GilReleased released;
     status = runtime.api().available(&error);
   }
   if (status != TT_OK) raise_call(runtime.api(), status, error);
@@ -44,7 +45,7 @@ py::str report_on(const Runtime& runtime, const py::object& path, tt_compute_uni
   char* error = nullptr;
   tt_status status = TT_OK;
   {
-    py::gil_scoped_release released;
+    const GilReleased released;
     status = (runtime.api().*report)(package.path(), package.options(), &value, &error);
   }
   if (status != TT_OK) raise_call(runtime.api(), status, error);
@@ -80,7 +81,7 @@ std::shared_ptr<Runtime> Runtime::open(const std::string& path, const std::strin
   std::string problem;
   const tt_api* api = nullptr;
   {
-    py::gil_scoped_release released;
+    const GilReleased released;
     library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
       problem = last_loader_error();

@@ -8,7 +8,15 @@ import click
 
 from ..errors import UsageError
 from .drawing import Drawn, draw
-from .output import byte_count, echo_json, ended_by_signals, progress_bar, size_option, stage_options
+from .output import (
+    byte_count,
+    echo_json,
+    ended_by_signals,
+    progress_bar,
+    size_option,
+    stage_options,
+    time_box_option,
+)
 from .picture import picture_settings
 from .prompts import Job, read_jobs
 from .statistics import stats_option
@@ -82,6 +90,7 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 )
 @size_option("One of the model's sizes. [default: the model's first]")
 @stage_options
+@time_box_option
 @click.option("--no-t5", is_flag=True, help="Run as if the model had no T5 text encoder.")
 @click.option(
     "-o",
@@ -119,6 +128,7 @@ def generate(
     output: Path,
     backend: Any,
     units: Any,
+    time_box: float | None,
     no_t5: bool,
     preview_folder: Path | None,
     prompt_file: Path | None,
@@ -158,7 +168,7 @@ def generate(
     results: list[Drawn] = []
     with progress_bar(quiet or as_json) as progress, ended_by_signals():
         bundle = model if model is not None else _embedded(progress)
-        with Pipeline.load(bundle, backend, units, reduce_memory, memory_budget) as pipeline:
+        with Pipeline.load(bundle, backend, units, reduce_memory, memory_budget, time_box) as pipeline:
             if drawn_by not in (None, pipeline.bundle.name):
                 click.echo(
                     f"tintype: warning: {picture} was drawn by {drawn_by}, this is {pipeline.bundle.name}",

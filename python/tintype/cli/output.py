@@ -24,6 +24,7 @@ __all__ = [
     "size_option",
     "stage_options",
     "table",
+    "time_box_option",
     "units_option",
 ]
 
@@ -118,6 +119,29 @@ units_option = click.option(
     default="all",
     show_default=True,
     help=UNITS_HELP,
+)
+
+
+def _time_box(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
+    if value.lower() == "none":
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise click.BadParameter(f"{value!r} is no positive number of seconds, and not none")
+    return seconds
+
+
+time_box_option = click.option(
+    "--time-box",
+    metavar="SECONDS",
+    default="300",
+    show_default=True,
+    callback=_time_box,
+    help="How long auto waits for Core ML to compile and load a package before MLX takes over; none: without"
+    " end.",
 )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .output import backend_option, echo_json, units_option
+from .output import backend_option, echo_json, time_box_option, units_option
 from .statistics import prediction_text, stats_option
 
 __all__ = ["run"]
@@ -23,6 +23,7 @@ __all__ = ["run"]
 @click.option("--function", help="Function of a package with several. [default: its default one]")
 @backend_option
 @units_option
+@time_box_option
 @click.option(
     "-o",
     "--output",
@@ -39,6 +40,7 @@ def run(
     function: str | None,
     backend: str,
     units: str,
+    time_box: float | None,
     output: Path,
     stats: bool,
     quiet: bool,
@@ -62,7 +64,7 @@ def run(
             raise UsageError(
                 f"--input {name}: {file} cannot be read as an .npy file or a picture ({error})"
             ) from error
-    with load_model(package, backend, units) as model:
+    with load_model(package, backend, units, time_box) as model:
         outputs = model.predict(arrays, function, statistics=stats)
         statistics = model.last_statistics
         with atomic_write(output) as archive:

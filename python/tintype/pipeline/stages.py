@@ -15,6 +15,7 @@ from ..bundle import Bundle, Chunk, Size
 from ..errors import BundleError, EngineError, UsageError
 from ..run import FallbackWarning, Model, load_model
 from ..run.runtimes import INSTALLED
+from ..run.time_box import TIME_BOX, check_time_box
 from .chunks import ComponentModel
 from .request import StageChoice
 from .self_test import check_self_test
@@ -43,7 +44,7 @@ class StageModels:
     With `reduce_memory` a component's model is freed as soon as a run is `done` with it. `memory_budget` is
     how many bytes of weights may be loaded at a time: where room is needed, the models that were not used
     for longest are freed, and one that is larger is loaded alone. `self_tests` False trusts Core ML unasked:
-    for those who measure what it does themselves.
+    for those who measure what it does themselves. `time_box` is `load_model`'s, for every package.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class StageModels:
         reduce_memory: bool = False,
         memory_budget: int | None = None,
         self_tests: bool = True,
+        time_box: float | None = TIME_BOX,
     ) -> None:
         if memory_budget is not None and (isinstance(memory_budget, bool) or not memory_budget > 0):
             raise UsageError(
@@ -64,6 +66,7 @@ class StageModels:
         self._memory_budget = memory_budget
         self._reduce_memory = reduce_memory
         self._self_tests = self_tests
+        self._time_box = check_time_box(time_box)
         self._verdicts = INSTALLED.verdicts
         #: Collects what predictions cost, while there is one.
         self.statistics: RunStatistics | None = None
@@ -114,7 +117,8 @@ class StageModels:
     def _load(self, component: str, backend: str, reason: str | None = None) -> ComponentModel:
         description = self._bundle.component(component)
         paths = self._bundle.package_paths(component)
-        models = [load_model(path, backend, self.units[STAGE_OF[component]]) for path in paths]
+        units = self.units[STAGE_OF[component]]
+        models = [load_model(path, backend, units, self._time_box) for path in paths]
         for part, model in zip(description.parts, models, strict=True):
             self._check(component, part, model)
         return ComponentModel(description, models, reason)

@@ -21,6 +21,7 @@ from PIL import Image
 from .. import names
 from ..bundle import Bundle
 from ..errors import UsageError
+from ..run.time_box import TIME_BOX
 from .autoencoder import Autoencoder
 from .conditioning import TextConditioning, TextEncoders
 from .denoising import Denoiser
@@ -130,12 +131,13 @@ class Pipeline:
         units: StageChoice = None,
         reduce_memory: bool = False,
         memory_budget: int | None = None,
+        time_box: float | None = TIME_BOX,
     ) -> None:
         for component in FAMILIES[bundle.family].required:
             bundle.component(component)
         self.bundle = bundle
         self._backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
-        self._models = StageModels(bundle, units, reduce_memory, memory_budget)
+        self._models = StageModels(bundle, units, reduce_memory, memory_budget, time_box=time_box)
         self._text = TextEncoders(bundle)
         self._projection: LatentProjection | None = None
 
@@ -147,6 +149,7 @@ class Pipeline:
         units: StageChoice = None,
         reduce_memory: bool = False,
         memory_budget: int | None = None,
+        time_box: float | None = TIME_BOX,
     ) -> "Pipeline":
         """Open a bundle folder; without one, the embedded default model (converted on first use).
 
@@ -157,6 +160,8 @@ class Pipeline:
                         loaded; every run loads them again
         memory_budget   bytes of weights that may be loaded at a time; the models that were not used for
                         longest make room, and one that is larger is loaded alone
+        time_box        seconds that "auto" gives Core ML to compile and load a package before MLX takes over;
+                        None: as long as it takes
 
         Raises BundleError, naming file and remedy, for anything that is not a complete bundle.
         """
@@ -165,7 +170,7 @@ class Pipeline:
 
             bundle = embedded_bundle()
         opened = bundle if isinstance(bundle, Bundle) else Bundle.read(Path(bundle))
-        return cls(opened, backend, units, reduce_memory, memory_budget)
+        return cls(opened, backend, units, reduce_memory, memory_budget, time_box)
 
     def generate(
         self,

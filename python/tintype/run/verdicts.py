@@ -67,6 +67,16 @@ class Verdicts:
         text = json.dumps(row, indent=2, ensure_ascii=False)
         self._write(self._file(package, units), text.encode())
 
+    def forget(self, package: Path, units: str) -> None:
+        """Core ML may be tried again."""
+        self._failed.pop(_key(package, units), None)
+        file = self._file(package, units)
+        try:
+            if file is not None:
+                file.unlink(missing_ok=True)
+        except OSError:
+            pass  # as with one that cannot be written
+
     def have_passed(self, packages: Sequence[Path], units: str) -> bool:
         """Whether the self-test of the model in `packages` was passed here."""
         return all(self._has_passed(package, units) for package in packages)

@@ -57,7 +57,7 @@ def recorded(sd3_half: Bundle, tmp_path: Path) -> Bundle:
 def pretend(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
     """Core ML exists, and its denoiser is wrong by `factor`."""
 
-    def load(path: Path, backend: str, units: str) -> Any:
+    def load(path: Path, backend: str, units: str, time_box: float | None) -> Any:
         if backend == names.MLX or "denoiser" not in path.name:
             return load_model(path, names.MLX, units)
         return AsCoreML(path, factor)

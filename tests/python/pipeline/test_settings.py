@@ -130,7 +130,7 @@ def test_units_of_a_run_reach_the_models(sd3: Bundle, monkeypatch: pytest.Monkey
 
     seen = []
 
-    def load(path: Any, backend: str, units: str) -> Any:
+    def load(path: Any, backend: str, units: str, time_box: float | None) -> Any:
         seen.append((path.stem, units))
         return load_model(path, backend, units)
 

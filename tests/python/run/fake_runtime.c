@@ -4,7 +4,7 @@
  * Every model has one function "main" (and "second", the same) that returns its inputs as they lie in memory, with
  * their strides applied, under the names "NAME_out". The path chooses what else happens:
  *   load-STATUS, predict-STATUS   fails with that status code
- *   slow                          sleeps for 300 ms in load and in predict
+ *   slow, slow-MILLISECONDS       sleeps in load (before it fails) and in predict, for 300 ms or as long as it says
  *   bad-rank, bad-dtype, no-data  returns an output that breaks the ABI
  *   no-error-text                 fails to load without an error text
  * `fake_live_results` counts results that were not freed, `fake_last_data` is the address of the last input.
@@ -50,8 +50,11 @@ static tt_status asked(const char *path, const char *when) {
 }
 
 static void doze(const char *path) {
-  struct timespec time = {0, 300000000};
-  if (strstr(path, "slow") != NULL) nanosleep(&time, NULL);
+  const char *found = strstr(path, "slow");
+  const int said = found != NULL && found[4] == '-' ? atoi(found + 5) : 0;
+  const int milliseconds = said > 0 ? said : 300;
+  struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+  if (found != NULL) nanosleep(&time, NULL);
 }
 
 static char *describe_apple(void) {
@@ -74,9 +77,9 @@ static tt_status load(const char *path, const tt_load_options *options, tt_model
   fake_loads += 1;
   fake_last_units = options != NULL ? options->units : -1;
   if (strstr(path, "no-error-text") != NULL) return TT_ERROR_RUNTIME;
+  doze(path);
   tt_status status = asked(path, "load-");
   if (status != TT_OK) return fail(status, error);
-  doze(path);
   *model = malloc(sizeof(tt_model));
   (*model)->path = copy(path);
   fake_live_models += 1;

@@ -1,0 +1,36 @@
+"""Options that the commands share."""
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from tintype.bundle import Bundle
+from tintype.cli.app import run_command
+from tintype.pipeline import stages
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [([], 300.0), (["--time-box", "7.5"], 7.5), (["--time-box", "none"], None)]
+)
+def test_the_time_box_reaches_every_load(
+    sd3: Bundle, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, given: list[str], seconds: Any
+) -> None:
+    seen = []
+    load_model = stages.load_model
+
+    def load(path: Any, backend: str, units: str, time_box: float | None) -> Any:
+        seen.append(time_box)
+        return load_model(path, backend, units, time_box)
+
+    monkeypatch.setattr(stages, "load_model", load)
+    options = ["--model", str(sd3.root), "--steps", "1", "-o", str(tmp_path / "a.png"), "--quiet"]
+    assert run_command(["generate", "x", *options, *given]) == 0
+    assert len(seen) == 6
+    assert set(seen) == {seconds}
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "nan", "soon"])
+def test_time_boxes_that_cannot_be(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["run", "x.mlpackage", "-o", "y.npz", "--time-box", value]) == 2
+    assert f"'{value}' is no positive number of seconds, and not none" in capsys.readouterr().err
