@@ -17,6 +17,7 @@ from .generate import generate
 from .inspect import inspect
 from .run import run
 from .verify import verify
+from .warm import warm
 
 __all__ = ["EXIT_FAILURE", "EXIT_INTERRUPTED", "EXIT_UNAVAILABLE", "EXIT_USAGE", "cli", "main"]
 
@@ -48,7 +49,7 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (generate, convert, inspect, verify, backends, run, bench):
+for command in (generate, convert, inspect, verify, backends, run, warm, bench):
     cli.add_command(command)
 
 

@@ -9,7 +9,8 @@ from .request import GenerationRequest, request_of
 from .settings import GenerationSettings
 from .stages import StageRun
 from .statistics import OpStatistics, StageStatistics
-from .text_to_image import Conditioned, GenerationResult, Pipeline, Step, Timings, Warmed
+from .text_to_image import Conditioned, GenerationResult, Pipeline, Step, Timings
+from .warming import Warmed
 
 __all__ = [
     "Conditioned",

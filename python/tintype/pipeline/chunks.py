@@ -33,6 +33,12 @@ class ComponentModel:
         """Why that one."""
         return self._reason or "; ".join(dict.fromkeys(model.reason for model in self._models))
 
+    @property
+    def compiled(self) -> bool | None:
+        """`Model.compiled` of the chunks: True if Core ML compiled one of them."""
+        known = [model.compiled for model in self._models if model.compiled is not None]
+        return any(known) if known else None
+
     def predict(
         self, inputs: Mapping[str, Array], function: str | None = None, told: Told | None = None
     ) -> dict[str, Array]:

@@ -9,7 +9,7 @@ for event in pipeline.steps("a red circle"):      # the caller owns progress and
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -30,15 +30,25 @@ from .image import save_image, to_image
 from .preview import LatentProjection
 from .request import GenerationRequest, RequestOptions, StageChoice, as_request
 from .schedule import SigmaSchedule, bundle_schedule, euler_step
-from .settings import STAGES, TEXT_STAGE, VAE_STAGE, GenerationSettings, Plan, make_plan, stage_backends
+from .settings import (
+    STAGES,
+    TEXT_STAGE,
+    VAE_STAGE,
+    GenerationSettings,
+    Plan,
+    make_plan,
+    stage_backends,
+    stage_units,
+)
 from .source import LatentSource
 from .stages import StageModels, StageRun
 from .statistics import RunStatistics, StageStatistics
+from .warming import Warmed, WarmingProgress, warm
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # only annotations need it
 
-__all__ = ["Conditioned", "GenerationResult", "Pipeline", "Step", "Timings", "Warmed"]
+__all__ = ["Conditioned", "GenerationResult", "Pipeline", "Step", "Timings"]
 
 Array = np.ndarray[Any, Any]
 
@@ -85,15 +95,6 @@ class Timings:
     denoiser: float
     vae: float
     total: float
-
-
-@dataclass(frozen=True)
-class Warmed:
-    """A component that `Pipeline.prewarm` loaded, the backend that took it, and the seconds it took."""
-
-    component: str
-    backend: str
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -220,20 +221,27 @@ class Pipeline:
         request = as_request(prompt, negative_prompt, options)
         return self._run(make_plan(self.bundle, request, self._backends, self._models.units))
 
-    def prewarm(self) -> list["Warmed"]:
-        """Load what a run needs ahead of the first one; Core ML compiles then. What took how long, in order.
+    def prewarm(
+        self,
+        stages: Sequence[str] | None = None,
+        *,
+        backend: StageChoice = None,
+        units: StageChoice = None,
+        on_progress: WarmingProgress | None = None,
+    ) -> list[Warmed]:
+        """Load the bundle's models ahead of the first run, and run the self-tests; Core ML compiles then, for
+        minutes. What took how long, and which backend took it, in order.
+
+        stages          names of `names.STAGES`; None: all
+        backend, units  as of `generate`; None: the pipeline's
+        on_progress     called before each component with its name, its place from 0, and their number
 
         With `reduce_memory` each model is freed again before the next: Core ML keeps what it compiled.
+        Raises UsageError for unknown stages, backends and units, else as `generate`.
         """
-        warmed = []
-        for stage, components in STAGES.items():
-            for component in components:
-                if component in self.bundle.components:
-                    self._models.take_load_seconds()
-                    model = self._models.model(component, self._backends[stage])
-                    warmed.append(Warmed(component, model.backend, self._models.take_load_seconds()))
-                    self._models.done([component])
-        return warmed
+        models = self._models.for_run(stage_units(units, self._models.units), None)
+        backends = stage_backends(backend, self._backends)
+        return warm(models, tuple(self.bundle.components), backends, stages, on_progress)
 
     @property
     def loaded(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import _bridge, names
 from ..errors import BackendUnavailable, EngineError, ModelFileError
+from .compile_cache import compiled_models
 from .model import FallbackWarning, Loaded, Model
 from .runtimes import INSTALLED, Runtimes, check_backend, check_units
 from .time_box import TIME_BOX, check_time_box, started
@@ -65,8 +66,10 @@ def _start(runtimes: Runtimes, path: Path, backend: str, units: str, reason: str
 
     def load() -> Loaded:
         runtime = runtimes.open(backend)
+        known = compiled_models(runtimes, path) if backend == names.COREML else frozenset()
         handle = _bridge.Model.load(runtime, path, check_units(units), runtimes.cache_folder)
-        return Loaded(backend, reason, handle)
+        made = not compiled_models(runtimes, path) <= known if backend == names.COREML else None
+        return Loaded(backend, reason, handle, made)
 
     if backend == names.COREML:
         return started(load)

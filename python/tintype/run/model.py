@@ -51,11 +51,12 @@ class FunctionInfo:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in a runtime: which backend, why that one, and its handle."""
+    """A model in a runtime: which backend, why that one, its handle, and `Model.compiled`."""
 
     backend: str
     reason: str
     handle: "_bridge.Model"
+    compiled: bool | None = None
 
 
 class State:
@@ -110,6 +111,12 @@ class Model:
     @property
     def reason(self) -> str:
         return self._loaded.reason
+
+    @property
+    def compiled(self) -> bool | None:
+        """Whether Core ML compiled the package when it was loaded; False if it had before, None where nothing
+        is compiled (MLX)."""
+        return self._loaded.compiled
 
     @property
     def functions(self) -> tuple[str, ...]:

@@ -45,7 +45,9 @@ def test_help_is_quick_and_light() -> None:
     assert not modules & {"coremltools", "mlx", "numpy", "rich", "PIL", "tokenizers"}
 
 
-@pytest.mark.parametrize("command", ["generate", "convert", "inspect", "backends", "run"])
+@pytest.mark.parametrize(
+    "command", ["generate", "convert", "inspect", "verify", "backends", "run", "warm", "bench"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command([command, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"Usage: tintype {command}")

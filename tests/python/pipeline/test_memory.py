@@ -68,12 +68,12 @@ def test_a_freed_model_is_closed(sd3: Bundle) -> None:
 def test_prewarming_loads_what_a_run_needs(sd3: Bundle) -> None:
     with Pipeline.load(sd3, backend="mlx") as pipeline:
         warmed = pipeline.prewarm()
-        assert tuple(row.component for row in warmed) == pipeline.loaded == COMPONENTS
+        assert tuple(row.component for row in warmed) == pipeline.loaded == (*COMPONENTS, "vae_encoder")
         assert {row.backend for row in warmed} == {"mlx"}
         assert all(row.seconds > 0 for row in warmed)
         assert pipeline.generate("x", steps=1, seed=0).timings.load == 0
     with Pipeline.load(sd3, backend="mlx", reduce_memory=True) as pipeline:
-        assert len(pipeline.prewarm()) == len(COMPONENTS)
+        assert len(pipeline.prewarm()) == len(COMPONENTS) + 1
         assert pipeline.loaded == ()
 
 
@@ -99,3 +99,17 @@ def test_a_budget_frees_what_was_used_longest_ago(sd3: Bundle) -> None:
     for budget in (0, -1, True):
         with pytest.raises(UsageError, match=r"memory_budget is .*, expected a positive number of bytes"):
             Pipeline.load(sd3, memory_budget=budget)
+
+
+def test_prewarming_some_stages_tells_how_far_it_is(sd3: Bundle) -> None:
+    told: list[tuple[str, int, int]] = []
+    with Pipeline.load(sd3, backend="mlx") as pipeline:
+        warmed = pipeline.prewarm(["vae", "denoiser"], on_progress=lambda *row: told.append(row))
+        assert told == [(row.component, index, len(warmed)) for index, row in enumerate(warmed)]
+        assert [row.component for row in warmed] == ["modulation", "denoiser", "vae_decoder", "vae_encoder"]
+        assert {(row.reason, row.compiled) for row in warmed} == {("asked for", None)}
+        assert pipeline.prewarm([]) == []
+        with pytest.raises(UsageError, match="stages names 'unet', expected some of 'text_encoder'"):
+            pipeline.prewarm(["unet"])
+        with pytest.raises(UsageError, match="units is 'npu'"):
+            pipeline.prewarm(units="npu")

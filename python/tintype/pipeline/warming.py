@@ -1,0 +1,54 @@
+"""Loading a bundle's models ahead of their first use, which on Core ML compiles them for minutes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import UsageError
+from .settings import STAGE_OF, STAGES
+from .stages import StageModels
+
+__all__ = ["Warmed", "WarmingProgress", "warm"]
+
+#: Called with the component that is about to be loaded, its place from 0, and how many there are.
+WarmingProgress = Callable[[str, int, int], object]
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """A component that `Pipeline.prewarm` loaded.
+
+    backend    what took it; several, joined by "+", where chunks ended on different ones
+    reason     why that one
+    seconds    compiling, loading and the self-test
+    compiled   True if Core ML compiled it now, False if it had before, None where nothing is compiled (MLX)
+    """
+
+    component: str
+    backend: str
+    reason: str
+    seconds: float
+    compiled: bool | None
+
+
+def warm(
+    models: StageModels,
+    components: Sequence[str],
+    backends: Mapping[str, str],
+    stages: Sequence[str] | None,
+    on_progress: WarmingProgress | None,
+) -> list[Warmed]:
+    """Load those of `components` that belong to `stages` (None: to all), in their order."""
+    unknown = [stage for stage in stages or () if stage not in STAGES]
+    if unknown:
+        raise UsageError(f"stages names {unknown[0]!r}, expected some of {', '.join(map(repr, STAGES))}")
+    wanted = [c for c in components if stages is None or STAGE_OF[c] in stages]
+    warmed = []
+    for index, component in enumerate(wanted):
+        if on_progress is not None:
+            on_progress(component, index, len(wanted))
+        models.take_load_seconds()
+        model = models.model(component, backends[STAGE_OF[component]])
+        seconds = models.take_load_seconds()
+        warmed.append(Warmed(component, model.backend, model.reason, seconds, model.compiled))
+        models.done([component])
+    return warmed

@@ -1,0 +1,59 @@
+"""`tintype warm`, on both backends."""
+
+import json
+import pathlib
+
+import pytest
+
+from tintype.bundle import Bundle
+from tintype.cli.app import run_command
+from tintype.pipeline import stages
+from tintype.run import loading
+from tintype.run.runtimes import INSTALLED, Runtimes
+
+
+@pytest.fixture(autouse=True)
+def private_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pathlib.Path:
+    """Where this test's compiled models are kept."""
+    runtimes = Runtimes(INSTALLED.libraries, cache_folder=tmp_path / "cache")
+    monkeypatch.setattr(stages, "INSTALLED", runtimes)
+    monkeypatch.setattr(loading, "INSTALLED", runtimes)
+    return tmp_path / "cache"
+
+
+def test_core_ml_compiles_once(
+    sd3_half: Bundle,
+    private_cache: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    swift_runtime: None,
+) -> None:
+    mixed = ["warm", str(sd3_half.root), "--backend", "denoiser=coreml,vae=mlx", "--units", "denoiser=cpu"]
+    rows = []
+    for _ in range(2):
+        assert run_command([*mixed, "--json"]) == 0
+        rows.append(json.loads(capsys.readouterr().out))
+    first, second = rows
+    assert [row["component"] for row in first] == list(sd3_half.components)
+    assert {row["component"]: row["backend"] for row in first if row["compiled"]} == {
+        "modulation": "coreml",
+        "denoiser": "coreml",
+    }
+    assert len(list(private_cache.glob("denoiser-*.mlmodelc"))) == 1
+    assert {row["component"]: row["compiled"] for row in second} == {
+        name: False if name in ("modulation", "denoiser") else None for name in sd3_half.components
+    }
+    assert all(row["seconds"] > 0 and row["reason"] for row in first)
+
+    assert run_command([*mixed, "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    assert run_command(mixed) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["component", "seconds", "Core", "ML", "backend"]
+    found = {line.split()[0]: line.split(maxsplit=2)[2] for line in lines[1:]}
+    assert found["denoiser"].split("  ") == ["was compiled", "coreml (asked for)"]
+    assert found["vae_decoder"].split()[:2] == ["-", "mlx"]
+
+
+def test_a_missing_bundle(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["warm", str(tmp_path / "no")]) == 1
+    assert "there is no bundle at" in capsys.readouterr().err
