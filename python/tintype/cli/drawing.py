@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TintypeError
+from .arrays import ArrayFiles
 from .output import Progress
 from .prompts import Job
 from .statistics import run_text
@@ -72,9 +73,16 @@ class Drawn:
 
 
 def draw(
-    pipeline: "Pipeline", jobs: Sequence[Job], progress: Progress, preview_folder: Path | None
+    pipeline: "Pipeline",
+    jobs: Sequence[Job],
+    progress: Progress,
+    preview_folder: Path | None,
+    arrays: ArrayFiles,
 ) -> Iterator[Drawn]:
-    """Every picture as it is finished and written. All requests are checked before the first is drawn."""
+    """Every picture as it is finished and written. All requests are checked before the first is drawn.
+
+    `arrays` are of one job: those of several would have the same files.
+    """
     runs = [_told(job, lambda job=job: pipeline.steps(job.request)) for job in jobs]  # type: ignore[misc]
     for index, (job, events) in enumerate(zip(jobs, runs, strict=True)):
         many = len(jobs) > 1
@@ -84,20 +92,26 @@ def draw(
                 what, done, total = f"{index + 1} of {len(jobs)}: {what}", index + done / total, len(jobs)
             progress(what, done, total)
 
-        yield from _pictures(
-            job, events, report, preview_folder, f"{index + 1:0{len(str(len(jobs)))}}-" * many
-        )
+        prefix = f"{index + 1:0{len(str(len(jobs)))}}-" * many
+        yield from _pictures(job, events, report, preview_folder, prefix, arrays)
 
 
 def _pictures(
-    job: Job, events: Iterator[Any], progress: Progress, preview_folder: Path | None, prefix: str
+    job: Job,
+    events: Iterator[Any],
+    progress: Progress,
+    preview_folder: Path | None,
+    prefix: str,
+    arrays: ArrayFiles,
 ) -> Iterator[Drawn]:
     from ..pipeline import Conditioned, GenerationResult, Step
     from ..pipeline.image import save_image
 
+    noise: Any = None
     progress("reading the prompt", 0, 1)
     while (event := _told(job, lambda: next(events, None))) is not None:
         if isinstance(event, Conditioned):
+            noise = event.latents
             progress("drawing", 0, event.schedule.steps)
         elif isinstance(event, Step):
             progress("decoding" if event.number == event.steps else "drawing", event.number, event.steps)
@@ -106,7 +120,9 @@ def _pictures(
                 save_image(event.preview, preview_folder / name, {})
         elif isinstance(event, GenerationResult):
             # Written as they come: those that are done stay if a later one fails.
-            yield Drawn.saved(event, job.output_of(event.settings.image_index))
+            index = event.settings.image_index
+            arrays.write(event.latents, noise, str(index + 1) if job.request.count > 1 else "")
+            yield Drawn.saved(event, job.output_of(index))
 
 
 def _told(job: Job, work: Callable[[], Any]) -> Any:

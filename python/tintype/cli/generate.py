@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from .arrays import ArrayFiles, array_options
 from .drawing import Drawn, draw
 from .output import (
     byte_count,
@@ -101,6 +102,7 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
     help="File to write; a PNG carries the settings. Several are numbered, out-1.png. "
     "Existing files are replaced.",
 )
+@array_options
 @click.option(
     "--preview-folder",
     type=click.Path(path_type=Path),
@@ -130,6 +132,8 @@ def generate(
     units: Any,
     time_box: float | None,
     no_t5: bool,
+    latents_out: Path | None,
+    noise_out: Path | None,
     preview_folder: Path | None,
     prompt_file: Path | None,
     resume: bool,
@@ -153,6 +157,10 @@ def generate(
     from ..pipeline.image import check_target
 
     check_target(output)
+    arrays = ArrayFiles(latents_out, noise_out)
+    arrays.check(output)
+    if prompt_file is not None and arrays != ArrayFiles(None, None):
+        raise UsageError("--latents-out and --noise-out are of one PROMPT: leave --prompt-file out, or them")
     if preview_folder is not None:
         if not preview_folder.is_dir():
             raise UsageError(f"the folder {preview_folder} does not exist: make it, or name another one")
@@ -176,7 +184,7 @@ def generate(
                 )
             total = sum(job.request.count for job in jobs)
             try:
-                for drawn in draw(pipeline, jobs, progress, preview_folder):
+                for drawn in draw(pipeline, jobs, progress, preview_folder, arrays):
                     results.append(drawn)
             except BaseException:
                 if len(jobs) > 1 and results:

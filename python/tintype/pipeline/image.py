@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import UsageError
-from ..run.files import atomic_write
+from ..run.files import atomic_write, check_writable
 
 __all__ = ["PNG_KEY", "check_target", "read_parameters", "save_image", "to_image"]
 
@@ -50,17 +49,7 @@ def check_target(path: str | os.PathLike[str]) -> str:
     kind = Image.registered_extensions().get(target.suffix.lower())
     if kind is None or kind not in Image.SAVE:
         raise UsageError(f"{target} has no suffix of an image format: name it with .png")
-    if not target.parent.is_dir():
-        raise UsageError(f"the folder {target.parent} does not exist: make it, or name another file")
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder: name a file")
-    try:
-        # Tried, not asked: permissions alone do not tell of read-only and special file systems.
-        tempfile.TemporaryFile(dir=target.parent).close()
-    except OSError as error:
-        raise UsageError(
-            f"{target} cannot be written ({error.strerror}): name a file in a folder that can"
-        ) from error
+    check_writable(target)
     return kind
 
 

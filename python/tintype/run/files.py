@@ -7,7 +7,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["atomic_write"]
+from ..errors import UsageError
+
+__all__ = ["atomic_write", "check_writable"]
+
+
+def check_writable(target: Path) -> None:
+    """UsageError if no file can be written at `target`."""
+    if not target.parent.is_dir():
+        raise UsageError(f"the folder {target.parent} does not exist: make it, or name another file")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder: name a file")
+    try:
+        # Tried, not asked: permissions alone do not tell of read-only and special file systems.
+        tempfile.TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        raise UsageError(
+            f"{target} cannot be written ({error.strerror}): name a file in a folder that can"
+        ) from error
 
 
 @contextmanager
