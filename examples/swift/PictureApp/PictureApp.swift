@@ -72,17 +72,6 @@
       }
     }
   }
-
-  extension RGBImage {
-    var cgImage: CGImage? {
-      CGDataProvider(data: Data(bytes) as CFData).flatMap { provider in
-        CGImage(
-          width: width, height: height, bitsPerComponent: 8, bitsPerPixel: 24, bytesPerRow: 3 * width,
-          space: CGColorSpaceCreateDeviceRGB(), bitmapInfo: CGBitmapInfo(rawValue: CGImageAlphaInfo.none.rawValue),
-          provider: provider, decode: nil, shouldInterpolate: true, intent: .defaultIntent)
-      }
-    }
-  }
 #else
   import Foundation
 

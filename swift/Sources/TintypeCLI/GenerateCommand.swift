@@ -145,11 +145,11 @@ struct GenerateCommand {
     func picture(_ option: String) throws -> RGBImage? {
       guard let path = arguments.values[option] else { return nil }
       do {
-        return try PNG.decode(Data(contentsOf: URL(fileURLWithPath: path)))
-      } catch let error as PNGError {
-        throw fail("\(option) is '\(path)', but \(error)")
-      } catch {
+        return try RGBImage(contentsOf: URL(fileURLWithPath: path))
+      } catch let error as CocoaError {
         throw fail("\(option) is '\(path)', which cannot be read (\(error.localizedDescription))")
+      } catch {
+        throw fail("\(option) is '\(path)', but \(error)")
       }
     }
     let strength = try arguments.number("--strength", Double.self, spec)

@@ -23,10 +23,12 @@ extension GenerateCommand {
         name: "--count", value: "N",
         help: "How many pictures; the seed's noise continues from one to the next. [default: 1]"),
       .init(
-        name: "--image", value: "FILE", help: "PNG file of the model's size to begin with, instead of noise alone."),
+        name: "--image", value: "FILE",
+        help: "Picture of the model's size to begin with, instead of noise alone: PNG; on Apple's systems also JPEG, "
+          + "HEIC, TIFF and others."),
       .init(
         name: "--mask", value: "FILE",
-        help: "PNG file: white where --image is drawn anew, black where it stays. [default: all is drawn anew]"),
+        help: "Picture: white where --image is drawn anew, black where it stays. [default: all is drawn anew]"),
       .init(
         name: "--strength", value: "S",
         help: "How far the picture may leave --image, above 0 up to 1. [default: \(ImageSource.defaultStrength)]"),

@@ -113,7 +113,7 @@ private struct InputFile {
     do {
       let data = try Data(contentsOf: URL(fileURLWithPath: file))
       if file.hasSuffix(".npy") { return try NPY.decode(data) }
-      let picture = try PNG.decode(data)
+      let picture = try RGBImage(file: data)
       guard let feature else { return try picture.tensor(.rgb) }
       guard let image = feature.image else {
         throw failure("is a picture, but the input is \(PackageReport.Row(feature).text): make an array of it")

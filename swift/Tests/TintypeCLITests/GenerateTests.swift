@@ -153,7 +153,8 @@ enum CLITestBundles {
     try Data("no picture".utf8).write(to: text.folder.appendingPathComponent("a.png"))
     let path = text.path("a.png")
     #expect(await text.run(["generate", "x", "--image", path]) == 2)
-    let reason = "it is not a PNG file: save the picture as PNG"
+    let reason =
+      "it is no picture of a known kind (it begins with the bytes 6e 6f 20 70 69 63 74 75): save the picture as PNG"
     #expect(text.error == "tintype: error: --image is '\(path)', but \(reason)\(help)")
     let missing = try Console()
     #expect(await missing.run(["generate", "x", "--image", "/nonexistent.png"]) == 2)

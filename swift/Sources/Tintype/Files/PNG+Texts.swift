@@ -3,21 +3,10 @@ import Foundation
 extension PNG {
   /// The texts in a PNG file by keyword (tEXt, and iTXt that is not compressed). Throws `PNGError`.
   public static func texts(in data: Data) throws -> [String: String] {
-    let bytes = [UInt8](data)
-    guard bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) else { throw PNGError.notPNG }
-    var texts: [String: String] = [:]
-    var at = 8
-    while at + 12 <= bytes.count {
-      let length = bytes[at..<at + 4].reduce(0) { $0 << 8 | Int($1) }
-      let type = String(decoding: bytes[at + 4..<at + 8], as: UTF8.self)
-      guard length <= bytes.count - at - 12 else { throw PNGError.damaged(reason: "the chunk \(type) is cut") }
-      let parts = bytes[at + 8..<at + 8 + length]
-      if let (keyword, text) = type == "tEXt" ? latin(parts) : type == "iTXt" ? international(parts) : nil {
-        texts[keyword] = text
-      }
-      at += 12 + length
+    try chunks(of: data).reduce(into: [:]) { texts, chunk in
+      let text = chunk.type == "tEXt" ? latin(chunk.body) : chunk.type == "iTXt" ? international(chunk.body) : nil
+      if let (keyword, text) = text { texts[keyword] = text }
     }
-    return texts
   }
 
   /// keyword 0 text, both Latin-1.

@@ -6,7 +6,7 @@ import Foundation
 public enum PNG {
   /// - Parameter texts: keyword and text, in order; keywords are 1–79 characters of Latin-1.
   public static func encode(_ image: RGBImage, texts: [(keyword: String, text: String)] = []) -> Data {
-    var file: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+    var file = signature
     let bitDepth: UInt8 = 8
     let trueColour: UInt8 = 2
     file += chunk("IHDR", bigEndian(image.width) + bigEndian(image.height) + [bitDepth, trueColour, 0, 0, 0])

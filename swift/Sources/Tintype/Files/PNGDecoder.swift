@@ -109,7 +109,7 @@ struct PNGFile {
   }
 
   init(_ bytes: [UInt8]) throws {
-    guard bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) else { throw PNGError.notPNG }
+    guard bytes.starts(with: PNG.signature) else { throw PNGError.notPNG }
     var (at, header, palette, packed, hasEnded) = (8, [UInt8](), [UInt8](), [UInt8](), false)
     while !hasEnded {
       guard at + 12 <= bytes.count else { throw PNGError.damaged(reason: "it is cut") }
