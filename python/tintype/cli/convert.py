@@ -1,7 +1,6 @@
 """`tintype convert`: a checkpoint in, a bundle out."""
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,11 +10,12 @@ import click
 from ..errors import UsageError
 from ..names import AUTO, QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
 from .conversion_plan import show_plan
+from .last_steps import accuracy_gate, last_steps
+from .neural_engine import share_option
 from .output import byte_count, bytes_text, ended_by_signals, progress_bar, size_option
 
 if TYPE_CHECKING:
-    from ..bundle import Bundle
-    from ..verify import Accuracy
+    pass
 
 __all__ = ["convert"]
 
@@ -121,6 +121,11 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
     help="With --quantize: warn where a component or the picture is below 35 dB or a cosine of 0.999,"
     " instead of failing.",
 )
+@share_option(
+    "--require-neural-engine",
+    "Fail if a package has less of its work on the Neural Engine: by Core ML's plan on a Mac, else by the"
+    " forecast of `inspect --neural-engine`.",
+)
 @click.option(
     "--self-test/--no-self-test",
     default=None,
@@ -161,6 +166,7 @@ def convert(
     default_steps: int | None,
     default_guidance: float | None,
     no_gate: bool,
+    require_neural_engine: float | None,
     self_test: bool | None,
     previews: bool | None,
     dry_run: bool,
@@ -179,12 +185,15 @@ def convert(
 
     if as_json and not dry_run:
         raise UsageError("--json prints the plan of --dry-run: name both, or neither")
+    if dry_run and require_neural_engine is not None:
+        raise UsageError("--require-neural-engine holds what was written: leave --dry-run out, or the bar")
     if profile != "native":
         refused = {
             "--quantize": quantize, "--components": components, "--batch 2": batch == 2, "--dry-run": dry_run,
             "--target ane": target == "ane", "--self-test": self_test, "--resume": resume,
             "--overwrite": overwrite, "several --size": len(size) > 1, "--max-chunk": max_chunk != "default",
             "--max-sequence-length": max_sequence_length, "--previews": previews,
+            "--require-neural-engine": require_neural_engine is not None,
         }  # fmt: skip
         export_profile(source, output, refused, quiet, precision, size, variant, tokenizers, lora)
         return
@@ -219,7 +228,7 @@ def convert(
                     }
                     options["measure"] = meter = stack.enter_context(Meter(source, **choices))
                     accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora, meter.accuracy)
-                gate = last_steps(accuracy, self_test, previews)
+                gate = last_steps(accuracy, self_test, previews, require_neural_engine)
                 bundle = convert_checkpoint(
                     source, output, overwrite=overwrite, resume=resume, gate=gate, **options
                 )
@@ -286,68 +295,3 @@ def export_profile(
         click.echo(
             f"{output}: for Apple's ml-stable-diffusion; on a Mac, `sh {output / 'compile.sh'}` compiles it"
         )
-
-
-def last_steps(
-    accuracy: Callable[["Bundle"], None] | None, self_test: bool | None, previews: bool | None
-) -> Callable[["Bundle"], None]:
-    """What happens to a complete bundle before it takes its place: the accuracy gate, then the recording of a
-    self-test and of the map for previews, which None leaves to the model's size."""
-
-    def finish(bundle: "Bundle") -> None:
-        from ..bundle import Bundle as Described
-        from ..verify import (
-            SELF_TEST_PARAMETERS,
-            can_record,
-            fits_quickly,
-            parameters_to_run,
-            record_previews,
-            record_self_test,
-        )
-
-        if accuracy is not None:
-            accuracy(bundle)
-        small = can_record(bundle) and parameters_to_run(bundle) <= SELF_TEST_PARAMETERS
-        if bundle.root is None:
-            return
-        bundle = Described.read(bundle.root)  # with the accuracy that the gate wrote
-        if small if self_test is None else self_test:
-            bundle = record_self_test(bundle)
-        if fits_quickly(bundle) if previews is None else previews:
-            record_previews(bundle)
-
-    return finish
-
-
-def accuracy_gate(
-    source: Path,
-    variant: str | None,
-    tokenizers: Path | None,
-    only_warn: bool,
-    lora: Sequence[str] = (),
-    measure: "Callable[[Bundle, str], Accuracy] | None" = None,
-) -> Callable[["Bundle"], None]:
-    """Verifies a bundle against its checkpoint and records the results; ConversionError, or with `only_warn`
-    a warning, where a component or the picture is too far off. `measure` takes the place of
-    `verify_backends`."""
-
-    def check(bundle: "Bundle") -> None:
-        from ..errors import ConversionError
-        from ..verify import gate_backends, record_accuracy, verify_backends
-
-        backends = gate_backends()
-        if measure is not None:
-            results = [measure(bundle, backend) for backend in backends]
-        else:
-            results = verify_backends(
-                bundle, source, backends, variant=variant, tokenizers=tokenizers, lora=lora
-            )
-        record_accuracy(bundle, *results)
-        for complaint in (r.complaint for r in results if r.complaint):
-            if not only_warn:
-                raise ConversionError(
-                    f"{complaint}: choose more bits (--quantize), or accept it with --no-gate"
-                )
-            warnings.warn(complaint, UserWarning, stacklevel=2)
-
-    return check

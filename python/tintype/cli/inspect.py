@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .neural_engine import show_forecast
+from .neural_engine import share_option, show_forecast
 from .output import bytes_text, count_text, echo_json, table
 from .picture import picture_settings, print_settings
 
@@ -24,24 +24,31 @@ SHOWN_OPS = 8
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--neural-engine", is_flag=True, help="Forecast what would run on the Neural Engine, op by op.")
-def inspect(path: Path, as_json: bool, neural_engine: bool) -> None:
+@share_option(
+    "--require",
+    "With --neural-engine: exit code 1 if a package has less of its work there, by Core ML's plan on a Mac,"
+    " else by the forecast.",
+)
+def inspect(path: Path, as_json: bool, neural_engine: bool, require: float | None) -> None:
     """Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops.
 
     Of a PNG that tintype wrote: the settings that it was made with.
     """
-    from ..errors import ModelFileError
+    from ..errors import ModelFileError, UsageError
     from ..names import BUNDLE_FILE
 
+    if require is not None and not neural_engine:
+        raise UsageError("--require is a bar for --neural-engine: name both, or neither")
     if not path.exists():
         raise ModelFileError(f"there is nothing at {path}: name a bundle or an .mlpackage")
-    if path.is_file() and path.suffix.lower() == ".png":
+    if path.is_file() and path.suffix.lower() == ".png" and not neural_engine:
         settings = picture_settings(path)
         echo_json({"kind": "picture", "path": str(path), **settings}) if as_json else print_settings(settings)
         return
     is_bundle = path.name == BUNDLE_FILE or (path / BUNDLE_FILE).is_file()
     path = path.parent if path.name == BUNDLE_FILE else path
     if neural_engine:
-        show_forecast(path, is_bundle, as_json)
+        show_forecast(path, is_bundle, as_json, require)
         return
     if not is_bundle and path.suffix != ".mlpackage" and not (path / "Data").is_dir():
         raise ModelFileError(f"{path} is no bundle, .mlpackage or .png: name one of these")

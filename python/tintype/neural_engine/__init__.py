@@ -6,5 +6,15 @@ Nothing is run: the package's protobuf is read, every op is held to the rules (`
 
 from .plan import ComputePlan, compute_plan, has_compute_plans
 from .report import PackageReport, inspect_package
+from .requirement import Requirement, hold_to, share_text
 
-__all__ = ["ComputePlan", "PackageReport", "compute_plan", "has_compute_plans", "inspect_package"]
+__all__ = [
+    "ComputePlan",
+    "PackageReport",
+    "Requirement",
+    "compute_plan",
+    "has_compute_plans",
+    "hold_to",
+    "inspect_package",
+    "share_text",
+]
