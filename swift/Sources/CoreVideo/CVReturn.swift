@@ -16,6 +16,7 @@ public let kCVReturnInvalidSize: CVReturn = -6681
 
 /// How a pixel buffer is locked.
 public struct CVPixelBufferLockFlags: OptionSet, Sendable {
+  /// The flags' bits.
   public let rawValue: UInt64
 
   public init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -26,11 +27,19 @@ public struct CVPixelBufferLockFlags: OptionSet, Sendable {
 
 // Attributes of pixel buffers. They are accepted as on Apple's systems; memory here is shared with nobody.
 
+/// The pixel format, a `CFNumber` of an `OSType`.
 public let kCVPixelBufferPixelFormatTypeKey: CFString = "PixelFormatType"
+/// Pixels across.
 public let kCVPixelBufferWidthKey: CFString = "Width"
+/// Pixels down.
 public let kCVPixelBufferHeightKey: CFString = "Height"
+/// Rows begin at multiples of so many bytes.
 public let kCVPixelBufferBytesPerRowAlignmentKey: CFString = "BytesPerRowAlignment"
+/// Whether Core Graphics can make images of the buffer; of no effect here.
 public let kCVPixelBufferCGImageCompatibilityKey: CFString = "CGImageCompatibility"
+/// Whether Core Graphics can draw into the buffer; of no effect here.
 public let kCVPixelBufferCGBitmapContextCompatibilityKey: CFString = "CGBitmapContextCompatibility"
+/// Whether Metal can read the buffer; of no effect here.
 public let kCVPixelBufferMetalCompatibilityKey: CFString = "MetalCompatibility"
+/// Asks for memory that other processes can map; of no effect here.
 public let kCVPixelBufferIOSurfacePropertiesKey: CFString = "IOSurfaceProperties"

@@ -8,21 +8,37 @@
 
 /// The two engines that run a package.
 public enum BackendKind: String, Sendable, Codable, CaseIterable {
-  case coreml, mlx
+  /// Core ML: Apple's, or on Linux the portable one.
+  case coreml
+  /// The C++ engine on MLX.
+  case mlx
 }
 
 /// What a caller asks for: an engine by name (it runs or throws), or whichever suits this machine.
 public enum BackendChoice: String, Sendable, Codable, CaseIterable {
-  case auto, coreml, mlx
+  /// Core ML where it is Apple's and the model works there, else MLX; a notice says why.
+  case auto
+  /// Core ML or an error.
+  case coreml
+  /// MLX or an error.
+  case mlx
 }
 
 /// What Core ML may use. The MLX engine accepts and ignores it.
 public enum ComputeUnits: String, Sendable, Codable, CaseIterable {
-  case all, cpu, gpu, ane
+  /// Whatever Core ML prefers.
+  case all
+  /// The CPU alone.
+  case cpu
+  /// The CPU and the GPU.
+  case gpu
+  /// The CPU and the Neural Engine.
+  case ane
 }
 
 /// An engine that opens packages.
 public protocol Backend: Sendable {
+  /// Which of the two engines this is; for `auto`, the one that is asked first.
   var kind: BackendKind { get }
 
   /// Throws `BackendError.unavailable` with the reason and the remedy when models cannot run here.
@@ -118,6 +134,7 @@ extension BackendError {
 }
 
 extension LoadedModel {
+  /// Nil: most models know nothing about their package.
   public var metadataJSON: String? { nil }
 
   /// Throws: most models keep nothing.

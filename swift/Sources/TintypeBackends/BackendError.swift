@@ -4,19 +4,39 @@ import TintypeMLX
 public enum BackendError: Error, Sendable, Equatable {
   /// The backend does not exist on this machine.
   case unavailable(backend: BackendKind, reason: String, remedy: String)
+  /// A required input was not given; `known` are the model's.
   case missingInput(name: String, known: [String])
+  /// An input that the model does not have; `known` are the model's.
   case unknownInput(name: String, known: [String])
+  /// A function that the package does not have; `known` are the package's.
   case unknownFunction(name: String, known: [String])
+  /// A tensor of another shape than the model takes; -1 stands for an extent that may vary.
   case shapeMismatch(name: String, expected: [Int], actual: [Int])
   /// A picture of another size than the model takes; both in pixels across × down.
   case imageSizeMismatch(name: String, expected: String, actual: String)
+  /// A tensor of another element type than the model takes.
   case elementTypeMismatch(name: String, expected: ElementType, actual: ElementType)
   /// The backend itself refused or failed; the text is its own.
   case failed(backend: BackendKind, kind: FailureKind, message: String)
 
   /// What went wrong, as the C ABI tells it apart.
   public enum FailureKind: String, Sendable, CaseIterable {
-    case invalidArgument, io, format, unsupported, runtime, outOfMemory, unavailable, cancelled
+    /// The caller asked for what the model or the backend does not have.
+    case invalidArgument
+    /// A file is missing or cannot be read.
+    case io
+    /// A package is damaged, or is no ML Program.
+    case format
+    /// An op, a type or a system release that the backend does not have.
+    case unsupported
+    /// The backend failed while it worked.
+    case runtime
+    /// Memory ran out.
+    case outOfMemory
+    /// The backend cannot run here, or not at this moment.
+    case unavailable
+    /// The caller ended the prediction.
+    case cancelled
 
     /// The kind that a status of the C ABI stands for.
     public init(_ status: EngineStatus) {

@@ -8,6 +8,7 @@ import TintypeMLX
 
 /// Runs packages on the C++ engine (MLX).
 public struct MLXBackend: Backend {
+  /// The C++ engine on MLX.
   public let kind = BackendKind.mlx
   private let enginePath: String?
 

@@ -8,7 +8,9 @@
 public struct PredictionStatistics: Sendable, Equatable, Codable {
   /// All calls of one kind of op.
   public struct Operation: Sendable, Equatable, Codable {
+    /// How often ops of this kind ran.
     public let calls: Int
+    /// The sum of their times.
     public let seconds: Double
     /// Of the results.
     public let bytes: Int

@@ -9,7 +9,9 @@ import TintypeMLX
 /// One recorded prediction, which a system's kernels must reproduce before a model is trusted: releases of systems
 /// have computed wrong numbers without any error.
 public struct SelfTest: Sendable {
+  /// Every input of the recorded prediction, by name.
   public let inputs: [String: Tensor]
+  /// The outputs that it gave, by name; outputs that are left out are not compared.
   public let expected: [String: Tensor]
   /// How far an element may be off, relative to the largest magnitude that its output should have.
   public let tolerance: Float

@@ -2,7 +2,12 @@ import CTintype
 
 /// What one element of a tensor is. The raw value is the name that `bundle.json` uses.
 public enum ElementType: String, Sendable, Codable, CaseIterable {
-  case bool, int8, uint8, int16, uint16, int32, uint32, int64, float16, float32, float64
+  /// One byte an element, 0 or 1.
+  case bool
+  /// Signed and unsigned integers of 8 to 64 bits, in the machine's byte order.
+  case int8, uint8, int16, uint16, int32, uint32, int64
+  /// IEEE 754 floating point of 16, 32 and 64 bits.
+  case float16, float32, float64
 
   /// Bytes an element takes.
   public var size: Int {
@@ -14,6 +19,7 @@ public enum ElementType: String, Sendable, Codable, CaseIterable {
     }
   }
 
+  /// Whether it is one of the three float types.
   public var isFloatingPoint: Bool {
     switch self {
     case .float16, .float32, .float64: true

@@ -2,12 +2,27 @@ import CTintype
 
 /// How a runtime's failures are told apart (`tt_status` of the C ABI).
 public enum EngineStatus: Int32, Sendable, CaseIterable {
+  /// A name, shape, element type or value that the call does not take.
   case invalidArgument = 1
-  case io, format, unsupported, runtime, outOfMemory, unavailable, cancelled
+  /// A file is missing or cannot be read.
+  case io
+  /// A package is damaged, or is no ML Program.
+  case format
+  /// An op or a type that this release does not run.
+  case unsupported
+  /// The computation failed.
+  case runtime
+  /// Memory ran out.
+  case outOfMemory
+  /// The runtime cannot work on this machine, or not at this moment.
+  case unavailable
+  /// The caller ended the call.
+  case cancelled
 }
 
 /// An error that knows its C status, so that it keeps it on its way through other layers.
 public protocol StatusCarryingError: Error {
+  /// What the C ABI returns for it.
   var status: EngineStatus { get }
   /// One sentence: the problem, the values, the remedy.
   var message: String { get }
@@ -24,6 +39,7 @@ public enum EngineError: StatusCarryingError, Equatable {
   /// The engine's own words.
   case failure(EngineStatus, String)
 
+  /// What the C ABI returns for it.
   public var status: EngineStatus {
     switch self {
     case .libraryNotFound, .libraryNotLoadable, .libraryIncompatible: .unavailable
@@ -31,6 +47,7 @@ public enum EngineError: StatusCarryingError, Equatable {
     }
   }
 
+  /// The problem and the remedy; the engine's own words where it failed.
   public var message: String {
     switch self {
     case .failure(_, let message): message

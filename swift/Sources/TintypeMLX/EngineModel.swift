@@ -12,6 +12,7 @@ import CTintype
 ///
 /// The engine allows calls from several threads at once, and everything here is set at load, hence `@unchecked`.
 public final class EngineModel: @unchecked Sendable {
+  /// Functions with their inputs, outputs and states, as the engine tells them.
   public let description: ModelDescription
   let library: EngineLibrary
   let handle: OpaquePointer

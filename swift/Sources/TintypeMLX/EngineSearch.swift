@@ -14,11 +14,14 @@
 /// 4. on Apple's systems, `TintypeEngine.framework` in the app's Frameworks folder (scripts/build-xcframework.sh);
 /// 5. `build/engine/` in every folder above the image and above the executable (`make env` puts it there).
 public enum EngineSearch {
+  /// The variable that names the library's file.
   public static let environmentVariable = "TINTYPE_ENGINE_LIBRARY"
 
   #if os(Linux)
+    /// The library's file name on this system.
     public static let libraryName = "libtintype_engine.so"
   #else
+    /// The library's file name on this system.
     public static let libraryName = "libtintype_engine.dylib"
   #endif
 

@@ -1,5 +1,6 @@
 /// The extents that a dimension allows; both bounds are allowed.
 public struct ExtentRange: Sendable, Hashable {
+  /// The smallest extent.
   public let lower: Int
   /// nil: any extent from the lower one on.
   public let upper: Int?
@@ -25,9 +26,13 @@ public struct ExtentRange: Sendable, Hashable {
 public struct ImageDescription: Sendable, Hashable {
   /// How the program sees the picture. Raw values are Core ML's names.
   public enum ColorLayout: String, Sendable, CaseIterable {
+    /// Red, green, blue.
     case rgb = "RGB"
+    /// Blue, green, red.
     case bgr = "BGR"
+    /// One channel of 8 bits.
     case grayscale = "GRAYSCALE"
+    /// One channel of float16.
     case grayscaleFloat16 = "GRAYSCALE_FLOAT16"
 
     /// Whether there are three channels.
@@ -39,7 +44,9 @@ public struct ImageDescription: Sendable, Hashable {
 
   /// Pixels across and down.
   public struct Size: Sendable, Hashable, CustomStringConvertible {
+    /// Pixels across.
     public let width: Int
+    /// Pixels down.
     public let height: Int
 
     /// A size in pixels.
@@ -51,10 +58,13 @@ public struct ImageDescription: Sendable, Hashable {
     public var description: String { "\(width) × \(height)" }
   }
 
+  /// How the program sees the picture.
   public let colorLayout: ColorLayout
   /// The size where a caller names none.
   public let defaultSize: Size
+  /// Pixels across that are allowed.
   public let width: ExtentRange
+  /// Pixels down that are allowed.
   public let height: ExtentRange
   /// The only sizes that are allowed; empty: all within the ranges.
   public let enumeratedSizes: [Size]

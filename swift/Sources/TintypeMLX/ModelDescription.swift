@@ -1,6 +1,8 @@
 /// What a model says of one input, output or state.
 public struct FeatureDescription: Sendable, Equatable {
+  /// What predictions call it.
   public let name: String
+  /// What its elements are.
   public let elementType: ElementType
   /// -1 stands for a flexible extent; nil for any shape.
   public let shape: [Int]?
@@ -37,9 +39,13 @@ public struct FeatureDescription: Sendable, Equatable {
 
 /// One function of a package: what it takes and gives, in the package's order.
 public struct FunctionDescription: Sendable, Equatable {
+  /// What predictions ask for it by.
   public let name: String
+  /// What it takes.
   public let inputs: [FeatureDescription]
+  /// What it gives.
   public let outputs: [FeatureDescription]
+  /// What it keeps between predictions, in a state that the caller holds.
   public let states: [FeatureDescription]
 
   /// A function with its features in the package's order.
@@ -60,6 +66,7 @@ public struct FunctionDescription: Sendable, Equatable {
 
 /// What a package offers: its functions, the default one first.
 public struct ModelDescription: Sendable, Equatable {
+  /// The default one first.
   public let functions: [FunctionDescription]
 
   /// A package's functions, the default one first.

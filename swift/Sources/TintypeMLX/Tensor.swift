@@ -11,12 +11,15 @@
 /// Copies share the storage, so passing tensors about costs nothing; the storage may also belong to a backend
 /// (a prediction's output), which is released with the last tensor that uses it.
 public struct Tensor: Sendable {
+  /// Extents from the outermost axis to the innermost; empty for a scalar.
   public let shape: [Int]
+  /// What every element is.
   public let elementType: ElementType
   let storage: TensorStorage
 
   /// Number of elements.
   public var count: Int { storage.byteCount / elementType.size }
+  /// Bytes of all elements.
   public var byteCount: Int { storage.byteCount }
 
   /// Makes a tensor whose bytes `fill` writes; they are zero before.

@@ -1,7 +1,10 @@
 /// Elements that somebody else owns, under any strides. Valid only as long as its owner says.
 public struct TensorView {
+  /// The first element.
   public let base: UnsafeRawPointer
+  /// What every element is.
   public let elementType: ElementType
+  /// Extents from the outermost axis to the innermost; empty for a scalar.
   public let shape: [Int]
   /// In elements; may be padded, zero or negative.
   public let strides: [Int]

@@ -7,8 +7,11 @@ import Foundation
 /// The start, end and padding tokens are recognised inside the text, as in the original: where `!` is the padding
 /// token (Stable Diffusion 3's second tokenizer), every exclamation mark of a prompt becomes the padding id.
 public struct ClipTokenizer: Tokenizer {
+  /// The id that fills the rest of a fixed length.
   public let padTokenID: Int32
+  /// The id before every text.
   public let bosTokenID: Int32
+  /// The id after every text; it also stands for bytes that the vocabulary does not know.
   public let eosTokenID: Int32
 
   private let encoder: BytePairEncoder
@@ -74,6 +77,7 @@ public struct ClipTokenizer: Tokenizer {
       file: folder.path)
   }
 
+  /// The start token and the end token.
   public var specialTokens: (before: [Int32], after: [Int32]) { ([bosTokenID], [eosTokenID]) }
 
   /// The ids of a text, without start, end and padding.

@@ -4,7 +4,9 @@ import Foundation
 ///
 /// text ─► added tokens cut out ─► normalizers ─► Metaspace pieces ─► `UnigramModel` ─► ids ─► template (`</s>`)
 public struct UnigramTokenizer: Tokenizer {
+  /// The id that fills the rest of a fixed length.
   public let padTokenID: Int32
+  /// What the file's template puts around a text: nothing before it and `</s>` after it for T5.
   public let specialTokens: (before: [Int32], after: [Int32])
 
   private let added: AddedTokens

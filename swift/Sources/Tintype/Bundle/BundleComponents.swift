@@ -3,19 +3,25 @@ import TintypeBackends
 extension BundleDescriptor {
   /// One input or output of a component.
   public struct TensorSpec: Codable, Sendable, Equatable {
+    /// What the package calls it.
     public let name: String
+    /// "float16", "float32" or "int32".
     public let dtype: String
+    /// Extents from the outermost axis to the innermost.
     public let shape: [Int]
   }
 
   /// What a package's function for another size takes and gives.
   public struct FunctionRow: Codable, Sendable, Equatable {
+    /// In the package's order.
     public let inputs: [TensorSpec]
+    /// In the package's order.
     public let outputs: [TensorSpec]
   }
 
   /// A recorded prediction of a component, as a safetensors file with tensors `input.NAME` and `expected.NAME`.
   public struct SelfTestRow: Codable, Sendable, Equatable {
+    /// Relative to the bundle's folder.
     public let path: String
     /// The largest error, relative to the largest magnitude of the expected output.
     public let tolerance: Double
@@ -25,12 +31,19 @@ extension BundleDescriptor {
 
   /// One `.mlpackage` of a component that is cut into several; `path` is relative to the bundle's folder.
   public struct ChunkRow: Codable, Sendable, Equatable {
+    /// Relative to the bundle's folder.
     public let path: String
+    /// What it takes: the component's inputs, or outputs of chunks before it.
     public let inputs: [TensorSpec]
+    /// What it gives.
     public let outputs: [TensorSpec]
+    /// How many weights it has.
     public let parameters: Int?
+    /// Bytes of `weight.bin`.
     public let weightBytes: Int?
+    /// The hash of `weight.bin`, in hexadecimal.
     public let sha256: String?
+    /// By name, where the bundle has several sizes.
     public let functions: [String: FunctionRow]?
 
     enum CodingKeys: String, CodingKey {
@@ -45,9 +58,13 @@ extension BundleDescriptor {
     public let path: String?
     /// The whole component's, at the size of the descriptor.
     public internal(set) var inputs: [TensorSpec]
+    /// The whole component's, at the size of the descriptor.
     public internal(set) var outputs: [TensorSpec]
+    /// How many weights it has, in all chunks.
     public let parameters: Int?
+    /// Bytes of the weight files, of all chunks.
     public let weightBytes: Int?
+    /// The hash of `weight.bin`, in hexadecimal; nil where there are chunks.
     public let sha256: String?
     /// How the weights were compressed, and how far that took them from their source.
     public let compression: [String: JSONValue]?
@@ -55,6 +72,7 @@ extension BundleDescriptor {
     public let functions: [String: FunctionRow]?
     /// In running order.
     public let chunks: [ChunkRow]?
+    /// A recorded prediction that a backend must reproduce before it is trusted.
     public let selfTest: SelfTestRow?
 
     enum CodingKeys: String, CodingKey {
@@ -74,16 +92,22 @@ extension BundleDescriptor {
 
   /// One of several sizes that a bundle was converted for.
   public struct SizeRow: Codable, Sendable, Equatable {
+    /// Pixels of the picture across.
     public let width: Int
+    /// Pixels of the picture down.
     public let height: Int
+    /// The latent of a picture of this size.
     public let latent: Grid
 
     /// Latent pixels.
     public struct Grid: Codable, Sendable, Equatable {
+      /// Latent pixels down.
       public let height: Int
+      /// Latent pixels across.
       public let width: Int
     }
 
+    /// The picture's size.
     public var size: ImageSize { ImageSize(width: width, height: height) }
   }
 

@@ -1,8 +1,11 @@
 extension BundleDescriptor {
   /// The noise schedule. `shift` is the static shift s of flow matching, `dynamic` what takes its place.
   public struct Schedule: Codable, Sendable, Equatable {
+    /// "flow_match_euler", "flow_match_linear" or "flow_match_dynamic".
     public let kind: String
+    /// The static shift s: σ = s·τ / (1 + (s − 1)·τ).
     public let shift: Double
+    /// T: a model is told σ·T as the timestep.
     public let trainTimesteps: Int
     /// Only where `kind` is "flow_match_dynamic" (FLUX.1-dev).
     public let dynamic: DynamicShift?
@@ -31,9 +34,13 @@ extension BundleDescriptor {
 
   /// How the shift grows with the image: linear in its tokens between two points.
   public struct DynamicShift: Codable, Sendable, Equatable {
+    /// μ at `baseImageTokens`.
     public let baseShift: Double
+    /// μ at `maxImageTokens`.
     public let maxShift: Double
+    /// The smaller picture, in tokens.
     public let baseImageTokens: Int
+    /// The larger picture, in tokens.
     public let maxImageTokens: Int
 
     enum CodingKeys: String, CodingKey {

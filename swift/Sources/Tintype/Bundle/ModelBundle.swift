@@ -4,7 +4,9 @@ import Foundation
 ///
 /// bundle.json ─► format and version known? ─► `BundleDescriptor` ─► values and paths checked ─► folders there?
 public struct ModelBundle: Sendable {
+  /// What `bundle.json` says, checked.
   public let descriptor: BundleDescriptor
+  /// Where the bundle lies; the descriptor's paths begin here.
   public let folder: URL
 
   /// Reads and checks the bundle in a folder. Throws `BundleError`.

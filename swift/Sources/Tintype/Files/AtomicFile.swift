@@ -18,6 +18,7 @@ public enum AtomicFile {
 
 /// Why a file could not be written.
 public enum OutputError: Error, Equatable, Sendable {
+  /// The system's reason is in `reason`; nothing was left at `path`, and what was there before is there still.
   case cannotWrite(path: String, reason: String)
 }
 

@@ -1,11 +1,18 @@
 /// Any JSON value: for the parts of `bundle.json` that are only shown.
 public enum JSONValue: Sendable, Equatable, Codable {
+  /// JSON's null.
   case null
+  /// true or false.
   case bool(Bool)
+  /// A number without a fraction that 64 bits hold.
   case integer(Int)
+  /// Any other number.
   case number(Double)
+  /// A text.
   case string(String)
+  /// Values in order.
   case array([JSONValue])
+  /// Values by key.
   case object([String: JSONValue])
 
   public init(from decoder: any Decoder) throws {

@@ -2,7 +2,9 @@ import Foundation
 
 /// Why a file is no array that can be read.
 public enum NPYError: Error, Equatable, Sendable {
+  /// The file does not begin as NumPy's do.
   case notNPY
+  /// The header is wrong, or elements are missing.
   case damaged(reason: String)
   /// A type of element that tensors do not have, as NumPy writes it: ">f4", "|O", "<c8".
   case elementType(String)

@@ -4,6 +4,7 @@ import Foundation
 public enum NPZ {
   /// The archive would need ZIP's 64-bit form, which this does not write.
   public struct TooLarge: Error, CustomStringConvertible {
+    /// The problem and the remedy.
     public let description = "the arrays take more than 4 GB: write them one by one as .npy files"
   }
 

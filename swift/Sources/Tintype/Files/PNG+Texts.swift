@@ -42,6 +42,7 @@ extension GenerationSettings {
 
   /// A picture without settings of Tintype's.
   public struct NoSettings: Error, CustomStringConvertible {
+    /// The problem and the remedy.
     public let description = "it holds no settings of Tintype's: name a picture that tintype has written"
   }
 

@@ -2,9 +2,11 @@ import Foundation
 
 /// Why a file is no picture that can be read.
 public enum PNGError: Error, Equatable, Sendable {
+  /// The file does not begin as PNG files do.
   case notPNG
   /// A chunk is cut, its checksum is wrong, or the pixels do not fill the picture.
   case damaged(reason: String)
+  /// More pixels than are read; both sides in pixels.
   case tooLarge(width: Int, height: Int)
 }
 

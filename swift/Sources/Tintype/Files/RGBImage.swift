@@ -1,6 +1,8 @@
 /// An image of 8 bits a channel: rows from the top, pixels from the left, red, green, blue.
 public struct RGBImage: Sendable, Equatable {
+  /// Pixels across.
   public let width: Int
+  /// Pixels down.
   public let height: Int
   /// `width`·`height`·3 bytes.
   public let bytes: [UInt8]

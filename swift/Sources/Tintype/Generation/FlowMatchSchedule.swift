@@ -5,7 +5,9 @@ import Foundation
 /// `sigmas` has one entry more than there are steps, the last is 0; a step goes x ← x + (σ_next − σ)·v, and the model
 /// is told timestep = 1000·σ. Computed in float64, rounded once to float32.
 public struct FlowMatchSchedule: Sendable, Equatable {
+  /// Noise levels from noise to picture, the last one 0: one more than there are steps.
   public let sigmas: [Float]
+  /// What the model is told at each step: σ times the number of training timesteps.
   public let timesteps: [Float]
 
   /// How noise levels are moved towards the noisy end.

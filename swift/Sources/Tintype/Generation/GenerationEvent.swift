@@ -9,10 +9,15 @@ public enum GenerationEvent: Sendable {
 
   /// `initialLatents` is the noise, float32 [1, C, h, w]; `negative` is nil without guidance.
   public struct Conditioned: Sendable {
+    /// What is drawn, with the seed that is used.
     public let settings: GenerationSettings
+    /// The steps' noise levels, those that a source leaves out dropped.
     public let schedule: FlowMatchSchedule
+    /// The noise, float32 [1, C, h, w].
     public let initialLatents: Tensor
+    /// The prompt's embeddings.
     public let positive: TextConditioning
+    /// The negative prompt's embeddings; nil without guidance.
     public let negative: TextConditioning?
   }
 
@@ -20,11 +25,17 @@ public enum GenerationEvent: Sendable {
   public struct Step: Sendable {
     /// The picture's place among those of its run, from 0.
     public let imageIndex: Int
+    /// From 1.
     public let number: Int
+    /// How many steps the picture takes.
     public let steps: Int
+    /// The noise level that the step began at.
     public let sigma: Float
+    /// What the model was told of it: 1000·σ.
     public let timestep: Float
+    /// After the step: float32 [1, C, h, w] in model space.
     public let latents: Tensor
+    /// What the step took, without loading models.
     public let seconds: Double
     /// What the picture is likely to become, of twice the latent's width and height: the step's guess of the latents without
     /// noise, in colours. Nil where the request wants none.

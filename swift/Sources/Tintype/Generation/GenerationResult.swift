@@ -1,5 +1,6 @@
 /// A picture and where it comes from.
 public struct GenerationResult: Sendable {
+  /// The picture, of the size that was asked for.
   public let image: RGBImage
   /// The noise that the picture began with, float32 [1, C, h, w].
   public let initialLatents: Tensor
@@ -9,7 +10,9 @@ public struct GenerationResult: Sendable {
   public let decoded: Tensor
   /// What was asked, with the seed that was used and the backend that ran each stage.
   public let settings: GenerationSettings
+  /// What ran each stage, and why that.
   public let stages: [Stage: StageRun]
+  /// Seconds by part of the run.
   public let timings: Timings
   /// What the predictions of each stage cost, where the request asked; of several pictures, the text's and the
   /// modulation's are the first one's.
@@ -20,17 +23,25 @@ public struct GenerationResult: Sendable {
 
 /// Which backend ran a stage, and why that one. A stage whose components ended on two backends names both.
 public struct StageRun: Codable, Sendable, Equatable {
+  /// "coreml" or "mlx"; joined by "+" where components ended on both.
   public let backend: String
+  /// Asked for, chosen, or why `auto` moved on.
   public let reason: String
 }
 
 /// Seconds: loading models, encoding text, modulation of all steps, the steps, decoding; and their sum.
 public struct Timings: Codable, Sendable, Equatable {
+  /// Compiling and loading models, self-tests included.
   public var load = 0.0
+  /// Tokenizers and text encoders.
   public var textEncoder = 0.0
+  /// The modulation of all steps.
   public var modulation = 0.0
+  /// All steps.
   public var denoiser = 0.0
+  /// Decoding, and encoding a picture to begin with.
   public var vae = 0.0
+  /// The sum of the five.
   public var total: Double { load + textEncoder + modulation + denoiser + vae }
 
   enum CodingKeys: String, CodingKey {

@@ -1,19 +1,26 @@
 /// Everything that is needed to make a picture again; PNG files hold it as JSON under `pngKeyword`, as Python's do.
 public struct GenerationSettings: Codable, Sendable, Equatable {
+  /// What the picture shows.
   public let prompt: String
+  /// What it does not; empty without one.
   public let negativePrompt: String
+  /// Euler steps of the schedule; with a source, some of them are left out.
   public let steps: Int
+  /// How strongly the prompt was followed; 1 or less: without guidance.
   public let guidanceScale: Double
   /// Nil: the caller gave the noise.
   public let seed: Int?
   /// What drew the noise; nil as `seed`.
   public let generator: NoiseGenerator?
+  /// Pixels across.
   public let width: Int
+  /// Pixels down.
   public let height: Int
   /// Whether T5 was run.
   public let useT5: Bool
   /// The bundle's name.
   public let model: String
+  /// The bundle's: "float16" or "float32".
   public let precision: String
   /// How far the picture may leave the one that it began with; nil: it began with noise alone.
   public let strength: Double?
@@ -22,6 +29,7 @@ public struct GenerationSettings: Codable, Sendable, Equatable {
   /// Stage to the backend that ran it.
   public var backends: [String: String] = [:]
 
+  /// The keyword of the text in PNG files that holds these settings as JSON.
   public static let pngKeyword = "parameters"
 
   enum CodingKeys: String, CodingKey {

@@ -8,6 +8,7 @@ public struct ImageSource: Sendable, Equatable {
   /// alone.
   public var strength: Double
 
+  /// The share of the steps that is run where the caller does not say.
   public static let defaultStrength = 0.6
 
   /// A picture to begin with.

@@ -5,7 +5,9 @@ public struct PipelineConfiguration: Sendable {
   /// Makes the backend for a choice; the second argument takes what it has to say.
   public typealias BackendMaker = @Sendable (BackendChoice, @escaping @Sendable (String) -> Void) -> any Backend
 
+  /// Which engine runs each stage.
   public var backend: PerStage<BackendChoice>
+  /// What Core ML may use in each stage.
   public var units: PerStage<ComputeUnits>
   /// Bytes of weights that may be loaded at once; nil: no limit. The least recently used models make room; one that is
   /// larger than the budget is loaded alone.

@@ -1,7 +1,10 @@
 /// A value of a request that cannot be used; each case holds it, the description adds what would do.
 public enum RequestError: Error, Equatable, Sendable {
+  /// Below 1, or more than the model was trained for (`most`).
   case steps(Int, most: Int, modelDefault: Int)
+  /// Negative or not finite.
   case guidanceScale(Double)
+  /// Outside of 0 … 2³²−1.
   case seed(Int)
   /// A side that 16 (the VAE's 8 times the patch's 2) does not divide.
   case sizeMultiple(side: String, value: Int)
@@ -11,13 +14,19 @@ public enum RequestError: Error, Equatable, Sendable {
   case t5Needed(model: String, family: String)
   /// An image or a mask of another size than the model's.
   case imageSize(what: String, actual: ImageSize, model: String, own: ImageSize)
+  /// Not above 0, or more than 1.
   case strength(Double)
+  /// Below 1.
   case previewInterval(Int)
+  /// Fewer pictures than 1, or more than `most`.
   case count(Int, most: Int)
   /// The caller's noise is one picture's.
   case latentsOfSeveral(count: Int)
+  /// Noise of another shape than the model's latents.
   case latentsShape(expected: [Int], actual: [Int])
+  /// Noise that is not floating-point.
   case latentsType(ElementType)
+  /// Noise with so many NaN or infinite values.
   case latentsNotFinite(count: Int)
 
   static let sideMultiple = 16

@@ -12,6 +12,7 @@ import Foundation
 ///
 /// Models are loaded on first use and kept until `unload`. Cancelling the task ends a run before its next model call.
 public struct TextToImagePipeline: Sendable {
+  /// What the pipeline draws with.
   public let bundle: ModelBundle
   private let configuration: PipelineConfiguration
   private let models: ComponentModels

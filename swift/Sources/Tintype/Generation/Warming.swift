@@ -1,12 +1,16 @@
 /// What `TextToImagePipeline.prewarm` is about to load: component `index` (from 0) of `count`.
 public struct WarmingProgress: Sendable, Equatable {
+  /// What is about to be loaded.
   public let component: Component
+  /// Its place among those that are loaded, from 0.
   public let index: Int
+  /// How many are loaded in all.
   public let count: Int
 }
 
 /// A component that `TextToImagePipeline.prewarm` has loaded.
 public struct WarmedComponent: Sendable, Equatable {
+  /// What was loaded.
   public let component: Component
   /// The backend that took it, and why that one.
   public let run: StageRun

@@ -11,12 +11,17 @@ import TintypeMLX
 public struct ComputePlanReport: Sendable, Codable, Equatable {
   /// A processing unit.
   public enum Device: String, Sendable, Codable {
-    case cpu, gpu
+    /// The CPU.
+    case cpu
+    /// The GPU.
+    case gpu
+    /// The Neural Engine.
     case neuralEngine = "neural_engine"
   }
 
   /// One device's part of the work.
   public struct Share: Sendable, Codable, Equatable {
+    /// How many operations prefer the device.
     public var operations = 0
     /// Of the estimated cost, between 0 and 1; nil where Core ML gives no estimates.
     public var cost: Double?
@@ -24,12 +29,17 @@ public struct ComputePlanReport: Sendable, Codable, Equatable {
 
   /// An operation that prefers another device than most.
   public struct Operation: Sendable, Codable, Equatable {
+    /// The operation's kind as Core ML names it: with its opset on Apple's systems, such as `ios16.conv`.
     public let name: String
+    /// The name of its first output; converters put the layer's name there.
     public let output: String
+    /// Where Core ML prefers to run it.
     public let device: Device
+    /// Where it could run.
     public let supported: [Device]
   }
 
+  /// The function that was planned.
   public let function: String
   /// By device (`Device.rawValue`); constants are not counted.
   public let devices: [String: Share]

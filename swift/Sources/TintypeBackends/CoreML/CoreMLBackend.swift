@@ -13,6 +13,7 @@ import TintypePackages
 ///
 /// package ──compile once──► cache ──load──► MLModel ──prediction──► tensors
 public struct CoreMLBackend: Backend {
+  /// Core ML, whoever made it.
   public let kind = BackendKind.coreml
   private let cache: CompileCache
   /// Which models have passed their self-tests.

@@ -16,10 +16,14 @@ import TintypeMLX
 /// What differs between Apple's Core ML and the portable one: the only file here that knows which it is.
 public enum CoreMLPlatform {
   #if canImport(Darwin)
+    /// Whose Core ML this is: "apple" or "portable".
     public static let implementation = "apple"
+    /// What `ComputeUnits` have a meaning here.
     public static let computeUnits: [ComputeUnits] = [.all, .cpu, .gpu, .ane]
+    /// Whether this is Apple's Core ML.
     public static let isApples = true
 
+    /// What the models run on, in the C ABI's words: "apple" or "cpu".
     public static let deviceKind = "apple"
 
     /// The chip, as the system names it.
@@ -38,9 +42,13 @@ public enum CoreMLPlatform {
   #else
     /// The MLX engine on the CPU behind Core ML's API; never the Neural Engine.
     public static let implementation = "portable"
+    /// The CPU: the others are accepted and ignored.
     public static let computeUnits: [ComputeUnits] = [.cpu]
+    /// Whether this is Apple's Core ML.
     public static let isApples = false
+    /// What the models run on, in the C ABI's words: "apple" or "cpu".
     public static let deviceKind = "cpu"
+    /// What runs the models, in words.
     public static let deviceName = "MLX engine behind a portable Core ML, not Apple's"
   #endif
 

@@ -9,11 +9,15 @@ import TintypePackages
 
 /// What a package's files say of it, read without any engine: for `tintype inspect`.
 public struct PackageSummary: Sendable {
+  /// Core ML's specification version: 7 for iOS 16 and macOS 13, 8 for iOS 17, 9 for iOS 18.
   public let specificationVersion: Int
+  /// Functions with their inputs, outputs and states.
   public let description: ModelDescription
   /// How often each op occurs, by function.
   public let operations: [String: [String: Int]]
+  /// Author, licence, description and the package's own entries.
   public let metadata: [String: String]
+  /// Bytes of all weight files.
   public let weightBytes: Int
 
   /// Throws `BackendError.failed` naming the file and the remedy where it is no package or a damaged one.
