@@ -1,11 +1,5 @@
 import TintypeMLX
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#endif
-
 extension MLTensor {
   /// The type that two operands meet in: floats before integers, the wider before the narrower.
   static func wider(_ left: ElementType, _ right: ElementType) -> ElementType {
@@ -36,7 +30,7 @@ extension MLTensor {
   }
 
   /// - Parameter result: the type of the result; nil: the operands'.
-  private static func joined(
+  static func joined(
     _ left: MLTensor, _ right: MLTensor, _ result: ElementType? = nil, _ operation: (Double, Double) -> Double
   ) -> MLTensor {
     // A number without axes takes the tensor's type, unless it would lose its fraction.
@@ -52,142 +46,119 @@ extension MLTensor {
     return MLTensor(values: zip(a, b).map(operation), shape: shape, result ?? type)
   }
 
-  private func mapped(_ operation: (Double) -> Double) -> MLTensor {
+  func mapped(_ operation: (Double) -> Double) -> MLTensor {
     MLTensor(values: values.map(operation), shape: shape, tensor.elementType)
   }
 
   private var isInteger: Bool { !tensor.elementType.isFloatingPoint }
 
+  /// The sums.
   public static func + (left: MLTensor, right: MLTensor) -> MLTensor { joined(left, right) { $0 + $1 } }
+  /// The differences.
   public static func - (left: MLTensor, right: MLTensor) -> MLTensor { joined(left, right) { $0 - $1 } }
+  /// The products.
   public static func * (left: MLTensor, right: MLTensor) -> MLTensor { joined(left, right) { $0 * $1 } }
-  /// Integers are divided without the rest.
+  /// The quotients; those of integers lose the rest.
   public static func / (left: MLTensor, right: MLTensor) -> MLTensor {
     let truncates = left.isInteger && right.isInteger
     return joined(left, right) { truncates ? ($0 / $1).rounded(.towardZero) : $0 / $1 }
   }
-  /// The rest has the dividend's sign.
+  /// The rests of divisions, with the dividends' signs.
   public static func % (left: MLTensor, right: MLTensor) -> MLTensor {
     joined(left, right) { $0.truncatingRemainder(dividingBy: $1) }
   }
+  /// The scalars with the other sign.
   public static prefix func - (tensor: MLTensor) -> MLTensor { tensor.mapped { -$0 } }
 
+  /// Adds.
   public static func += (left: inout MLTensor, right: MLTensor) { left = left + right }
+  /// Subtracts.
   public static func -= (left: inout MLTensor, right: MLTensor) { left = left - right }
+  /// Multiplies.
   public static func *= (left: inout MLTensor, right: MLTensor) { left = left * right }
+  /// Divides.
   public static func /= (left: inout MLTensor, right: MLTensor) { left = left / right }
+  /// Takes the rest of a division.
+  public static func %= (left: inout MLTensor, right: MLTensor) { left = left % right }
 
+  /// The sums.
   public static func + (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left + MLTensor(right) }
+  /// The sums.
   public static func + (left: some MLTensorScalar & Numeric, right: MLTensor) -> MLTensor { MLTensor(left) + right }
+  /// The differences.
   public static func - (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left - MLTensor(right) }
+  /// The differences.
   public static func - (left: some MLTensorScalar & Numeric, right: MLTensor) -> MLTensor { MLTensor(left) - right }
+  /// The products.
   public static func * (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left * MLTensor(right) }
+  /// The products.
   public static func * (left: some MLTensorScalar & Numeric, right: MLTensor) -> MLTensor { MLTensor(left) * right }
+  /// The quotients; those of integers lose the rest.
   public static func / (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left / MLTensor(right) }
+  /// The quotients; those of integers lose the rest.
   public static func / (left: some MLTensorScalar & Numeric, right: MLTensor) -> MLTensor { MLTensor(left) / right }
+  /// The rests of divisions, with the dividends' signs.
   public static func % (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left % MLTensor(right) }
+  /// The rests of divisions, with the dividends' signs.
+  public static func % (left: some MLTensorScalar & Numeric, right: MLTensor) -> MLTensor { MLTensor(left) % right }
 
   // Comparisons give truth values.
 
+  /// Where both are equal.
   public static func .== (left: MLTensor, right: MLTensor) -> MLTensor {
     joined(left, right, .bool) { $0 == $1 ? 1 : 0 }
   }
+  /// Where they are not equal.
   public static func .!= (left: MLTensor, right: MLTensor) -> MLTensor {
     joined(left, right, .bool) { $0 != $1 ? 1 : 0 }
   }
+  /// Where the left one is less.
   public static func .< (left: MLTensor, right: MLTensor) -> MLTensor { joined(left, right, .bool) { $0 < $1 ? 1 : 0 } }
+  /// Where the left one is less or equal.
   public static func .<= (left: MLTensor, right: MLTensor) -> MLTensor {
     joined(left, right, .bool) { $0 <= $1 ? 1 : 0 }
   }
+  /// Where the left one is greater.
   public static func .> (left: MLTensor, right: MLTensor) -> MLTensor { joined(left, right, .bool) { $0 > $1 ? 1 : 0 } }
+  /// Where the left one is greater or equal.
   public static func .>= (left: MLTensor, right: MLTensor) -> MLTensor {
     joined(left, right, .bool) { $0 >= $1 ? 1 : 0 }
   }
+  /// Where both are equal.
   public static func .== (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left .== MLTensor(right) }
+  /// Where they are not equal.
   public static func .!= (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left .!= MLTensor(right) }
+  /// Where the left one is less.
   public static func .< (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left .< MLTensor(right) }
+  /// Where the left one is less or equal.
   public static func .<= (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left .<= MLTensor(right) }
+  /// Where the left one is greater.
   public static func .> (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left .> MLTensor(right) }
+  /// Where the left one is greater or equal.
   public static func .>= (left: MLTensor, right: some MLTensorScalar & Numeric) -> MLTensor { left .>= MLTensor(right) }
 
+  /// Where both are true.
   public static func .& (left: MLTensor, right: MLTensor) -> MLTensor {
     joined(left, right, .bool) { $0 != 0 && $1 != 0 ? 1 : 0 }
   }
+  /// Where one is true, or both.
   public static func .| (left: MLTensor, right: MLTensor) -> MLTensor {
     joined(left, right, .bool) { $0 != 0 || $1 != 0 ? 1 : 0 }
   }
+  /// Where one alone is true.
   public static func .^ (left: MLTensor, right: MLTensor) -> MLTensor {
     joined(left, right, .bool) { ($0 != 0) != ($1 != 0) ? 1 : 0 }
   }
+  /// Where it is not true.
   public static prefix func .! (tensor: MLTensor) -> MLTensor { tensor.cast(to: Bool.self).mapped { 1 - $0 } }
-
-  /// The scalars without their signs.
-  public func abs() -> MLTensor { mapped { $0.magnitude } }
-  /// -1, 0 or 1.
-  public func sign() -> MLTensor { mapped { $0 > 0 ? 1 : $0 < 0 ? -1 : $0 } }
-  /// x·x
-  public func squared() -> MLTensor { mapped { $0 * $0 } }
-  /// √x
-  public func squareRoot() -> MLTensor { mapped { $0.squareRoot() } }
-  /// 1 / √x
-  public func rsqrt() -> MLTensor { mapped { 1 / $0.squareRoot() } }
-  /// 1 / x
-  public func reciprocal() -> MLTensor { mapped { 1 / $0 } }
-  /// The next integer below.
-  public func floor() -> MLTensor { mapped { $0.rounded(.down) } }
-  /// The next integer above.
-  public func ceil() -> MLTensor { mapped { $0.rounded(.up) } }
-  /// Halves go to the even neighbour.
-  public func round() -> MLTensor { mapped { $0.rounded(.toNearestOrEven) } }
-  /// eˣ
-  public func exp() -> MLTensor { mapped { raised($0) } }
-  /// 2ˣ
-  public func exp2() -> MLTensor { mapped { raisedTwo($0) } }
-  /// The natural logarithm.
-  public func log() -> MLTensor { mapped { logarithm($0) } }
-  /// The sine of an angle in radians.
-  public func sin() -> MLTensor { mapped { sine($0) } }
-  /// The cosine of an angle in radians.
-  public func cos() -> MLTensor { mapped { cosine($0) } }
-  /// The hyperbolic tangent.
-  public func tanh() -> MLTensor { mapped { hyperbolicTangent($0) } }
-  /// x to the power of the exponent.
-  public func pow(_ exponent: MLTensor) -> MLTensor { Self.joined(self, exponent) { power($0, $1) } }
-  /// x to the power of the exponent.
-  public func pow(_ exponent: some MLTensorScalar & Numeric) -> MLTensor { pow(MLTensor(exponent)) }
-  /// Within both bounds.
-  public func clamped(to bounds: ClosedRange<Float>) -> MLTensor {
-    mapped { Swift.min(Swift.max($0, Double(bounds.lowerBound)), Double(bounds.upperBound)) }
-  }
-  /// At least the bound.
-  public func clamped(to bounds: PartialRangeFrom<Float>) -> MLTensor {
-    mapped { Swift.max($0, Double(bounds.lowerBound)) }
-  }
-  /// At most the bound.
-  public func clamped(to bounds: PartialRangeThrough<Float>) -> MLTensor {
-    mapped { Swift.min($0, Double(bounds.upperBound)) }
-  }
-
-  /// The replacement's scalars where the mask is true, these elsewhere.
-  public func replacing(with replacement: MLTensor, where mask: MLTensor) -> MLTensor {
-    let shape = Self.broadcast(Self.broadcast(self.shape, replacement.shape), mask.shape)
-    let (own, other) = (broadcast(to: shape).values, replacement.cast(like: self).broadcast(to: shape).values)
-    let chosen = mask.broadcast(to: shape).values
-    return MLTensor(
-      values: own.indices.map { chosen[$0] != 0 ? other[$0] : own[$0] }, shape: shape, tensor.elementType)
-  }
-
-  /// One scalar where the mask is true, these elsewhere.
-  public func replacing(with replacement: some MLTensorScalar, where mask: MLTensor) -> MLTensor {
-    replacing(with: MLTensor(replacement), where: mask)
-  }
 }
 
-// Within MLTensor its methods hide the functions of the C library.
-func raised(_ value: Double) -> Double { exp(value) }
-private func raisedTwo(_ value: Double) -> Double { exp2(value) }
-private func logarithm(_ value: Double) -> Double { log(value) }
-private func sine(_ value: Double) -> Double { sin(value) }
-private func cosine(_ value: Double) -> Double { cos(value) }
-private func hyperbolicTangent(_ value: Double) -> Double { tanh(value) }
-private func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
+/// The larger scalars of two tensors; NaN where one is.
+public func pointwiseMax(_ lhs: MLTensor, _ rhs: MLTensor) -> MLTensor {
+  MLTensor.joined(lhs, rhs) { $0.isNaN || $0 > $1 ? $0 : $1 }
+}
+
+/// The smaller scalars of two tensors; NaN where one is.
+public func pointwiseMin(_ lhs: MLTensor, _ rhs: MLTensor) -> MLTensor {
+  MLTensor.joined(lhs, rhs) { $0.isNaN || $0 < $1 ? $0 : $1 }
+}

@@ -41,10 +41,14 @@ extension MLTensor {
 
   /// The products along some axes.
   public func product(alongAxes axes: Int..., keepRank: Bool = false) -> MLTensor {
+    product(alongAxes: axes, keepRank: keepRank)
+  }
+  /// The products along some axes.
+  public func product(alongAxes axes: [Int], keepRank: Bool = false) -> MLTensor {
     reduced(axes, keepRank) { $0.reduce(1, *) }
   }
   /// The product of all.
-  public func product(keepRank: Bool = false) -> MLTensor { reduced(allAxes, keepRank) { $0.reduce(1, *) } }
+  public func product(keepRank: Bool = false) -> MLTensor { product(alongAxes: allAxes, keepRank: keepRank) }
 
   /// The largest scalars along some axes; NaN where there is one.
   public func max(alongAxes axes: Int..., keepRank: Bool = false) -> MLTensor {
@@ -70,24 +74,31 @@ extension MLTensor {
 
   /// Whether all along some axes are true.
   public func all(alongAxes axes: Int..., keepRank: Bool = false) -> MLTensor {
+    all(alongAxes: axes, keepRank: keepRank)
+  }
+  /// Whether all along some axes are true.
+  public func all(alongAxes axes: [Int], keepRank: Bool = false) -> MLTensor {
     reduced(axes, keepRank, .bool) { $0.allSatisfy { $0 != 0 } ? 1 : 0 }
   }
   /// Whether all are true.
-  public func all(keepRank: Bool = false) -> MLTensor {
-    reduced(allAxes, keepRank, .bool) { $0.allSatisfy { $0 != 0 } ? 1 : 0 }
-  }
+  public func all(keepRank: Bool = false) -> MLTensor { all(alongAxes: allAxes, keepRank: keepRank) }
   /// Whether one along some axes is true.
   public func any(alongAxes axes: Int..., keepRank: Bool = false) -> MLTensor {
+    any(alongAxes: axes, keepRank: keepRank)
+  }
+  /// Whether one along some axes is true.
+  public func any(alongAxes axes: [Int], keepRank: Bool = false) -> MLTensor {
     reduced(axes, keepRank, .bool) { $0.contains { $0 != 0 } ? 1 : 0 }
   }
   /// Whether one is true.
-  public func any(keepRank: Bool = false) -> MLTensor {
-    reduced(allAxes, keepRank, .bool) { $0.contains { $0 != 0 } ? 1 : 0 }
-  }
+  public func any(keepRank: Bool = false) -> MLTensor { any(alongAxes: allAxes, keepRank: keepRank) }
 
+  /// NaN is better than every number, as it is in `max` and `min`.
   private static func place(_ values: [Double], _ isBetter: (Double, Double) -> Bool) -> Double {
     var best = 0
-    for index in values.indices where isBetter(values[index], values[best]) { best = index }
+    for index in values.indices where !values[best].isNaN {
+      if values[index].isNaN || isBetter(values[index], values[best]) { best = index }
+    }
     return Double(best)
   }
 
@@ -124,28 +135,37 @@ extension MLTensor {
   }
 
   private static func sorted(_ row: [Double], _ isDescending: Bool) -> [Int] {
-    row.indices.sorted { left, right in
-      if row[left] == row[right] { return left < right }
-      return isDescending ? row[left] > row[right] : row[left] < row[right]
+    // NaN stands above all numbers, so that there is an order.
+    func isLess(_ left: Double, _ right: Double) -> Bool { right.isNaN ? !left.isNaN : left < right }
+    return row.indices.sorted { left, right in
+      if isLess(row[left], row[right]) { return !isDescending }
+      if isLess(row[right], row[left]) { return isDescending }
+      return left < right
     }
   }
 
   /// The largest scalars of the last axis, the largest first, and their indices as int32.
   public func topK(_ k: Int) -> (values: MLTensor, indices: MLTensor) {
-    precondition(rank > 0 && k <= shape[rank - 1], "the shape \(shape) has no \(k) scalars in its last axis")
+    precondition(
+      rank > 0 && (0...shape[rank - 1]).contains(k), "the shape \(shape) has no \(k) scalars in its last axis")
     return (
       rows(-1) { row in Self.sorted(row, true).prefix(k).map { row[$0] } },
       rows(-1, .int32) { row in Self.sorted(row, true).prefix(k).map(Double.init) }
     )
   }
 
-  /// Every scalar with all before it.
-  public func cumulativeSum(alongAxis axis: Int = 0) -> MLTensor {
+  /// The sum of every scalar and all before it.
+  public func cumulativeSum(alongAxis axis: Int = 0) -> MLTensor { accumulated(axis, 0, +) }
+
+  /// The product of every scalar and all before it.
+  public func cumulativeProduct(alongAxis axis: Int = 0) -> MLTensor { accumulated(axis, 1, *) }
+
+  private func accumulated(_ axis: Int, _ start: Double, _ join: (Double, Double) -> Double) -> MLTensor {
     rows(axis) { row in
-      var sum = 0.0
+      var result = start
       return row.map { value in
-        sum += value
-        return sum
+        result = join(result, value)
+        return result
       }
     }
   }
@@ -154,30 +174,9 @@ extension MLTensor {
   public func softmax(alongAxis axis: Int = -1) -> MLTensor {
     rows(axis) { row in
       let largest = row.reduce(-.infinity) { Swift.max($0, $1) }
-      let powers = row.map { raised($0 - largest) }
+      let powers = row.map { expOf($0 - largest) }
       let sum = powers.reduce(0, +)
       return powers.map { $0 / sum }
     }
-  }
-
-  /// The product of matrices, [… , n, k] × [… , k, m]; leading axes are broadcast.
-  public func matmul(_ other: MLTensor) -> MLTensor {
-    precondition(
-      rank > 1 && other.rank > 1 && shape[rank - 1] == other.shape[other.rank - 2],
-      "matrices of the shapes \(shape) and \(other.shape) cannot be multiplied")
-    let (n, k, m) = (shape[rank - 2], shape[rank - 1], other.shape[other.rank - 1])
-    let batch = Self.broadcast(Array(shape.dropLast(2)), Array(other.shape.dropLast(2)))
-    let type = Self.wider(tensor.elementType, other.tensor.elementType)
-    let (a, b) = (broadcast(to: batch + [n, k]).values, other.broadcast(to: batch + [k, m]).values)
-    var results = [Double](repeating: 0, count: batch.reduce(n * m, *))
-    for group in 0..<batch.reduce(1, *) {
-      for i in 0..<n {
-        for j in 0..<k {
-          let factor = a[(group * n + i) * k + j]
-          for l in 0..<m { results[(group * n + i) * m + l] += factor * b[(group * k + j) * m + l] }
-        }
-      }
-    }
-    return MLTensor(values: results, shape: batch + [n, m], type)
   }
 }

@@ -88,21 +88,28 @@ extension MLTensor {
     return picking(Self.places(target, strides: steps), shape: target)
   }
 
-  /// Some axes backwards.
-  public func reversed(alongAxes axes: Int...) -> MLTensor {
+  /// Some axes backwards; all where none is named.
+  public func reversed(alongAxes axes: Int...) -> MLTensor { reversed(alongAxes: axes) }
+
+  /// Some axes backwards; all where none is named.
+  public func reversed(alongAxes axes: [Int]) -> MLTensor {
     var (steps, start) = (strides, 0)
-    for axis in axes.map({ position(of: $0) }) {
+    for axis in axes.isEmpty ? Set(shape.indices) : Set(axes.map { position(of: $0) }) {
       start += (shape[axis] - 1) * steps[axis]
       steps[axis] = -steps[axis]
     }
     return scalarCount == 0 ? self : picking(Self.places(shape, strides: steps, from: start), shape: shape)
   }
 
-  /// Again and again along each axis.
+  /// Again and again along each axis, at least once. Where multiples or axes are missing, they are the first ones, and
+  /// taken as 1.
   public func tiled(multiples: [Int]) -> MLTensor {
-    precondition(multiples.count == rank, "\(multiples.count) multiples for the shape \(shape)")
-    return multiples.enumerated().reduce(self) { result, entry in
-      MLTensor(concatenating: [MLTensor](repeating: result, count: entry.element), alongAxis: entry.offset)
+    precondition(multiples.allSatisfy { $0 > 0 }, "multiples must be positive, got \(multiples)")
+    let ones = [Int](repeating: 1, count: Swift.max(rank, multiples.count))
+    let start = reshaped(to: ones.dropFirst(rank) + shape)
+    return (ones.dropFirst(multiples.count) + multiples).enumerated().reduce(start) { result, entry in
+      entry.element == 1
+        ? result : MLTensor(concatenating: [MLTensor](repeating: result, count: entry.element), alongAxis: entry.offset)
     }
   }
 
@@ -182,76 +189,5 @@ extension MLTensor {
     var target = shape
     target[axis] = range.count
     return picking(Self.places(target, strides: strides, from: range.lowerBound * strides[axis]), shape: target)
-  }
-
-  /// The parts along an axis that the indices name, in their shape.
-  public func gathering(atIndices indices: MLTensor, alongAxis axis: Int) -> MLTensor {
-    let axis = position(of: axis)
-    let found = indices.values.map { index -> Int in
-      let place = index < 0 ? Int(index) + shape[axis] : Int(index)
-      precondition((0..<shape[axis]).contains(place), "index \(index) is outside of axis \(axis) of the shape \(shape)")
-      return place
-    }
-    let (before, after) = (Array(shape[..<axis]), Array(shape[(axis + 1)...]))
-    let steps = strides
-    let tails = Self.places(after, strides: Array(steps[(axis + 1)...]))
-    let places = Self.places(before, strides: Array(steps[..<axis])).flatMap { head in
-      found.flatMap { index in tails.map { head + index * steps[axis] + $0 } }
-    }
-    return picking(places, shape: before + indices.shape + after)
-  }
-}
-
-/// An index or a range in a subscript of a tensor.
-public protocol MLTensorRangeExpression {
-  /// What it stands for on an axis of this extent, and whether the axis disappears.
-  func relative(toExtent extent: Int) -> (range: Range<Int>, isIndex: Bool)
-}
-
-extension Int: MLTensorRangeExpression {
-  /// What it stands for on an axis of this extent, and whether the axis disappears.
-  public func relative(toExtent extent: Int) -> (range: Range<Int>, isIndex: Bool) {
-    let place = self < 0 ? self + extent : self
-    return (place..<place + 1, true)
-  }
-}
-
-extension Range: MLTensorRangeExpression where Bound == Int {
-  /// What it stands for on an axis of this extent, and whether the axis disappears.
-  public func relative(toExtent extent: Int) -> (range: Range<Int>, isIndex: Bool) { (self, false) }
-}
-
-extension ClosedRange: MLTensorRangeExpression where Bound == Int {
-  /// What it stands for on an axis of this extent, and whether the axis disappears.
-  public func relative(toExtent extent: Int) -> (range: Range<Int>, isIndex: Bool) { (Range(self), false) }
-}
-
-extension PartialRangeFrom: MLTensorRangeExpression where Bound == Int {
-  /// What it stands for on an axis of this extent, and whether the axis disappears.
-  public func relative(toExtent extent: Int) -> (range: Range<Int>, isIndex: Bool) { (lowerBound..<extent, false) }
-}
-
-extension PartialRangeUpTo: MLTensorRangeExpression where Bound == Int {
-  /// What it stands for on an axis of this extent, and whether the axis disappears.
-  public func relative(toExtent extent: Int) -> (range: Range<Int>, isIndex: Bool) { (0..<upperBound, false) }
-}
-
-extension PartialRangeThrough: MLTensorRangeExpression where Bound == Int {
-  /// What it stands for on an axis of this extent, and whether the axis disappears.
-  public func relative(toExtent extent: Int) -> (range: Range<Int>, isIndex: Bool) { (0..<upperBound + 1, false) }
-}
-
-extension MLTensor {
-  /// The part at indices and in ranges of the first axes; nil stands for all of an axis. Axes with an index disappear.
-  public subscript(ranges: (any MLTensorRangeExpression)?...) -> MLTensor {
-    precondition(ranges.count <= rank, "\(ranges.count) ranges for the shape \(shape)")
-    var result = self
-    var gone: [Int] = []
-    for (axis, expression) in ranges.enumerated() {
-      guard let (range, isIndex) = expression?.relative(toExtent: shape[axis]) else { continue }
-      result = result.part(axis, range)
-      if isIndex { gone.append(axis) }
-    }
-    return result.squeezingShape(at: gone)
   }
 }

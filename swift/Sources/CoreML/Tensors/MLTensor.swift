@@ -1,21 +1,5 @@
 import TintypeMLX
 
-/// The types of number that a tensor can hold.
-public protocol MLTensorScalar: BitwiseCopyable, Sendable {
-  /// The same type, as the engine names it.
-  static var elementType: ElementType { get }
-}
-
-extension Float: MLTensorScalar { public static var elementType: ElementType { .float32 } }
-extension Float16: MLTensorScalar { public static var elementType: ElementType { .float16 } }
-extension Int8: MLTensorScalar { public static var elementType: ElementType { .int8 } }
-extension Int16: MLTensorScalar { public static var elementType: ElementType { .int16 } }
-extension Int32: MLTensorScalar { public static var elementType: ElementType { .int32 } }
-extension UInt8: MLTensorScalar { public static var elementType: ElementType { .uint8 } }
-extension UInt16: MLTensorScalar { public static var elementType: ElementType { .uint16 } }
-extension UInt32: MLTensorScalar { public static var elementType: ElementType { .uint32 } }
-extension Bool: MLTensorScalar { public static var elementType: ElementType { .bool } }
-
 /// Numbers or truth values in several dimensions, with the operations around a model's predictions.
 ///
 /// Here every operation computes at once, on the CPU, one scalar after the other: it is meant for what surrounds a
@@ -66,14 +50,14 @@ public struct MLTensor: Sendable {
   public func shapedArray<Scalar: MLShapedArrayScalar & MLTensorScalar>(
     of scalarType: Scalar.Type
   ) async -> MLShapedArray<Scalar> {
-    let values = cast(to: Scalar.elementType).tensor
+    let values = cast(to: Scalar._elementType).tensor
     return MLShapedArray(unsafeUninitializedShape: shape) { target, _ in
       values.withUnsafeBytes { UnsafeMutableRawBufferPointer(target).copyMemory(from: $0) }
     }
   }
 
   /// The scalars in another type; floats lose their fractions where integers are asked for.
-  public func cast<Scalar: MLTensorScalar>(to scalarType: Scalar.Type) -> MLTensor { cast(to: Scalar.elementType) }
+  public func cast<Scalar: MLTensorScalar>(to scalarType: Scalar.Type) -> MLTensor { cast(to: Scalar._elementType) }
 
   /// The scalars in another tensor's type.
   public func cast(like other: MLTensor) -> MLTensor { cast(to: other.tensor.elementType) }
@@ -99,106 +83,12 @@ public struct MLTensor: Sendable {
   }
 }
 
-extension MLTensor {
-  /// Scalars in row-major order; there must be as many as the shape has.
-  public init<Scalar: MLTensorScalar>(
-    shape: [Int], scalars: some Collection<Scalar>, scalarType: Scalar.Type = Scalar.self
-  ) {
-    let scalars = Array(scalars)
-    let count = ShapedBuffer<Float>.count(of: shape)
-    precondition(scalars.count == count, "shape \(shape) takes \(count) scalars, got \(scalars.count)")
-    self.init(shape: shape, Scalar.elementType) { bytes in scalars.withUnsafeBytes { bytes.copyMemory(from: $0) } }
-  }
-
-  /// Floats in row-major order.
-  public init(shape: [Int], scalars: some Collection<Float>) {
-    self.init(shape: shape, scalars: scalars, scalarType: Float.self)
-  }
-
-  /// A vector.
-  public init<Scalar: MLTensorScalar>(_ scalars: some Collection<Scalar>, scalarType: Scalar.Type) {
-    self.init(shape: [scalars.count], scalars: scalars, scalarType: Scalar.self)
-  }
-
-  /// A vector of floats.
-  public init(_ scalars: some Collection<Float>) { self.init(scalars, scalarType: Float.self) }
-
-  /// A vector of integers.
-  public init(_ scalars: some Collection<Int32>) { self.init(scalars, scalarType: Int32.self) }
-
-  /// One scalar, no axes.
-  public init<Scalar: MLTensorScalar>(_ scalar: Scalar, scalarType: Scalar.Type = Scalar.self) {
-    self.init(shape: [], scalars: [scalar], scalarType: Scalar.self)
-  }
-
-  /// The scalars of a shaped array.
-  public init<ShapedArray: MLShapedArrayProtocol>(_ shapedArray: ShapedArray)
-  where ShapedArray.Scalar: MLTensorScalar {
-    self.init(shape: shapedArray.shape, scalars: shapedArray.scalars, scalarType: ShapedArray.Scalar.self)
-  }
-
-  /// The same scalar everywhere.
-  public init<Scalar: MLTensorScalar>(repeating value: Scalar, shape: [Int], scalarType: Scalar.Type = Scalar.self) {
-    let count = ShapedBuffer<Float>.count(of: shape)
-    self.init(shape: shape, scalars: repeatElement(value, count: count), scalarType: Scalar.self)
-  }
-
-  /// The same float everywhere.
-  public init(repeating value: Float, shape: [Int]) {
-    self.init(repeating: value, shape: shape, scalarType: Float.self)
-  }
-
-  /// Zeros.
-  public init<Scalar: MLTensorScalar>(zeros shape: [Int], scalarType: Scalar.Type) {
-    self.init(shape: shape, Scalar.elementType) { _ in }
-  }
-
-  /// Ones.
-  public init<Scalar: MLTensorScalar & Numeric>(ones shape: [Int], scalarType: Scalar.Type) {
-    self.init(repeating: 1, shape: shape, scalarType: Scalar.self)
-  }
-
-  /// start, start + step, …, up to but not with `end`.
-  public init<Scalar: MLTensorScalar & Strideable>(
-    rangeFrom start: Scalar, to end: Scalar, by step: Scalar.Stride, scalarType: Scalar.Type = Scalar.self
-  ) {
-    self.init(Array(stride(from: start, to: end, by: step)), scalarType: Scalar.self)
-  }
-
-  /// `count` floats from `start` to `end`, both included, equally far from each other.
-  public init(linearSpaceFrom start: Float, through end: Float, count: Int) {
-    let step = count > 1 ? (end - start) / Float(count - 1) : 0
-    self.init((0..<count).map { start + Float($0) * step })
-  }
-
-  /// Memory that the closure fills, row-major.
-  public init(
-    unsafeUninitializedShape shape: [Int], scalarType: any MLTensorScalar.Type,
-    initializingWith initializer: (UnsafeMutableRawBufferPointer) throws -> Void
-  ) rethrows {
-    try self.init(shape: shape, scalarType.elementType, fill: initializer)
-  }
-
-  /// A copy of bytes in row-major order.
-  public init(shape: [Int], data: Data, scalarType: any MLTensorScalar.Type) {
-    let needed = ShapedBuffer<Float>.count(of: shape) * scalarType.elementType.size
-    precondition(data.count == needed, "shape \(shape) takes \(needed) bytes, got \(data.count)")
-    self.init(shape: shape, scalarType.elementType) { bytes in data.withUnsafeBytes { bytes.copyMemory(from: $0) } }
-  }
-}
-
-extension MLTensor: ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral {
-  /// A float without axes.
-  public init(floatLiteral value: Float) { self.init(value, scalarType: Float.self) }
-  /// An integer without axes.
-  public init(integerLiteral value: Int32) { self.init(value, scalarType: Int32.self) }
-  /// A truth value without axes.
-  public init(booleanLiteral value: Bool) { self.init(value, scalarType: Bool.self) }
-}
-
-extension MLTensor: ExpressibleByArrayLiteral, CustomStringConvertible {
-  /// Tensors of one shape, stacked along a new first axis.
-  public init(arrayLiteral elements: MLTensor...) { self.init(stacking: elements) }
-
+extension MLTensor: CustomStringConvertible, CustomReflectable {
+  /// Shape and type of scalar; not the scalars.
   public var description: String { "MLTensor(shape: \(shape), scalarType: \(scalarType))" }
+
+  /// What debuggers show: shape and type of scalar.
+  public var customMirror: Mirror {
+    Mirror(self, children: ["shape": shape, "scalarType": scalarType], displayStyle: .struct)
+  }
 }
