@@ -79,9 +79,9 @@ struct InspectCommand {
   }
 
   private func plan(_ rows: [NeuralEngineReport.Row], _ terminal: Terminal) async throws {
-    let report = try await NeuralEngineReport(rows, path: path.relativePath, units: units)
+    let report = try await NeuralEngineReport(rows, path: path.relativePath, units: units, required: required)
     terminal.line(printsJSON ? try jsonText(report) : report.text)
-    if let required { try report.require(required) }
+    try report.requirement?.check()
   }
 
   struct Nothing: Error, CustomStringConvertible {

@@ -7,11 +7,14 @@ struct NeuralEngineReport: Encodable {
   private let forecast = false
   private let path: String
   private let plans: [String: Plan]
+  /// Nil: no share is required.
+  let requirement: Requirement?
   private let units: ComputeUnits
   private let order: [String]
 
   private enum CodingKeys: String, CodingKey {
     case forecast, path
+    case requirement = "required"
     case plans = "compute_plans"
   }
 
@@ -35,11 +38,10 @@ struct NeuralEngineReport: Encodable {
   typealias Row = (name: String, package: URL)
 
   private static let shownOperations = 12
-  /// Costs that should add up to 1 may miss it by this.
-  private static let rounding = 1e-6
   private static let devices: [ComputePlanReport.Device] = [.neuralEngine, .gpu, .cpu]
 
-  init(_ rows: [Row], path: String, units: ComputeUnits) async throws {
+  /// - Parameter required: the share that every package must have there, between 0 and 1.
+  init(_ rows: [Row], path: String, units: ComputeUnits, required: Double?) async throws {
     (self.path, self.units, order) = (path, units, rows.map(\.name))
     var plans: [String: Plan] = [:]
     for row in rows {
@@ -47,6 +49,8 @@ struct NeuralEngineReport: Encodable {
       plans[row.name] = Plan(report: try await CoreMLBackend().computePlan(of: row.package, units: units), units: units)
     }
     self.plans = plans
+    let shares = plans.mapValues { $0.report.share(of: .neuralEngine) }
+    requirement = required.map { Requirement(share: $0, shares: shares, order: rows.map(\.name)) }
   }
 
   var text: String {
@@ -74,26 +78,50 @@ struct NeuralEngineReport: Encodable {
     return lines.joined(separator: "\n")
   }
 
-  /// Throws `TooLittle` where a package is planned with a smaller share on the Neural Engine.
-  /// - Parameter share: between 0 and 1.
-  func require(_ share: Double) throws {
-    let below = order.compactMap { name in plans[name].map { (name, $0.report.share(of: .neuralEngine)) } }
-      .filter { $0.1 < share - Self.rounding }
-    if !below.isEmpty { throw TooLittle(required: share, found: below) }
+/// What every package is required to have on the Neural Engine, and what each has, between 0 and 1.
+struct Requirement: Encodable {
+  let share: Double
+  let shares: [String: Double]
+  /// The packages that have less, in order.
+  let below: [String]
+
+  private enum CodingKeys: String, CodingKey {
+    case share, of, shares, below, passed
   }
 
-  /// Packages that would run elsewhere, with their shares.
+  /// Costs that should add up to 1 may miss it by this.
+  private static let rounding = 1e-6
+
+  init(share: Double, shares: [String: Double], order: [String]) {
+    (self.share, self.shares) = (share, shares)
+    below = order.filter { shares[$0].map { $0 < share - Self.rounding } ?? false }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(share, forKey: .share)
+    try values.encode("compute_plan", forKey: .of)
+    try values.encode(shares, forKey: .shares)
+    try values.encode(below, forKey: .below)
+    try values.encode(below.isEmpty, forKey: .passed)
+  }
+
+  /// Throws `TooLittle` where a package has less.
+  func check() throws {
+    if !below.isEmpty { throw TooLittle(requirement: self) }
+  }
+
+  /// Packages that would run elsewhere.
   struct TooLittle: Error, CustomStringConvertible {
-    let required: Double
-    let found: [(name: String, share: Double)]
+    let requirement: Requirement
 
     var description: String {
-      let rows = found.map { "\($0.name) \(percentText($0.share))" }.joined(separator: ", ")
-      let cause =
+      let rows = requirement.below.map { "\($0) \(percentText(requirement.shares[$0] ?? 0))" }.joined(separator: ", ")
+      let hint =
         CoreMLPlatform.isApples
-        ? "the report lists the operations elsewhere"
-        : "the portable Core ML has no Neural Engine: ask on a Mac, or Python's command, which forecasts"
-      return "less than the required \(percentText(required)) is on the Neural Engine: \(rows); \(cause)"
+        ? "" : "; the portable Core ML has no Neural Engine: ask on a Mac, or Python's command, which forecasts"
+      return "on the Neural Engine (Core ML's compute plan): \(rows), expected at least "
+        + "\(shortNumber(100 * requirement.share)) %\(hint)"
     }
   }
 }

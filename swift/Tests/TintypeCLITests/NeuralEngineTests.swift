@@ -51,12 +51,17 @@ import Tintype
     let (words, console) = (["inspect", Fixture.package("multi_output").path, "--neural-engine"], try Console())
     #expect(await console.run(words + ["--require", "0%"]) == 0, "\(console.error)")
     if CoreMLPlatform.isApples { return }
-    #expect(await console.run(words + ["--require", "95%", "--json"]) == 1)
+    let json = try Console()
+    #expect(await json.run(words + ["--require", "95%", "--json"]) == 1)
+    let report = try #require(JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
+    let required = try #require(report["required"] as? [String: Any])
+    #expect(Set(required.keys) == ["share", "of", "shares", "below", "passed"])
+    #expect(required["share"] as? Double == 0.95 && required["passed"] as? Bool == false)
+    #expect(required["below"] as? [String] == ["multi_output.mlpackage"])
     #expect(
-      console.error
-        == "tintype: error: less than the required 95.0000 % is on the Neural Engine: multi_output.mlpackage 0.0000 %; "
-        + "the portable Core ML has no Neural Engine: ask on a Mac, or Python's command, which forecasts\n")
-    #expect(console.output.contains("compute_plans"))
+      json.error
+        == "tintype: error: on the Neural Engine (Core ML's compute plan): multi_output.mlpackage 0.0000 %, expected at "
+        + "least 95 %; the portable Core ML has no Neural Engine: ask on a Mac, or Python's command, which forecasts\n")
   }
 
   @Test(
@@ -70,6 +75,12 @@ import Tintype
     let console = try Console()
     #expect(await console.run(["inspect", Fixture.package("add").path] + words) == 2)
     #expect(console.error.contains(message), "\(console.error)")
+  }
+
+  @Test func roundedCostsReachTheirSum() {
+    let shares = ["a": 0.999_999_9, "b": 0.95, "c": 0.949]
+    #expect(Requirement(share: 1, shares: shares, order: ["a"]).below.isEmpty)
+    #expect(Requirement(share: 0.95, shares: shares, order: ["c", "b", "a"]).below == ["c"])
   }
 
   @Test func aHundredPercentIsAll() {
