@@ -78,6 +78,8 @@ struct NeuralEngineReport: Encodable {
     return lines.joined(separator: "\n")
   }
 
+}
+
 /// What every package is required to have on the Neural Engine, and what each has, between 0 and 1.
 struct Requirement: Encodable {
   let share: Double
