@@ -2,7 +2,11 @@
 
 import functools
 import json
+import os
 import pathlib
+import shlex
+import subprocess
+import sysconfig
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +30,21 @@ def swift_runtime() -> None:
     note = pathlib.Path(tintype.__file__).parent / "lib" / "NO_SWIFT.txt"
     if note.exists():
         pytest.skip(note.read_text())
+
+
+@pytest.fixture(scope="session")
+def fake_library(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The runtime without models (fake_runtime.c), compiled once a session."""
+    source = pathlib.Path(__file__).parent / "python" / "run" / "fake_runtime.c"
+    library = tmp_path_factory.mktemp("fake") / "libfake_runtime.so"
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    headers = source.parents[3] / "bridge" / "c"
+    flags = ["-std=c11", "-shared", "-fPIC", f"-I{headers}", "-o", str(library)]
+    try:
+        subprocess.run([*compiler, *flags, str(source)], check=True)
+    except FileNotFoundError:
+        subprocess.run(["cc", *flags, str(source)], check=True)
+    return library
 
 
 @pytest.fixture(scope="session")

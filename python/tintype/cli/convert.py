@@ -133,6 +133,12 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
     " [default: where a step takes seconds, up to 100 M parameters]",
 )
 @click.option(
+    "--probe/--no-probe",
+    default=None,
+    help="Load every package and run it once, in a process of its own, and record how that went."
+    " [default: where Core ML is Apple's, on Core ML]",
+)
+@click.option(
     "--previews/--no-previews",
     default=None,
     help="Fit the small pictures of the steps to the VAE and keep the map in the bundle; else the first run"
@@ -168,6 +174,7 @@ def convert(
     no_gate: bool,
     require_neural_engine: float | None,
     self_test: bool | None,
+    probe: bool | None,
     previews: bool | None,
     dry_run: bool,
     as_json: bool,
@@ -192,7 +199,7 @@ def convert(
             "--quantize": quantize, "--components": components, "--batch 2": batch == 2, "--dry-run": dry_run,
             "--target ane": target == "ane", "--self-test": self_test, "--resume": resume,
             "--overwrite": overwrite, "several --size": len(size) > 1, "--max-chunk": max_chunk != "default",
-            "--max-sequence-length": max_sequence_length, "--previews": previews,
+            "--max-sequence-length": max_sequence_length, "--previews": previews, "--probe": probe,
             "--require-neural-engine": require_neural_engine is not None,
         }  # fmt: skip
         export_profile(source, output, refused, quiet, precision, size, variant, tokenizers, lora)
@@ -228,7 +235,7 @@ def convert(
                     }
                     options["measure"] = meter = stack.enter_context(Meter(source, **choices))
                     accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora, meter.accuracy)
-                gate = last_steps(accuracy, self_test, previews, require_neural_engine)
+                gate = last_steps(accuracy, self_test, previews, require_neural_engine, probe)
                 bundle = convert_checkpoint(
                     source, output, overwrite=overwrite, resume=resume, gate=gate, **options
                 )
@@ -236,12 +243,17 @@ def convert(
         show_plan(source, output, options, as_json)
         return
     if not quiet:
+        from ..verify import failed_probes
+
         weights = sum(component.weight_bytes for component in bundle.components.values())
         click.echo(
             f"{output}: {bundle.family}, {bundle.precision}, "
             f"{', '.join(f'{s.width}x{s.height}' for s in bundle.sizes)}, "
             f"{len(bundle.components)} components, {bytes_text(weights)}"
         )
+        for backend, rows in bundle.accuracy.get("probes", {}).items():
+            ran = len(rows) - len(failed_probes(bundle.accuracy, backend))
+            click.echo(f"probed on {backend}: {ran} of {len(rows)} packages ran")
         for name, component in bundle.components.items():
             if "auto" in component.compression:
                 click.echo(f"{name}: {tried_text(component.compression['auto'])}")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import names
+
 if TYPE_CHECKING:
     from ..bundle import Bundle
     from ..verify import Accuracy
@@ -17,10 +19,11 @@ def last_steps(
     self_test: bool | None,
     previews: bool | None,
     neural_engine: float | None,
+    probe: bool | None,
 ) -> Callable[["Bundle"], None]:
-    """What happens to a complete bundle before it takes its place: its packages are held to the share of
-    `neural_engine`, then comes the accuracy gate, then the recording of a self-test and of the map for
-    previews, which None leaves to the model's size."""
+    """What happens to a complete bundle before it takes its place: its packages are probed (None: where
+    Core ML is Apple's) and held to the share of `neural_engine`, then comes the accuracy gate, then the
+    recording of a self-test and of the map for previews, which None leaves to the model's size."""
 
     def finish(bundle: "Bundle") -> None:
         from ..bundle import Bundle as Described
@@ -28,11 +31,15 @@ def last_steps(
             SELF_TEST_PARAMETERS,
             can_record,
             fits_quickly,
+            gate_backends,
             parameters_to_run,
             record_previews,
             record_self_test,
         )
 
+        # First, since what follows asks Core ML in this process.
+        if names.COREML in gate_backends() if probe is None else probe:
+            bundle = probed(bundle)
         if neural_engine is not None:
             require_neural_engine(bundle, neural_engine)
         if accuracy is not None:
@@ -47,6 +54,17 @@ def last_steps(
             record_previews(bundle)
 
     return finish
+
+
+def probed(bundle: "Bundle") -> "Bundle":
+    """The bundle with its probes; a warning for each that failed."""
+    from ..verify import probe_backends, probe_bundle, record_probes
+
+    probes = probe_bundle(bundle, probe_backends())
+    for probe in probes:
+        if not probe.passed:
+            warnings.warn(f"probe of {probe.text}", UserWarning, stacklevel=2)
+    return record_probes(bundle, probes)
 
 
 def require_neural_engine(bundle: "Bundle", share: float) -> None:
@@ -76,9 +94,11 @@ def accuracy_gate(
 
     def check(bundle: "Bundle") -> None:
         from ..errors import ConversionError
-        from ..verify import gate_backends, record_accuracy, verify_backends
+        from ..verify import failed_probes, gate_backends, record_accuracy, verify_backends
 
-        backends = gate_backends()
+        # What ended a child would end this process.
+        unsafe = names.COREML if failed_probes(bundle.accuracy, names.COREML) else None
+        backends = [backend for backend in gate_backends() if backend != unsafe]
         if measure is not None:
             results = [measure(bundle, backend) for backend in backends]
         else:

@@ -47,6 +47,11 @@ SHOWN_RANGES = 5
     help="Run the bundle's recorded denoiser step on the backend; record one first if it has none.",
 )
 @click.option(
+    "--probe",
+    is_flag=True,
+    help="Load every package on the backend and run it once, in a process of its own.",
+)
+@click.option(
     "--previews",
     is_flag=True,
     help="Fit the small pictures of a run's steps to the bundle's VAE, and keep the map.",
@@ -61,6 +66,7 @@ def verify(
     backends: tuple[str, ...],
     ranges: bool,
     self_test: bool,
+    probe: bool,
     previews: bool,
     as_json: bool,
 ) -> int:
@@ -68,13 +74,16 @@ def verify(
 
     Results are written into bundle.json, a row a backend; without --against those are shown. Exit code 1 if a
     component or the picture is below 35 dB or a cosine of 0.999, or, with --ranges, if an op overflows, or,
-    with --self-test, if the backend's step is not the recorded one.
+    with --self-test, if the backend's step is not the recorded one, or, with --probe, if a package does not
+    run.
     """
     from ..bundle import Bundle
 
     described = Bundle.read(bundle)
     if previews:
         return fit_previews(described, as_json)
+    if probe:
+        return show_probes(described, backends, as_json)
     if self_test:
         return show_self_test(described, backends, as_json)
     if ranges:
@@ -144,6 +153,20 @@ def show_self_test(bundle: "Bundle", backends: Sequence[str], as_json: bool) -> 
     if as_json:
         echo_json(rows[0] if len(rows) == 1 else rows)
     return 0 if passed else 1
+
+
+def show_probes(bundle: "Bundle", backends: Sequence[str], as_json: bool) -> int:
+    """Probe the packages and record how it went; 1 if one did not run."""
+    from ..verify import probe_bundle, record_probes
+
+    probes = probe_bundle(bundle, backends)
+    recorded = record_probes(bundle, probes).accuracy["probes"]
+    if as_json:
+        echo_json(recorded)
+    else:
+        for probe in probes:
+            click.echo(probe.text)
+    return 0 if all(probe.passed for probe in probes) else 1
 
 
 def fit_previews(bundle: "Bundle", as_json: bool) -> int:

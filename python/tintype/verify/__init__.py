@@ -15,6 +15,14 @@ from .bundle import (
 from .meter import Meter
 from .metrics import Agreement
 from .previews import fits_quickly, record_previews
+from .probe import (
+    Probe,
+    failed_probes,
+    probe_backends,
+    probe_bundle,
+    probe_package,
+    record_probes,
+)
 from .ranges import FLOAT16_MAX, Range, audit_ranges
 from .self_test import (
     SELF_TEST_PARAMETERS,
@@ -33,15 +41,21 @@ __all__ = [
     "Accuracy",
     "Agreement",
     "Meter",
+    "Probe",
     "Range",
     "SelfTestResult",
     "audit_ranges",
     "can_record",
+    "failed_probes",
     "fits_quickly",
     "gate_backends",
     "parameters_to_run",
+    "probe_backends",
+    "probe_bundle",
+    "probe_package",
     "record_accuracy",
     "record_previews",
+    "record_probes",
     "record_self_test",
     "run_self_test",
     "verify_backends",

@@ -174,7 +174,7 @@ def record_accuracy(bundle: Bundle, *results: Accuracy) -> Bundle:
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
     rows = {**bundle.accuracy.get("backends", {}), **{r.backend: r.to_json() for r in results}}
     passed = all(row["passed"] for row in rows.values())
-    verified = replace(bundle, accuracy={"passed": passed, "backends": rows})
+    verified = replace(bundle, accuracy={**bundle.accuracy, "passed": passed, "backends": rows})
     write_description(verified)
     return verified
 

@@ -5,6 +5,7 @@
  * their strides applied, under the names "NAME_out". The path chooses what else happens:
  *   load-STATUS, predict-STATUS   fails with that status code
  *   slow, slow-MILLISECONDS       sleeps in load (before it fails) and in predict, for 300 ms or as long as it says
+ *   abort                         ends the process in load
  *   bad-rank, bad-dtype, no-data  returns an output that breaks the ABI
  *   no-error-text                 fails to load without an error text
  * `fake_live_results` counts results that were not freed, `fake_last_data` is the address of the last input.
@@ -77,6 +78,10 @@ static tt_status load(const char *path, const tt_load_options *options, tt_model
   fake_loads += 1;
   fake_last_units = options != NULL ? options->units : -1;
   if (strstr(path, "no-error-text") != NULL) return TT_ERROR_RUNTIME;
+  if (strstr(path, "abort") != NULL) {
+    fputs("[fake] mps.dequantize: failed to verify\n", stderr);
+    abort();
+  }
   doze(path);
   tt_status status = asked(path, "load-");
   if (status != TT_OK) return fail(status, error);
