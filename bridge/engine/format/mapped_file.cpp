@@ -27,14 +27,23 @@ struct Descriptor {
                        "Check the path and the permissions."});
 }
 
+const char* kind_of(mode_t mode) {
+  return S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
 }  // namespace
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path, const std::string& what) {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  // Without O_NONBLOCK a pipe that nobody writes to would be waited for; it means nothing to a file.
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.value < 0) refuse_file(path, what, errno);
   struct stat status{};
   if (::fstat(file.value, &status) != 0) refuse_file(path, what, errno);
-  if (!S_ISREG(status.st_mode)) refuse_file(path, what, S_ISDIR(status.st_mode) ? EISDIR : EINVAL);
+  if (S_ISDIR(status.st_mode)) refuse_file(path, what, EISDIR);
+  if (!S_ISREG(status.st_mode)) {
+    refuse(TT_ERROR_IO, {what, quoted(path, kLongestPath) + " is no file", kind_of(status.st_mode), "a file",
+                         "Convert or download the package again."});
+  }
   auto size = static_cast<size_t>(status.st_size);
   if (size == 0) return std::shared_ptr<const MappedFile>(new MappedFile(nullptr, 0, false));
   void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.value, 0);

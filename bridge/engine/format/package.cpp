@@ -37,7 +37,7 @@ bool stays_inside(const std::string& relative) {
 std::string read_root_model(const std::string& folder) {
   auto file = MappedFile::open(folder + "/Manifest.json", "Manifest.json");
   auto bytes = file->bytes();
-  constexpr size_t kLargest = 16 << 20;
+  constexpr size_t kLargest = 1 << 20;
   if (bytes.size() > kLargest)
     refuse_manifest("the file is too large", std::to_string(bytes.size()) + " bytes");
   auto manifest = Json::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "Manifest.json");

@@ -13,8 +13,8 @@ void refuse_damage(size_t offset, const std::string& problem) {
           "Convert or download the package again."});
 }
 
-WireReader::WireReader(std::span<const uint8_t> bytes, size_t offset, int depth)
-    : bytes_(bytes), offset_(offset), depth_(depth) {
+WireReader::WireReader(std::span<const uint8_t> bytes, size_t offset, int depth, ParseBudget* budget)
+    : bytes_(bytes), offset_(offset), depth_(depth), budget_(budget) {
   if (depth > kDeepest)
     refuse_damage(offset, "messages nest deeper than " + std::to_string(kDeepest) + " levels");
 }
@@ -39,6 +39,13 @@ uint64_t WireReader::fixed(size_t size) {
   return value;
 }
 
+size_t WireReader::count_of(uint32_t number) const {
+  WireReader reader = *this;
+  size_t count = 0;
+  for (WireField field; reader.next(field);) count += field.number == number;
+  return count;
+}
+
 bool WireReader::next(WireField& field) {
   if (at_ == bytes_.size()) return false;
   size_t start = offset_ + at_;
@@ -47,6 +54,7 @@ bool WireReader::next(WireField& field) {
   if (key >> 3 == 0 || key >> 3 > 0x1fffffff) refuse_damage(start, "a field has no valid number");
   field.number = static_cast<uint32_t>(key >> 3);
   field.depth = depth_;
+  field.budget = budget_;
   switch (key & 7) {
     case 0:
       field.type = WireType::kVarint, field.integer = varint();
@@ -110,7 +118,13 @@ std::string WireField::as_string() const {
 
 WireReader WireField::as_message() const {
   require(WireType::kBytes);
-  return WireReader(bytes, offset, depth + 1);
+  return WireReader(bytes, offset, depth + 1, budget);
+}
+
+WireReader WireField::as_filled_message(const char* what) const {
+  WireReader reader = as_message();
+  if (bytes.empty()) refuse_damage(offset, std::string(what) + " is empty");
+  return reader;
 }
 
 namespace {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "format/parse_budget.h"
+
 namespace tintype {
 
 /*
@@ -31,6 +33,7 @@ struct WireField {
   std::span<const uint8_t> bytes;  // kBytes only
   size_t offset = 0;               // of the payload in the file, for messages
   int depth = 0;
+  ParseBudget* budget = nullptr;
 
   uint64_t as_unsigned() const;
   int64_t as_signed() const;
@@ -41,6 +44,8 @@ struct WireField {
   std::string as_string() const;
   /** A reader of the bytes as a message, one level deeper. */
   WireReader as_message() const;
+  /** The same of a message that says something; `what` names it where it does not: "an operation". */
+  WireReader as_filled_message(const char* what) const;
 
   /** Appends a repeated scalar, packed or not. */
   void append_to(std::vector<float>& values) const;
@@ -57,12 +62,27 @@ class WireReader {
   /** Core ML's messages nest a few levels an operation's block; more than this is an attack on the stack. */
   static constexpr int kDeepest = 100;
 
-  explicit WireReader(std::span<const uint8_t> bytes, size_t offset = 0, int depth = 0);
+  explicit WireReader(std::span<const uint8_t> bytes, size_t offset = 0, int depth = 0,
+                      ParseBudget* budget = nullptr);
 
   /** Moves to the next field; false at the end of the message. */
   bool next(WireField& field);
 
+  /** Makes room for the message's fields `number`, of which each becomes an element; the budget pays. */
+  template <typename Element>
+  void reserve(uint32_t number, std::vector<Element>& elements) const {
+    size_t count = count_of(number);
+    take(count * sizeof(Element));
+    if (elements.empty()) elements.reserve(count);  // else it grows by its own, larger steps
+  }
+
+  /** Counts `bytes` that the message takes in memory. */
+  void take(size_t bytes) const {
+    if (budget_) budget_->take(bytes, offset_);
+  }
+
  private:
+  size_t count_of(uint32_t number) const;
   uint64_t varint();
   uint64_t fixed(size_t size);
 
@@ -70,6 +90,7 @@ class WireReader {
   size_t at_ = 0;
   size_t offset_;
   int depth_;
+  ParseBudget* budget_;
 };
 
 /** Refuses a damaged message at a byte of the file. */

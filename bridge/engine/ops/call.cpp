@@ -281,16 +281,12 @@ std::vector<int> Call::axes_or(std::string_view name, std::vector<int> fallback,
   return axes;
 }
 
-const TensorType& Call::output_type(size_t index) const {
-  if (index >= operation_.outputs.size()) {
-    fail("too few outputs are declared", std::to_string(operation_.outputs.size()),
-         "at least " + std::to_string(index + 1));
-  }
-  return operation_.outputs[index].type.tensor;
+const TensorType& Call::output_type() const {
+  return operation_.outputs.at(0).type.tensor;
 }
 
-mx::Dtype Call::output_dtype(size_t index) const {
-  return mlx_dtype(output_type(index).dtype);
+mx::Dtype Call::output_dtype() const {
+  return mlx_dtype(output_type().dtype);
 }
 
 void Call::write_state(std::string_view name, const array& data) {

@@ -76,8 +76,9 @@ class Call {
   bool is_constant(std::string_view name) const;
   /** True if the value is made in this block and nothing else reads it. */
   bool is_only_reader(std::string_view name) const;
-  const TensorType& output_type(size_t index = 0) const;
-  mx::Dtype output_dtype(size_t index = 0) const;
+  /** Of the first output. */
+  const TensorType& output_type() const;
+  mx::Dtype output_dtype() const;
 
   /** Replaces the values of the state that is the argument `name`. */
   void write_state(std::string_view name, const array& data);

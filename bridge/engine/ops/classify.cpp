@@ -18,7 +18,7 @@ std::vector<array> classify(Call& call) {
               std::to_string(probabilities.size()));
   }
   array best = mx::astype(mx::argmax(probabilities), mx::int64);
-  bool texts = call.output_type(0).dtype == DType::kString;
+  bool texts = call.output_type().dtype == DType::kString;
   return {texts ? best : mx::take(mx::flatten(call.tensor("classes")), best), probabilities};
 }
 

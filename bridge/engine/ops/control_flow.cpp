@@ -142,7 +142,7 @@ std::vector<array> constant(Call&) {
 
 OpTable control_flow_ops() {
   return {
-      {"cond", cond, "pred", 2},
+      {"cond", cond, "pred", 2, 0},
       {"const", constant, ""},
       {"list_gather", list_gather, "ls indices"},
       {"list_length", list_length, "ls"},
@@ -151,7 +151,7 @@ OpTable control_flow_ops() {
       {"list_write", list_write, "ls index value"},
       {"make_list", make_list, "init_length? dynamic_length? elem_shape*? dtype?"},
       {"select", select, "cond a b"},
-      {"while_loop", while_loop, "loop_vars*", 2},
+      {"while_loop", while_loop, "loop_vars*", 2, 0},
   };
 }
 

@@ -61,8 +61,12 @@ const Registry& registry() {
 OpEntry::OpEntry(const char* name, OneOutput run, const char* parameters)
     : name(name), run_one(run), parameters(parse_parameters(parameters)) {}
 
-OpEntry::OpEntry(const char* name, ManyOutputs run, const char* parameters, int blocks)
-    : name(name), run_many(run), parameters(parse_parameters(parameters)), blocks(blocks) {}
+OpEntry::OpEntry(const char* name, ManyOutputs run, const char* parameters, int blocks, size_t least_outputs)
+    : name(name),
+      run_many(run),
+      parameters(parse_parameters(parameters)),
+      blocks(blocks),
+      least_outputs(least_outputs) {}
 
 const Parameter* OpEntry::find(std::string_view name) const {
   for (const Parameter& parameter : parameters) {

@@ -25,7 +25,8 @@ using ManyOutputs = std::vector<array> (*)(Call& call);
 /** A line of the op table: the op's name in MIL, its function, its parameters over all opsets. */
 struct OpEntry {
   OpEntry(const char* name, OneOutput run, const char* parameters);
-  OpEntry(const char* name, ManyOutputs run, const char* parameters, int blocks = 0);
+  OpEntry(const char* name, ManyOutputs run, const char* parameters, int blocks = 0,
+          size_t least_outputs = 1);
 
   const Parameter* find(std::string_view name) const;
   /** "x weight bias?", for errors. */
@@ -36,6 +37,7 @@ struct OpEntry {
   ManyOutputs run_many = nullptr;
   std::vector<Parameter> parameters;
   int blocks = 0;  // nested blocks that the op must have
+  size_t least_outputs = 1;
 };
 
 using OpTable = std::vector<OpEntry>;

@@ -20,7 +20,7 @@ std::vector<array> write_state(Call& call) {
 OpTable states_ops() {
   return {
       {"read_state", read_state, "input"},
-      {"write_state", write_state, "input data"},
+      {"write_state", write_state, "input data", 0, 0},
   };
 }
 

@@ -179,7 +179,7 @@ std::vector<array> split(Call& call) {
     auto outputs = static_cast<int>(call.operation().outputs.size());
     if (count != outputs)
       call.fail("num_splits is not the count of outputs", std::to_string(count), std::to_string(outputs));
-    if (length % count != 0)
+    if (count < 1 || length % count != 0)
       call.fail("the axis does not split evenly", std::to_string(count),
                 "a divisor of " + std::to_string(length));
     sizes.assign(static_cast<size_t>(count), length / count);

@@ -1,6 +1,7 @@
 // MIL.proto, message by message. Field numbers are those of coremltools' descriptors.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "program/parse.h"
 #include "support/error.h"
@@ -145,6 +146,7 @@ void parse_tensor_value(WireReader reader, Literal& literal) {
         break;
       case 4: {
         auto strings = field.as_message();
+        strings.reserve(1, literal.strings);
         for (WireField inner; strings.next(inner);) {
           if (inner.number == 1) literal.strings.push_back(inner.as_string());
         }
@@ -170,8 +172,9 @@ void parse_immediate(WireReader reader, Literal& literal) {
     if (field.number == 1) parse_tensor_value(field.as_message(), literal);
     if (field.number == 2 || field.number == 3) {  // tuple, list
       auto list = field.as_message();
+      list.reserve(1, literal.items);
       for (WireField item; list.next(item);) {
-        if (item.number == 1) literal.items.push_back(parse_value(item.as_message()));
+        if (item.number == 1) literal.items.push_back(parse_value(item.as_filled_message("a list's item")));
       }
     }
   }
@@ -179,18 +182,16 @@ void parse_immediate(WireReader reader, Literal& literal) {
 
 Literal parse_value(WireReader reader) {
   Literal literal;
-  std::vector<WireField> payloads;  // the type may follow the value on the wire, and the value needs it
+  std::optional<WireField> immediate, in_file;  // the type may follow on the wire, and the value needs it
   for (WireField field; reader.next(field);) {
     if (field.number == 2) literal.type = parse_value_type(field.as_message());
-    if (field.number == 3 || field.number == 5) payloads.push_back(field);
+    if (field.number == 3) immediate = field;
+    if (field.number == 5) in_file = field;
   }
-  for (const WireField& field : payloads) {
-    if (field.number == 3) {
-      parse_immediate(field.as_message(), literal);
-      continue;
-    }
+  if (immediate) parse_immediate(immediate->as_message(), literal);
+  if (in_file) {
     literal.in_file = true;
-    auto file = field.as_message();
+    auto file = in_file->as_message();
     for (WireField inner; file.next(inner);) {
       if (inner.number == 1) literal.file_name = inner.as_string();
       if (inner.number == 2) literal.file_offset = inner.as_unsigned();
@@ -199,15 +200,22 @@ Literal parse_value(WireReader reader) {
   return literal;
 }
 
+std::shared_ptr<const Literal> parse_shared_value(const WireField& field) {
+  auto reader = field.as_filled_message("a value");
+  reader.take(sizeof(Literal));
+  return std::make_shared<Literal>(parse_value(reader));
+}
+
 Argument parse_argument(std::string name, WireReader reader) {
   Argument argument{std::move(name), {}};
+  reader.reserve(1, argument.bindings);
   for (WireField field; reader.next(field);) {
     if (field.number != 1) continue;
     Binding binding;
-    auto message = field.as_message();
+    auto message = field.as_filled_message("an argument's binding");
     for (WireField inner; message.next(inner);) {
       if (inner.number == 1) binding.name = inner.as_string();
-      if (inner.number == 2) binding.literal = std::make_shared<Literal>(parse_value(inner.as_message()));
+      if (inner.number == 2) binding.literal = parse_shared_value(inner);
     }
     argument.bindings.push_back(std::move(binding));
   }
@@ -219,18 +227,22 @@ Block parse_block(WireReader reader);
 // An attribute is the op's name, a const's value, or an argument that older opsets keep here (constexpr_*).
 void parse_attribute(const WireField& field, Operation& operation) {
   MapEntry entry = parse_map_entry(field);
-  auto literal = std::make_shared<Literal>(parse_value(entry.value.as_message()));
+  auto literal = parse_shared_value(entry.value);
   if (entry.key == "name") {
     if (!literal->strings.empty()) operation.name = literal->strings.front();
   } else if (entry.key == "val") {
     operation.value = std::move(literal);
   } else {
+    field.as_message().take(sizeof(Argument) + sizeof(Binding));
     operation.arguments.push_back({entry.key, {Binding{"", std::move(literal)}}});
   }
 }
 
 Operation parse_operation(WireReader reader) {
   Operation operation;
+  reader.reserve(2, operation.arguments);
+  reader.reserve(3, operation.outputs);
+  reader.reserve(4, operation.blocks);
   for (WireField field; reader.next(field);) {
     switch (field.number) {
       case 1:
@@ -242,7 +254,7 @@ Operation parse_operation(WireReader reader) {
         break;
       }
       case 3:
-        operation.outputs.push_back(parse_definition(field.as_message()));
+        operation.outputs.push_back(parse_definition(field.as_filled_message("an output")));
         break;
       case 4:
         operation.blocks.push_back(parse_block(field.as_message()));
@@ -260,10 +272,14 @@ Operation parse_operation(WireReader reader) {
 
 Block parse_block(WireReader reader) {
   Block block;
+  reader.reserve(1, block.inputs);
+  reader.reserve(2, block.outputs);
+  reader.reserve(3, block.operations);
   for (WireField field; reader.next(field);) {
-    if (field.number == 1) block.inputs.push_back(parse_definition(field.as_message()));
+    if (field.number == 1) block.inputs.push_back(parse_definition(field.as_filled_message("an input")));
     if (field.number == 2) block.outputs.push_back(Binding{field.as_string(), nullptr});
-    if (field.number == 3) block.operations.push_back(parse_operation(field.as_message()));
+    if (field.number == 3)
+      block.operations.push_back(parse_operation(field.as_filled_message("an operation")));
   }
   return block;
 }
@@ -274,8 +290,10 @@ Function parse_function(std::string name, WireReader reader) {
   bool found = false;
   std::string only;
   std::vector<std::pair<std::string, Block>> blocks;
+  reader.reserve(1, function.inputs);
+  reader.reserve(3, blocks);
   for (WireField field; reader.next(field);) {
-    if (field.number == 1) function.inputs.push_back(parse_definition(field.as_message()));
+    if (field.number == 1) function.inputs.push_back(parse_definition(field.as_filled_message("an input")));
     if (field.number == 2) function.opset = field.as_string();
     if (field.number == 3) {
       MapEntry entry = parse_map_entry(field);
@@ -301,6 +319,7 @@ Function parse_function(std::string name, WireReader reader) {
 
 Program parse_program(WireReader reader) {
   Program program;
+  reader.reserve(2, program.functions);
   for (WireField field; reader.next(field);) {
     if (field.number == 1) program.version = field.as_signed();
     if (field.number == 2) {

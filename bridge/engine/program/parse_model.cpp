@@ -21,6 +21,7 @@ MapEntry parse_map_entry(const WireField& source) {
     entry.value.type = WireType::kBytes;
     entry.value.offset = source.offset;
     entry.value.depth = source.depth + 1;
+    entry.value.budget = source.budget;
   }
   return entry;
 }
@@ -66,6 +67,7 @@ void parse_array_feature(const WireField& source, Feature& feature) {
         break;
       case 21: {
         auto shapes = field.as_message();
+        shapes.reserve(1, feature.enumerated);
         for (WireField inner; shapes.next(inner);) {
           if (inner.number == 1) feature.enumerated.push_back(parse_numbers<int64_t>(inner.as_message()));
         }
@@ -73,6 +75,7 @@ void parse_array_feature(const WireField& source, Feature& feature) {
       }
       case 31: {
         auto ranges = field.as_message();
+        ranges.reserve(1, feature.ranges);
         for (WireField inner; ranges.next(inner);) {
           if (inner.number == 1) feature.ranges.push_back(parse_range(inner.as_message()));
         }
@@ -128,6 +131,7 @@ void parse_image_feature(const WireField& source, Feature& feature) {
     if (field.number == 3) image.layout = static_cast<ColorLayout>(field.as_unsigned() & 0xff);
     if (field.number == 21) {
       auto sizes = field.as_message();
+      sizes.reserve(1, image.enumerated);
       for (WireField inner; sizes.next(inner);) {
         if (inner.number == 1) image.enumerated.push_back(parse_image_size(inner.as_message()));
       }
@@ -147,8 +151,9 @@ void parse_image_feature(const WireField& source, Feature& feature) {
   }
 }
 
-Feature parse_feature(WireReader reader) {
+Feature parse_feature(const WireField& source) {
   Feature feature;
+  auto reader = source.as_filled_message("an input, output or state");
   for (WireField field; reader.next(field);) {
     if (field.number == 1) feature.name = field.as_string();
     if (field.number != 3) continue;
@@ -170,16 +175,20 @@ Feature parse_feature(WireReader reader) {
 
 FunctionDescription parse_function_description(WireReader reader) {
   FunctionDescription function;
+  reader.reserve(2, function.inputs);
+  reader.reserve(3, function.outputs);
+  reader.reserve(6, function.states);
   for (WireField field; reader.next(field);) {
     if (field.number == 1) function.name = field.as_string();
-    if (field.number == 2) function.inputs.push_back(parse_feature(field.as_message()));
-    if (field.number == 3) function.outputs.push_back(parse_feature(field.as_message()));
-    if (field.number == 6) function.states.push_back(parse_feature(field.as_message()));
+    if (field.number == 2) function.inputs.push_back(parse_feature(field));
+    if (field.number == 3) function.outputs.push_back(parse_feature(field));
+    if (field.number == 6) function.states.push_back(parse_feature(field));
   }
   return function;
 }
 
 void parse_metadata(WireReader reader, Specification& specification) {
+  reader.reserve(100, specification.metadata);
   for (WireField field; reader.next(field);) {
     constexpr const char* kNames[] = {"", "shortDescription", "versionString", "author", "license"};
     if (field.number >= 1 && field.number <= 4) {
@@ -194,16 +203,20 @@ void parse_metadata(WireReader reader, Specification& specification) {
 
 void parse_description(WireReader reader, Specification& specification) {
   FunctionDescription only;  // packages with one function describe it at the top
+  reader.reserve(1, only.inputs);
+  reader.reserve(10, only.outputs);
+  reader.reserve(13, only.states);
+  reader.reserve(20, specification.functions);
   for (WireField field; reader.next(field);) {
     switch (field.number) {
       case 1:
-        only.inputs.push_back(parse_feature(field.as_message()));
+        only.inputs.push_back(parse_feature(field));
         break;
       case 10:
-        only.outputs.push_back(parse_feature(field.as_message()));
+        only.outputs.push_back(parse_feature(field));
         break;
       case 13:
-        only.states.push_back(parse_feature(field.as_message()));
+        only.states.push_back(parse_feature(field));
         break;
       case 20:
         specification.functions.push_back(parse_function_description(field.as_message()));
@@ -233,7 +246,8 @@ Specification parse_specification(std::span<const uint8_t> bytes) {
   Specification specification;
   bool has_program = false;
   uint32_t other_kind = 0;
-  WireReader reader(bytes);
+  ParseBudget budget(bytes.size());
+  WireReader reader(bytes, 0, 0, &budget);
   for (WireField field; reader.next(field);) {
     if (field.number == 1)
       specification.version = field.as_signed();

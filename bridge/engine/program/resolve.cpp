@@ -168,6 +168,10 @@ class FunctionResolver {
         refuse_format(place, "only a const may have a value");  // the loader trusts check_const
       check_arguments(operation, place);
     }
+    if (operation.outputs.size() < operation.entry->least_outputs) {
+      refuse_format(place, "wrong count of outputs", std::to_string(operation.outputs.size()),
+                    std::to_string(operation.entry->least_outputs) + " or more");
+    }
     for (Argument& argument : operation.arguments) {
       for (Binding& binding : argument.bindings) {
         use(binding, place);

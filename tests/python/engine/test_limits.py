@@ -3,6 +3,7 @@
 import gc
 import os
 import pathlib
+import subprocess
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from . import ctypes_api
 from .programs import Case, build, mb, run, save
+from .refusals.programs import write
 
 X = np.ones((2, 3), np.float32)
 ONE = np.float32(1)
@@ -153,3 +155,74 @@ def test_many_threads_load_run_and_free(package):
     for thread in threads:
         thread.join()
     assert problems == []
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A protobuf field of bytes."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def varint(value: int) -> bytes:
+    rest = b""
+    while value > 127:
+        rest += bytes([value & 127 | 128])
+        value >>= 7
+    return rest + bytes([value])
+
+
+def in_block(content: bytes) -> bytes:
+    """A specification whose one function has this block."""
+    block = field(3, field(1, b"CoreML7") + field(2, content))
+    return field(502, field(2, field(1, b"main") + field(2, field(2, b"CoreML7") + block)))
+
+
+def in_value(content: bytes) -> bytes:
+    """The same, of one const with this immediate value."""
+    entry = field(1, b"val") + field(2, field(3, content))
+    return in_block(field(3, field(1, b"const") + field(5, entry)))
+
+
+BYTES = 2 << 20
+NEXT_TO_EMPTY = {
+    "operations": in_block(field(3, field(1, b"x")) * (BYTES // 5)),
+    "empty operations": in_block(field(3, b"") * (BYTES // 2)),
+    "outputs": in_block(field(3, field(3, field(1, b"x")) * (BYTES // 5))),
+    "arguments": in_block(field(3, field(2, b"") * (BYTES // 2))),
+    "bindings": in_block(field(3, field(2, field(2, field(1, field(1, b"x")) * (BYTES // 5))))),
+    "values": in_block(field(3, field(2, field(2, field(1, field(2, field(2, b""))) * (BYTES // 6))))),
+    "nested blocks": in_block(field(3, field(4, b"") * (BYTES // 2))),
+    "blocks' outputs": in_block(field(2, b"") * (BYTES // 2)),
+    "list items": in_value(field(3, field(1, field(2, b"")) * (BYTES // 4))),
+    "texts": in_value(field(1, field(4, field(1, b"") * (BYTES // 2)))),
+    "repeated values": in_block(field(3, field(5, field(2, field(3, b"") * (BYTES // 2))))),
+    "functions": field(502, field(2, b"") * (BYTES // 2)),
+    "specializations": field(502, field(2, field(2, field(3, b"") * (BYTES // 2)))),
+    "inputs": field(2, field(1, field(1, b"x")) * (BYTES // 5)) + in_block(b""),
+    "described functions": field(2, field(20, b"") * (BYTES // 3)) + in_block(b""),
+    "enumerated shapes": field(2, field(1, field(3, field(5, field(21, field(1, b"") * (BYTES // 2)))))),
+    "metadata": field(2, field(100, field(100, b"") * (BYTES // 3))) + in_block(b""),
+}
+
+PEAK = """
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+import ctypes_api
+for path in sys.argv[2:]:
+    try:
+        ctypes_api.Model(path)
+    except ctypes_api.EngineError:
+        pass
+    status = pathlib.Path("/proc/self/status").read_text().split()
+    print(status[status.index("VmHWM:") + 1])  # getrusage would count the parent's, too
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("name", NEXT_TO_EMPTY)
+def test_a_program_of_next_to_nothing_takes_little_memory(name, package, tmp_path):
+    """Some hundred bytes stand for two on the wire: megabytes must not become gigabytes."""
+    path = write(tmp_path, NEXT_TO_EMPTY[name])
+    command = [sys.executable, "-c", PEAK, pathlib.Path(__file__).parent, package, path]
+    run = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    before, after = (int(line) << 10 for line in run.stdout.split())
+    assert after - before < 32 * BYTES

@@ -45,6 +45,7 @@ def test_calls(provoke, text, tmp_path):
 
 #: Refusals that no package and no call reaches here, and why.
 UNREACHED = {
+    "format/parse_budget.cpp: the program is larger than memory": "a program of gigabytes",
     "ops/control_flow.cpp: the loop does not end": "after 16 million rounds: minutes",
     "run/inputs.cpp: this device has no float64": "on a GPU",
 }

@@ -6,6 +6,7 @@ from .programs import Const, Row, f, i
 
 TABLE = Const(np.arange(4, dtype=np.float32))
 CODES = Const(np.zeros((4, 4), np.uint8))
+NO_OUTPUT = "wrong count of outputs, got 0, expected 1 or more. Convert or download the package again."
 
 TENSORS = [
     Row("band_part", {"x": f(3)}, "x is no matrix, got rank 1, expected at least 2."),
@@ -34,6 +35,7 @@ TENSORS = [
         "a size of split_sizes is negative, got -1, expected 0 or more."),
     Row("split", {"x": f(3), "axis": 0, "split_sizes": [1, 1]}, "split_sizes do not add up, got 2, expected 3."),
     Row("split", {"x": f(3), "axis": 0}, 'parameter "num_splits" is missing.'),
+    Row("split", {"x": f(4), "axis": 0, "num_splits": 0}, NO_OUTPUT, outputs=()),
     Row("tile", {"x": f(2), "reps": [2, 2]}, "reps has a wrong count of values, got 2, expected 1."),
     Row("tile", {"x": f(2), "reps": [-2]}, "a count of reps is impossible, got -2, expected 0 to 1073741823."),
     Row("topk", {"x": f(2, 3), "k": 4}, "k is beyond the axis, got 4, expected at most 3."),
@@ -136,8 +138,7 @@ WEIGHTS = [
         "scale has another rank than data, got [4], expected [4, 4]."),
     Row("constexpr_blockwise_shift_scale", {"data": CODES, "scale": Const(np.ones((3, 1), np.float32))},
         "scale does not divide data, got [3, 1], expected [4, 4]."),
-    Row("constexpr_cast", {"source_val": TABLE, "output_dtype": "fp16"},
-        "too few outputs are declared, got 0, expected at least 1.", outputs=()),
+    Row("constexpr_cast", {"source_val": TABLE, "output_dtype": "fp16"}, NO_OUTPUT, outputs=()),
 ]  # fmt: skip
 
 ROWS = TENSORS + TRANSFORMATIONS + INDICES + WEIGHTS

@@ -1,5 +1,6 @@
 """Packages that are refused when they are loaded: the folder, Manifest.json, weight.bin, the program."""
 
+import os
 import pathlib
 import struct
 from collections.abc import Callable
@@ -116,16 +117,36 @@ def weights(content: bytes, dtype: int = 11, shape: tuple[int, ...] = (3,), leng
     return make
 
 
+def pipe(name: str):
+    """A package one of whose files is a pipe, which nobody writes to."""
+
+    def make(folder):
+        path = weights(blob(2, 12, content=bytes(12)))(folder)
+        (path / name).unlink()
+        os.mkfifo(path / name)
+        return path
+
+    return make
+
+
 FOLDERS: list[Case] = [
     (lambda folder: folder / "no.mlpackage", "no package at \"{path}\". Check the path."),
     (lambda folder: folder, '"{path}" is not an .mlpackage, got a folder without Manifest.json, '
      "expected a folder with a Manifest.json. Give the path of the package itself."),
     (manifest("{}"), f'[Manifest.json] rootModelIdentifier names no item, got "". {AGAIN}'),
-    (manifest(b" " * ((16 << 20) + 1)), f"[Manifest.json] the file is too large, got 16777217 bytes. {AGAIN}"),
+    (manifest(b" " * ((1 << 20) + 1)), f"[Manifest.json] the file is too large, got 1048577 bytes. {AGAIN}"),
     (manifest('{"itemInfoEntries": {"A": {"path": "../model.mlmodel"}}, "rootModelIdentifier": "A"}'),
      f'[Manifest.json] the model\'s path does not lie in the package, got "../model.mlmodel". {AGAIN}'),
     (manifest('{"itemInfoEntries": {"A": {"path": "m"}}, "rootModelIdentifier": "A"}'),
      '[model.mlmodel] cannot read "{path}/Data/m": No such file or directory. Check the path and the permissions.'),
+    (pipe("Manifest.json"), '[Manifest.json] "{path}/Manifest.json" is no file, got a pipe, '
+     f"expected a file. {AGAIN}"),
+    (pipe("Data/com.apple.CoreML/model.mlmodel"),
+     '[model.mlmodel] "{path}/Data/com.apple.CoreML/model.mlmodel" is no file, got a pipe, '
+     f"expected a file. {AGAIN}"),
+    (pipe("Data/com.apple.CoreML/weights/weight.bin"),
+     '[weight.bin] "{path}/Data/com.apple.CoreML/weights/weight.bin" is no file, got a pipe, '
+     f"expected a file. {AGAIN}"),
     (manifest('{"a\n": 1}'), f"[Manifest.json] not valid JSON: a control character in a string at byte 4. {AGAIN}"),
     (manifest(b'{"\xff": 1}'), f"[Manifest.json] not valid JSON: a string is not UTF-8 or holds a NUL at byte 4. {AGAIN}"),
     (manifest('{"\\x": 1}'), f"[Manifest.json] not valid JSON: an unknown escape in a string at byte 4. {AGAIN}"),
@@ -133,12 +154,31 @@ FOLDERS: list[Case] = [
     (manifest('{"\\ud800\\u0020": 1}'), f"[Manifest.json] not valid JSON: a bad surrogate pair at byte 14. {AGAIN}"),
 ]  # fmt: skip
 
+
+def next_to_empty(folder: pathlib.Path) -> pathlib.Path:
+    """A megabyte of operations that have a type and nothing else."""
+    model, _ = specification(Program([RELU]))
+    block = MIL.Block()
+    block.operations.extend([MIL.Operation(type="x")] * 200_000)
+    block_of(model).CopyFrom(block)
+    return write(folder, model.SerializeToString())
+
+
 DAMAGE = "[model.mlmodel] the file is damaged at byte "
 WIRE: list[Case] = [
     # description → input → type → multiarray → shape
     (raw(field(2, field(1, field(3, field(5, field(1, b"\xff" * 11)))))),
      f"{DAMAGE}10: a packed number is longer than 64 bits. {AGAIN}"),
     (raw(field(2, field(1, field(3, field(5, field(1, b"\xff")))))), f"{DAMAGE}10: packed numbers end early. {AGAIN}"),
+    (raw(field(2, field(1, b""))), f"{DAMAGE}4: an input, output or state is empty. {AGAIN}"),
+    (changed(lambda m: block_of(m).operations.add()), f"{DAMAGE}{{n}}: an operation is empty. {AGAIN}"),
+    (changed(lambda m: block_of(m).inputs.add()), f"{DAMAGE}{{n}}: an input is empty. {AGAIN}"),
+    (first(lambda op: op.outputs.add()), f"{DAMAGE}{{n}}: an output is empty. {AGAIN}"),
+    (first(lambda op: op.inputs["x"].arguments.add()), f"{DAMAGE}{{n}}: an argument's binding is empty. {AGAIN}"),
+    (first(lambda op: op.attributes["val"].SetInParent()), f"{DAMAGE}{{n}}: a value is empty. {AGAIN}"),
+    (first(lambda op: op.attributes["val"].immediateValue.list.values.add()),
+     f"{DAMAGE}{{n}}: a list's item is empty. {AGAIN}"),
+    (next_to_empty, f"{DAMAGE}{{n}}: its messages are next to empty and would take more than {{n}} MiB. {AGAIN}"),
     (raw(field(2, field(21, b"\xff"))), f"{DAMAGE}5: a text is not UTF-8 or holds a NUL. {AGAIN}"),
     (raw(field(2, field(1, field(3, field(5, field(1, b"\xff" * 5 + b"\x0f")))))),
      f"{DAMAGE}8: an input's or output's shape is impossible. {AGAIN}"),
@@ -175,7 +215,7 @@ PROGRAMS: list[Case] = [
     (first(lambda op: op.outputs[0].ClearField("type")), f'[relu "y"] a value has no type. {AGAIN}'),
     (first(lambda op: setattr(op.outputs[0], "name", "")), f'[relu "y"] an output has no name. {AGAIN}'),
     (first(lambda op: op.attributes["x"].CopyFrom(literal(1.0))), f'[relu "y"] parameter "x" comes twice. {AGAIN}'),
-    (first(lambda op: op.inputs["x"].arguments.add()),
+    (first(lambda op: op.inputs["x"].arguments.add(name="x")),
      f'[relu "y"] parameter "x" has a wrong count of values, got 2, expected 1. {AGAIN}'),
     (first(lambda op: op.blocks.add()), f'[relu "y"] wrong count of blocks, got 1, expected 0. {AGAIN}'),
     (program(nested(17)), '[function "main"] blocks nest too deeply, got 17, expected at most 16. '
