@@ -6,24 +6,14 @@ A leaf module between `weights`, which implements these protocols over memory-ma
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "ComputedWeight", "DerivedWeight", "FileSpan", "Weight", "WeightProvider"]
+__all__ = ["Array", "ComputedWeight", "DerivedWeight", "Weight", "WeightProvider"]
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class FileSpan:
-    """Bytes [offset, offset + size) of a file."""
-
-    path: Path
-    offset: int
-    size: int
 
 
 class Weight(Protocol):
@@ -45,9 +35,6 @@ class Weight(Protocol):
 
     def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
         """The elements in row-major order as `dtype`, in flat pieces of bounded size."""
-
-    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
-        """Where the bytes of the tensor as `dtype` already lie on disk, or None."""
 
 
 class WeightProvider(Protocol):
@@ -90,11 +77,6 @@ class ComputedWeight:
         """One piece."""
         yield self.array(dtype).reshape(-1)
 
-    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
-        """Computed bytes lie in no file."""
-        del dtype
-        return None
-
 
 @dataclass(frozen=True)
 class DerivedWeight:
@@ -115,8 +97,3 @@ class DerivedWeight:
     def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
         """One piece."""
         yield self.array(dtype).reshape(-1)
-
-    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
-        """Reordered bytes lie in no file."""
-        del dtype
-        return None

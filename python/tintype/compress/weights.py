@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConversionError
-from ..weight import Array, DerivedWeight, FileSpan, Weight
+from ..weight import Array, DerivedWeight, Weight
 from .integers import quantize
 from .packing import pack
 from .palette import palettize
@@ -177,11 +177,6 @@ class Encoded:
         """The packed bytes in one piece."""
         del dtype
         yield self.make()
-
-    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
-        """Computed bytes lie in no file."""
-        del dtype
-        return None
 
 
 def _on_all_cores(work: Callable[[Any], Parts], items: list[Any]) -> Iterator[Parts]:

@@ -1,6 +1,7 @@
 """SHA-256 of the source's files, computed in the background while packages are written."""
 
 import hashlib
+import mmap
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -8,8 +9,8 @@ from threading import Event
 
 __all__ = ["SourceHashes"]
 
-#: Fits the cache, where hashing then finds it.
-READ_BYTES = 1 << 20
+#: Bytes hashed at once. In between the thread waits for its turn: 5 ms while graphs are built beside it.
+PIECE_BYTES = 64 << 20
 
 
 class SourceHashes:
@@ -38,8 +39,14 @@ class SourceHashes:
         return {name: self._hashes[name].result() for name in sorted(self._hashes)}
 
     def _sha256(self, path: Path) -> str:
-        digest, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
-        with path.open("rb", buffering=0) as file:
-            while not self._stop.is_set() and (count := file.readinto(buffer)):
-                digest.update(buffer[:count])
+        digest = hashlib.sha256()
+        if path.stat().st_size == 0:  # nothing that could be mapped
+            return digest.hexdigest()
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            data.madvise(mmap.MADV_SEQUENTIAL)
+            with memoryview(data) as view:
+                for begin in range(0, len(view), PIECE_BYTES):
+                    if self._stop.is_set():
+                        break
+                    digest.update(view[begin : begin + PIECE_BYTES])
         return digest.hexdigest()

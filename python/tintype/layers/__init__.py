@@ -7,7 +7,7 @@ Every function takes the `Graph` first. A layer with weights takes its `name`, w
 key below the current scope and the name of its op in the package.
 """
 
-from ..weight import Array, ComputedWeight, FileSpan, Weight, WeightProvider
+from ..weight import Array, ComputedWeight, Weight, WeightProvider
 from .activation import ACTIVATIONS, activation
 from .attention import AttentionBias, attention, attention_bias, merge_heads, split_heads
 from .basic import (
@@ -73,7 +73,6 @@ __all__ = [
     "AttentionBias",
     "Compression",
     "ComputedWeight",
-    "FileSpan",
     "FunctionIO",
     "Graph",
     "IOSpec",

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConversionError
-from ..weight import Array, FileSpan, Weight
+from ..weight import Array, Weight
 from .checkpoint import Checkpoint
 from .half import converted
 from .lora import Lora, LoraLayer, shown
@@ -108,11 +108,6 @@ class MergedWeight:
         for first in range(0, self.shape[0], step):
             block = self._block(first, min(first + step, self.shape[0]), factors, room)
             yield self._as(dtype, block)
-
-    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
-        """Sums lie in no file."""
-        del dtype
-        return None
 
     def _step(self) -> int:
         """Rows of a block."""

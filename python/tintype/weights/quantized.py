@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import CheckpointError
-from ..weight import Array, FileSpan, Weight
+from ..weight import Array, Weight
 from .safetensors import CHUNK_ELEMENTS, StoredWeight, narrowed
 
 __all__ = ["AffineWeight", "ScaledWeight", "expanded"]
@@ -71,11 +71,6 @@ class _Expanded:
         """The elements in pieces of bounded size."""
         for begin in range(0, math.prod(self.shape), CHUNK_ELEMENTS):
             yield self.elements(begin, begin + CHUNK_ELEMENTS, dtype)
-
-    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
-        """Expanded values lie in no file."""
-        del dtype
-        return None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import CheckpointError, ConversionError
-from ..weight import Array, FileSpan
+from ..weight import Array
 from .half import bfloat16_to_float16, converted
 
 __all__ = ["SafetensorsFile", "StoredWeight", "narrowed"]
@@ -78,12 +78,6 @@ class StoredWeight:
         """`elements` from first to last, in pieces of bounded size."""
         for begin in range(0, self.count, CHUNK_ELEMENTS):
             yield self.elements(begin, begin + CHUNK_ELEMENTS, dtype)
-
-    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
-        """Where the bytes lie, if the file holds them as `dtype`."""
-        if self.stored not in ("F16", "F32") or NUMPY_DTYPES[self.stored] != np.dtype(dtype):
-            return None
-        return FileSpan(self.file.path, self.offset, self.size)
 
     def stored_bytes(self, begin: int, end: int) -> Array:
         """The bytes of the elements [begin, end), whatever their dtype; a view of the file."""

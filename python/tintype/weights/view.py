@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..weight import Array, FileSpan, Weight
+from ..weight import Array, Weight
 from .safetensors import CHUNK_ELEMENTS
 
 __all__ = ["Form", "JoinedColumns", "TensorView"]
@@ -78,15 +78,6 @@ class TensorView:
             for begin in range(first, last, CHUNK_ELEMENTS):
                 yield self.source.elements(begin, min(begin + CHUNK_ELEMENTS, last), dtype)
 
-    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
-        """Where the bytes lie, if they are one stretch of the file in `dtype`."""
-        whole = self.source.span(dtype)
-        if whole is None or len(self.ranges) != 1 or self.order:
-            return None
-        begin, end = self.ranges[0]
-        size = np.dtype(dtype).itemsize
-        return FileSpan(whole.path, whole.offset + begin * size, (end - begin) * size)
-
 
 def _formed(shape: tuple[int, ...], form: Form) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The shape that `form` makes of `shape`, and the order of axes that it takes if they change places."""
@@ -130,11 +121,6 @@ class JoinedColumns:
         rows = max(1, CHUNK_ELEMENTS // self.shape[1])
         for begin in range(0, self.shape[0], rows):
             yield self._rows(begin, begin + rows, dtype).reshape(-1)
-
-    def span(self, dtype: npt.DTypeLike) -> FileSpan | None:
-        """Joined rows lie in no file."""
-        del dtype
-        return None
 
     def _rows(self, begin: int, end: int, dtype: npt.DTypeLike) -> Array:
         end = min(end, self.shape[0])

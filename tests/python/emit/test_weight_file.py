@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tintype.emit import weight_file
 from tintype.emit.weight_file import WeightLayout
 from tintype.weight import ComputedWeight
 from tintype.weights import SafetensorsFile
@@ -70,39 +69,15 @@ def test_layout_of_one_blob(tmp_path: Path) -> None:
     assert data[128:] == bytes.fromhex("003c0040")  # 1.0, 2.0; nothing after them
 
 
-@pytest.mark.parametrize("kernel", ["copies", "refuses", "is old"])
-def test_stored_bytes_are_copied_or_written(
-    tmp_path: Path, tensors: dict[str, Array], monkeypatch: pytest.MonkeyPatch, kernel: str
-) -> None:
-    """The result is the same whether the kernel copies, gives up half-way, or has no such call."""
-    real = getattr(weight_file.os, "copy_file_range", None)
-    calls: list[int] = []
-
-    def copy(src: int, dst: int, count: int, offset_src: int) -> int:
-        calls.append(count)
-        if kernel == "refuses":
-            if len(calls) % 2:
-                assert real is not None
-                return int(real(src, dst, min(count, 3), offset_src=offset_src))
-            raise OSError(18, "cross-device link")
-        assert real is not None
-        return int(real(src, dst, count, offset_src=offset_src))
-
-    if kernel == "is old":
-        monkeypatch.delattr(weight_file.os, "copy_file_range", raising=False)
-    else:
-        monkeypatch.setattr(weight_file.os, "copy_file_range", copy, raising=False)
+def test_stored_weights_are_written_as_computed_ones(tmp_path: Path, tensors: dict[str, Array]) -> None:
     save_file(tensors, tmp_path / "m.safetensors")
     stored = SafetensorsFile(tmp_path / "m.safetensors").tensors
     layout, plain = WeightLayout(), WeightLayout()
     for name in ("a", "b", "c", "e"):
         layout.add(stored[name], tensors[name].dtype.name)
         plain.add(computed(name, tensors[name]), tensors[name].dtype.name)
-    written = layout.write(tmp_path / "copied.bin")
-    expected = plain.write(tmp_path / "plain.bin")
-    assert written == expected
-    assert (tmp_path / "copied.bin").read_bytes() == (tmp_path / "plain.bin").read_bytes()
-    assert bool(calls) == (kernel != "is old")
+    assert layout.write(tmp_path / "stored.bin") == plain.write(tmp_path / "plain.bin")
+    assert (tmp_path / "stored.bin").read_bytes() == (tmp_path / "plain.bin").read_bytes()
 
 
 def test_progress_ends_at_the_size(tmp_path: Path, tensors: dict[str, Array]) -> None:

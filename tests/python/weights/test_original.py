@@ -170,11 +170,7 @@ def test_views_cross_their_pieces(tmp_path: Path) -> None:
     np.testing.assert_array_equal(swapped.array(np.float32), np.concatenate([value[3:], value[:3]]))
     np.testing.assert_array_equal(swapped.elements(10, 14, np.float16), [22, 23, 0, 1])
     np.testing.assert_array_equal(np.concatenate(list(swapped.chunks(np.float16)))[10:14], [22, 23, 0, 1])
-    assert swapped.span(np.float32) is None
-    span = half.span(np.float32)
-    assert span is not None
-    assert span.path.read_bytes()[span.offset : span.offset + span.size] == value[3:].tobytes()
-    assert half.span(np.float16) is None
+    np.testing.assert_array_equal(half.array(np.float32), value[3:])
 
 
 def test_what_is_missing(data: Path, tmp_path: Path) -> None:

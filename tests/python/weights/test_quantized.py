@@ -54,7 +54,6 @@ def test_every_float8(tmp_path: Path) -> None:
     for dtype in (np.float32, np.float16):
         np.testing.assert_array_equal(tensors["four"].array(dtype), four.astype(dtype))
         np.testing.assert_array_equal(tensors["five"].array(dtype), five.astype(dtype))
-    assert tensors["four"].span(np.float16) is None
 
 
 @pytest.mark.parametrize("scale", [np.float32(0.25), np.array([[0.5], [2], [3]], np.float32)])
@@ -76,7 +75,6 @@ def test_scales_of_float8(tmp_path: Path, scale: Any, name: str) -> None:
     np.testing.assert_array_equal(weight.array(np.float32), values)
     np.testing.assert_array_equal(weight.array(np.float16), values.astype(np.float16))
     np.testing.assert_array_equal(weight.elements(33, 95, np.float32), values.reshape(-1)[33:95])
-    assert weight.span(np.float16) is None
 
 
 def test_scaled_values_beyond_float16(tmp_path: Path) -> None:
