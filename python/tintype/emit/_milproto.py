@@ -6,9 +6,11 @@ are the stable layer; if the classes change, this module is what to rewrite.
 
 from typing import Any
 
+from coremltools import proto
 from coremltools.converters.mil.backend.mil import helper
 from coremltools.converters.mil.backend.mil.load import CoreMLProtoExporter, MILProtoExporter
 from coremltools.converters.mil.mil import types
+from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 
 from ..layers import MILProgram
 from ..weight import ComputedWeight
@@ -27,13 +29,36 @@ class _PlacingExporter(MILProtoExporter):  # type: ignore[misc]
 
     def __init__(self, program: MILProgram, layout: WeightLayout) -> None:
         # Not the base's, which validates the whole program in a time that grows with its square (5 s for the
-        # 23,000 ops of SD3-medium at 1024 x 1024 for the Neural Engine): the builder has checked each op.
+        # 23,000 ops of SD3-medium at 1024 x 1024 for the Neural Engine): the builder has checked the ops.
         self.prog, self.weights_dir = program.program, ""
         self.specification_version = SPECIFICATION_VERSION
         self.blob_writers: dict[str, Any] = {}
         self.weight_id_to_file_value: dict[str, Any] = {}
         self._weights, self._layout = program.weights, layout
         self._placed: dict[str, Any] = {}
+        self._types: dict[Any, Any] = {}
+
+    def types_to_proto(self, valuetype: Any) -> Any:
+        """The type as protobuf, made once."""
+        if valuetype not in self._types:
+            self._types[valuetype] = super().types_to_proto(valuetype)
+        return self._types[valuetype]
+
+    def translate_generic_op(self, op: Any, literal_params: Any = None) -> Any:
+        """An op whose inputs all have names, filled in where the base copies; any other as there."""
+        if literal_params or op.blocks or op.op_type in SSAOpRegistry.custom_ops:
+            return super().translate_generic_op(op, literal_params)
+        row = proto.MIL_pb2.Operation(type=op.op_type)
+        for parameter, value in op.inputs.items():
+            arguments = row.inputs[parameter].arguments
+            for var in value if isinstance(value, (list, tuple)) else (value,):
+                arguments.add(name=var.name)
+        for var in op.outputs:
+            row.outputs.add(name=var.name, type=self.types_to_proto(var.sym_type))
+        name = row.attributes["name"]
+        name.type.CopyFrom(self.types_to_proto(types.str))
+        name.immediateValue.tensor.strings.values.append(op.name)
+        return row
 
     def create_file_value(self, var: Any) -> Any:
         """The reference to the constant `var`; functions share the place of a weight by its name."""
@@ -52,6 +77,17 @@ class _PlacingExporter(MILProtoExporter):  # type: ignore[misc]
         return reference
 
 
+class _ModelExporter(CoreMLProtoExporter):  # type: ignore[misc]
+    """Describes the model around a program's protobuf; as above, without validating the program again."""
+
+    def __init__(self, program: MILProgram, translated: Any) -> None:
+        self.prog, self.mil_proto = program.program, translated
+        self.export_as_multifunction = program.program.export_as_multifunction
+        self.convert_to, self.convert_from = "mlprogram", "milinternal"
+        self.specification_version = SPECIFICATION_VERSION
+        self.predicted_feature_name = self.predicted_probabilities_name = self.classifier_config = None
+
+
 def _kind(builtin: Any) -> str:
     """The name that `weight_file` has for a MIL type."""
     name: str = types.builtin_to_string(builtin)
@@ -60,15 +96,6 @@ def _kind(builtin: Any) -> str:
 
 def model_bytes(program: MILProgram, layout: WeightLayout) -> bytes:
     """`model.mlmodel` of the program, the same bytes for the same program; fills `layout`."""
-    proto = _PlacingExporter(program, layout).export()
-    model = CoreMLProtoExporter(
-        program.program,
-        proto,
-        predicted_feature_name=None,
-        predicted_probabilities_name=None,
-        classifier_config=None,
-        convert_to="mlprogram",
-        convert_from="milinternal",
-        specification_version=SPECIFICATION_VERSION,
-    ).export(SPECIFICATION_VERSION)
+    translated = _PlacingExporter(program, layout).export()
+    model = _ModelExporter(program, translated).export(SPECIFICATION_VERSION)
     return bytes(model.SerializeToString(deterministic=True))

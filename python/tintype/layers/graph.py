@@ -22,9 +22,10 @@ logging.getLogger("coremltools").setLevel(logging.ERROR)
 
 import coremltools as ct  # noqa: E402
 from coremltools.converters.mil.mil import Builder as mb  # noqa: E402
-from coremltools.converters.mil.mil import Function, Program, types  # noqa: E402
+from coremltools.converters.mil.mil import Program, types  # noqa: E402
 
 from ..weight import Array, ComputedWeight, Weight, WeightProvider  # noqa: E402
+from .repeats import PlainFunction, Repeats  # noqa: E402
 
 __all__ = [
     "FunctionIO",
@@ -124,6 +125,7 @@ class Graph:
         self._constants: dict[tuple[str, str, tuple[int, ...], bytes], Var] = {}
         self._loaded: dict[tuple[str, np.dtype[Any], tuple[int, ...]], Var] = {}
         self._names = dict.fromkeys(reserved, 1)
+        self._repeats = Repeats(self.weights)
 
     @property
     def channels_first(self) -> bool:
@@ -157,7 +159,7 @@ class Graph:
         if output is not None and output in self._names:
             raise ValueError(f"the name of the output {output!r} is taken")
         full = self._unique(output or self.key(name or kind))
-        return getattr(mb, kind)(name=full, **inputs)
+        return self._repeats.add(kind, full, inputs)
 
     def const(self, value: npt.ArrayLike, role: str, dtype: npt.DTypeLike | None = None) -> Var:
         """A constant parameter (perm, axes, epsilon, a scalar); equal ones are shared. `role` names it."""
@@ -326,7 +328,7 @@ def _add_function(
         spec.name: mb.placeholder(shape=spec.shape, dtype=_DTYPES[spec.dtype][1]) for spec in network.inputs
     }
     graph = Graph(weights, precision, placeholders, target, shared)
-    with Function(placeholders, opset_version=ct.target.iOS18) as function:
+    with PlainFunction(placeholders, opset_version=ct.target.iOS18) as function:
         outputs = dict(network.body(graph, **function.inputs))
         for output, var in outputs.items():
             if var.name != output:

@@ -255,9 +255,10 @@ def position_table(g: Graph, config: SD3Config, rows: int, columns: int) -> Var:
     top, left = (side - rows) // 2, (side - columns) // 2
 
     def make() -> Array:
-        row = side * width
-        band = table.elements(top * row, (top + rows) * row, np.float32)
-        crop = band.reshape(rows, side, width)[:, left : left + columns]  # (rows, side, W)
+        crop = np.empty((rows, columns * width), np.float32)
+        for row in range(rows):
+            begin = ((top + row) * side + left) * width
+            crop[row] = table.elements(begin, begin + columns * width, np.float32)
         return crop.reshape(rows * columns, width)  # (S, W)
 
     # The crop is another one for every size, even for one with as many patches.
