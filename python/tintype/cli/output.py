@@ -19,6 +19,7 @@ __all__ = [
     "count_text",
     "echo_json",
     "ended_by_signals",
+    "one_size",
     "progress_bar",
     "size_of",
     "size_option",
@@ -42,7 +43,8 @@ def size_of(value: str) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[1])
 
 
-def _one_size(value: str) -> tuple[int, int]:
+def one_size(value: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT as (width, height); BadParameter for anything else."""
     size = size_of(value)
     if size is None:
         raise click.BadParameter(f"{value!r} is not WIDTHxHEIGHT in pixels, such as 1024x768")
@@ -51,8 +53,8 @@ def _one_size(value: str) -> tuple[int, int]:
 
 def _size(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     if isinstance(value, tuple):
-        return tuple(_one_size(each) for each in value)
-    return None if value is None else _one_size(value)
+        return tuple(one_size(each) for each in value)
+    return None if value is None else one_size(value)
 
 
 def size_option(text: str, *, multiple: bool = False) -> Callable[[F], F]:

@@ -8,15 +8,20 @@ import click
 
 from ..errors import BundleError, UsageError
 from ..names import BACKENDS, MLX
-from .output import echo_json, table
+from .output import echo_json, one_size, table
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
+    from ..verify import SizeChoice
 
 __all__ = ["accuracy_text", "show_ranges", "show_self_test", "verify"]
 
 #: Values that the text shows a component.
 SHOWN_RANGES = 5
+
+
+def _sizes(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> "SizeChoice":
+    return "all" if "all" in values else tuple(one_size(value) for value in values)
 
 
 @click.command(short_help="Compare a bundle with its checkpoint.")
@@ -37,6 +42,14 @@ SHOWN_RANGES = 5
     default=(MLX,),
     show_default=True,
     help="What runs the bundle; several times for several.",
+)
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="WxH|all",
+    callback=_sizes,
+    help="Measure this size, too, or all; several times for several. [default: the default size alone]",
 )
 @click.option(
     "--ranges", is_flag=True, help="Show the largest values that the ops make, against float16's 65504."
@@ -64,6 +77,7 @@ def verify(
     tokenizers: Path | None,
     lora: tuple[str, ...],
     backends: tuple[str, ...],
+    sizes: "SizeChoice",
     ranges: bool,
     self_test: bool,
     probe: bool,
@@ -72,13 +86,18 @@ def verify(
 ) -> int:
     """Compare every component of BUNDLE with a float32 conversion of its checkpoint, on a real run's inputs.
 
-    Results are written into bundle.json, a row a backend; without --against those are shown. Exit code 1 if a
+    Results are written into bundle.json, a row a backend; without --against those are shown. Of the sizes
+    that are not measured the functions are looked at. Exit code 1 if a
     component or the picture is below 35 dB or a cosine of 0.999, or, with --ranges, if an op overflows, or,
     with --self-test, if the backend's step is not the recorded one, or, with --probe, if a package does not
     run.
     """
     from ..bundle import Bundle
 
+    if sizes and (against is None or probe or previews or self_test or ranges):
+        raise UsageError(
+            "--size is measured against a checkpoint: name it with --against, and nothing else to do"
+        )
     described = Bundle.read(bundle)
     if previews:
         return fit_previews(described, as_json)
@@ -89,7 +108,7 @@ def verify(
     if ranges:
         return show_ranges(described, against, variant, tokenizers, as_json, lora)
     if against is not None:
-        described = _verified(described, against, backends, variant, tokenizers, lora)
+        described = _verified(described, against, backends, sizes, variant, tokenizers, lora)
     if not described.accuracy.get("backends"):
         raise BundleError(f"{bundle} was never verified: name its checkpoint with --against")
     if as_json:
@@ -103,13 +122,16 @@ def _verified(
     bundle: "Bundle",
     against: Path,
     backends: Sequence[str],
+    sizes: "SizeChoice",
     variant: str | None,
     tokenizers: Path | None,
     lora: Sequence[str],
 ) -> "Bundle":
     from ..verify import record_accuracy, verify_backends
 
-    results = verify_backends(bundle, against, backends, variant=variant, tokenizers=tokenizers, lora=lora)
+    results = verify_backends(
+        bundle, against, backends, sizes=sizes, variant=variant, tokenizers=tokenizers, lora=lora
+    )
     return record_accuracy(bundle, *results)
 
 
@@ -119,9 +141,11 @@ def accuracy_text(accuracy: Any) -> str:
 
 
 def _backend_text(backend: str, accuracy: Any) -> str:
+    measured = {"": accuracy, **{f" at {size}": row for size, row in accuracy.get("sizes", {}).items()}}
     rows = [
-        (name, f"{row['psnr']:.1f}", f"{row['cosine']:.6f}")
-        for name, row in [*accuracy["components"].items(), *accuracy["run"].items()]
+        (f"{name}{place}", f"{row['psnr']:.1f}", f"{row['cosine']:.6f}")
+        for place, values in measured.items()
+        for name, row in [*values["components"].items(), *values["run"].items()]
     ]
     bars = accuracy["bars"]
     verdict = "passed" if accuracy["passed"] else "FAILED"

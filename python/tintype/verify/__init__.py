@@ -32,6 +32,7 @@ from .self_test import (
     record_self_test,
     run_self_test,
 )
+from .sizes import SizeChoice, check_functions
 
 __all__ = [
     "FLOAT16_MAX",
@@ -44,8 +45,10 @@ __all__ = [
     "Probe",
     "Range",
     "SelfTestResult",
+    "SizeChoice",
     "audit_ranges",
     "can_record",
+    "check_functions",
     "failed_probes",
     "fits_quickly",
     "gate_backends",

@@ -1,19 +1,20 @@
 """Verifying a bundle against its checkpoint, and what is written into bundle.json of it."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import names
-from ..bundle import Bundle
+from ..bundle import Bundle, Size
 from ..errors import ConversionError, EngineError, UsageError
 from ..pipeline.families import FAMILIES
 from ..run import backends
 from ..run.files import atomic_write
 from .metrics import Agreement, agreement, worst
 from .reference import Recording, record, replay
+from .sizes import SizeChoice, check_functions, chosen_sizes, size_text
 
 if TYPE_CHECKING:
     from ..emit.loras import LoraChoices
@@ -43,7 +44,8 @@ class Accuracy:
     """Every component on the reference's own inputs; the whole run, errors adding up, where it can run.
 
     `run` holds the final latents, which are reported, and the picture, which is held to the bars as every
-    component is.
+    component is. Both are of the default size; `sizes` holds the same of others, "WIDTHxHEIGHT" → (components
+    that have a function a size, run).
     """
 
     backend: str
@@ -51,10 +53,12 @@ class Accuracy:
     steps: int
     components: Mapping[str, Agreement]
     run: Mapping[str, Agreement]
+    sizes: Mapping[str, tuple[Mapping[str, Agreement], Mapping[str, Agreement]]] = field(default_factory=dict)
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Components below a bar, and "image" if the picture is."""
+        """Components below a bar, and "image" if the picture is; with " at WIDTHxHEIGHT" those of other
+        sizes."""
         return tuple(name for name, value in self._held.items() if not passes(value))
 
     @property
@@ -62,8 +66,8 @@ class Accuracy:
         """What fails, with its numbers; empty if nothing does."""
         rows = []
         for name in self.failures:
-            value, what = self._held[name], "the picture" if name == PICTURE else name
-            rows.append(f"{what} reaches {value.psnr:.1f} dB and cosine {value.cosine:.5f}")
+            value = self._held[name]
+            rows.append(f"{_called(name)} reaches {value.psnr:.1f} dB and cosine {value.cosine:.5f}")
         text = "; ".join(rows)
         bars = f"at least {MIN_PSNR:g} dB and {MIN_COSINE:g} against float32"
         return text and f"{text} on {self.backend}, expected {bars}"
@@ -71,8 +75,10 @@ class Accuracy:
     @property
     def _held(self) -> dict[str, Agreement]:
         """What is held to the bars."""
-        picture = {PICTURE: self.run[PICTURE]} if PICTURE in self.run else {}
-        return {**self.components, **picture}
+        held = _held(self.components, self.run, "")
+        for size, (components, run) in self.sizes.items():
+            held |= _held(components, run, f" at {size}")
+        return held
 
     def to_json(self) -> dict[str, Any]:
         """The backend's row of `accuracy` in bundle.json."""
@@ -82,9 +88,30 @@ class Accuracy:
             "steps": self.steps,
             "bars": {"psnr": MIN_PSNR, "cosine": MIN_COSINE},
             "passed": not self.failures,
-            "components": {name: value.to_json() for name, value in self.components.items()},
-            "run": {name: value.to_json() for name, value in self.run.items()},
+            **_rows(self.components, self.run),
+            **({"sizes": {size: _rows(*row) for size, row in self.sizes.items()}} if self.sizes else {}),
         }
+
+
+def _called(name: str) -> str:
+    """A name of `failures` in a sentence."""
+    what, _, place = name.partition(" ")
+    return f"the picture {place}".strip() if what == PICTURE else name
+
+
+def _held(
+    components: Mapping[str, Agreement], run: Mapping[str, Agreement], place: str
+) -> dict[str, Agreement]:
+    """Components and picture by their names and `place`."""
+    picture = {PICTURE: run[PICTURE]} if PICTURE in run else {}
+    return {f"{name}{place}": value for name, value in {**components, **picture}.items()}
+
+
+def _rows(components: Mapping[str, Agreement], run: Mapping[str, Agreement]) -> dict[str, Any]:
+    return {
+        "components": {name: value.to_json() for name, value in components.items()},
+        "run": {name: value.to_json() for name, value in run.items()},
+    }
 
 
 def passes(value: Agreement) -> bool:
@@ -128,6 +155,7 @@ def verify_backends(
     source: "str | Path",
     chosen: Sequence[str],
     *,
+    sizes: SizeChoice = (),
     prompt: str = PROMPT,
     steps: int = STEPS,
     variant: str | None = None,
@@ -138,33 +166,46 @@ def verify_backends(
 
     The reference is written beside the bundle and removed: it needs twice the float16 weights' bytes of disk.
     The reference runs on MLX. `variant`, `tokenizers` and `lora` are those of `convert`; the LoRAs must be
-    the bundle's own.
+    the bundle's own. The default size is measured, and those of `sizes` ("all", or (width, height), …); of
+    all others the functions are looked at (`check_functions`).
 
-    Raises UsageError for a backend that does not exist and for LoRAs that are not the bundle's, what
-    `convert` raises for the source, BundleError if they do not belong together.
+    Raises UsageError for a backend or a size that does not exist and for LoRAs that are not the bundle's,
+    what `convert` raises for the source, BundleError if they do not belong together, and for functions that
+    are not what bundle.json says.
     """
     for backend in chosen:
         if backend not in names.BACKENDS:
             raise UsageError(f"backend is {backend!r}, expected one of {', '.join(names.BACKENDS)}")
     if bundle.root is None:
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
+    others = chosen_sizes(bundle, sizes)
+    check_functions(bundle)
     with tempfile.TemporaryDirectory(prefix=".tintype-reference-", dir=bundle.root.parent) as folder:
-        reference = make_reference(bundle, source, Path(folder) / "bundle", variant, tokenizers, lora)
+        output = Path(folder) / "bundle"
+        reference = make_reference(bundle, source, output, variant, tokenizers, lora, others)
         _check_interfaces(bundle, reference)
-        recording = record(reference, prompt, steps, names.MLX)
-    return [compare(bundle, recording, prompt, steps, backend) for backend in chosen]
+        recordings = {size: record(reference, prompt, steps, names.MLX, size) for size in reference.sizes}
+    return [compare(bundle, recordings, prompt, steps, backend) for backend in chosen]
 
 
-def compare(bundle: Bundle, recording: Recording, prompt: str, steps: int, backend: str) -> Accuracy:
-    """`bundle` on `backend` against the recorded run of its reference, with the same prompt and steps."""
-    components = {
-        name: agreement_of(bundle, name, recording, backend)
-        for name in bundle.components
-        if name in recording.calls
-    }
+def compare(
+    bundle: Bundle, recordings: Mapping[Size, Recording], prompt: str, steps: int, backend: str
+) -> Accuracy:
+    """`bundle` on `backend` against the recorded runs of its reference, with the same prompt and steps."""
     complete = all(name in bundle.components for name in FAMILIES[bundle.family].required)
-    run = run_agreement(bundle, recording, prompt, steps, backend) if complete else {}
-    return Accuracy(backend, prompt, steps, components, run)
+
+    def at(size: Size, measured: Iterable[str]) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
+        recording = recordings[size]
+        rows = {
+            name: agreement_of(bundle, name, recording, backend, size)
+            for name in measured
+            if name in recording.calls
+        }
+        return rows, run_agreement(bundle, recording, prompt, steps, backend, size) if complete else {}
+
+    sized = [name for name, component in bundle.components.items() if component.functions]
+    others = {size_text(size): at(size, sized) for size in recordings if size != bundle.size}
+    return Accuracy(backend, prompt, steps, *at(bundle.size, bundle.components), others)
 
 
 def record_accuracy(bundle: Bundle, *results: Accuracy) -> Bundle:
@@ -194,8 +235,10 @@ def make_reference(
     variant: str | None,
     tokenizers: "str | Path | None",
     lora: "LoraChoices" = (),
+    others: Sequence[Size] = (),
 ) -> Bundle:
-    """A float32 conversion of `source` at the bundle's sizes, and LoRAs, with all that a run needs."""
+    """A float32 conversion of `source` at the bundle's default size and those of `others`, with the LoRAs and
+    all that a run needs."""
     from ..emit import convert
     from ..emit.loras import check_recorded
 
@@ -210,7 +253,7 @@ def make_reference(
         source,
         output,
         precision="float32",
-        size=(bundle.size.width, bundle.size.height),
+        size=[(size.width, size.height) for size in (bundle.size, *others)],
         components=[c for c in names.SELECTABLE_COMPONENTS if c in wanted and c not in optional],
         max_sequence_length=bundle.context.t5_tokens if with_t5 else None,
         batch=denoiser.input(names.LATENT).shape[0] if denoiser is not None else 1,
@@ -233,11 +276,11 @@ def _check_interfaces(bundle: Bundle, reference: Bundle) -> None:
             )
 
 
-def agreement_of(bundle: Bundle, name: str, recording: Recording, backend: str) -> Agreement:
-    """A component on the reference's own inputs; 0 where it cannot run."""
+def agreement_of(bundle: Bundle, name: str, recording: Recording, backend: str, size: Size) -> Agreement:
+    """A component on the reference's own inputs, recorded at `size`; 0 where it cannot run."""
     calls = recording.calls[name]
     try:
-        outputs = replay(bundle, name, calls, backend)
+        outputs = replay(bundle, name, calls, backend, size)
     except EngineError:
         return Agreement(0.0, 0.0)  # NaN, infinities, an input beyond float16
     return worst(
@@ -247,11 +290,11 @@ def agreement_of(bundle: Bundle, name: str, recording: Recording, backend: str) 
 
 
 def run_agreement(
-    bundle: Bundle, recording: Recording, prompt: str, steps: int, backend: str
+    bundle: Bundle, recording: Recording, prompt: str, steps: int, backend: str, size: Size
 ) -> dict[str, Agreement]:
     """The whole run by the bundle itself: its final latents and its picture."""
     try:
-        own = record(bundle, prompt, steps, backend)
+        own = record(bundle, prompt, steps, backend, size)
     except EngineError:
         return {key: Agreement(0.0, 0.0) for key in ("latents", PICTURE)}
     return {

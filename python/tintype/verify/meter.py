@@ -60,18 +60,18 @@ class Meter:
     def __call__(self, bundle: Bundle, name: str) -> Measured:
         """The component `name` of `bundle` on the inputs that the reference's had."""
         _, recording = self._reference(bundle)
-        return _measured(agreement_of(bundle, name, recording, names.MLX))
+        return _measured(agreement_of(bundle, name, recording, names.MLX, bundle.size))
 
     def picture(self, bundle: Bundle, components: Sequence[str]) -> Measured:
         """The picture that `components` of `bundle` draw, with the reference's for all others."""
         reference, recording = self._reference(bundle)
         mixed = {name: _placed(bundle, bundle.component(name)) for name in components}
         drawing = replace(reference, components={**reference.components, **mixed})
-        return _measured(run_agreement(drawing, recording, PROMPT, STEPS, names.MLX)[PICTURE])
+        return _measured(run_agreement(drawing, recording, PROMPT, STEPS, names.MLX, bundle.size)[PICTURE])
 
     def accuracy(self, bundle: Bundle, backend: str = names.MLX) -> Accuracy:
         """What `verify_bundle` says of the complete bundle, without another reference."""
-        return compare(bundle, self._reference(bundle)[1], PROMPT, STEPS, backend)
+        return compare(bundle, {bundle.size: self._reference(bundle)[1]}, PROMPT, STEPS, backend)
 
     def _reference(self, bundle: Bundle) -> tuple[Bundle, Recording]:
         if self._recorded is not None:

@@ -58,15 +58,18 @@ class _Recorder(StageModels):
         return outputs
 
 
-def record(bundle: Bundle, prompt: str, steps: int, backend: str) -> Recording:
-    """Draw `prompt` with seed 0 and record it. Every component of the bundle is called, the VAE's encoder on
-    the picture that came out."""
+def record(bundle: Bundle, prompt: str, steps: int, backend: str, size: Size | None = None) -> Recording:
+    """Draw `prompt` with seed 0 at `size` (None: the default one) and record it. Every component of the
+    bundle is called, the VAE's encoder on the picture that came out."""
+    size = size or bundle.size
     backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
-    plan = make_plan(bundle, GenerationRequest(prompt, steps=steps, seed=0), backends)
+    plan = make_plan(
+        bundle, GenerationRequest(prompt, steps=steps, seed=0, size=(size.width, size.height)), backends
+    )
     models = _Recorder(bundle, "all")
     try:
-        pixels = bundle.latent.height * bundle.latent.width
-        schedule = bundle_schedule(bundle.schedule, steps, pixels)
+        latent = bundle.latent_at(size.width, size.height)
+        schedule = bundle_schedule(bundle.schedule, steps, latent.height * latent.width)
         text = TextEncoders(bundle)
         rows = [text.encode(plan.settings.negative_prompt, plan, models)] if plan.guided else []
         rows.append(text.encode(plan.settings.prompt, plan, models))
@@ -83,10 +86,12 @@ def record(bundle: Bundle, prompt: str, steps: int, backend: str) -> Recording:
         models.close()
 
 
-def replay(bundle: Bundle, component: str, calls: list[Call], backend: str) -> list[Mapping[str, Array]]:
-    """The outputs of the bundle's component on recorded inputs, float32."""
+def replay(
+    bundle: Bundle, component: str, calls: list[Call], backend: str, size: Size
+) -> list[Mapping[str, Array]]:
+    """The outputs of the bundle's component on inputs that were recorded at `size`, float32."""
     models = StageModels(bundle, "all", self_tests=False)
     try:
-        return [models.run(component, backend, call.inputs) for call in calls]
+        return [models.run(component, backend, call.inputs, size) for call in calls]
     finally:
         models.close()
