@@ -7,6 +7,7 @@ import pathlib
 import shlex
 import subprocess
 import sysconfig
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from safetensors.numpy import load_file
 import tintype
 from tintype.bundle import Bundle
 from tintype.pipeline import Pipeline
+from tintype.weight import ComputedWeight
 
 DATA = pathlib.Path(__file__).parent / "data"
 DEMO_MODEL = pathlib.Path(tintype.__file__).parent / "_demo_model"
@@ -45,6 +47,33 @@ def fake_library(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     except FileNotFoundError:
         subprocess.run(["cc", *flags, str(source)], check=True)
     return library
+
+
+class AnyWeights:
+    """Hands out random tensors of whatever shape is asked for, and remembers the keys."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, tuple[int, ...]] = {}
+
+    def get(self, key: str, shape: tuple[int, ...]) -> ComputedWeight:
+        assert self.asked.setdefault(key, shape) == shape
+        return ComputedWeight(key, shape, lambda: self.value(key))
+
+    def value(self, key: str) -> Any:
+        """The tensor `key`: float32, the same each time."""
+        shape = self.asked[key]
+        scale = 1 / np.sqrt(max(1, int(np.prod(shape[1:]))))
+        rng = np.random.default_rng(zlib.crc32(key.encode()))
+        return (rng.standard_normal(shape) * scale).astype(np.float32)
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+@pytest.fixture
+def weights() -> AnyWeights:
+    """A fresh provider of every tensor that a model asks for."""
+    return AnyWeights()
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ class ArrayFiles:
 
     def check(self, picture: Path) -> None:
         """UsageError if a file cannot be written, or is named twice, before minutes of work."""
-        from ..run.files import check_writable
+        from ..files import check_writable
 
         seen = {picture.absolute(): "--output"}
         for option, path in (("--latents-out", self.latents), ("--noise-out", self.noise)):
@@ -65,8 +65,8 @@ def array_options(command: Any) -> Any:
 def _write(path: Path, name: str, array: Any) -> None:
     import numpy as np
 
+    from ..files import atomic_write
     from ..pipeline.tensor_file import write_tensors
-    from ..run.files import atomic_write
 
     if path.suffix.lower() == ".safetensors":
         write_tensors(path, {name: array})

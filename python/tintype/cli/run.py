@@ -50,8 +50,8 @@ def run(
     import numpy as np
 
     from ..errors import UsageError
+    from ..files import atomic_write
     from ..run import load_model
-    from ..run.files import atomic_write
 
     arrays = {}
     for text in inputs:

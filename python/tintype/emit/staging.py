@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .. import names
 from ..errors import ConversionError
+from ..files import umask
 
 __all__ = ["staged_folder", "sync_path"]
 
@@ -48,7 +49,7 @@ def staged_folder(
         ) from error
     try:
         yield stage
-        stage.chmod(0o777 & ~_umask())
+        stage.chmod(0o777 & ~umask())
         _sync(stage)
         _publish(stage, output, overwrite)
     except OSError as error:
@@ -148,9 +149,3 @@ def sync_path(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -2,8 +2,8 @@
 
 The maths is diffusers' `FluxTransformer2DModel` (Black Forest Labs 2024): double-stream blocks, in which text
 and image keep their own weights and meet in joint attention, then single-stream blocks over both, whose
-attention and MLP run side by side. Positions enter by rotation of queries and keys. FLUX.1-dev embeds the
-guidance scale beside the timestep, and needs no second pass.
+attention and MLP run side by side. Positions enter by rotation of queries and keys (`rotation`). FLUX.1-dev
+embeds the guidance scale beside the timestep, and needs no second pass.
 
 Packing is inside: the denoiser takes and gives (B, C, h, w). Two by two pixels of the latent make a token, so
 `x_embedder` is a convolution with stride 2, and the way back is a pixel shuffle.
@@ -20,12 +20,6 @@ Modulation rows
 
     So R = 12·N + 3·M + 2.
 
-Rotation
-    The checkpoint rotates neighbours, channels (2i, 2i + 1) of a head. The graph rotates halves, (i, i +
-    d/2), which needs no strides: the rows of the query and key weights are reordered when the package is
-    written. Queries and keys are reordered alike, so their products are the same. Angles depend on the size
-    alone: they are tables, computed in float64. Text tokens stand at position 0 and are not turned.
-
 float16 safety: the residual streams pass 65504 in the late blocks, and what MLPs add to them may. For a GPU
 streams stay in float32; each norm brings its stream back to the order of 1, where float16 begins. The Neural
 Engine has no float32: there the streams are divided by a power of two (`streams`).
@@ -36,23 +30,21 @@ Shape key: B batch, C latent channels, h × w latent, N double and M single bloc
 of a head, S image tokens (h/2 · w/2), T text tokens, J width of the text, P width of the pooled text.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import layers as nn
 from .. import names
 from ..errors import ConversionError
-from ..layers import Array, Graph, IOSpec, MILProgram, Precision, Target, Var, Weight, WeightProvider
-from ..weight import DerivedWeight
+from ..layers import Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
 from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
 from .config import ConfigReader
 from .cuts import Blocks, whole
-from .streams import Stream
+from .rotation import HalvedPairs, rotation
+from .streams import Stream, output_norm
 
 __all__ = [
     "DenoiserRow",
@@ -60,7 +52,6 @@ __all__ = [
     "build_denoiser",
     "build_modulation",
     "modulation_layout",
-    "rotary_tables",
 ]
 
 #: Epsilon of every norm in the model.
@@ -68,9 +59,6 @@ EPSILON = 1e-6
 
 #: Side of the square of latent pixels that makes a token.
 PATCH = 2
-
-#: The base of the rotation's wavelengths.
-THETA = 10000.0
 
 #: What the residual streams are multiplied by for the Neural Engine, and what MLPs add to them on both
 #: targets: up to 32 times 65504, exactly.
@@ -260,8 +248,7 @@ class DenoiserRow:
             return finish(nn.slice_tokens(g, x, tokens, nn.token_count(g, x), name="image"))  # (B, S, W)
 
         def finish(img: Var) -> Mapping[str, Var]:
-            scale, shift = rows["norm_out"]
-            img = kinds.stream.norm(g, img, "norm_out.norm", shift, scale)
+            img = output_norm(g, kinds.stream, rows, img)
             return {names.VELOCITY: unpatchify(g, config, img, self.latent)}
 
         return block
@@ -276,69 +263,6 @@ def check_size(config: FluxConfig, latent: tuple[int, int]) -> None:
                 f"the latent's {side} is {value}, expected a positive multiple of the patch {PATCH}: "
                 "choose an image size that is a multiple of 16"
             )
-
-
-class HalvedPairs:
-    """A provider whose queries and keys pair channel i with i + d/2 of a head, instead of 2i with 2i + 1."""
-
-    ROTATED = re.compile(r".*\.(?:(?:to_[qk]|add_[qk]_proj)\.(?:weight|bias)|norm_(?:added_)?[qk]\.weight)")
-
-    def __init__(self, weights: WeightProvider, head_width: int) -> None:
-        self._weights, self._head_width = weights, head_width
-
-    def get(self, key: str, shape: tuple[int, ...]) -> Weight:
-        """The weight `key`, its rows reordered if it makes queries or keys."""
-        weight = self._weights.get(key, shape)
-        if not self.ROTATED.fullmatch(key):
-            return weight
-        pairs = (-1, self._head_width // 2, 2, *shape[1:])  # (H, d/2, 2, in)
-
-        def make(dtype: npt.DTypeLike) -> Array:
-            halves: Array = weight.array(dtype).reshape(pairs).swapaxes(1, 2)  # (H, 2, d/2, in)
-            return halves
-
-        return DerivedWeight(weight.name, shape, make)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._weights
-
-
-def rotary_tables(axes: tuple[int, ...], tokens: int, grid: tuple[int, int]) -> tuple[Array, Array]:
-    """[cos, cos] and [−sin, sin] of every token's angles, text first: two float32 (T + S, d).
-
-    diffusers' `FluxPosEmbed`: a token's position is (0, row, column), each turning its share of the pairs.
-    """
-    rows, columns = grid
-    positions = np.zeros((tokens + rows * columns, 3))
-    positions[tokens:, 1] = np.repeat(np.arange(rows), columns)
-    positions[tokens:, 2] = np.tile(np.arange(columns), rows)
-    angles = np.concatenate(
-        [
-            np.outer(positions[:, axis], THETA ** -(np.arange(0, width, 2) / width))
-            for axis, width in enumerate(axes)
-        ],
-        axis=1,
-    )  # (T + S, d/2)
-    cos, sin = np.cos(angles), np.sin(angles)
-    return (
-        np.concatenate([cos, cos], 1).astype(np.float32),
-        np.concatenate([-sin, sin], 1).astype(np.float32),
-    )
-
-
-def rotation(g: Graph, config: FluxConfig, tokens: int, grid: tuple[int, int]) -> tuple[Var, Var]:
-    """The tables of `rotary_tables` as constants."""
-    shape = (tokens + grid[0] * grid[1], config.head_width)
-
-    def table(index: int) -> Var:
-        return nn.rotary_table(
-            g,
-            f"rotary.{('cos', 'sin')[index]}_{grid[0]}x{grid[1]}",
-            shape,
-            lambda: rotary_tables(config.axes, tokens, grid)[index],
-        )
-
-    return table(0), table(1)
 
 
 def patchify(g: Graph, config: FluxConfig, latent: Var) -> Var:
@@ -379,7 +303,7 @@ class BlockKinds:
     ) -> None:
         self.g, self.config, self.rows = g, config, rows
         self.stream = Stream.of(g, STREAM_SCALE, EPSILON)
-        self.tables = rotation(g, config, tokens, grid)
+        self.tables = rotation(g, config.axes, tokens, grid)
 
     def double(self, img: Var, txt: Var) -> tuple[Var, Var]:
         """One double-stream block: image (B, S, W), text (B, T, W) → the same."""

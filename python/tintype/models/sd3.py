@@ -38,7 +38,7 @@ from ..layers import Array, Graph, IOSpec, MILProgram, Network, Precision, Targe
 from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
 from .config import ConfigReader
 from .cuts import Blocks, whole
-from .streams import Stream, modulated
+from .streams import Stream, modulated, output_norm
 
 __all__ = ["DenoiserRow", "SD3Config", "build_denoiser", "build_modulation", "modulation_layout"]
 
@@ -215,9 +215,7 @@ class DenoiserRow:
                 img, txt = joint_block(g, config, stream, rows, index, img, txt)
             if index < config.layers - 1:
                 return {"img": img, "txt": txt}
-            scale, shift = rows["norm_out"]
-            with g.scope("norm_out"):
-                img = stream.norm(g, img, "norm", shift, scale)
+            img = output_norm(g, stream, rows, img)
             return {names.VELOCITY: unpatchify(g, config, img, self.latent)}
 
         return block

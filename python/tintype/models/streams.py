@@ -14,8 +14,9 @@ import numpy as np
 
 from .. import layers as nn
 from ..layers import Graph, Var
+from .adaln import Modulation
 
-__all__ = ["Stream", "modulated"]
+__all__ = ["Stream", "modulated", "output_norm"]
 
 
 class Stream(NamedTuple):
@@ -81,3 +82,9 @@ class Stream(NamedTuple):
 def modulated(g: Graph, x: Var, name: str, shift: Var, scale: Var) -> Var:
     """x·scale + shift: tokens (B, S, W), rows (B, 1, W)."""
     return nn.add(g, nn.mul(g, x, scale, name=f"{name}.scaled"), shift, name=f"{name}.shifted")
+
+
+def output_norm(g: Graph, stream: Stream, rows: Modulation, x: Var) -> Var:
+    """The norm before the last projection: a stream (B, S, W) → tokens to compute with."""
+    scale, shift = rows["norm_out"]
+    return stream.norm(g, x, "norm_out.norm", shift, scale)

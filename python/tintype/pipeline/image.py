@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import UsageError
-from ..run.files import atomic_write, check_writable
+from ..files import atomic_write, check_writable
 
 __all__ = ["PNG_KEY", "check_target", "read_parameters", "save_image", "to_image"]
 

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from ..errors import BundleError
-from ..run.files import atomic_write
+from ..files import atomic_write
 
 __all__ = ["read_tensors", "write_tensors"]
 

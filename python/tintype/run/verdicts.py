@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from ..errors import BackendUnavailable, EngineError, OutOfMemoryError
-from .files import atomic_write
+from ..files import atomic_write
 
 if TYPE_CHECKING:
     from .runtimes import Runtimes

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from .. import names
 from ..bundle import Bundle, Size
 from ..errors import ConversionError, EngineError, UsageError
+from ..files import atomic_write
 from ..pipeline.families import FAMILIES
 from ..run import backends
-from ..run.files import atomic_write
 from .metrics import Agreement, agreement, worst
 from .reference import Recording, record, replay
 from .sizes import SizeChoice, check_functions, chosen_sizes, size_text

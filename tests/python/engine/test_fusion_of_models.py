@@ -1,13 +1,11 @@
 """What the engine joins in the graphs that this package emits: a layer that is emitted in another way shows here."""
 
 import collections
-import zlib
 
 import numpy as np
 import pytest
 
 from tintype.emit.package import write_package
-from tintype.layers import ComputedWeight
 from tintype.models import flux, sd3, t5, vae
 
 from . import ctypes_api
@@ -19,21 +17,9 @@ VAE = vae.VAEConfig(3, 4, (8, 16), 1, 4, 1.0, 0.0, True, False, False)
 T5 = t5.T5Config(50, 24, 8, 2, 40, 1, 8, 16, 1e-6)
 
 
-class Weights:
-    """Random weights of whatever shape is asked for."""
-
-    def get(self, key, shape):
-        scale = max(1, int(np.prod(shape[1:]))) ** -0.5
-        rng = np.random.default_rng(zlib.crc32(key.encode()))
-        return ComputedWeight(key, shape, lambda: (rng.standard_normal(shape) * scale).astype(np.float32))
-
-    def __contains__(self, key):
-        return True
-
-
 def denoiser(module, config):
-    return lambda target: module.build_denoiser(
-        config, Weights(), precision="float16", latent=(8, 8), tokens=5, target=target
+    return lambda weights, target: module.build_denoiser(
+        config, weights, precision="float16", latent=(8, 8), tokens=5, target=target
     )
 
 
@@ -41,13 +27,13 @@ GRAPHS = {
     "sd3": denoiser(sd3, SD3),
     "sd3.5": denoiser(sd3, SD35),
     "flux": denoiser(flux, FLUX),
-    "vae decoder": lambda target: vae.build_decoder(
-        VAE, Weights(), precision="float16", latent=(4, 4), target=target
+    "vae decoder": lambda weights, target: vae.build_decoder(
+        VAE, weights, precision="float16", latent=(4, 4), target=target
     ),
-    "vae encoder": lambda target: vae.build_encoder(
-        VAE, Weights(), precision="float16", latent=(4, 4), target=target
+    "vae encoder": lambda weights, target: vae.build_encoder(
+        VAE, weights, precision="float16", latent=(4, 4), target=target
     ),
-    "t5": lambda target: t5.build(T5, Weights(), precision="float16", tokens=9, target=target),
+    "t5": lambda weights, target: t5.build(T5, weights, precision="float16", tokens=9, target=target),
 }
 
 EXPECTED = {
@@ -135,9 +121,9 @@ EXPECTED = {
 }
 
 
-def opened(graph, target, folder):
+def opened(graph, target, folder, weights):
     path = folder / "net.mlpackage"
-    write_package(GRAPHS[graph](target), path)
+    write_package(GRAPHS[graph](weights, target), path)
     return ctypes_api.Model(path)
 
 
@@ -153,8 +139,8 @@ def inputs_of(model):
 
 @pytest.mark.parametrize("target", ["gpu", "ane"])
 @pytest.mark.parametrize("graph", GRAPHS)
-def test_what_is_joined_and_that_it_changes_next_to_nothing(graph, target, tmp_path, monkeypatch):
-    model = opened(graph, target, tmp_path)
+def test_what_is_joined_and_that_it_changes_next_to_nothing(graph, target, tmp_path, monkeypatch, weights):
+    model = opened(graph, target, tmp_path, weights)
     found = model.metadata["functions"]["main"]["fused"]
     monkeypatch.setenv("TINTYPE_FUSION", "0")
     apart = ctypes_api.Model(tmp_path / "net.mlpackage")

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from tintype.run.files import atomic_write
+from tintype.files import atomic_write
 
 
 def test_a_file_replaces_another_when_it_is_complete(tmp_path: pathlib.Path) -> None:

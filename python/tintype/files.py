@@ -1,4 +1,7 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all.
+
+A leaf module: anything may import it, it imports errors alone.
+"""
 
 import os
 import tempfile
@@ -7,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import UsageError
+from .errors import UsageError
 
-__all__ = ["atomic_write", "check_writable"]
+__all__ = ["atomic_write", "check_writable", "umask"]
 
 
 def check_writable(target: Path) -> None:
@@ -40,7 +43,7 @@ def atomic_write(target: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~umask())
         os.replace(temporary, target)
     except BaseException as error:
         os.unlink(temporary)
@@ -49,7 +52,8 @@ def atomic_write(target: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that files and folders are made without."""
     # The mask can only be read by setting it.
     mask = os.umask(0)
     os.umask(mask)
