@@ -155,27 +155,67 @@ TEST(every_micro_kernel_knows_its_functions) {
   }
 }
 
-// Half a step of float16, and a little for what comes before the rounding; exp, e^-8.7 at the least, is 0
-// where float16 is subnormal.
-TEST(every_micro_kernel_rounds_functions_of_float16_once) {
-  constexpr double kLargest = 65504, kSmallest = 6.103515625e-5;
-  std::vector<unsigned short> all(65536), results(65536);
+namespace {
+
+/** Place of a float16 among all of them in order; -0 and 0 have the same. */
+int place_of(unsigned short half) {
+  int size = half & 0x7fff;
+  return half & 0x8000 ? -size : size;
+}
+
+}  // namespace
+
+// Every float16 there is: at most the neighbour of the nearest float16, subnormal ones and infinities
+// included.
+TEST(every_micro_kernel_finds_functions_of_float16_to_a_step) {
+  std::vector<unsigned short> all(65536);
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<unsigned short>(i);
-  std::vector<float> x(all.size()), y(all.size());
+  std::vector<float> x(all.size());
   micro_kernel_generic()->widen(65536, all.data(), x.data());
+  for (const Function& function : functions()) {
+    std::vector<float> expected(x.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+      double value = function.reference(double{x[i]});
+      expected[i] = static_cast<float>(std::isnan(value) && std::isinf(x[i]) ? 0 : value);  // 0 · ∞
+    }
+    std::vector<unsigned short> nearest(x.size());
+    micro_kernel_generic()->narrow(65536, expected.data(), nearest.data());
+    for (const MicroKernel* kernel : kernels()) {
+      std::vector<unsigned short> results(65536);
+      kernel->unary_halves(function.op, 2.0f, 0.5f, 65535, all.data(), results.data());
+      CHECK(results.back() == 0);  // beyond the count nothing is written
+      int farthest = 0;
+      for (size_t i = 0; i + 1 < x.size(); ++i) {
+        if (std::isnan(x[i]))
+          CHECK((results[i] & 0x7fff) > 0x7c00);
+        else
+          farthest = std::max(farthest, std::abs(place_of(results[i]) - place_of(nearest[i])));
+      }
+      CHECK(farthest <= 1);
+    }
+  }
+}
+
+// Fused or alone, inside of a vector or behind the last whole one.
+TEST(every_micro_kernel_gives_a_number_the_same_result_everywhere) {
+  auto x = noise(1000, 12);
+  for (float& value : x) value *= 4;
+  std::vector<unsigned short> halves(x.size());
+  micro_kernel_generic()->narrow(1000, x.data(), halves.data());
   for (const MicroKernel* kernel : kernels()) {
     for (const Function& function : functions()) {
-      kernel->unary_halves(function.op, 2.0f, 0.5f, 65535, all.data(), results.data());
-      kernel->widen(65536, results.data(), y.data());
-      for (size_t i = 0; i + 1 < x.size(); ++i) {
-        if (!std::isfinite(x[i])) continue;
-        double expected = function.reference(double{x[i]});
-        if (std::abs(expected) > kLargest) continue;
-        double step = std::ldexp(1.0, std::ilogb(std::max(std::abs(expected), kSmallest)) - 10);
-        CHECK(std::abs(expected - y[i]) <= 0.54 * step + 1e-6 * std::max(1.0f, std::abs(x[i])));
+      std::vector<float> together(x.size());
+      std::vector<unsigned short> rounded(x.size());
+      kernel->unary(function.op, 2.0f, 0.5f, 1000, x.data(), together.data());
+      kernel->unary_halves(function.op, 2.0f, 0.5f, 1000, halves.data(), rounded.data());
+      for (size_t i = 0; i < x.size(); ++i) {
+        float alone;
+        unsigned short half;
+        kernel->unary(function.op, 2.0f, 0.5f, 1, &x[i], &alone);
+        kernel->unary_halves(function.op, 2.0f, 0.5f, 1, &halves[i], &half);
+        CHECK(alone == together[i] && half == rounded[i]);
       }
     }
-    CHECK(results.back() == 0);  // beyond the count nothing is written
   }
 }
 

@@ -21,27 +21,25 @@ TINTYPE_INLINE Vector sqrt_of(Vector v) {
 // Curves with an exponential in them.
 template <typename T>
 void curve(Unary op, float a, long count, const T* x, T* y) {
+  constexpr bool kHalf = sizeof(T) == 2;
   switch (op) {
     case Unary::kExp:
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return exp_of(v); });
     case Unary::kErf:
-      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return erf_of(v); });
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return erf_of<kHalf>(v); });
     case Unary::kTanh:
-      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return tanh_of(v); });
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return tanh_of<kHalf>(v); });
     case Unary::kSigmoid:
-      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return sigmoid_of(v); });
-    case Unary::kSigmoidLinear:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return sigmoid_of<kHalf>(v); });
+    case Unary::kSigmoidLinear: {
+      float limit = 80.0f / a;
       return map(count, x, y,
-                 [a](Vector v) __attribute__((always_inline)) { return v / one_plus_exp(v * -a); });
+                 [a, limit](Vector v) __attribute__((always_inline)) { return sigmoid_linear_of<kHalf>(v, a, limit); });
+    }
     case Unary::kGelu:
-      return map(count, x, y, [](Vector v) __attribute__((always_inline)) {
-        return v * 0.5f * (1.0f + erf_of(v * 0.70710678118654752f));
-      });
-    default:  // kGeluTanh; (1 + tanh(z)) / 2 is sigmoid(2 z)
-      return map(count, x, y, [](Vector v) __attribute__((always_inline)) {
-        constexpr float kOne = -1.5957691216057308f, kThree = 0.044715f * kOne;
-        return v / one_plus_exp(v * (v * v * kThree + kOne));
-      });
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return gelu_of<kHalf>(v); });
+    default:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return gelu_tanh_of<kHalf>(v); });
   }
 }
 

@@ -4,9 +4,11 @@ namespace {
 constexpr int kLanes = 4, kRows = 6;
 }
 #include "kernels/vectors.inl"
-// The order matters: tiles and loops are made of vectors.
+// The order matters: curves, tiles and loops are made of vectors.
+#include "kernels/curves.inl"
+// Loops are made of curves.
 #include "kernels/tiles.inl"
-// The table of both stands at the end of the last.
+// The table of them all stands at the end of the last.
 #include "kernels/loops.inl"
 
 const tintype::kernels::MicroKernel* tintype::kernels::micro_kernel_generic() {

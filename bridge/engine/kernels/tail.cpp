@@ -1,6 +1,7 @@
 #include "kernels/tail.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/parallel.h"
 
@@ -19,42 +20,77 @@ Tail::Tail(const std::vector<Step>& steps, const array* operands, const array& o
   }
 }
 
+namespace {
+
+void widen(const MicroKernel& kernel, int64_t count, Piece& value) {
+  if (value.half) kernel.widen(count, value.rounded, value.wide);
+  value.half = false;
+}
+
+void round(const MicroKernel& kernel, int64_t count, Piece& value) {
+  if (!value.half) kernel.narrow(count, value.wide, value.rounded);
+  value.half = true;
+}
+
+template <typename T>
+using Join = void (*)(Binary, long, const T*, int, const T*, int, T*);
+
+template <typename T>
+void join(Join<T> function, const Step& step, int64_t count, const T* other, int skip, T* value) {
+  if (step.swapped)
+    function(step.binary, count, other, skip, value, 1, value);
+  else
+    function(step.binary, count, value, 1, other, skip, value);
+}
+
+}  // namespace
+
 // Elements [place, place + count) of the value meet their operand's.
-void Tail::meet(const Step& step, const Side& side, int64_t place, int64_t count, float* value,
-                float* buffer) const {
+void Tail::meet(const Step& step, const Side& side, int64_t place, int64_t count, const Piece& value) const {
   const MicroKernel& kernel = micro_kernel();
+  float buffer[kPiece];
   int64_t inner = side.places.shape[0], skip = side.places.y_strides[0] ? 1 : 0;
   for (int64_t done = 0; done < count;) {
     int64_t row = (place + done) / inner, start = (place + done) % inner, ignored, from;
     int64_t length = std::min(count - done, inner - start);
     side.places.offsets(row, ignored, from);
-    const float* other = read(kernel, side.data, from + start * skip, skip ? length : 1, side.half, buffer);
-    float* line = value + done;
-    if (step.swapped)
-      kernel.binary(step.binary, length, other, static_cast<int>(skip), line, 1, line);
-    else
-      kernel.binary(step.binary, length, line, 1, other, static_cast<int>(skip), line);
+    from += start * skip;
+    if (value.half) {
+      const auto* other = static_cast<const uint16_t*>(side.data) + from;
+      join(kernel.binary_halves, step, length, other, static_cast<int>(skip), value.rounded + done);
+    } else {
+      const float* other = read(kernel, side.data, from, skip ? length : 1, side.half, buffer);
+      join(kernel.binary, step, length, other, static_cast<int>(skip), value.wide + done);
+    }
     done += length;
   }
 }
 
-void Tail::apply(int64_t place, int64_t count, float* value) const {
+// Between steps from float16 to float16 the value stays that: half the passes over it.
+void Tail::apply(int64_t place, int64_t count, Piece& value) const {
   const MicroKernel& kernel = micro_kernel();
-  float buffer[kPiece];
+  const Side* side = sides_.data();
+  for (const Step& step : steps_) {
+    const Side* other = step.is_binary ? side++ : nullptr;
+    bool halves = value.half && step.half && (!other || other->half);
+    if (!halves) widen(kernel, count, value);
+    if (other)
+      meet(step, *other, place, count, value);
+    else if (halves && step.unary != Unary::kCopy)
+      kernel.unary_halves(step.unary, step.a, step.b, count, value.rounded, value.rounded);
+    else if (step.unary != Unary::kCopy)
+      kernel.unary(step.unary, step.a, step.b, count, value.wide, value.wide);
+    if (step.half) round(kernel, count, value);
+  }
+}
+
+void Tail::apply(int64_t place, int64_t count, float* value) const {
   uint16_t rounded[kPiece];
   for (int64_t size; count > 0; place += size, value += size, count -= size) {
     size = std::min(kPiece, count);
-    const Side* side = sides_.data();
-    for (size_t i = 0; i < steps_.size(); ++i) {
-      const Step& step = steps_[i];
-      if (step.is_binary)
-        meet(step, *side++, place, size, value, buffer);
-      else if (step.unary != Unary::kCopy)
-        kernel.unary(step.unary, step.a, step.b, size, value, value);
-      if (!step.half || i + 1 == steps_.size()) continue;
-      kernel.narrow(size, value, rounded);
-      kernel.widen(size, rounded, value);
-    }
+    Piece piece{value, rounded, false};
+    apply(place, size, piece);
+    widen(micro_kernel(), size, piece);
   }
 }
 
@@ -78,16 +114,18 @@ class Chain : public Tailed {
     if (out.size() == 0) return;
     dispatch(stream(), [x, y, x_half = is_half(in), y_half = is_half(out), steps = std::move(steps),
                         all = static_cast<int64_t>(out.size())] {
-      const MicroKernel& kernel = micro_kernel();
       parallel(all, kGrain, [&](int64_t first, int64_t last) {
-        float buffer[kPiece];
+        float wide[kPiece];
+        uint16_t rounded[kPiece];
         for (int64_t i = first; i < last; i += kPiece) {
           int64_t count = std::min(kPiece, last - i);
-          float* value = target(y, i, y_half, buffer);
-          const float* from = read(kernel, x, i, count, x_half, value);
-          if (from != value) std::copy(from, from + count, value);
+          void* to = element(y, i, y_half);
+          Piece value{y_half ? wide : static_cast<float*>(to), y_half ? static_cast<uint16_t*>(to) : rounded,
+                      x_half};
+          const void* from = element(x, i, x_half);
+          void* start = x_half ? static_cast<void*>(value.rounded) : value.wide;
+          if (from != start) std::memcpy(start, from, static_cast<size_t>(count) * (x_half ? 2 : 4));
           steps.apply(i, count, value);
-          write(kernel, value, y, i, count, y_half);
         }
       });
     });

@@ -26,6 +26,13 @@ struct Step {
 /** How many of the steps have an operand. */
 size_t count_operands(const std::vector<Step>& steps);
 
+/** A piece of a value: in `rounded` if `half`, else in `wide`; room for both. */
+struct Piece {
+  float* wide;
+  uint16_t* rounded;
+  bool half;
+};
+
 /** Steps with their operands' addresses, ready to compute. */
 class Tail {
  public:
@@ -34,7 +41,10 @@ class Tail {
   Tail(const std::vector<Step>& steps, const array* operands, const array& out);
 
   bool empty() const { return steps_.empty(); }
-  /** Elements [place, place + count) of the value, in row order: in place, all roundings but the last. */
+  /** Elements [place, place + count) of the value, in row order and at most kPiece; float16 if the last step
+   * rounds. */
+  void apply(int64_t place, int64_t count, Piece& value) const;
+  /** Any number of them, in place. */
   void apply(int64_t place, int64_t count, float* value) const;
 
  private:
@@ -44,8 +54,7 @@ class Tail {
     Pair places;
   };
 
-  void meet(const Step& step, const Side& side, int64_t place, int64_t count, float* value,
-            float* buffer) const;
+  void meet(const Step& step, const Side& side, int64_t place, int64_t count, const Piece& value) const;
 
   std::vector<Step> steps_;
   std::vector<Side> sides_;
