@@ -10,10 +10,12 @@ import TintypeMLX
 ///
 /// A named one is strict: it runs or throws. `auto` is Core ML where Apple's exists and MLX otherwise, and moves on to
 /// MLX when Core ML cannot load or run a model, gives numbers that are not finite where MLX's are, or takes longer than
-/// `timeBox` to compile and load; `notice` is told so once a model, with the reason. Failures are remembered beside the
-/// compiled models, by the model's content, the system's build, the chip and the compute units.
+/// `timeBox` to compile and load (nil: as long as it takes); `notice` is told so once a model, with the reason. Where MLX
+/// cannot take over, as in an app without the engine, Core ML is waited for and its error is the one that is thrown.
+/// Failures are remembered beside the compiled models, by the model's content, the system's build, the chip and the
+/// compute units.
 public func makeBackend(
-  _ choice: BackendChoice, engineLibrary: URL? = nil, cacheFolder: URL? = nil, timeBox: Duration = .seconds(300),
+  _ choice: BackendChoice, engineLibrary: URL? = nil, cacheFolder: URL? = nil, timeBox: Duration? = .seconds(300),
   notice: @escaping @Sendable (String) -> Void = { _ in }
 ) -> any Backend {
   let mlx = MLXBackend(engineLibrary: engineLibrary)
@@ -42,12 +44,16 @@ struct FallbackBackend: Backend {
   var kind: BackendKind { first.kind }
 
   func checkAvailability() throws {
-    do { try first.checkAvailability() } catch { try second.checkAvailability() }
+    do {
+      try first.checkAvailability()
+    } catch {
+      do { try second.checkAvailability() } catch let other { throw unable(error, other) }
+    }
   }
 
   func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
-    if let verdict = verdicts?.verdict(on: package, units: units) {
-      let model = try second.load(package, units: units)
+    // A verdict counts only where there is another backend to turn to.
+    if let verdict = verdicts?.verdict(on: package, units: units), let model = try? second.load(package, units: units) {
       notice(
         "\(first.kind.rawValue) is not tried for \(package.lastPathComponent): it failed on \(verdict.date) "
           + "(\(verdict.reason)); using \(second.kind.rawValue). To try again, remove "
@@ -56,30 +62,47 @@ struct FallbackBackend: Backend {
     }
     do {
       try first.checkAvailability()
-      let model = try loadFirst(package, units: units)
-      return FallbackModel(backends: self, package: package, units: units, model: model)
+      return try loadInTime(package, units: units)
     } catch let error where FallbackBackend.mayHelp(after: error) {
-      let model = try second.load(package, units: units)
+      let model = try loadSecond(package, units: units, after: error)
       moveOn(from: package, units: units, after: error, verb: "load")
       return model
     }
   }
 
-  private func loadFirst(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
-    guard let timeBox else { return try first.load(package, units: units) }
-    let (first, verdicts) = (self.first, self.verdicts)
-    let model = try TimeBox.run(timeBox) {
-      try first.load(package, units: units)
-    } late: { result in
+  /// The first backend's model, or the second's where the first takes too long and the second can take over.
+  private func loadInTime(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
+    let first = self.first
+    func movable(_ model: any LoadedModel) -> FallbackModel {
+      FallbackModel(backends: self, package: package, units: units, model: model)
+    }
+    guard let timeBox else { return movable(try first.load(package, units: units)) }
+    let loading = TimeBox { try first.load(package, units: units) }
+    if let model = try loading.value(within: timeBox) { return movable(model) }
+    guard let other = try? second.load(package, units: units) else { return movable(try loading.value()) }
+    let slow = BackendError.failed(
+      backend: first.kind, kind: .runtime,
+      message: "compiling and loading took longer than \(timeBox.seconds) s; it goes on in the background")
+    moveOn(from: package, units: units, after: slow, verb: "load")
+    loading.leave { [verdicts] result in
       // Compiled after all: the system keeps what it made, so the next load is quick.
       if case .success = result { verdicts?.forget(package, units: units) }
     }
-    guard let model else {
-      throw BackendError.failed(
-        backend: first.kind, kind: .runtime,
-        message: "compiling and loading took longer than \(timeBox.seconds) s; it goes on in the background")
-    }
-    return model
+    return other
+  }
+
+  /// The second backend's model; where it has none either, the first one's error says more.
+  func loadSecond(_ package: URL, units: ComputeUnits, after reason: any Error) throws -> any LoadedModel {
+    do { return try second.load(package, units: units) } catch { throw unable(reason, error) }
+  }
+
+  /// The first backend's error, with a word on why the second does not take over.
+  private func unable(_ reason: any Error, _ other: any Error) -> BackendError {
+    var why = "\(other)"
+    if case .unavailable(_, let reason, _)? = other as? BackendError { why = reason }
+    return .failed(
+      backend: first.kind, kind: (reason as? BackendError)?.kind ?? .runtime,
+      message: "\(reason) (\(second.kind.rawValue) cannot take over: \(why))")
   }
 
   /// Says once that the second backend takes over, and keeps the reason for the next time.

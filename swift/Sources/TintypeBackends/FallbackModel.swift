@@ -81,7 +81,7 @@ final class FallbackModel: LoadedModel {
     try current.withLock { current in
       // Another thread may have moved on already.
       if current.model.backend != backends.first.kind { return current.model }
-      current.model = try backends.second.load(package, units: units)
+      current.model = try backends.loadSecond(package, units: units, after: reason)
       backends.moveOn(from: package, units: units, after: reason, verb: "run")
       return current.model
     }

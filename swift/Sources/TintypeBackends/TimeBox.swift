@@ -1,37 +1,63 @@
 import Dispatch
 import TintypeMLX
 
+#if canImport(Darwin)
+  import Darwin
+#endif
+
 /// Work that may take too long. It cannot be stopped (Core ML's compiler takes no orders), only no longer waited for.
-enum TimeBox {
-  private enum State<Value> {
-    case running
-    case done(Result<Value, any Error>)
-    case abandoned
+final class TimeBox<Value: Sendable>: Sendable {
+  private struct State {
+    var result: Result<Value, any Error>?
+    var late: (@Sendable (Result<Value, any Error>) -> Void)?
   }
 
-  /// What `body` gives, or nil when it takes longer than `limit`; then `late` gets what it gives in the end.
-  static func run<Value: Sendable>(
-    _ limit: Duration, _ body: @escaping @Sendable () throws -> Value,
-    late: @escaping @Sendable (Result<Value, any Error>) -> Void
-  ) throws -> Value? {
-    let state = Locked(State<Value>.running)
-    let finished = DispatchSemaphore(value: 0)
-    DispatchQueue.global().async {
-      let result = Result { try body() }
-      let isLate = state.withLock { state in
-        if case .abandoned = state { return true }
-        state = .done(result)
-        return false
+  private let state = Locked(State())
+  private let group = DispatchGroup()
+
+  /// Begins the work, at the caller's priority.
+  init(_ work: @escaping @Sendable () throws -> Value) {
+    DispatchQueue.global(qos: DispatchQoS.QoSClass.ofCaller).async(group: group) { [state] in
+      let result = Result { try work() }
+      let late = state.withLock { state in
+        state.result = result
+        return state.late
       }
-      if isLate { late(result) } else { finished.signal() }
+      late?(result)
     }
-    _ = finished.wait(timeout: .now() + limit.seconds)
-    let result: Result<Value, any Error>? = state.withLock { state in
-      if case .done(let result) = state { return result }
-      state = .abandoned
-      return nil
+  }
+
+  /// What the work gives; nil when that takes longer than `limit` from here.
+  func value(within limit: Duration) throws -> Value? {
+    _ = group.wait(timeout: .now() + limit.seconds)
+    return try state.withLock(\.result)?.get()
+  }
+
+  /// What the work gives, however long it takes.
+  func value() throws -> Value {
+    group.wait()
+    guard let result = state.withLock(\.result) else { throw CancellationError() }
+    return try result.get()
+  }
+
+  /// Nobody waits any more: `late` gets what the work gives, at once if it is done.
+  func leave(_ late: @escaping @Sendable (Result<Value, any Error>) -> Void) {
+    let done = state.withLock { state in
+      state.late = late
+      return state.result
     }
-    return try result?.get()
+    if let done { late(done) }
+  }
+}
+
+extension DispatchQoS.QoSClass {
+  /// The calling thread's priority: who waits for work on another thread must not wait for one of less.
+  package static var ofCaller: DispatchQoS.QoSClass {
+    #if canImport(Darwin)
+      return DispatchQoS.QoSClass(rawValue: qos_class_self()) ?? .default
+    #else
+      return .default
+    #endif
   }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import TintypeBackends
@@ -68,5 +69,73 @@ import Testing
   @Test func autoIsCoreMLOnlyWhereItIsApples() {
     #expect(makeBackend(.auto).kind == (CoreMLPlatform.isApples ? .coreml : .mlx))
     #expect(CoreMLPlatform.isApples == (CoreMLPlatform.implementation == "apple"))
+  }
+}
+
+/// `auto` in an app that embeds no engine.
+@Suite struct FallbackWithoutEngineTests {
+  private let package = URL(fileURLWithPath: "/models/net.mlpackage")
+  private let notices = Locked<[String]>([])
+
+  private func fallback(_ first: ScriptedBackend, timeBox: Duration? = nil) -> FallbackBackend {
+    let notices = self.notices
+    let engine = MLXBackend(engineLibrary: URL(fileURLWithPath: "/nowhere/engine"))
+    return FallbackBackend(
+      first: first, second: engine, notice: { text in notices.withLock { $0.append(text) } }, timeBox: timeBox)
+  }
+
+  private let failure = BackendError.failed(backend: .coreml, kind: .outOfMemory, message: "the reason")
+  private let combined = BackendError.failed(
+    backend: .coreml, kind: .outOfMemory,
+    message: "the reason (mlx cannot take over: the engine library was not found (looked for /nowhere/engine))")
+
+  @Test func aFailedLoadThrowsItsOwnReason() {
+    let backend = fallback(ScriptedBackend(kind: .coreml, loading: failure))
+    #expect(throws: combined) { try backend.load(package, units: .all) }
+    #expect(notices.withLock { $0 }.isEmpty)
+  }
+
+  @Test func aFailedPredictionThrowsItsOwnReason() throws {
+    let model = try fallback(ScriptedBackend(kind: .coreml, predicting: failure)).load(package, units: .all)
+    #expect(throws: combined) { try model.predict([:]) }
+    #expect(throws: combined) { try model.predict([:]) }
+    #expect(model.backend == .coreml)
+    #expect(notices.withLock { $0 }.isEmpty)
+  }
+
+  @Test func aFailedSelfTestThrowsItsOwnReason() throws {
+    let test = SelfTest(inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [8])], tolerance: 1e-3)
+    let error = try #require(throws: BackendError.self) {
+      try fallback(ScriptedBackend(kind: .coreml, value: 7)).load(package, units: .all, passing: test)
+    }
+    #expect(error.description.hasPrefix("output \"coreml\" differs by 1.0 from what was recorded"))
+    #expect(error.description.contains(" (mlx cannot take over: the engine library was not found"))
+  }
+
+  @Test func unavailabilityNamesBoth() throws {
+    let missing = BackendError.unavailable(backend: .coreml, reason: "no Core ML", remedy: "use a Mac")
+    let error = try #require(throws: BackendError.self) {
+      try fallback(ScriptedBackend(kind: .coreml, availability: missing)).checkAvailability()
+    }
+    #expect(error.kind == .unavailable)
+    #expect(error.description.hasPrefix("backend \"coreml\" cannot run here: no Core ML; use a Mac (mlx cannot take"))
+  }
+
+  @Test func slowLoadsAreWaitedFor() throws {
+    let first = ScriptedBackend(kind: .coreml, beforeLoading: { Thread.sleep(forTimeInterval: 0.1) })
+    #expect(try fallback(first, timeBox: .milliseconds(5)).load(package, units: .all).backend == .coreml)
+    let failing = ScriptedBackend(
+      kind: .coreml, loading: failure, beforeLoading: { Thread.sleep(forTimeInterval: 0.1) })
+    #expect(throws: combined) { try fallback(failing, timeBox: .milliseconds(5)).load(package, units: .all) }
+  }
+
+  @Test func verdictsOfOthersDoNotCount() throws {
+    let folder = try TemporaryFolder()
+    let package = Fixture.package("linear")
+    let store = VerdictStore(folder: folder.url)
+    store.remember("slow", on: package, units: .all)
+    var backend = fallback(ScriptedBackend(kind: .coreml))
+    backend.verdicts = store
+    #expect(try backend.load(package, units: .all).backend == .coreml)
   }
 }

@@ -21,13 +21,17 @@ public struct PipelineConfiguration: Sendable {
   /// - Parameters:
   ///   - engineLibrary: the MLX engine's file; nil: where `EngineSearch` finds it.
   ///   - cacheFolder: where Core ML's compiled models are kept; nil: the system's cache folder.
+  ///   - timeBox: how long Core ML may compile and load a model before `auto` moves on to MLX, where that is available;
+  ///     nil: as long as it takes.
   public init(
     backend: PerStage<BackendChoice> = .all(.auto), units: PerStage<ComputeUnits> = .all(.all),
-    memoryBudget: Int? = nil, reduceMemory: Bool = false, engineLibrary: URL? = nil, cacheFolder: URL? = nil
+    memoryBudget: Int? = nil, reduceMemory: Bool = false, engineLibrary: URL? = nil, cacheFolder: URL? = nil,
+    timeBox: Duration? = .seconds(300)
   ) {
     self.init(backend: backend, units: units, memoryBudget: memoryBudget, reduceMemory: reduceMemory) {
       choice, notice in
-      TintypeBackends.makeBackend(choice, engineLibrary: engineLibrary, cacheFolder: cacheFolder, notice: notice)
+      TintypeBackends.makeBackend(
+        choice, engineLibrary: engineLibrary, cacheFolder: cacheFolder, timeBox: timeBox, notice: notice)
     }
   }
 
