@@ -11,7 +11,7 @@
 struct VerdictStore: Sendable {
   let folder: URL
   /// The system's build and the chip.
-  var place = "\(ModelKey.system) \(CoreMLPlatform.deviceName)"
+  var place = ModelKey.place
 
   struct Verdict: Codable, Equatable, Sendable {
     /// The package's path, for those who look into the folder.
@@ -74,7 +74,10 @@ struct VerdictStore: Sendable {
 
   /// nil where the package cannot be read; then there is nothing to remember either.
   func file(of package: URL, units: ComputeUnits) -> URL? {
-    guard let digest = try? ModelKey.digest(of: package, place: "\(place) \(units.rawValue)") else { return nil }
+    // Verdicts lie in a folder of the cache's.
+    let digests = FileDigests(inCache: folder.deletingLastPathComponent())
+    let place = "\(place) \(units.rawValue)"
+    guard let digest = try? ModelKey.digest(of: package, place: place, digests) else { return nil }
     let name = package.deletingPathExtension().lastPathComponent
     return folder.appendingPathComponent("\(name)-\(units.rawValue)-\(digest).json")
   }

@@ -33,16 +33,12 @@ package struct PackageFiles {
     all().filter { $0.path.hasSuffix(".bin") }.reduce(0) { $0 + $1.size }
   }
 
-  /// Every file with its path inside the package, size and time of modification, in the order of the paths.
-  package func all() -> [(path: String, size: Int, modified: Double)] {
-    let manager = FileManager.default
-    let paths = (try? manager.subpathsOfDirectory(atPath: package.path)) ?? []
+  /// Every file with its path inside the package and its size, in the order of the paths. Links are followed.
+  package func all() -> [(path: String, size: Int)] {
+    let paths = (try? FileManager.default.subpathsOfDirectory(atPath: package.path)) ?? []
     return paths.sorted().compactMap { path in
-      let attributes = try? manager.attributesOfItem(atPath: package.appendingPathComponent(path).path)
-      guard let attributes, attributes[.type] as? FileAttributeType != .typeDirectory else { return nil }
-      let size = (attributes[.size] as? UInt64).map { Int(clamping: $0) } ?? attributes[.size] as? Int ?? 0
-      let date = attributes[.modificationDate] as? Date
-      return (path, size, date?.timeIntervalSinceReferenceDate ?? 0)
+      guard let status = try? FileStatus(of: package.appendingPathComponent(path)), !status.isFolder else { return nil }
+      return (path, status.size)
     }
   }
 }

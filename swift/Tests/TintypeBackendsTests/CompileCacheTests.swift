@@ -49,6 +49,69 @@ import Testing
     #expect(try entries() == [second.lastPathComponent])
   }
 
+  /// A fine-tune's weights have the base model's size, and tools that unpack set the times.
+  @Test func aChangedPackageOfTheSameSizeAndTimesReplacesItsEntry() throws {
+    let calls = Locked(0)
+    let first = try cache.model(for: package, compile: Self.compiler(calls))
+    let weights = package.appendingPathComponent("Data/com.apple.CoreML/weights/weight.bin")
+    let time = try #require(FileManager.default.attributesOfItem(atPath: weights.path)[.modificationDate] as? Date)
+    var bytes = try Data(contentsOf: weights)
+    bytes[bytes.count - 1] ^= 1
+    try bytes.write(to: weights)
+    try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: weights.path)
+    #expect(try cache.model(for: package, compile: Self.compiler(calls)) != first)
+    #expect(try entries().count == 1)
+  }
+
+  @Test func aMovedPackageKeepsItsEntry() throws {
+    let calls = Locked(0)
+    let first = try cache.model(for: package, compile: Self.compiler(calls))
+    let home = folder.url.appendingPathComponent("updated")
+    let moved = home.appendingPathComponent("net.mlpackage")
+    try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
+    try FileManager.default.moveItem(at: package, to: moved)
+    #expect(try cache.model(for: moved, compile: Self.compiler(calls)) == first)
+    #expect(calls.withLock { $0 } == 1)
+    // Where it was is forgotten: another package's entry does not push it out.
+    let other = folder.url.appendingPathComponent("other.mlpackage")
+    try FileManager.default.copyItem(at: Fixture.package("add"), to: other)
+    _ = try cache.model(for: other, compile: Self.compiler(calls))
+    #expect(try entries().count == 2)
+    #expect(CacheEntry(url: first).packages == [moved.standardizedFileURL.path])
+  }
+
+  @Test func packagesOfTheSameContentShareAnEntry() throws {
+    let calls = Locked(0)
+    let home = folder.url.appendingPathComponent("copy")
+    try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
+    let copy = home.appendingPathComponent("net.mlpackage")
+    try FileManager.default.copyItem(at: package, to: copy)
+    let entry = try cache.model(for: package, compile: Self.compiler(calls))
+    #expect(try cache.model(for: copy, compile: Self.compiler(calls)) == entry)
+    // The entry stays as long as one of them needs it.
+    try Data([1]).write(to: package.appendingPathComponent("more"))
+    _ = try cache.model(for: package, compile: Self.compiler(calls))
+    #expect(try entries().count == 2)
+    try FileManager.default.removeItem(at: copy)
+    try Data([2]).write(to: package.appendingPathComponent("more"))
+    let last = try cache.model(for: package, compile: Self.compiler(calls))
+    #expect(try entries() == [last.lastPathComponent])
+  }
+
+  @Test func whatACrashLeftIsRemoved() throws {
+    let left = cache.folder.appendingPathComponent(".\(UUID().uuidString).mlmodelc")
+    try FileManager.default.createDirectory(at: left, withIntermediateDirectories: true)
+    let calls = Locked(0)
+    _ = try cache.model(for: package, compile: Self.compiler(calls))
+    // It may be another process at work.
+    #expect(FileManager.default.fileExists(atPath: left.path))
+    let other = folder.url.appendingPathComponent("other.mlpackage")
+    try FileManager.default.copyItem(at: package, to: other)
+    _ = try CompileCache(folder: cache.folder, abandonedAfter: -1).model(for: other, compile: Self.compiler(calls))
+    #expect(!FileManager.default.fileExists(atPath: left.path))
+    #expect(try entries().count == 2)
+  }
+
   @Test func entriesOfPackagesThatAreGoneAreDropped() throws {
     let calls = Locked(0)
     let other = folder.url.appendingPathComponent("other.mlpackage")
@@ -57,7 +120,7 @@ import Testing
     try FileManager.default.removeItem(at: other)
     let entry = try cache.model(for: package, compile: Self.compiler(calls))
     #expect(try entries() == [entry.lastPathComponent])
-    #expect(try folder.names(in: "cache").count == 2)
+    #expect(try folder.names(in: "cache").filter { !$0.hasPrefix("digests") }.count == 3)
   }
 
   @Test func aFailedCompileLeavesNothing() throws {
@@ -102,5 +165,27 @@ import Testing
     let model = try backend.load(package, units: .all)
     let x = try Tensor(shape: [2, 3], floats: [Float](repeating: 0, count: 6))
     #expect(try model.predict(["x": x])["y"]?.floats() == [0, 1, 2, 3, 0, 1, 2, 3])
+  }
+
+  @Test func onlyDamageMakesAnEntryAnew() throws {
+    func failure(_ kind: BackendError.FailureKind) -> BackendError {
+      .failed(backend: .coreml, kind: kind, message: "the reason")
+    }
+    let calls = Locked(0)
+    let entry = try cache.model(for: package, compile: Self.compiler(calls))
+    for kind in BackendError.FailureKind.allCases where ![.io, .format].contains(kind) {
+      #expect(!cache.discard(entry, after: failure(kind)))
+    }
+    #expect(!cache.discard(package, after: failure(.format)))
+    #expect(try entries() == [entry.lastPathComponent])
+    // What cannot be read is made anew once.
+    #expect(cache.discard(entry, after: failure(.format)))
+    #expect(try entries().isEmpty)
+    #expect(try cache.model(for: package, compile: Self.compiler(calls)) == entry)
+    #expect(!cache.discard(entry, after: failure(.format)))
+    // Whose files are others than they were is damaged, whatever the error says.
+    try Data("comp".utf8).write(to: entry.appendingPathComponent("model.mil"))
+    #expect(cache.discard(entry, after: failure(.runtime)))
+    #expect(try entries().isEmpty)
   }
 }

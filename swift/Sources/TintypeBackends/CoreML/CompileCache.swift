@@ -1,3 +1,5 @@
+import TintypePackages
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
@@ -14,12 +16,15 @@
 
 /// Compiled models, each made once and found by its content.
 ///
-/// An entry's name says what it was made from: NAME-PATH-CONTENT.mlmodelc, where PATH is a digest of the package's
-/// path and CONTENT one of its specification, its weight files' sizes and times, and the system's build. (Weights of
-/// gigabytes are not read for their digest.) Compute units are left out: Core ML compiles the same files for all of
-/// them and specialises at load. An entry appears by one rename, so other processes see all of it or nothing.
+/// An entry's name says what it was made from: NAME-CONTENT.mlmodelc, where CONTENT is a digest of all the package's files,
+/// the system's build and the chip. The package's path is no part of it: apps' folders move when they are updated.
+/// Compute units are left out: Core ML compiles the same files for all of them (the compiler is not told of units) and
+/// specialises at load, into a cache of the system's own. An entry appears by one rename, so other processes see all of
+/// it or nothing.
 struct CompileCache {
   let folder: URL
+  /// After how many seconds an unfinished entry has nobody who finishes it.
+  var abandonedAfter = 86_400.0
 
   /// The system's cache folder for this user.
   static var standardFolder: URL {
@@ -31,10 +36,14 @@ struct CompileCache {
   /// The compiled model of a package; `compile` makes it when there is none, in a folder of its own choice.
   func model(for package: URL, compile: (URL) throws -> URL) throws -> URL {
     let manager = FileManager.default
-    let prefix = entryPrefix(of: package)
-    let name = "\(prefix)\(try ModelKey.digest(of: package, place: ModelKey.system)).mlmodelc"
+    let path = package.standardizedFileURL.path
+    let digest = try ModelKey.digest(of: package, place: ModelKey.place, FileDigests(inCache: folder))
+    let name = "\(package.deletingPathExtension().lastPathComponent)-\(digest).mlmodelc"
     let entry = folder.appendingPathComponent(name, isDirectory: true)
-    if manager.fileExists(atPath: entry.path) { return entry }
+    if manager.fileExists(atPath: entry.path) {
+      CacheEntry(url: entry).serve(path)
+      return entry
+    }
     let compiled: URL
     do {
       compiled = try compile(package)
@@ -54,8 +63,9 @@ struct CompileCache {
         "the compiled model cannot be kept in \(folder.path): \(CoreMLPlatform.reason(of: error)); make the folder "
           + "writable or choose another cache folder")
     }
-    try? Data(package.standardizedFileURL.path.utf8).write(to: note(beside: entry), options: .atomic)
-    removeStaleEntries(prefix: prefix, except: entry.lastPathComponent)
+    CacheEntry(url: entry).recordFiles()
+    CacheEntry(url: entry).serve(path)
+    removeStaleEntries(of: path, except: name)
     return entry
   }
 
@@ -87,33 +97,37 @@ struct CompileCache {
     }
   }
 
-  /// Forgets an entry: one that turned out to be damaged, or is of no use any more.
-  func remove(_ entry: URL) {
-    guard entry.deletingLastPathComponent().standardizedFileURL.path == folder.standardizedFileURL.path else { return }
-    try? FileManager.default.removeItem(at: entry)
-    try? FileManager.default.removeItem(at: note(beside: entry))
+  /// Removes an entry that could not be loaded, if making it anew may help: it is damaged, or reading it failed and it
+  /// has not been made anew for that before. Says whether it did.
+  func discard(_ entry: URL, after error: any Error) -> Bool {
+    guard entry.deletingLastPathComponent().standardizedFileURL.path == folder.standardizedFileURL.path else {
+      return false
+    }
+    let entry = CacheEntry(url: entry)
+    if entry.isDamaged {
+      entry.remove()
+      return true
+    }
+    guard let kind = (error as? BackendError)?.kind, kind == .io || kind == .format, !entry.wasMadeAnew else {
+      return false
+    }
+    entry.remove()
+    entry.rememberMadeAnew()
+    return true
   }
 
-  /// Drops what nobody will ask for again: the same package before it changed, and packages that are gone.
-  private func removeStaleEntries(prefix: String, except current: String) {
+  /// Drops what nobody will ask for again: the same package before it changed, packages that are gone, and what a
+  /// process left that ended while it moved an entry here.
+  private func removeStaleEntries(of package: String, except current: String) {
     let manager = FileManager.default
     let names = (try? manager.contentsOfDirectory(atPath: folder.path)) ?? []
-    for name in names where name.hasSuffix(".mlmodelc") && !name.hasPrefix(".") && name != current {
+    for name in names where name.hasSuffix(".mlmodelc") && name != current {
       let entry = folder.appendingPathComponent(name)
-      let source = (try? Data(contentsOf: note(beside: entry))).map { String(decoding: $0, as: UTF8.self) }
-      let isGone = source.map { !manager.fileExists(atPath: $0) } ?? false
-      if name.hasPrefix(prefix) || isGone { remove(entry) }
+      if !name.hasPrefix(".") {
+        if !CacheEntry(url: entry).isWanted(after: package) { CacheEntry(url: entry).remove() }
+      } else if let age = try? FileStatus(of: entry).age, age > abandonedAfter {
+        try? manager.removeItem(at: entry)
+      }
     }
-  }
-
-  /// A file that holds the path of the package that an entry was made from.
-  private func note(beside entry: URL) -> URL {
-    entry.deletingPathExtension().appendingPathExtension("source")
-  }
-
-  private func entryPrefix(of package: URL) -> String {
-    var digest = SHA256()
-    digest.update(package.standardizedFileURL.path)
-    return "\(package.deletingPathExtension().lastPathComponent)-\(digest.hexDigest().prefix(8))-"
   }
 }

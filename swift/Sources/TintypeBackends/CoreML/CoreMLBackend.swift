@@ -49,8 +49,7 @@ public struct CoreMLBackend: Backend {
       return try CoreMLModel(
         compiled: compiled, specification: specification, weightBytes: files.weightBytes(), units: units)
     } catch {
-      // A cache entry may be damaged (a full disk, a cleaner): make it anew once.
-      cache.remove(compiled)
+      guard cache.discard(compiled, after: error) else { throw error }
       return try CoreMLModel(
         compiled: cachedModel(of: package), specification: specification, weightBytes: files.weightBytes(),
         units: units)

@@ -120,7 +120,9 @@ private final class FunctionModel: @unchecked Sendable {
       model = try MLModel(contentsOf: compiled, configuration: configuration)
       classifier = ClassifierDescription(model.modelDescription)
     } catch {
-      throw CoreMLPlatform.backendError(error, .runtime)
+      // Core ML's word for files that it cannot read; the portable one's errors know their kind.
+      let isUnreadable = if case MLModelError.io = error { true } else { false }
+      throw CoreMLPlatform.backendError(error, isUnreadable ? .format : .runtime)
     }
   }
 

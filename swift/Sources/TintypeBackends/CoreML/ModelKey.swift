@@ -6,27 +6,23 @@ import TintypePackages
   import Foundation
 #endif
 
-/// What a model is, in one line: a digest of its specification, of its weight files' sizes and times (gigabytes are
-/// not read for it), and of where it runs.
+/// What a model is, in one line: a digest of all its files' contents, and of where it runs.
 enum ModelKey {
-  /// The system's version with its build, and whose Core ML it is.
-  static var system: String {
-    "\(CoreMLPlatform.implementation) \(ProcessInfo.processInfo.operatingSystemVersionString)"
+  /// Whose Core ML it is, the system's version with its build, and the chip.
+  static var place: String {
+    "\(CoreMLPlatform.implementation) \(ProcessInfo.processInfo.operatingSystemVersionString) "
+      + CoreMLPlatform.deviceName
   }
 
+  /// The package's own path is no part of it, so that a package may move.
+  ///
   /// - Parameter place: what else the key depends on, such as the system.
-  static func digest(of package: URL, place: String) throws -> String {
-    var digest = SHA256()
-    digest.update("1 \(place)\n")
+  static func digest(of package: URL, place: String, _ digests: FileDigests) throws -> String {
+    var key = SHA256()
+    key.update("2 \(place)\n")
     for file in PackageFiles(package: package).all() {
-      digest.update("\(file.path) \(file.size)")
-      if file.path.hasSuffix(".mlmodel") || file.path.hasSuffix(".json") {
-        digest.update([UInt8](try Data(contentsOf: package.appendingPathComponent(file.path))))
-      } else {
-        digest.update(" \(file.modified)")
-      }
-      digest.update("\n")
+      key.update("\(file.path) \(try digests.digest(of: package.appendingPathComponent(file.path)))\n")
     }
-    return String(digest.hexDigest().prefix(32))
+    return String(key.hexDigest().prefix(32))
   }
 }
