@@ -6,6 +6,7 @@
 #include "mlx/mlx.h"
 #include "mlx/version.h"
 #include "ops/call.h"
+#include "run/fork.h"
 #include "run/images.h"
 #include "run/model.h"
 #include "run/process_end.h"
@@ -48,6 +49,7 @@ tt_status guarded(char** error, const Body& body) noexcept {
   if (error) *error = nullptr;
   try {
     ApiCall call;
+    refuse_if_forked();
     if (call.too_late()) {
       set_error(error, "The process is ending.");
       return TT_ERROR_UNAVAILABLE;

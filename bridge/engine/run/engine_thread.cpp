@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "mlx/mlx.h"
+#include "run/fork.h"
 #include "run/process_end.h"
 #include "support/error.h"
 
@@ -46,6 +47,7 @@ class UseStream {
 class EngineThread {
  public:
   EngineThread() {
+    engine_starts();
     std::thread([this] { loop(); }).detach();
   }
 
@@ -93,6 +95,7 @@ class EngineThread {
   void ask(Job& job, const std::function<bool()>& wanted, std::unique_lock<std::mutex>& lock) {
     lock.unlock();
     bool go_on = wanted();
+    refuse_if_forked();  // by `wanted`: whoever held the lock is not here
     lock.lock();
     auto place = std::find(jobs_.begin(), jobs_.end(), &job);
     if (go_on || place == jobs_.end()) return;
@@ -135,10 +138,12 @@ EngineThread& engine_thread() {
 }  // namespace
 
 void on_engine_thread(const std::function<void()>& job, const std::function<bool()>& wanted) {
+  refuse_if_forked();
   engine_thread().run(job, wanted);
 }
 
 bool in_engines_place(const std::function<void()>& job) {
+  refuse_if_forked();
   return engine_thread().run_here(job);
 }
 

@@ -5,6 +5,7 @@
 #include <shared_mutex>
 
 #include "mlx/mlx.h"
+#include "run/fork.h"
 
 namespace tintype {
 
@@ -27,6 +28,7 @@ Gate& gate() {
 }
 
 void close_gate() {
+  if (is_forked()) return;
   bool alone = gate().mutex.try_lock_for(kPatience);
   gate().closed = true;
   if (alone) gate().mutex.unlock();
@@ -34,13 +36,13 @@ void close_gate() {
 
 }  // namespace
 
-ApiCall::ApiCall() {
-  gate().mutex.lock_shared();
-  too_late_ = gate().closed;
+ApiCall::ApiCall() : holds_gate_(!is_forked()) {
+  if (holds_gate_) gate().mutex.lock_shared();
+  too_late_ = !holds_gate_ || gate().closed;
 }
 
 ApiCall::~ApiCall() {
-  gate().mutex.unlock_shared();
+  if (holds_gate_) gate().mutex.unlock_shared();
 }
 
 void close_engine_before_mlx(const std::function<void()>& open_stream) {

@@ -19,11 +19,11 @@ class ApiCall {
   ApiCall(const ApiCall&) = delete;
   ApiCall& operator=(const ApiCall&) = delete;
 
-  /** Whether the process is ending: MLX must not be touched any more. */
+  /** Whether the process is ending, or a fork has left the engine behind: MLX must not be touched. */
   bool too_late() const { return too_late_; }
 
  private:
-  bool too_late_;
+  bool holds_gate_, too_late_;
 };
 
 /**

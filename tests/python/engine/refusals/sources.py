@@ -25,7 +25,7 @@ CALLS = {
 }
 
 #: Calls that only look alike.
-NO_REFUSALS = {"refuse_if_cancelled"}
+NO_REFUSALS = {"refuse_if_cancelled", "refuse_if_forked"}
 
 
 @dataclass(frozen=True)
