@@ -1,17 +1,25 @@
-import Dispatch
+import TintypeMLX
 
 /// Values that are made on first use and kept: all of them, or as many as a budget of bytes allows.
 ///
 /// Two callers that want the same value wait for the same making; what fails is tried again by the next caller. Values
 /// are made one at a time, since a model's compiler needs several times the model's size. Where room is needed, the
 /// least recently used go first, and live on as long as somebody holds them.
+///
+/// A caller whose task is cancelled waits no longer. What nobody waits for is not begun; a making that has begun cannot
+/// be stopped, so its value is kept for the next caller.
 package actor LazyStore<Key: Hashable & Sendable, Value: Sendable> {
   private let budget: Int?
   private var entries: [Key: Entry] = [:]
   private var clock = 0
-  private var lastMaking: Task<Value, any Error>?
+  private var last: (number: Int, making: Task<Value, any Error>)?
+  /// How many callers wait, by the making's number.
+  private var waiting: [Int: Int] = [:]
+  /// The makings that have not begun.
+  private var queued: Set<Int> = []
 
   private struct Entry {
+    let number: Int
     let making: Task<Value, any Error>
     let bytes: Int
     var lastUse: Int
@@ -23,20 +31,13 @@ package actor LazyStore<Key: Hashable & Sendable, Value: Sendable> {
   package func value(
     _ key: Key, bytes: Int = 0, make: @escaping @Sendable () throws -> Value
   ) async throws -> Value {
+    try Task.checkCancellation()
     clock += 1
-    if let entry = entries[key] {
-      entries[key]?.lastUse = clock
-      return try await result(of: entry.making, key)
-    }
-    makeRoom(for: bytes)
-    let earlier = lastMaking
-    let making = Task {
-      _ = await earlier?.result
-      return try await Blocking.run(make)
-    }
-    lastMaking = making
-    entries[key] = Entry(making: making, bytes: bytes, lastUse: clock)
-    return try await result(of: making, key)
+    let entry = entries[key] ?? begin(key, bytes: bytes, make)
+    entries[key]?.lastUse = clock
+    waiting[entry.number, default: 0] += 1
+    defer { leave(entry.number, key) }
+    return try await Waiter.value(of: entry.making)
   }
 
   /// The keys of what is kept, the least recently used first.
@@ -49,16 +50,44 @@ package actor LazyStore<Key: Hashable & Sendable, Value: Sendable> {
     for key in entries.keys where shouldRemove(key) { entries[key] = nil }
   }
 
-  private func result(of making: Task<Value, any Error>, _ key: Key) async throws -> Value {
+  private func begin(_ key: Key, bytes: Int, _ make: @escaping @Sendable () throws -> Value) -> Entry {
+    makeRoom(for: bytes)
+    let (number, earlier) = (clock, last?.making)
+    queued.insert(number)
+    let making = Task {
+      _ = await earlier?.result
+      return try await run(number, key, make)
+    }
+    last = (number, making)
+    let entry = Entry(number: number, making: making, bytes: bytes, lastUse: clock)
+    entries[key] = entry
+    return entry
+  }
+
+  private func run(_ number: Int, _ key: Key, _ make: @escaping @Sendable () throws -> Value) async throws -> Value {
+    // The chain of makings must not keep a value that was removed.
+    defer { if last?.number == number { last = nil } }
+    queued.remove(number)
+    guard waiting[number] != nil else { throw CancellationError() }
     do {
-      let value = try await making.value
-      // The chain of makings must not keep a value that was removed.
-      if lastMaking == making { lastMaking = nil }
-      return value
+      return try await Blocking.run(make)
     } catch {
-      if entries[key]?.making == making { entries[key] = nil }
+      drop(number, key)
       throw error
     }
+  }
+
+  private func leave(_ number: Int, _ key: Key) {
+    guard let count = waiting[number], count > 1 else {
+      waiting[number] = nil
+      if queued.contains(number) { drop(number, key) }
+      return
+    }
+    waiting[number] = count - 1
+  }
+
+  private func drop(_ number: Int, _ key: Key) {
+    if entries[key]?.number == number { entries[key] = nil }
   }
 
   private func makeRoom(for bytes: Int) {
@@ -67,27 +96,38 @@ package actor LazyStore<Key: Hashable & Sendable, Value: Sendable> {
   }
 }
 
-/// Work that takes long and does not suspend, kept off Swift's own small set of threads.
-package enum Blocking {
-  private static let queue = DispatchQueue(label: "tintype.blocking", qos: .userInitiated, attributes: .concurrent)
+/// Somebody who waits for a task, and stops waiting when his own is cancelled. (`Task.value` waits on.)
+private final class Waiter<Value: Sendable>: Sendable {
+  private enum State {
+    case empty
+    case waiting(CheckedContinuation<Value, any Error>)
+    case over
+  }
 
-  package static func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
-    try await withCheckedThrowingContinuation { continuation in
-      queue.async { continuation.resume(with: Result(catching: work)) }
+  private let state = Locked(State.empty)
+
+  static func value(of task: Task<Value, any Error>) async throws -> Value {
+    let waiter = Waiter()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        let isCancelled = waiter.state.withLock { state in
+          if case .over = state { return true }
+          state = .waiting(continuation)
+          return false
+        }
+        if isCancelled { return continuation.resume(throwing: CancellationError()) }
+        Task { waiter.end(await task.result) }
+      }
+    } onCancel: {
+      waiter.end(.failure(CancellationError()))
     }
   }
 
-  /// The same for work that asks whether it is still wanted: once the task is cancelled, `checkWanted` throws.
-  package static func run<Value: Sendable>(
-    _ work: @escaping @Sendable (_ checkWanted: @escaping @Sendable () throws -> Void) throws -> Value
-  ) async throws -> Value {
-    let isCancelled = Locked(false)
-    return try await withTaskCancellationHandler {
-      try await run {
-        try work { if isCancelled.withLock({ $0 }) { throw CancellationError() } }
-      }
-    } onCancel: {
-      isCancelled.withLock { $0 = true }
+  private func end(_ result: Result<Value, any Error>) {
+    let state = state.withLock { state in
+      defer { state = .over }
+      return state
     }
+    if case .waiting(let continuation) = state { continuation.resume(with: result) }
   }
 }

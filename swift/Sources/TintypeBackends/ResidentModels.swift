@@ -25,7 +25,8 @@ public struct ResidentModels: Sendable {
     store = LazyStore(budget: memoryBudget)
   }
 
-  /// The model of a package, loaded if it is not. Models that are dropped here live on as long as somebody holds them.
+  /// The model of a package, loaded if it is not. Models that are dropped here live on as long as somebody holds them. A
+  /// caller whose task is cancelled waits no longer for a load; what has begun is kept for the next one.
   public func model(at package: URL) async throws -> any LoadedModel {
     let package = package.standardizedFileURL
     return try await store.value(package, bytes: PackageFiles(package: package).weightBytes()) { [backend, units] in

@@ -10,7 +10,8 @@ import Foundation
 ///
 /// A request's `source` is a picture to begin with: image-to-image, and with a mask inpainting.
 ///
-/// Models are loaded on first use and kept until `unload`. Cancelling the task ends a run before its next model call.
+/// Models are loaded on first use and kept until `unload`. Cancelling the task ends a run before its next prediction, or
+/// while a model is loaded.
 public struct TextToImagePipeline: Sendable {
   /// What the pipeline draws with.
   public let bundle: ModelBundle
@@ -36,7 +37,8 @@ public struct TextToImagePipeline: Sendable {
 
   /// Draws one picture. `onEvent` is told of the conditioning, every step and the result, in order.
   ///
-  /// When its task is cancelled, a run waits for the model call that it is in. Throws `RequestError`, `BackendError`,
+  /// When its task is cancelled, a run waits for the prediction that it is in, not for a model that is being loaded:
+  /// that one is kept for the next run. Throws `RequestError`, `BackendError`,
   /// `PipelineError`, `BundleError`, `TokenizerError` or `CancellationError`.
   public func generate(
     _ request: GenerationRequest, onEvent: @Sendable (GenerationEvent) -> Void = { _ in }
@@ -54,7 +56,8 @@ public struct TextToImagePipeline: Sendable {
   }
 
   /// `generate` as a stream: `.conditioned`, every `.step`, `.done`, for each picture. The request is checked at once;
-  /// a consumer that stops iterating cancels the run.
+  /// a consumer that stops iterating cancels the run. When the consumer's own task is cancelled, the run is too, and the
+  /// loop ends without an error, as `AsyncThrowingStream`'s do: `try Task.checkCancellation()` behind it tells.
   public func events(
     _ request: GenerationRequest, count: Int = 1
   ) throws -> AsyncThrowingStream<GenerationEvent, any Error> {
