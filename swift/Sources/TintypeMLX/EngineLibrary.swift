@@ -20,7 +20,7 @@ public final class EngineLibrary: Sendable {
   /// Opens the engine at `path`, or where `EngineSearch` finds it. Throws `EngineError`.
   public static func open(at path: String? = nil) throws -> EngineLibrary {
     let (found, searched) = EngineSearch.find(explicit: path)
-    guard let found else { throw EngineError.libraryNotFound(searched: EngineSearch.summary(of: searched)) }
+    guard let found else { throw EngineError.libraryNotFound(searched: searched) }
     return try opened.withLock { libraries in
       if let library = libraries[found] { return library }
       let library = try EngineLibrary(opening: found)

@@ -12,7 +12,9 @@
 /// 2. the path in the environment variable `TINTYPE_ENGINE_LIBRARY`: likewise;
 /// 3. beside the image that holds this code (in Python's wheel: `tintype/lib/`) and in `../lib` of it;
 /// 4. on Apple's systems, `TintypeEngine.framework` in the app's Frameworks folder (scripts/build-xcframework.sh);
-/// 5. `build/engine/` in every folder above the image and above the executable (`make env` puts it there).
+/// 5. `build/engine/` of the checkout that this code was compiled in (`make env` puts it there), if the image or the
+///    executable lies in that checkout. No other folder above them is searched: in a folder that several users write to,
+///    anybody could put a library there.
 public enum EngineSearch {
   /// The variable that names the library's file.
   public static let environmentVariable = "TINTYPE_ENGINE_LIBRARY"
@@ -27,7 +29,7 @@ public enum EngineSearch {
 
   /// All places, in the order in which they are tried.
   static func candidates(
-    explicit: String?, environment: String?, image: String?, executable: String?
+    explicit: String?, environment: String?, image: String?, executable: String?, checkout: String?
   ) -> [String] {
     if let explicit { return [explicit] }
     if let environment, !environment.isEmpty { return [environment] }
@@ -38,9 +40,10 @@ public enum EngineSearch {
     #else
       let frameworks = folders.flatMap(frameworkPlaces)
     #endif
-    let above = folders.flatMap(ancestors).map { "\($0)/build/engine/\(libraryName)" }
+    let development = [checkout].compactMap { $0 }.filter { root in folders.contains { $0.hasPrefix("\(root)/") } }
+      .map { "\($0)/build/engine/\(libraryName)" }
     var seen = Set<String>()
-    return (beside + frameworks + above).filter { seen.insert($0).inserted }
+    return (beside + frameworks + development).filter { seen.insert($0).inserted }
   }
 
   /// Where an app has its frameworks: iOS's beside the executable, macOS's one folder up, and for code that is a
@@ -55,33 +58,22 @@ public enum EngineSearch {
   static func find(explicit: String?) -> (found: String?, searched: [String]) {
     let places = candidates(
       explicit: explicit, environment: getenv(environmentVariable).map { String(cString: $0) },
-      image: imagePath(), executable: executablePath())
+      image: imagePath(), executable: executablePath(), checkout: checkout)
     for place in places {
       if let real = realPath(place) { return (real, places) }
     }
     return (nil, places)
   }
 
-  /// Where an error says it looked: the folders above are one place to a reader.
-  static func summary(of places: [String]) -> [String] {
-    let above = places.filter { $0.hasSuffix("/build/engine/\(libraryName)") }
-    guard let nearest = above.first, above.count > 1 else { return places }
-    return places.filter { !above.contains($0) } + ["\(nearest) and the same in the folders above"]
+  /// The repository's folder when this file was compiled; nil where it is not there any more.
+  private static var checkout: String? {
+    // <root>/swift/Sources/TintypeMLX/EngineSearch.swift
+    realPath((0..<4).reduce(#filePath) { path, _ in folder(of: path) })
   }
 
   static func folder(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
-  }
-
-  private static func ancestors(of folder: String) -> [String] {
-    var result: [String] = []
-    var current = folder
-    while current != "/", current != ".", result.count < 32 {
-      result.append(current)
-      current = self.folder(of: current)
-    }
-    return result
   }
 
   /// The file of the image (executable or shared library) that this code was linked into.
