@@ -70,13 +70,21 @@ struct ChunkedModel: LoadedModel {
   private static func check(
     _ input: FeatureDescription, isFedBy output: FeatureDescription, chunk: Int, backend: BackendKind
   ) throws {
-    guard input.elementType == output.elementType, output.shape.map(input.accepts) ?? true else {
+    guard input.elementType == output.elementType, output.shape.map({ mayAccept(input, $0) }) ?? true else {
+      func text(_ feature: FeatureDescription) -> String {
+        "\(feature.elementType.rawValue) \(feature.shape.map { "\($0)" } ?? "of any shape")"
+      }
       throw BackendError.failed(
         backend: backend, kind: .format,
-        message:
-          "chunk \(chunk + 1) takes \"\(input.name)\" as \(input.elementType.rawValue) \(input.shape ?? []), but "
-          + "an earlier one gives it as \(output.elementType.rawValue) \(output.shape ?? []): convert the model again")
+        message: "chunk \(chunk + 1) takes \"\(input.name)\" as \(text(input)), but an earlier one gives it as "
+          + "\(text(output)): convert the model again")
     }
+  }
+
+  /// Whether values of a shape whose flexible extents (-1) are not known yet may fit.
+  private static func mayAccept(_ input: FeatureDescription, _ shape: [Int]) -> Bool {
+    guard shape.contains(-1), let own = input.shape else { return input.accepts(shape: shape) }
+    return own.count == shape.count && zip(own, shape).allSatisfy { $0 == -1 || $1 == -1 || $0 == $1 }
   }
 }
 

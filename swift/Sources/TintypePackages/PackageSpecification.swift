@@ -114,11 +114,12 @@ package struct PackageSpecification: Equatable {
       }
     }
     guard let type else { return [] }
-    // Core ML itself checks flexible shapes; the description only says that they are flexible.
+    // Core ML itself checks flexible shapes; the description only says that they are flexible. It has no scalars: a
+    // package that lists no extents, as of many outputs, does not tell the shape.
     let extents = isFlexible ? [Int](repeating: -1, count: shape.count) : shape
     return [
       FeatureDescription(
-        name: name, elementType: type, shape: extents.isEmpty && isFlexible ? nil : extents, isOptional: isOptional)
+        name: name, elementType: type, shape: extents.isEmpty ? nil : extents, isOptional: isOptional)
     ]
   }
 

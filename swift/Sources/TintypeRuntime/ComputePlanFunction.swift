@@ -41,7 +41,7 @@ func planComputation(
 private func waited<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) throws -> Value {
   let result = Locked<Result<Value, any Error>?>(nil)
   let done = DispatchSemaphore(value: 0)
-  Task.detached {
+  Task.detached(priority: Task.currentPriority) {
     let outcome: Result<Value, any Error>
     do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
     result.withLock { $0 = outcome }

@@ -29,6 +29,18 @@ private struct Part: LoadedModel {
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] { try run(inputs, function) }
 }
 
+/// A model that gives nothing, with features of any shape.
+private struct Fixed: LoadedModel {
+  let backend = BackendKind.coreml
+  let description: ModelDescription
+
+  init(_ inputs: [FeatureDescription], _ outputs: [FeatureDescription]) {
+    description = ModelDescription(functions: [FunctionDescription(name: "main", inputs: inputs, outputs: outputs)])
+  }
+
+  func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] { [:] }
+}
+
 /// hidden = latent + context, in float16; velocity = hidden · scale
 private func chunks(_ functions: [String] = ["main"], asked: Locked<[String?]> = Locked([])) throws -> ChunkedModel {
   try ChunkedModel([
@@ -83,6 +95,18 @@ private func chunks(_ functions: [String] = ["main"], asked: Locked<[String?]> =
       ])
     }
     #expect(error?.description.hasPrefix("chunk 2 takes \"b\" as float32 [1], but an earlier one gives it as") == true)
+  }
+
+  /// What Core ML does not know before a prediction is no reason to refuse a model.
+  @Test(arguments: [nil, [-1], [1, -1]] as [[Int]?]) func unknownShapesMayFit(_ shape: [Int]?) throws {
+    let first = Fixed([], [FeatureDescription(name: "b", elementType: .float32, shape: shape)])
+    let second = Fixed([FeatureDescription(name: "b", elementType: .float32, shape: [4])], [])
+    if shape?.count == 2 {
+      let error = #expect(throws: BackendError.self) { try ChunkedModel([first, second]) }
+      #expect(error?.description.contains("an earlier one gives it as float32 [1, -1]") == true)
+    } else {
+      #expect(try ChunkedModel([first, second]).description.functions.count == 1)
+    }
   }
 
   @Test func progressGoesOnAndEndsIt() throws {

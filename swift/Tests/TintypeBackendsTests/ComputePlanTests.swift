@@ -1,3 +1,4 @@
+import CoreML
 import Foundation
 import TestSupport
 import Testing
@@ -26,10 +27,36 @@ import Testing
   @Test func functionsHaveTheirOwnPlans() async throws {
     let package = Fixture.package("two_functions")
     #expect(try await backend.computePlan(of: package, units: .cpu, function: "thrice").function == "thrice")
+    // Without a name, the package's default one, which is not the first by name.
+    #expect(try await backend.computePlan(of: package, units: .cpu).function == "twice")
     await #expect(throws: BackendError.unknownFunction(name: "absent", known: ["thrice", "twice"])) {
       try await backend.computePlan(of: package, units: .cpu, function: "absent")
     }
   }
+
+  @Test func coreMLIsToldTheFunction() throws {
+    #expect(try MLModelConfiguration(units: .cpu, function: "thrice").functionName == "thrice")
+    #expect(try MLModelConfiguration(units: .cpu, function: nil).functionName == nil)
+  }
+
+  #if os(Linux)
+    /// `cond` with a block of one `add`, within the layout of a portable compiled model.
+    @Test func operationsOfInnerBlocksCount() async throws {
+      let add = wireField(3, wireField(1, "add"))
+      let cond = wireField(3, wireField(1, "cond") + wireField(4, add))
+      let function = wireField(2, "CoreML7") + wireField(3, wireField(1, "CoreML7") + wireField(2, cond + add))
+      let program = wireField(502, wireField(2, wireField(1, "main") + wireField(2, function)))
+      let compiled = folder.url.appendingPathComponent("net.mlmodelc")
+      let inside = compiled.appendingPathComponent("model.mlpackage/Data/com.apple.CoreML")
+      try FileManager.default.createDirectory(at: inside, withIntermediateDirectories: true)
+      try Data(program).write(to: inside.appendingPathComponent("model.mlmodel"))
+      try FileManager.default.copyItem(
+        at: Fixture.package("add").appendingPathComponent("Manifest.json"),
+        to: compiled.appendingPathComponent("model.mlpackage/Manifest.json"))
+      let report = try await backend.computePlan(of: compiled, units: .all)
+      #expect(report.devices == ["cpu": .init(operations: 3, cost: nil)])
+    }
+  #endif
 
   @Test func missingPackagesAreNamed() async throws {
     await #expect {

@@ -68,27 +68,26 @@ import TintypeMLX
   @Test func endlessNestingThrows() {
     // Block → operation → block …, deeper than any model. Each level wraps the last in `operations` and `blocks`.
     var block: [UInt8] = []
-    for _ in 0..<40 { block = field(3, field(4, block)) }
-    let function = field(3, field(1, Array("CoreML8".utf8)) + field(2, block))
-    let program = field(2, field(1, Array("main".utf8)) + field(2, function))
-    #expect(throws: WireReader.Malformed.self) { try PackageSpecification(parsing: field(502, program)) }
+    for _ in 0..<40 { block = wireField(3, wireField(4, block)) }
+    let function = wireField(3, wireField(1, "CoreML8") + wireField(2, block))
+    let program = wireField(2, wireField(1, "main") + wireField(2, function))
+    #expect(throws: WireReader.Malformed.self) { try PackageSpecification(parsing: wireField(502, program)) }
   }
 
   @Test func flexibleShapesAreMarked() throws {
     // One input "x": float32, shape [1, 4], shapeRange present.
-    let array = field(1, [1, 4]) + [0x10, 0xa0, 0x80, 0x04] + field(31, [])
-    let feature = field(1, Array("x".utf8)) + field(3, field(5, array))
-    let specification = try PackageSpecification(parsing: field(2, field(1, feature)))
+    let array = wireField(1, [1, 4]) + [0x10, 0xa0, 0x80, 0x04] + wireField(31, [])
+    let feature = wireField(1, "x") + wireField(3, wireField(5, array))
+    let specification = try PackageSpecification(parsing: wireField(2, wireField(1, feature)))
     #expect(
       specification.description.inputs == [FeatureDescription(name: "x", elementType: .float32, shape: [-1, -1])])
   }
 
-  /// A length-delimited field.
-  private func field(_ number: Int, _ bytes: [UInt8]) -> [UInt8] {
-    varint(number << 3 | 2) + varint(bytes.count) + bytes
-  }
-
-  private func varint(_ value: Int) -> [UInt8] {
-    value < 128 ? [UInt8(value)] : [UInt8(value & 127 | 128)] + varint(value >> 7)
+  /// Core ML has no scalars: packages leave out the shapes of outputs that they do not know.
+  @Test func shapesThatAreLeftOutAreUnknown() throws {
+    let array: [UInt8] = [0x10, 0xa0, 0x80, 0x04]
+    let feature = wireField(1, "y") + wireField(3, wireField(5, array))
+    let specification = try PackageSpecification(parsing: wireField(2, wireField(10, feature)))
+    #expect(specification.description.outputs == [FeatureDescription(name: "y", elementType: .float32, shape: nil)])
   }
 }

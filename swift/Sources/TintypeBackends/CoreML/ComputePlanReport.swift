@@ -1,5 +1,6 @@
 import CoreML
 import TintypeMLX
+import TintypePackages
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials
@@ -82,17 +83,24 @@ extension CoreMLBackend {
     }
     do {
       let compiled = try compiledModel(of: package)
-      let plan = try await MLComputePlan.load(contentsOf: compiled, configuration: MLModelConfiguration(units: units))
+      let known = (try? PackageFiles(package: package).specification())?.description.functions.map(\.name)
+      // Core ML is told a name only where it is not the default one's: systems before macOS 15 know no others.
+      let chosen = function == known?.first ? nil : function
+      if let chosen, let known, !known.contains(chosen) {
+        throw BackendError.unknownFunction(name: chosen, known: known.sorted())
+      }
+      let configuration = try MLModelConfiguration(units: units, function: chosen)
+      let plan = try await MLComputePlan.load(contentsOf: compiled, configuration: configuration)
       guard case .program(let program) = plan.modelStructure else {
         throw BackendError.failed(
           backend: .coreml, kind: .unsupported, message: "\(package.lastPathComponent) is no ML Program")
       }
       let names = program.functions.keys.sorted()
-      let name = function ?? (names.contains("main") ? "main" : names.first ?? "")
+      let name = function ?? known?.first ?? (names.contains("main") ? "main" : names.first ?? "")
       guard let main = program.functions[name] else {
         throw BackendError.unknownFunction(name: name, known: names)
       }
-      let operations = main.block.operations.compactMap { operation -> (ComputePlanReport.Operation, Double?)? in
+      let operations = main.block.allOperations.compactMap { operation -> (ComputePlanReport.Operation, Double?)? in
         guard let usage = plan.deviceUsage(for: operation) else { return nil }
         let row = ComputePlanReport.Operation(
           name: operation.operatorName, output: operation.outputs.first?.name ?? "", device: .init(usage.preferred),
@@ -103,6 +111,14 @@ extension CoreMLBackend {
     } catch {
       throw CoreMLPlatform.backendError(error, .runtime)
     }
+  }
+}
+
+@available(macOS 14.4, iOS 17.4, tvOS 17.4, watchOS 10.4, visionOS 1.1, *)
+extension MLModelStructure.Program.Block {
+  /// The block's operations, and those in the blocks of its conditions and loops.
+  fileprivate var allOperations: [MLModelStructure.Program.Operation] {
+    operations.flatMap { [$0] + $0.blocks.flatMap(\.allOperations) }
   }
 }
 

@@ -106,16 +106,7 @@ private final class FunctionModel: @unchecked Sendable {
   private let usesBackings = Locked(true)
 
   init(compiled: URL, function: String?, units: ComputeUnits) throws {
-    let configuration = MLModelConfiguration(units: units)
-    if let function {
-      guard #available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *) else {
-        throw BackendError.failed(
-          backend: .coreml, kind: .unsupported,
-          message: "function \"\(function)\" cannot be chosen: packages with several functions need macOS 15 or "
-            + "iOS 18; use backend \"mlx\" or a package with one function")
-      }
-      configuration.functionName = function
-    }
+    let configuration = try MLModelConfiguration(units: units, function: function)
     do {
       model = try MLModel(contentsOf: compiled, configuration: configuration)
       classifier = ClassifierDescription(model.modelDescription)
@@ -139,9 +130,10 @@ private final class FunctionModel: @unchecked Sendable {
         else { return nil }
         let shape = constraint.shape.map(\.intValue)
         let isFixed = constraint.shapeConstraint.type != .range && constraint.shapeConstraint.enumeratedShapes.count < 2
+        // Core ML has no scalars; where a package says nothing of an output's shape, the constraint has no axes.
+        let extents = shape.isEmpty ? nil : isFixed ? shape : shape.map { _ in -1 }
         return FeatureDescription(
-          name: description.name, elementType: type, shape: isFixed ? shape : shape.map { _ in -1 },
-          isOptional: description.isOptional)
+          name: description.name, elementType: type, shape: extents, isOptional: description.isOptional)
       }
     }
     return FunctionDescription(
@@ -201,7 +193,7 @@ private final class FunctionModel: @unchecked Sendable {
   private func outputBackings(of function: FunctionDescription) throws -> [String: Backing] {
     try function.outputs.reduce(into: [:]) { backings, feature in
       guard feature.image == nil, classifier?.feature(named: feature.name) == nil, let shape = feature.shape,
-        !shape.isEmpty, !shape.contains(-1),
+        !shape.contains(-1),
         feature.elementType.coreMLRawValue != nil
       else { return }
       let tensor = try Tensor.zeros(shape: shape, elementType: feature.elementType)
@@ -237,8 +229,18 @@ private final class FunctionModel: @unchecked Sendable {
 }
 
 extension MLModelConfiguration {
-  convenience init(units: ComputeUnits) {
+  /// - Parameter function: nil: the default one, the only one that systems before macOS 15 and iOS 18 know.
+  convenience init(units: ComputeUnits, function: String?) throws {
     self.init()
+    if let function {
+      guard #available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *) else {
+        throw BackendError.failed(
+          backend: .coreml, kind: .unsupported,
+          message: "function \"\(function)\" cannot be chosen: packages with several functions need macOS 15 or "
+            + "iOS 18; use backend \"mlx\" or a package with one function")
+      }
+      functionName = function
+    }
     computeUnits =
       switch units {
       case .all: .all
