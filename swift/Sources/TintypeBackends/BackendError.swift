@@ -79,26 +79,35 @@ public enum BackendError: Error, Sendable, Equatable {
   }
 }
 
-extension BackendError: CustomStringConvertible {
-  public var description: String {
+extension BackendError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) {
     switch self {
     case .unavailable(let backend, let reason, let remedy):
-      "backend \"\(backend.rawValue)\" cannot run here: \(reason); \(remedy)"
+      ("backend \"\(backend.rawValue)\" cannot run here: \(reason)", remedy)
     case .missingInput(let name, let known):
-      "input \"\(name)\" is missing; the model takes \(list(known))"
+      ("input \"\(name)\" is missing; the model takes \(list(known))", nil)
     case .unknownInput(let name, let known):
-      "input \"\(name)\" is not one of the model's; it takes \(list(known))"
+      ("input \"\(name)\" is not one of the model's; it takes \(list(known))", nil)
     case .unknownFunction(let name, let known):
-      "function \"\(name)\" does not exist in this package; it has \(list(known))"
+      ("function \"\(name)\" does not exist in this package; it has \(list(known))", nil)
     case .shapeMismatch(let name, let expected, let actual):
-      "input \"\(name)\" has shape \(actual), the model takes \(expected)"
+      ("input \"\(name)\" has shape \(actual), the model takes \(expected)", nil)
     case .imageSizeMismatch(let name, let expected, let actual):
-      "input \"\(name)\" is a picture of \(actual) pixels, the model takes \(expected): scale the picture"
+      ("input \"\(name)\" is a picture of \(actual) pixels, the model takes \(expected)", "scale the picture")
     case .elementTypeMismatch(let name, let expected, let actual):
-      "input \"\(name)\" is \(actual.rawValue), the model takes \(expected.rawValue); convert it with converted(to:)"
+      (
+        "input \"\(name)\" is \(actual.rawValue), the model takes \(expected.rawValue)",
+        "convert it with converted(to:)"
+      )
     case .failed(_, _, let message):
-      message
+      (message, nil)
     }
+  }
+
+  /// The problem and the remedy.
+  public var description: String {
+    let (problem, remedy) = explanation
+    return remedy.map { "\(problem); \($0)" } ?? problem
   }
 
   private func list(_ names: [String]) -> String {

@@ -1,4 +1,5 @@
 import CoreVideo
+import TintypeMLX
 
 /// Why a pixel buffer could not be read, written or made.
 package enum PixelBufferError: Error, Equatable {
@@ -10,13 +11,13 @@ package enum PixelBufferError: Error, Equatable {
   case system(call: String, code: CVReturn)
 }
 
-extension PixelBufferError: CustomStringConvertible {
-  package var description: String {
+extension PixelBufferError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) {
     switch self {
     case .format(let actual, let expected):
-      "a pixel buffer has the pixel format \(actual), expected \(expected.joined(separator: " or "))"
-    case .size(let actual, let expected): "a pixel buffer has \(actual) pixels, expected \(expected)"
-    case .system(let call, let code): "\(call) failed with code \(code)"
+      ("a pixel buffer has the pixel format \(actual), expected \(expected.joined(separator: " or "))", nil)
+    case .size(let actual, let expected): ("a pixel buffer has \(actual) pixels, expected \(expected)", nil)
+    case .system(let call, let code): ("\(call) failed with code \(code)", nil)
     }
   }
 }

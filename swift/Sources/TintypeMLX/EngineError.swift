@@ -73,9 +73,9 @@ public enum EngineError: StatusCarryingError, Equatable {
   public var remedy: String {
     switch self {
     case .libraryNotFound:
-      "build it with `make env` or `pip install .`, or set \(EngineSearch.environmentVariable) to its path"
+      "embed it in the app as docs/embedding.md says, or set \(EngineSearch.environmentVariable) to its path"
     case .libraryNotLoadable:
-      "rebuild it with `make env`, and keep the mlx version that it was built with"
+      "build it again, and keep the mlx version that it was built with"
     case .libraryIncompatible:
       "build the engine and this program from the same version of tintype"
     case .failure:
@@ -84,7 +84,8 @@ public enum EngineError: StatusCarryingError, Equatable {
   }
 }
 
-extension EngineError: CustomStringConvertible {
+extension EngineError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) { (reason, remedy.isEmpty ? nil : remedy) }
   public var description: String { message }
 }
 

@@ -10,17 +10,17 @@ public enum TensorError: Error, Equatable, Sendable {
   case outOfMemory(shape: [Int], byteCount: Int)
 }
 
-extension TensorError: CustomStringConvertible {
-  public var description: String {
+extension TensorError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) {
     switch self {
     case .elementCount(let shape, let expected, let actual):
-      "a tensor of shape \(shape) holds \(expected) elements, got \(actual)"
+      ("a tensor of shape \(shape) holds \(expected) elements, got \(actual)", nil)
     case .byteCount(let shape, let elementType, let expected, let actual):
-      "a \(elementType.rawValue) tensor of shape \(shape) takes \(expected) bytes, got \(actual)"
+      ("a \(elementType.rawValue) tensor of shape \(shape) takes \(expected) bytes, got \(actual)", nil)
     case .invalidShape(let shape):
-      "\(shape) is no shape: extents must not be negative and their product must fit the address space"
+      ("\(shape) is no shape: extents must not be negative and their product must fit the address space", nil)
     case .outOfMemory(let shape, let byteCount):
-      "a tensor of shape \(shape) takes \(byteCount) bytes, which is more memory than there is"
+      ("a tensor of shape \(shape) takes \(byteCount) bytes, which is more memory than there is", nil)
     }
   }
 }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// What can be wrong with a tokenizer's files. Every case holds the value; `description` adds the remedy.
 public enum TokenizerError: Error, Equatable, Sendable {
   /// The file does not exist or cannot be read.
@@ -16,28 +18,43 @@ public enum TokenizerError: Error, Equatable, Sendable {
   case unsupported(part: String, value: String, file: String, supported: String)
 }
 
-extension TokenizerError: CustomStringConvertible {
-  public var description: String {
+extension TokenizerError: LocalizedError, CustomStringConvertible {
+  public var description: String { "\(explanation.problem): \(explanation.remedy)" }
+  public var errorDescription: String? { description }
+  /// What helps.
+  public var recoverySuggestion: String? { explanation.remedy }
+
+  private var explanation: (problem: String, remedy: String) {
     switch self {
     case .unreadable(let file, let reason):
-      return "[tokenizer] \(file) cannot be read (\(reason)): convert the model again"
+      ("[tokenizer] \(file) cannot be read (\(reason))", "convert the model again")
     case .malformed(let file, let reason, let expected):
-      return "[tokenizer] \(file) is damaged: \(reason), expected \(expected): convert the model again"
+      ("[tokenizer] \(file) is damaged: \(reason), expected \(expected)", "convert the model again")
     case .badMerge(let file, let line, let text):
-      return "[tokenizer] \(file), line \(line) is \(quoted(text)), expected two symbols with one space between: "
-        + "copy merges.txt from the original model"
+      (
+        "[tokenizer] \(file), line \(line) is \(quoted(text)), expected two symbols with one space between",
+        "copy merges.txt from the original model"
+      )
     case .mergeNotInVocabulary(let symbol, let line, let file):
-      return "[tokenizer] \(file), line \(line) needs the symbol \(quoted(symbol)), which vocab.json does not list: "
-        + "vocab.json and merges.txt must come from the same model"
+      (
+        "[tokenizer] \(file), line \(line) needs the symbol \(quoted(symbol)), which vocab.json does not list",
+        "vocab.json and merges.txt must come from the same model"
+      )
     case .missingMerges(let file, let count, let symbol):
-      return "[tokenizer] \(file) is cut: \(count) symbols of vocab.json are made by none of its merges, such as "
-        + "\(quoted(symbol)): copy merges.txt from the original model"
+      (
+        "[tokenizer] \(file) is cut: \(count) symbols of vocab.json are made by none of its merges, such as "
+          + quoted(symbol), "copy merges.txt from the original model"
+      )
     case .unknownTokenID(let name, let id, let size):
-      return "[tokenizer] \(name) is \(id), but the vocabulary has no such id among its \(size): "
-        + "vocabulary and bundle.json must come from the same model"
+      (
+        "[tokenizer] \(name) is \(id), but the vocabulary has no such id among its \(size)",
+        "vocabulary and bundle.json must come from the same model"
+      )
     case .unsupported(let part, let value, let file, let supported):
-      return "[tokenizer] \(file) asks for the \(part) \(quoted(value)), supported are \(supported): "
-        + "export the tokenizer with one of these"
+      (
+        "[tokenizer] \(file) asks for the \(part) \(quoted(value)), supported are \(supported)",
+        "export the tokenizer with one of these"
+      )
     }
   }
 

@@ -127,7 +127,7 @@ import Testing
       return
     }
     #expect(reason == "the engine library was not found (looked for /nowhere/engine.so)")
-    #expect(remedy.contains("make env"))
+    #expect(remedy.contains("docs/embedding.md"))
   }
 
   @Test(arguments: kinds) func oneModelServesManyTasks(_ kind: BackendKind) async throws {

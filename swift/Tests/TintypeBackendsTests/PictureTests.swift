@@ -38,7 +38,7 @@ import Testing
     if kind == .coreml {
       #expect(
         error.description
-          == "input \"x\" is a picture of 6 × 2 pixels, the model takes 6 × 4 or 3 × 2: scale the picture")
+          == "input \"x\" is a picture of 6 × 2 pixels, the model takes 6 × 4 or 3 × 2; scale the picture")
     }
   }
 }

@@ -101,7 +101,7 @@ private func values(_ shapes: [String: [Int]], of inputs: [String: Tensor]) thro
     let error = try #require(throws: RequestError.self) { try bundle.sized(ImageSize(width: 64, height: 64)) }
     #expect(
       error.description == "size is 64x64, but the model fake was converted for 16x16, 32x16: leave size out, or "
-        + "convert the model again with --size 64x64")
+        + "convert the model again for 64x64")
     #expect(try JSONDecoder().decode(BundleDescriptor.self, from: JSONEncoder().encode(bundle)) == bundle)
   }
 

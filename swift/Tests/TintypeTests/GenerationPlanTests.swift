@@ -45,23 +45,23 @@ import Testing
     ),
     (
       GenerationRequest("x", guidanceScale: .nan),
-      "guidance_scale is nan, expected a number of at least 0 (1 or less: no guidance)"
+      "guidanceScale is nan, expected a number of at least 0 (1 or less: no guidance)"
     ),
     (
       GenerationRequest("x", guidanceScale: -1),
-      "guidance_scale is -1.0, expected a number of at least 0 (1 or less: no guidance)"
+      "guidanceScale is -1.0, expected a number of at least 0 (1 or less: no guidance)"
     ),
     (
       GenerationRequest("x", guidanceScale: 1e300),
-      "guidance_scale is 1e+300, expected a number of at least 0 (1 or less: no guidance)"
+      "guidanceScale is 1e+300, expected a number of at least 0 (1 or less: no guidance)"
     ),
     (
       GenerationRequest("x", seed: -1),
-      "seed is -1, expected an integer from 0 to 4294967295; leave it out for a random one"
+      "seed is -1, expected an integer from 0 to 4294967295: leave it out for a random one"
     ),
     (
       GenerationRequest("x", seed: 4_294_967_296),
-      "seed is 4294967296, expected an integer from 0 to 4294967295; leave it out for a random one"
+      "seed is 4294967296, expected an integer from 0 to 4294967295: leave it out for a random one"
     ),
     (
       GenerationRequest("x", size: ImageSize(width: 100, height: 64)),
@@ -77,8 +77,8 @@ import Testing
     ),
     (
       GenerationRequest("x", size: ImageSize(width: 64, height: 32)),
-      "size is 64x32, but the model fake was converted for 16x8: leave size out, or convert the model again with "
-        + "--size 64x32"
+      "size is 64x32, but the model fake was converted for 16x8: leave size out, or convert the model again for "
+        + "64x32"
     ),
   ]) func badValuesAreNamedWithWhatWouldDo(_ request: GenerationRequest, _ message: String) {
     #expect {

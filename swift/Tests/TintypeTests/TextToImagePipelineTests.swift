@@ -95,7 +95,7 @@ import Testing
       try await fake.pipeline(backend).generate(GenerationRequest("a"))
     } throws: { error in
       guard case PipelineError.notFinite(bad, .mlx, _, _) = error else { return false }
-      return "\(error)".hasSuffix("convert the model again with --precision float32")
+      return "\(error)".hasSuffix("convert the model again in float32")
     }
   }
 

@@ -24,34 +24,40 @@ public enum BundleError: Error, Equatable, Sendable {
   case missingTokenizer(name: String, bundle: String, known: [String])
 }
 
-extension BundleError: CustomStringConvertible {
-  public var description: String {
+extension BundleError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) {
     switch self {
     case .noFolder(let path):
-      "there is no bundle at \(path): convert a model with `tintype convert SOURCE -o \(path)`"
+      ("there is no bundle at \(path)", "convert a model with `tintype convert SOURCE -o \(path)`")
     case .notABundle(let path):
-      "\(path) is not a bundle: it has no \(BundleNames.file); convert a model with `tintype convert`"
+      ("\(path) is not a bundle, it has no \(BundleNames.file)", "convert a model with `tintype convert`")
     case .malformed(let file, let key, let reason):
-      "\(file): \(key.isEmpty ? "" : "\(key): ")\(reason): convert the model again"
+      ("\(file): \(key.isEmpty ? "" : "\(key): ")\(reason)", "convert the model again")
     case .badValue(let file, let key, let value, let expected):
-      "\(file): \(key) is \(value), expected \(expected): convert the model again"
+      ("\(file): \(key) is \(value), expected \(expected)", "convert the model again")
     case .wrongFormat(let file, let found):
-      "\(file): format is '\(found)', expected '\(BundleNames.format)': this is not a Tintype bundle"
+      ("\(file): format is '\(found)', expected '\(BundleNames.format)': this is not a Tintype bundle", nil)
     case .unknownVersion(let file, let found, let supported):
-      "\(file): format_version is \(found), expected \(supported): "
-        + "update tintype, or convert the model again with this release"
+      (
+        "\(file): format_version is \(found), expected \(supported)",
+        "update tintype, or convert the model again with this release"
+      )
     case .pathEscapes(let file, let key, let value):
-      "\(file): \(key) is '\(value)', expected a relative path inside the bundle, without '..': "
-        + "convert the model again"
+      (
+        "\(file): \(key) is '\(value)', expected a relative path inside the bundle, without '..'",
+        "convert the model again"
+      )
     case .missingFolder(let file, let key, let path):
-      "\(file): \(key) is '\(path)', but that is missing: the bundle is incomplete, convert the model again"
+      ("\(file): \(key) is '\(path)', but that is missing", "the bundle is incomplete, convert the model again")
     case .damagedTensors(let file, let reason):
-      "\(file) cannot be read as safetensors: \(reason): convert the model again"
+      ("\(file) cannot be read as safetensors: \(reason)", "convert the model again")
     case .missingComponent(let name, let bundle, let known):
-      "the bundle \(bundle) has no component '\(name)', only \(list(known)): "
-        + "convert the model again without --components, or with \(name) among them"
+      (
+        "the bundle \(bundle) has no component '\(name)', only \(list(known))",
+        "convert the model again with all components, or with \(name) among them"
+      )
     case .missingTokenizer(let name, let bundle, let known):
-      "the bundle \(bundle) has no '\(name)', only \(list(known)): convert the model again"
+      ("the bundle \(bundle) has no '\(name)', only \(list(known))", "convert the model again")
     }
   }
 

@@ -22,11 +22,11 @@ public enum OutputError: Error, Equatable, Sendable {
   case cannotWrite(path: String, reason: String)
 }
 
-extension OutputError: CustomStringConvertible {
-  public var description: String {
+extension OutputError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) {
     switch self {
     case .cannotWrite(let path, let reason):
-      "\(path) cannot be written (\(reason)): name a folder that exists and that you may write to"
+      ("\(path) cannot be written (\(reason))", "name a folder that exists and that you may write to")
     }
   }
 }

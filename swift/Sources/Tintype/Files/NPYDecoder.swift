@@ -10,14 +10,16 @@ public enum NPYError: Error, Equatable, Sendable {
   case elementType(String)
 }
 
-extension NPYError: CustomStringConvertible {
-  public var description: String {
+extension NPYError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) {
     switch self {
-    case .notNPY: "it is not an .npy file: save the array with numpy.save"
-    case .damaged(let reason): "the .npy file is damaged (\(reason)): save the array again"
+    case .notNPY: ("it is not an .npy file", "save the array with numpy.save")
+    case .damaged(let reason): ("the .npy file is damaged (\(reason))", "save the array again")
     case .elementType(let type):
-      "its elements are '\(type)', expected bool, integers or floats in little-endian order: convert the array with "
-        + "astype before it is saved"
+      (
+        "its elements are '\(type)', expected bool, integers or floats in little-endian order",
+        "convert the array with astype before it is saved"
+      )
     }
   }
 }

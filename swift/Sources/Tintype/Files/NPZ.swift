@@ -3,9 +3,13 @@ import Foundation
 /// Writes NumPy's `.npz` archives: a ZIP file (PKWARE's APPNOTE) of `.npy` files, stored as they are.
 public enum NPZ {
   /// The archive would need ZIP's 64-bit form, which this does not write.
-  public struct TooLarge: Error, CustomStringConvertible {
-    /// The problem and the remedy.
-    public let description = "the arrays take more than 4 GB: write them one by one as .npy files"
+  public struct TooLarge: ExplainedError {
+    /// The error has no values.
+    public init() {}
+
+    package var explanation: (problem: String, remedy: String?) {
+      ("the arrays take more than 4 GB", "write them one by one as .npy files")
+    }
   }
 
   /// - Parameter arrays: by name, in the order of the archive.

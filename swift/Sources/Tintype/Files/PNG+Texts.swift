@@ -41,9 +41,13 @@ extension GenerationSettings {
   }
 
   /// A picture without settings of Tintype's.
-  public struct NoSettings: Error, CustomStringConvertible {
-    /// The problem and the remedy.
-    public let description = "it holds no settings of Tintype's: name a picture that tintype has written"
+  public struct NoSettings: ExplainedError {
+    /// The error has no values.
+    public init() {}
+
+    package var explanation: (problem: String, remedy: String?) {
+      ("it holds no settings of Tintype's", "name a picture that tintype has written")
+    }
   }
 
   /// Why the settings alone do not make the picture again; empty where they do.

@@ -10,13 +10,13 @@ public enum PNGError: Error, Equatable, Sendable {
   case tooLarge(width: Int, height: Int)
 }
 
-extension PNGError: CustomStringConvertible {
-  public var description: String {
+extension PNGError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) {
     switch self {
-    case .notPNG: "it is not a PNG file: save the picture as PNG"
-    case .damaged(let reason): "the PNG file is damaged (\(reason)): save the picture again"
+    case .notPNG: ("it is not a PNG file", "save the picture as PNG")
+    case .damaged(let reason): ("the PNG file is damaged (\(reason))", "save the picture again")
     case .tooLarge(let width, let height):
-      "the picture is \(width)x\(height), more than \(PNG.mostPixels) pixels: scale it down"
+      ("the picture is \(width)x\(height), more than \(PNG.mostPixels) pixels", "scale it down")
     }
   }
 }

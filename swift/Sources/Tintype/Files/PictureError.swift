@@ -10,19 +10,22 @@ public enum PictureError: Error, Equatable, Sendable {
   case tooLarge(width: Int, height: Int)
 }
 
-extension PictureError: CustomStringConvertible {
-  /// The problem, and what helps.
-  public var description: String {
+extension PictureError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) {
     switch self {
     case .unsupported(let format):
-      "its format is \(format), which cannot be read here (PNG is everywhere; JPEG, HEIC and others are on Apple's "
-        + "systems): save the picture as PNG, for instance with ImageMagick's `magick picture picture.png`"
-    case .unknown(let start) where start.isEmpty: "it is empty: name a PNG file"
+      (
+        "its format is \(format), which cannot be read here (PNG is everywhere; JPEG, HEIC and others are on Apple's "
+          + "systems)", "save the picture as PNG, for instance with ImageMagick's `magick picture picture.png`"
+      )
+    case .unknown(let start) where start.isEmpty: ("it is empty", "name a PNG file")
     case .unknown(let start):
-      "it is no picture of a known kind (it begins with the bytes "
-        + "\(start.map { String($0, radix: 16) }.joined(separator: " "))): save the picture as PNG"
-    case .damaged(let format): "it is damaged as \(format): save the picture again"
-    case .tooLarge(let width, let height): "\(PNGError.tooLarge(width: width, height: height))"
+      (
+        "it is no picture of a known kind (it begins with the bytes "
+          + "\(start.map { String($0, radix: 16) }.joined(separator: " ")))", "save the picture as PNG"
+      )
+    case .damaged(let format): ("it is damaged as \(format)", "save the picture again")
+    case .tooLarge(let width, let height): PNGError.tooLarge(width: width, height: height).explanation
     }
   }
 }

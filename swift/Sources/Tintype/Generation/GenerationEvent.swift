@@ -19,6 +19,18 @@ public enum GenerationEvent: Sendable {
     public let positive: TextConditioning
     /// The negative prompt's embeddings; nil without guidance.
     public let negative: TextConditioning?
+
+    /// An event as a run tells it, for previews of views and stand-ins of tests.
+    public init(
+      settings: GenerationSettings, schedule: FlowMatchSchedule, initialLatents: Tensor, positive: TextConditioning,
+      negative: TextConditioning? = nil
+    ) {
+      self.settings = settings
+      self.schedule = schedule
+      self.initialLatents = initialLatents
+      self.positive = positive
+      self.negative = negative
+    }
   }
 
   /// Step `number` (from 1) of `steps`; `latents`, float32 [1, C, h, w], are those after it.
@@ -40,5 +52,20 @@ public enum GenerationEvent: Sendable {
     /// What the picture is likely to become, of twice the latent's width and height: the step's guess of the latents without
     /// noise, in colours. Nil where the request wants none.
     public let preview: RGBImage?
+
+    /// An event as a run tells it, for previews of views and stand-ins of tests.
+    public init(
+      imageIndex: Int = 0, number: Int, steps: Int, sigma: Float, timestep: Float, latents: Tensor, seconds: Double = 0,
+      preview: RGBImage? = nil
+    ) {
+      self.imageIndex = imageIndex
+      self.number = number
+      self.steps = steps
+      self.sigma = sigma
+      self.timestep = timestep
+      self.latents = latents
+      self.seconds = seconds
+      self.preview = preview
+    }
   }
 }

@@ -12,7 +12,7 @@ public struct GenerationRequest: Sendable {
   public var seed: Int?
   /// What draws the noise from the seed.
   public var generator: NoiseGenerator
-  /// A bundle has one size, so this only checks.
+  /// One of the sizes that the bundle was converted for (`BundleDescriptor.availableSizes`); nil: its own.
   public var size: ImageSize?
   /// A picture to begin with, and which part of it to draw anew; nil: noise alone.
   public var source: ImageSource?

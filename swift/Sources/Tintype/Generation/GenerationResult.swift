@@ -19,6 +19,23 @@ public struct GenerationResult: Sendable {
   public let statistics: [Stage: StageStatistics]
   /// What the caller should know: prompts that were cut, backends that were left.
   public let warnings: [String]
+
+  /// A result as a run gives it, for previews of views and stand-ins of tests.
+  public init(
+    image: RGBImage, initialLatents: Tensor, latents: Tensor, decoded: Tensor, settings: GenerationSettings,
+    stages: [Stage: StageRun] = [:], timings: Timings = Timings(), statistics: [Stage: StageStatistics] = [:],
+    warnings: [String] = []
+  ) {
+    self.image = image
+    self.initialLatents = initialLatents
+    self.latents = latents
+    self.decoded = decoded
+    self.settings = settings
+    self.stages = stages
+    self.timings = timings
+    self.statistics = statistics
+    self.warnings = warnings
+  }
 }
 
 /// Which backend ran a stage, and why that one. A stage whose components ended on two backends names both.
@@ -27,22 +44,39 @@ public struct StageRun: Codable, Sendable, Equatable {
   public let backend: String
   /// Asked for, chosen, or why `auto` moved on.
   public let reason: String
+
+  /// What ran a stage, and why that.
+  public init(backend: String, reason: String) {
+    self.backend = backend
+    self.reason = reason
+  }
 }
 
 /// Seconds: loading models, encoding text, modulation of all steps, the steps, decoding; and their sum.
 public struct Timings: Codable, Sendable, Equatable {
   /// Compiling and loading models, self-tests included.
-  public var load = 0.0
+  public var load: Double
   /// Tokenizers and text encoders.
-  public var textEncoder = 0.0
+  public var textEncoder: Double
   /// The modulation of all steps.
-  public var modulation = 0.0
+  public var modulation: Double
   /// All steps.
-  public var denoiser = 0.0
+  public var denoiser: Double
   /// Decoding, and encoding a picture to begin with.
-  public var vae = 0.0
+  public var vae: Double
   /// The sum of the five.
   public var total: Double { load + textEncoder + modulation + denoiser + vae }
+
+  /// Seconds by part of a run.
+  public init(
+    load: Double = 0, textEncoder: Double = 0, modulation: Double = 0, denoiser: Double = 0, vae: Double = 0
+  ) {
+    self.load = load
+    self.textEncoder = textEncoder
+    self.modulation = modulation
+    self.denoiser = denoiser
+    self.vae = vae
+  }
 
   enum CodingKeys: String, CodingKey {
     case load, modulation, denoiser, vae

@@ -25,9 +25,31 @@ public struct GenerationSettings: Codable, Sendable, Equatable {
   /// How far the picture may leave the one that it began with; nil: it began with noise alone.
   public let strength: Double?
   /// The picture's place among those of its run, from 0: how often noise was drawn from the seed before.
-  public var imageIndex = 0
+  public var imageIndex: Int
   /// Stage to the backend that ran it.
-  public var backends: [String: String] = [:]
+  public var backends: [String: String]
+
+  /// Settings as a run reports them, for previews of views and stand-ins of tests.
+  public init(
+    prompt: String, negativePrompt: String = "", steps: Int, guidanceScale: Double, seed: Int?,
+    generator: NoiseGenerator? = .numpy, width: Int, height: Int, useT5: Bool = true, model: String,
+    precision: String = "float16", strength: Double? = nil, imageIndex: Int = 0, backends: [String: String] = [:]
+  ) {
+    self.prompt = prompt
+    self.negativePrompt = negativePrompt
+    self.steps = steps
+    self.guidanceScale = guidanceScale
+    self.seed = seed
+    self.generator = generator
+    self.width = width
+    self.height = height
+    self.useT5 = useT5
+    self.model = model
+    self.precision = precision
+    self.strength = strength
+    self.imageIndex = imageIndex
+    self.backends = backends
+  }
 
   /// The keyword of the text in PNG files that holds these settings as JSON.
   public static let pngKeyword = "parameters"
@@ -61,7 +83,6 @@ public struct GenerationSettings: Codable, Sendable, Equatable {
   }
 }
 
-// In an extension, so that the memberwise initialiser stays.
 extension GenerationSettings {
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)

@@ -10,20 +10,26 @@ public enum PipelineError: Error, Equatable, Sendable {
   case shapeMismatch(what: String, expected: [Int], actual: [Int])
 }
 
-extension PipelineError: CustomStringConvertible {
-  public var description: String {
+extension PipelineError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) {
     switch self {
     case .notFinite(let component, let backend, let output, let count):
-      "\(component.rawValue) on backend '\(backend.rawValue)' gave \(count) NaN or infinite values in '\(output)': "
-        + "try another backend, or convert the model again with --precision float32"
+      (
+        "\(component.rawValue) on backend '\(backend.rawValue)' gave \(count) NaN or infinite values in '\(output)'",
+        "try another backend, or convert the model again in float32"
+      )
     case .float16Overflow(let component, let input, let largest):
-      "\(component.rawValue): input '\(input)' reaches \(largest), more than float16 holds (65504): "
-        + "convert the model again with --precision float32"
+      (
+        "\(component.rawValue): input '\(input)' reaches \(largest), more than float16 holds (65504)",
+        "convert the model again in float32"
+      )
     case .featureMismatch(let component, let kind, let listed, let found):
-      "the package of \(component.rawValue) has the \(kind) \(found.joined(separator: ", ")), but "
-        + "\(BundleNames.file) lists \(listed.joined(separator: ", ")): convert the model again"
+      (
+        "the package of \(component.rawValue) has the \(kind) \(found.joined(separator: ", ")), but "
+          + "\(BundleNames.file) lists \(listed.joined(separator: ", "))", "convert the model again"
+      )
     case .shapeMismatch(let what, let expected, let actual):
-      "\(what) has shape \(actual), but \(BundleNames.file) says \(expected): convert the model again"
+      ("\(what) has shape \(actual), but \(BundleNames.file) says \(expected)", "convert the model again")
     }
   }
 }

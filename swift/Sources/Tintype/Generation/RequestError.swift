@@ -33,39 +33,46 @@ public enum RequestError: Error, Equatable, Sendable {
   static let mostPictures = 10_000
 }
 
-extension RequestError: CustomStringConvertible {
-  public var description: String {
+extension RequestError: ExplainedError {
+  package var explanation: (problem: String, remedy: String?) {
     switch self {
     case .steps(let value, let most, let modelDefault):
-      "steps is \(value), expected an integer from 1 to \(most); \(modelDefault) is this model's default"
+      ("steps is \(value), expected an integer from 1 to \(most); \(modelDefault) is this model's default", nil)
     case .guidanceScale(let value):
-      "guidance_scale is \(value), expected a number of at least 0 (1 or less: no guidance)"
+      ("guidanceScale is \(value), expected a number of at least 0 (1 or less: no guidance)", nil)
     case .seed(let value):
-      "seed is \(value), expected an integer from 0 to \(UInt32.max); leave it out for a random one"
+      ("seed is \(value), expected an integer from 0 to \(UInt32.max)", "leave it out for a random one")
     case .sizeMultiple(let side, let value):
-      "\(side) is \(value), expected a multiple of \(Self.sideMultiple), such as \(Self.nearest(value))"
+      ("\(side) is \(value), expected a multiple of \(Self.sideMultiple), such as \(Self.nearest(value))", nil)
     case .sizeMismatch(let requested, let model, let own):
-      "size is \(requested), but the model \(model) was converted for \(Self.list(own)): "
-        + "leave size out, or convert the model again with --size \(requested)"
+      (
+        "size is \(requested), but the model \(model) was converted for \(Self.list(own))",
+        "leave size out, or convert the model again for \(requested)"
+      )
     case .t5Needed(let model, let family):
-      "T5 is left out, but \(model) is of the family \(family), which has no other reader of the whole prompt: keep it"
+      (
+        "T5 is left out, but \(model) is of the family \(family), which has no other reader of the whole prompt",
+        "keep it"
+      )
     case .imageSize(let what, let actual, let model, let own):
-      "the \(what) is \(actual), but \(model) draws \(own): scale or crop the \(what), or ask for size \(actual), "
-        + "which the model must be converted for"
+      (
+        "the \(what) is \(actual), but \(model) draws \(own)",
+        "scale or crop the \(what), or ask for size \(actual), which the model must be converted for"
+      )
     case .strength(let value):
-      "strength is \(value), expected a number above 0 up to 1 (1 begins with noise alone)"
+      ("strength is \(value), expected a number above 0 up to 1 (1 begins with noise alone)", nil)
     case .previewInterval(let value):
-      "preview_interval is \(value), expected an integer of at least 1; leave it out for no previews"
+      ("previewInterval is \(value), expected an integer of at least 1", "leave it out for no previews")
     case .count(let value, let most):
-      "count is \(value), expected an integer from 1 to \(most)"
+      ("count is \(value), expected an integer from 1 to \(most)", nil)
     case .latentsOfSeveral(let count):
-      "latents are given for one picture, but \(count) are asked for: leave latents out, or ask for one"
+      ("initialLatents are one picture's, but \(count) are asked for", "leave initialLatents out, or ask for one")
     case .latentsShape(let expected, let actual):
-      "latents have shape \(actual), expected a float array of shape \(expected)"
+      ("initialLatents have shape \(actual), expected a float array of shape \(expected)", nil)
     case .latentsType(let type):
-      "latents are \(type.rawValue), expected float16, float32 or float64"
+      ("initialLatents are \(type.rawValue), expected float16, float32 or float64", nil)
     case .latentsNotFinite(let count):
-      "latents hold \(count) NaN or infinite values, expected finite ones only"
+      ("initialLatents hold \(count) NaN or infinite values, expected finite ones only", nil)
     }
   }
 

@@ -8,6 +8,12 @@ public struct TextConditioning: Sendable {
   public let context: Tensor
   /// float32 [1, P]
   public let pooled: Tensor
+
+  /// One prompt's embeddings, float32.
+  public init(context: Tensor, pooled: Tensor) {
+    self.context = context
+    self.pooled = pooled
+  }
 }
 
 /// A bundle's tokenizers and text encoders.

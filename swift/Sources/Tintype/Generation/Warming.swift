@@ -6,6 +6,13 @@ public struct WarmingProgress: Sendable, Equatable {
   public let index: Int
   /// How many are loaded in all.
   public let count: Int
+
+  /// Component `index` (from 0) of `count`.
+  public init(component: Component, index: Int, count: Int) {
+    self.component = component
+    self.index = index
+    self.count = count
+  }
 }
 
 /// A component that `TextToImagePipeline.prewarm` has loaded.
@@ -18,4 +25,12 @@ public struct WarmedComponent: Sendable, Equatable {
   public let seconds: Double
   /// That `auto` moved on, and why.
   public let warnings: [String]
+
+  /// A component, what took it and how long that was.
+  public init(component: Component, run: StageRun, seconds: Double, warnings: [String] = []) {
+    self.component = component
+    self.run = run
+    self.seconds = seconds
+    self.warnings = warnings
+  }
 }
