@@ -330,6 +330,18 @@ TEST(attends_without_the_matrix_of_scores) {
   CHECK(micro_kernel().columns != 32 || y == again);  // panels of 32 start at the same places
 }
 
+TEST(leaves_tasks_out_while_that_is_on) {
+  std::atomic<int> done = 0;
+  auto work = [&] { parallel_tasks(64, [&](int64_t) { leave_tasks_out(++done == 10); }); };
+  limit_threads(1);
+  work();
+  CHECK(done == 10);
+  leave_tasks_out(false);
+  limit_threads(0);
+  work();
+  CHECK(done == 74);
+}
+
 TEST(works_in_parallel_on_every_element_once) {
   std::vector<int> seen(1003, 0);
   for (int round = 0; round < 200; ++round) {

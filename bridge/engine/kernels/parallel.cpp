@@ -15,6 +15,11 @@ namespace tintype::kernels {
 namespace {
 
 thread_local bool inside = false;  // of a task
+std::atomic<bool> left_out = false;
+
+void alone(int64_t count, const std::function<void(int64_t)>& body) {
+  for (int64_t i = 0; i < count && !left_out; ++i) body(i);
+}
 
 /** Workers that wait for one job at a time; the caller works too. */
 class Pool {
@@ -32,7 +37,7 @@ class Pool {
     std::unique_lock busy(busy_, std::try_to_lock);
     int helpers = static_cast<int>(std::min<int64_t>(workers(), count - 1));
     if (!busy || helpers < 1) {
-      for (int64_t i = 0; i < count; ++i) body(i);
+      alone(count, body);
       return;
     }
     {
@@ -59,7 +64,7 @@ class Pool {
   void work() {
     inside = true;
     try {
-      for (int64_t i = next_++; i < count_; i = next_++) (*body_)(i);
+      for (int64_t i = next_++; i < count_ && !left_out; i = next_++) (*body_)(i);
     } catch (...) {  // memory that was not there: for the caller, once nobody works any more
       next_ = count_;
       std::lock_guard lock(mutex_);
@@ -108,7 +113,7 @@ Pool& pool() {
 
 void parallel_tasks(int64_t count, const std::function<void(int64_t)>& body) {
   if (count <= 1 || inside) {
-    for (int64_t i = 0; i < count; ++i) body(i);
+    alone(count, body);
     return;
   }
   pool().run(count, body);
@@ -121,6 +126,10 @@ void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, in
   }
   parallel_tasks((count + grain - 1) / grain,
                  [&](int64_t i) { body(i * grain, std::min(count, (i + 1) * grain)); });
+}
+
+void leave_tasks_out(bool on) {
+  left_out = on;
 }
 
 void limit_threads(int count) {

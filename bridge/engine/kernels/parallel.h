@@ -16,6 +16,9 @@ void parallel_tasks(int64_t count, const std::function<void(int64_t)>& body);
 /** Calls body(begin, end) on pieces of [0, count) of `grain` elements, the last one shorter. */
 void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
 
+/** While on, tasks that have not begun are left out: nobody wants what they would compute. */
+void leave_tasks_out(bool on);
+
 /** At most this many threads from now on; 0: all processors. For tests. */
 void limit_threads(int count);
 

@@ -3,6 +3,7 @@
 #include "kernels/primitives.h"
 #include "ops/precision.h"
 #include "run/executor.h"
+#include "run/monitor.h"
 #include "support/error.h"
 
 namespace tintype {
@@ -106,6 +107,10 @@ bool Call::is_ours(std::initializer_list<std::string_view> names) const {
 
 bool Call::is_constant(std::string_view name) const {
   return has(name) && value(name).is_constant;
+}
+
+bool Call::is_given(std::string_view name) const {
+  return has(name) && (value(name).is_constant || value(name).is_input);
 }
 
 bool Call::is_only_reader(std::string_view name) const {
@@ -298,6 +303,19 @@ void Call::write_state(std::string_view name, const array& data) {
     fail("the state has another shape", describe_shape(data.shape()), describe_shape(state.tensor->shape()));
   }
   state.tensor = mx::astype(data, state.tensor->dtype());
+}
+
+void Call::poll() const {
+  if (frame_.monitor) frame_.monitor->refuse_if_cancelled();
+}
+
+void Call::require_memory(uint64_t bytes) const {
+  uint64_t all = frame_.live_bytes + bytes, most = most_bytes(frame_, all);
+  if (all <= most) return;
+  refuse(TT_ERROR_OUT_OF_MEMORY, {place_of(operation_), "what it takes is larger than memory",
+                                  std::to_string(all >> 20) + " MiB with what is kept for others",
+                                  "at most " + std::to_string(most >> 20) + " MiB",
+                                  "Close other programs, or use a smaller model or input."});
 }
 
 std::vector<array> Call::run_block(size_t index, const std::vector<array>& inputs) {

@@ -74,6 +74,8 @@ class Call {
   bool is_ours(std::initializer_list<std::string_view> names) const;
 
   bool is_constant(std::string_view name) const;
+  /** True if nothing computes the value: a constant, or the caller's as it was handed in. */
+  bool is_given(std::string_view name) const;
   /** True if the value is made in this block and nothing else reads it. */
   bool is_only_reader(std::string_view name) const;
   /** Of the first output. */
@@ -82,6 +84,11 @@ class Call {
 
   /** Replaces the values of the state that is the argument `name`. */
   void write_state(std::string_view name, const array& data);
+
+  /** Refuses if the call is cancelled; between the steps of ops that take long. */
+  void poll() const;
+  /** Refuses unless `bytes` beside what is live fit into memory; before an op takes them by itself. */
+  void require_memory(uint64_t bytes) const;
 
   /** `size` as an axis' length; refuses what no axis can have. */
   int checked_length(int64_t size) const;

@@ -35,6 +35,7 @@ std::vector<array> while_loop(Call& call) {
     if (!is_true(call, condition[0])) return values;
     values = call.run_block(1, values);
     mx::eval(values);
+    call.poll();
   }
   call.fail("the loop does not end", std::to_string(kMostRounds) + " rounds", "fewer");
 }

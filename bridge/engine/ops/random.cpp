@@ -20,9 +20,13 @@ array key_of(Call& call) {
 
 mx::Shape shape_of(Call& call) {
   std::vector<int> shape = call.integers("shape");
+  int64_t count = 1;
   for (int size : shape) {
     if (size < 0) call.fail("the shape is negative", std::to_string(size), "0 or more");
+    count = size > 0 && count > kMostElements / size ? kMostElements : count * size;
   }
+  // Bits, and the values that are made of them; MLX's generator cannot be ended half-way.
+  call.require_memory(2 * sizeof(float) * static_cast<uint64_t>(count));
   return to_shape(shape);
 }
 

@@ -36,9 +36,11 @@ void check_sequence(Call& call, const array& x) {
 }
 
 // Every step is a part of the graph, and a long sequence's would fill the memory: it is computed in pieces.
-void settle(int done, std::vector<array> values) {
+void settle(Call& call, int done, std::vector<array> values) {
   constexpr int kPiece = 256;
-  if (done % kPiece == kPiece - 1) mx::eval(std::move(values));
+  if (done % kPiece != kPiece - 1) return;
+  mx::eval(std::move(values));
+  call.poll();
 }
 
 array step(const array& x, int t) {
@@ -91,7 +93,7 @@ std::pair<array, array> run_lstm(Call& call, const array& x, const Direction& d,
     array out = activated(call, recurrent, peep(gates[2], 2, cell));
     hidden = mx::multiply(out, activated(call, output, cell));
     all[static_cast<size_t>(k)] = hidden;
-    settle(k, {hidden, cell});
+    settle(call, k, {hidden, cell});
   }
   return {mx::stack(all, 0), cell};
 }
@@ -157,7 +159,7 @@ std::vector<array> rnn(Call& call) {
     int t = backwards ? x.shape(0) - 1 - k : k;
     hidden = activated(call, name, mx::add(step(products, t), kernels::matmul(hidden, turned)));
     all[static_cast<size_t>(k)] = hidden;
-    settle(k, {hidden});
+    settle(call, k, {hidden});
   }
   array stacked = mx::stack(all, 0);
   return {sequence(call, stacked), last_state(stacked)};
@@ -189,7 +191,7 @@ array run_gru(Call& call, const array& x, const Direction& d, const std::optiona
     array update = activated(call, recurrent, mx::add(from_x[2], product(hidden, 2)));
     hidden = mx::add(candidate, mx::multiply(update, mx::subtract(hidden, candidate)));
     all[static_cast<size_t>(k)] = hidden;
-    settle(k, {hidden});
+    settle(call, k, {hidden});
   }
   return mx::stack(all, 0);
 }

@@ -9,14 +9,17 @@ namespace {
 
 /**
  * Indices as MLX may use them: int32, counted from 0 and inside the axis, because MLX reads wherever they
- * point. Indices that are known already are refused when they lie outside; computed ones are clamped.
+ * point. Those that lie outside are refused where the program or the caller gives them as they are, and where
+ * the op shall validate its indices. Others, which the program computes, take the axis' ends: MIL leaves open
+ * what happens then, and to look at them would wait for their computation.
  */
 array safe_indices(Call& call, const array& given, int size) {
   array indices = mx::astype(given, mx::int32);
   if (size == 0 && given.size() != 0)
     call.fail("it reads from an empty axis", std::to_string(given.size()) + " indices", "none");
   array limit(size);
-  if (given.is_available() && given.size() != 0) {
+  bool checked = call.is_given("indices") || call.flag_or("validate_indices", false);
+  if (checked && given.size() != 0) {
     array bad = mx::any(mx::logical_or(mx::less(indices, array(-size)), mx::greater_equal(indices, limit)));
     if (bad.item<bool>()) {
       int lowest = mx::min(indices).item<int>(), highest = mx::max(indices).item<int>();
@@ -44,6 +47,32 @@ void check_batch(Call& call, const mx::Shape& x, const mx::Shape& indices, int b
   }
 }
 
+// x [B, A, n, R] and indices [B, I] with `batch_dims` axes B give [B, A, I, R].
+array gather_in_batch(const array& x, const array& indices, int axis, int batch_dims) {
+  int rank = static_cast<int>(indices.ndim()), outer = axis - batch_dims;
+  std::vector<array> all;
+  if (x.size() == 0 || indices.size() == 0) {  // nothing is read
+    mx::Shape shape(x.shape().begin(), x.shape().begin() + axis);
+    shape.insert(shape.end(), indices.shape().begin() + batch_dims, indices.shape().end());
+    shape.insert(shape.end(), x.shape().begin() + axis + 1, x.shape().end());
+    return mx::zeros(shape, x.dtype());
+  }
+  std::vector<int> axes, ones, order;
+  mx::Shape slice = x.shape();
+  auto index = [&](const array& places, int at) {
+    all.push_back(places), axes.push_back(at), ones.push_back(rank + at);
+    slice[at] = 1;
+  };
+  for (int i = 0; i < batch_dims; ++i) index(row_index(indices.shape(), i, indices.ndim()), i);
+  index(indices, axis);
+  array y = mx::squeeze(mx::gather(x, all, axes, slice), ones);  // [B, I, A, R]
+  for (int i = 0; i < batch_dims; ++i) order.push_back(i);
+  for (int i = 0; i < outer; ++i) order.push_back(rank + i);
+  for (int i = batch_dims; i < rank; ++i) order.push_back(i);
+  for (int i = rank + outer; i < static_cast<int>(y.ndim()); ++i) order.push_back(i);
+  return mx::transpose(y, order);
+}
+
 array gather(Call& call) {
   const array &x = call.tensor("x"), &given = call.tensor("indices");
   int axis = call.axis_or("axis", 0, x.ndim()), batch_dims = call.integer_or("batch_dims", 0);
@@ -56,20 +85,7 @@ array gather(Call& call) {
     call.fail("batch_dims do not fit", std::to_string(batch_dims), "0 to axis");
   }
   check_batch(call, x.shape(), given.shape(), batch_dims);
-  // Batch rows become one axis; then x[b, ..., i[b], ...] for every row b.
-  int64_t rows = 1;
-  for (int i = 0; i < batch_dims; ++i) rows *= x.shape(i);
-  constexpr int64_t kMostRows = 1 << 16;  // each is a part of the graph
-  if (rows < 1 || rows > kMostRows)
-    call.fail("batch_dims have too few or too many rows", std::to_string(rows),
-              "1 to " + std::to_string(kMostRows));
-  std::vector<array> parts;
-  array flat_x = mx::flatten(x, 0, batch_dims - 1), flat_i = mx::flatten(indices, 0, batch_dims - 1);
-  for (int row = 0; row < rows; ++row) {
-    parts.push_back(mx::take(mx::take(flat_x, row, 0), mx::take(flat_i, row, 0), axis - batch_dims));
-  }
-  array stacked = mx::stack(parts, 0);
-  return mx::unflatten(stacked, 0, mx::Shape(x.shape().begin(), x.shape().begin() + batch_dims));
+  return gather_in_batch(x, indices, axis, batch_dims);
 }
 
 array gather_along_axis(Call& call) {
@@ -90,7 +106,6 @@ std::vector<array> split_coordinates(Call& call, const array& given, const mx::S
     mx::Shape start(given.ndim(), 0), stop = given.shape();
     start[start.size() - 1] = k, stop[stop.size() - 1] = k + 1;
     array one = mx::slice(given, start, stop);
-    if (given.is_available()) one.eval();  // so that safe_indices can refuse bad ones
     coordinates.push_back(safe_indices(call, mx::squeeze(one, -1), shape[first_axis + k]));
   }
   return coordinates;

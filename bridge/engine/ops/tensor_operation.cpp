@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <numeric>
 
 #include "ops/call.h"
@@ -75,24 +76,30 @@ array identity(Call& call) {
   return call.tensor("x");
 }
 
+// Places [count, rank] of what is not 0, in order.
 array non_zero(Call& call) {
-  array x = mx::contiguous(mx::not_equal(call.tensor("x"), array(0, call.tensor("x").dtype())));
+  const array& given = call.tensor("x");
+  array x = mx::contiguous(mx::not_equal(given, array(0, given.dtype())));
   x.eval();
   const bool* data = x.data<bool>();
-  int rank = static_cast<int>(x.ndim());
-  std::vector<int> indices;
+  size_t rank = x.ndim(), count = static_cast<size_t>(std::count(data, data + x.size(), true));
+  uint64_t bytes = count * rank * sizeof(int32_t);
+  call.require_memory(bytes);
+  auto places = mx::allocator::malloc(std::max<uint64_t>(bytes, 1));
+  auto* target = static_cast<int32_t*>(places.buffer().raw_ptr());
+  if (!target) throw std::bad_alloc();
   for (size_t i = 0; i < x.size(); ++i) {
     if (!data[i]) continue;
     size_t rest = i;
-    indices.resize(indices.size() + static_cast<size_t>(rank));
-    for (int axis = rank - 1; axis >= 0; --axis) {
-      auto size = static_cast<size_t>(x.shape(axis));
-      indices[indices.size() - static_cast<size_t>(rank - axis)] = static_cast<int>(rest % size);
+    for (size_t axis = rank; axis-- > 0;) {
+      auto size = static_cast<size_t>(x.shape(static_cast<int>(axis)));
+      target[axis] = static_cast<int32_t>(rest % size);
       rest /= size;
     }
+    target += rank;
   }
-  int count = rank ? static_cast<int>(indices.size()) / rank : 0;
-  return array(indices.begin(), {count, rank}, mx::int32);
+  mx::Shape shape{call.checked_length(rank ? static_cast<int64_t>(count) : 0), static_cast<int>(rank)};
+  return array(std::move(places), std::move(shape), mx::int32);
 }
 
 array one_hot(Call& call) {
@@ -259,7 +266,8 @@ struct Suppression {
   bool by_class;
   size_t most;
 
-  std::vector<int> kept(const std::vector<Box>& boxes, const double* scores, size_t classes) const {
+  std::vector<int> kept(const Call& call, const std::vector<Box>& boxes, const double* scores,
+                        size_t classes) const {
     std::vector<double> best(boxes.size());
     std::vector<ptrdiff_t> label(boxes.size());
     std::vector<int> order(boxes.size()), chosen;
@@ -271,6 +279,7 @@ struct Suppression {
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return best[a] > best[b]; });
     for (int i : order) {
       if (chosen.size() == most || !(best[i] >= lowest_score)) break;
+      call.poll();
       bool covered = std::any_of(chosen.begin(), chosen.end(), [&](int j) {
         return (!by_class || label[i] == label[j]) && overlap(boxes[i], boxes[j]) > overlap_limit;
       });
@@ -313,7 +322,7 @@ std::vector<array> non_maximum_suppression(Call& call) {
       const double* box = &numbers[(b * count + i) * 4];
       each[i] = {box[0], box[1], box[2], box[3]};
     }
-    std::vector<int> chosen = suppression.kept(each, score.data() + b * count * classes, classes);
+    std::vector<int> chosen = suppression.kept(call, each, score.data() + b * count * classes, classes);
     counts.push_back(static_cast<int>(chosen.size()));
     chosen.resize(static_cast<size_t>(most), -1);
     indices.insert(indices.end(), chosen.begin(), chosen.end());

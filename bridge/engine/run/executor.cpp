@@ -35,14 +35,6 @@ void drop(Frame& frame, int slot) {
   value = Value{};
 }
 
-// What the results may take; the machine is asked only when `bytes` are many.
-uint64_t most_bytes(Frame& frame, uint64_t bytes) {
-  constexpr uint64_t kUnquestioned = uint64_t{256} << 20;
-  if (frame.available_bytes == 0 && bytes <= kUnquestioned) return kUnquestioned;
-  if (frame.available_bytes == 0) frame.available_bytes = std::max<uint64_t>(available_memory(), 1);
-  return frame.available_bytes;
-}
-
 // A damaged or hostile program may ask for more than the machine has: refuse before MLX allocates, since a
 // system that promises more memory than it has would kill the process later. Values are counted as if each
 // had memory of its own.
@@ -178,6 +170,13 @@ void execute_joined(const Operation& whole, Frame& frame) {
 }
 
 }  // namespace
+
+uint64_t most_bytes(Frame& frame, uint64_t bytes) {
+  constexpr uint64_t kUnquestioned = uint64_t{256} << 20;
+  if (frame.available_bytes == 0 && bytes <= kUnquestioned) return kUnquestioned;
+  if (frame.available_bytes == 0) frame.available_bytes = std::max<uint64_t>(available_memory(), 1);
+  return frame.available_bytes;
+}
 
 void execute_operation(const Operation& operation, Frame& frame) {
   if (operation.value) return;  // a constant, loaded or of no use but to a compressed weight

@@ -12,6 +12,9 @@ namespace tintype {
 std::vector<mlx::core::array> execute_block(const Block& block, const std::vector<mlx::core::array>& inputs,
                                             Frame& frame);
 
+/** What a call's results may take, in bytes; the machine is asked only when `bytes` of them are many. */
+uint64_t most_bytes(Frame& frame, uint64_t bytes);
+
 /** Runs one op: its outputs go to their slots. */
 void execute_operation(const Operation& operation, Frame& frame);
 

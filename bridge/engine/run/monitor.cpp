@@ -1,10 +1,13 @@
 #include "run/monitor.h"
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 
 #include "kernels/evaluate.h"
+#include "kernels/parallel.h"
 #include "mlx/mlx.h"
+#include "run/forecast.h"
 #include "support/error.h"
 
 namespace tintype {
@@ -21,13 +24,19 @@ double elements(const TensorType* type) {
   return type && type->is_static() ? static_cast<double>(type->elements()) : 1;
 }
 
-double length(const TensorType* type, size_t from_end) {
-  if (!type || !type->is_static() || type->shape.size() < from_end || from_end == 0) return 1;
-  return static_cast<double>(type->shape[type->shape.size() - from_end]);
-}
-
 double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
+}
+
+/** The call whose turn it is on the engine's thread: only its own end may cut kernels short. */
+struct Turn {
+  std::mutex mutex;
+  const Monitor* running = nullptr;
+};
+
+Turn& turn() {
+  static Turn turn;
+  return turn;
 }
 
 bool is_static(const Definition& value) {
@@ -63,8 +72,25 @@ Monitor::Monitor(const Function& function, bool collects)
 
 void Monitor::start() {
   refuse_if_cancelled();
+  {
+    std::lock_guard lock(turn().mutex);
+    turn().running = this;
+    kernels::leave_tasks_out(cancelled_);
+  }
   start_ = last_ = Clock::now();
   if (collects_) mx::reset_peak_memory();
+}
+
+void Monitor::finish() {
+  std::lock_guard lock(turn().mutex);
+  if (turn().running == this) turn().running = nullptr;
+  kernels::leave_tasks_out(false);
+}
+
+void Monitor::cancel() {
+  cancelled_ = true;
+  std::lock_guard lock(turn().mutex);
+  if (turn().running == this) kernels::leave_tasks_out(true);
 }
 
 double Monitor::measure(const Block& block, bool outermost) {
@@ -74,28 +100,21 @@ double Monitor::measure(const Block& block, bool outermost) {
   return sum;
 }
 
-// A rough forecast from the declared types: elements written, and for products what each of them sums up.
 double Monitor::measure(const Operation& operation, bool outermost) {
-  double written = 0, summed = 1, cost = 0;
-  for (const Definition& output : operation.outputs) {
+  double cost = 0;
+  auto type_of = [&](std::string_view name) -> const TensorType* {
+    for (const Argument& argument : operation.arguments) {
+      if (argument.name != name || argument.bindings.empty()) continue;
+      const Binding& binding = argument.bindings.front();
+      return binding.literal ? &binding.literal->type.tensor : types_[static_cast<size_t>(binding.slot)];
+    }
+    return nullptr;
+  };
+  for (const Definition& output : operation.outputs)
     types_[static_cast<size_t>(output.slot)] = &output.type.tensor;
-    written += elements(&output.type.tensor);
-  }
-  for (const Argument& argument : operation.arguments) {
-    if (argument.bindings.empty()) continue;
-    const Binding& binding = argument.bindings.front();
-    const TensorType* type =
-        binding.literal ? &binding.literal->type.tensor : types_[static_cast<size_t>(binding.slot)];
-    if (operation.type == "linear" && argument.name == "weight") summed = length(type, 1);
-    if (operation.type == "matmul" && argument.name == "x") summed = length(type, 1);
-    if (operation.type == "conv" && argument.name == "weight")
-      summed = elements(type) / std::max(1.0, type ? length(type, type->shape.size()) : 1);
-    if (operation.type == "scaled_dot_product_attention" && argument.name == "key")
-      summed = 2 * length(type, 2);
-  }
   for (const Block& nested : operation.blocks) cost += measure(nested, false);
   for (const Operation& part : operation.parts) cost += measure(part, outermost);
-  if (operation.parts.empty() && operation.type != "const") cost += written * (1 + summed / 16);
+  if (operation.parts.empty()) cost += forecast(operation, type_of);
   auto index = static_cast<size_t>(operation.index);
   costs_[index] = cost;
   outermost_[index] = outermost;

@@ -24,8 +24,9 @@ class Monitor {
  public:
   Monitor(const Function& function, bool collects);
 
-  /** When the call's turn comes, on the engine's thread. */
+  /** When the call's turn comes, on the engine's thread, and when it is over, however it ends. */
   void start();
+  void finish();
 
   /** Around one op, on the engine's thread. `after` refuses once the call is cancelled. */
   void before();
@@ -36,7 +37,8 @@ class Monitor {
 
   /** From any thread. */
   double fraction() const { return fraction_; }
-  void cancel() { cancelled_ = true; }
+  /** The engine's own kernels leave out what they have not begun; results are of no use from then on. */
+  void cancel();
   void refuse_if_cancelled() const;
 
   /** What `result_statistics` of the C ABI promises, but for the weights. */

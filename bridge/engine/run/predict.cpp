@@ -28,7 +28,9 @@ void check_state(const Model& model, const LoadedFunction& function, const State
 void bind(const LoadedFunction& function, const Request& request, Frame& frame) {
   std::vector<array> bound = bind_inputs(function, request.inputs, request.count);
   for (size_t i = 0; i < bound.size(); ++i) {
-    frame.values[static_cast<size_t>(function.input_slots[i])].tensor = std::move(bound[i]);
+    Value& value = frame.values[static_cast<size_t>(function.input_slots[i])];
+    value.tensor = std::move(bound[i]);
+    value.is_input = true;
   }
   for (size_t i = 0; i < function.state_slots.size(); ++i) {
     Value& value = frame.values[static_cast<size_t>(function.state_slots[i])];
@@ -58,6 +60,17 @@ std::vector<array> in_described_order(const LoadedFunction& function, const std:
   }
   return ordered;
 }
+
+/** Ends a watched call's turn. */
+struct Turn {
+  explicit Turn(Monitor* monitor) : monitor(monitor) {}
+  ~Turn() {
+    if (monitor) monitor->finish();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  Monitor* monitor;
+};
 
 }  // namespace
 
@@ -97,6 +110,7 @@ Result Model::predict(const Request& request) {
 
 Result Model::run(LoadedFunction& function, const Request& request, Monitor* monitor) {
   Result result;
+  Turn turn(monitor);
   try {
     if (monitor) monitor->start();
     Frame frame{function.constants, function.memories, std::vector<Value>(function.constants.size()),
@@ -129,6 +143,7 @@ Result Model::run(LoadedFunction& function, const Request& request, Monitor* mon
   } catch (...) {
     // What ops kept may hang on the graph that failed.
     for (OpMemory& memory : function.memories) memory.clear();
+    if (monitor) monitor->refuse_if_cancelled();  // what failed may have read what was left out
     rethrow_as_refusal("function " + quoted(function.program->name));
   }
   return result;

@@ -22,6 +22,7 @@ struct Value {
   uint64_t counted_bytes = 0;  // in the frame's live_bytes
   bool is_constant = false;
   bool is_state = false;
+  bool is_input = false;                                                  // the caller's, as it was handed in
   std::shared_ptr<const kernels::CompressedWeight> compressed = nullptr;  // instead of a constant's tensor
 
   bool defined() const { return tensor.has_value() || !strings.empty(); }

@@ -133,6 +133,102 @@ def test_many_threads_with_states_cancelling_and_statistics(tmp_path):
     assert problems == []
 
 
+COMPUTED = {
+    "gather": ({"x": np.arange(4)}, [2, 3]),
+    "gather_along_axis": ({"x": np.arange(4)}, [2, 3]),
+    "gather_nd": ({"x": np.arange(4)}, [2, 3]),
+    "scatter": ({"data": np.zeros(4), "updates": np.array([1, 2]), "mode": "update"}, [0, 0, 1, 2]),
+}
+
+
+@pytest.mark.parametrize("op", COMPUTED)
+@pytest.mark.parametrize("validated", [False, True])
+def test_computed_indices_beyond_the_axis(op, validated, tmp_path):
+    """They take its ends, or are refused where the op asks for that: also in a predict that is watched, which
+    computes them before the op runs."""
+    index = np.array([[1], [3]] if op == "gather_nd" else [1, 3], np.int32)
+    given, expected = COMPUTED[op]
+    rest = {n: v if isinstance(v, str) else Const(v.astype(np.float32)) for n, v in given.items()}
+    twice = Op("mul", {"x": index, "y": 2}, (np.int32, index.shape), ("twice",))
+    last = Op(op, {"indices": "@twice", "validate_indices": validated, **rest})
+    path = write(tmp_path, Program([twice, last]))
+    model = ctypes_api.Model(path)
+    if validated:
+        texts = {refusal(lambda: model.predict({"x": index})), refusal(lambda: watched(path, {"x": index}))}
+        assert texts == {f'[{op} "y"] an index lies outside its axis, got 6, expected -4 to 3.'}
+    else:
+        watched(path, {"x": index})
+        np.testing.assert_array_equal(model.predict({"x": index})["y"], expected)
+
+
+def test_rows_of_a_batch_beyond_counting():
+    """Each was a part of the graph."""
+    x = np.arange(2 * 70_000 * 3, dtype=np.float32).reshape(70_000, 2, 3)
+    indices = np.tile(np.array([[2, 0, 1, -1]], np.int32), (70_000, 1))
+    case = Case(
+        "gather", lambda x, i: mb.gather(x=x, indices=i, axis=2, batch_dims=1), {"x": x, "i": indices}
+    )
+    np.testing.assert_array_equal(run(case)[0], x[:, :, [2, 0, 1, 2]])
+
+
+def cancelled_at(call: int, path, inputs: dict[str, np.ndarray]) -> int:
+    """The status of a predict whose progress function ends it when it is called for the `call`-th time."""
+    api, calls = ctypes_api.api(), []
+    stop = PROGRESS(lambda *_: calls.append(0) or len(calls) >= call)
+    model, error, result = ctypes_api.Model(path), c.c_void_p(), c.c_void_p()
+    tensors = (ctypes_api.Tensor * len(inputs))(*(ctypes_api.tensor_of(n, a) for n, a in inputs.items()))
+    progress = c.cast(stop, c.c_void_p)
+    options = ctypes_api.PredictOptions(c.sizeof(ctypes_api.PredictOptions), None, None, progress)
+    status = api.predict(
+        model._handle, c.byref(options), tensors, len(inputs), c.byref(result), c.byref(error)
+    )
+    ctypes_api.take_string(error.value)
+    api.result_free(result)
+    return status
+
+
+def test_ops_of_many_steps_are_watched(tmp_path):
+    """Their results are small, and their work is not: they took the caller's thread, which then asked nobody."""
+    steps = np.ones((30_000, 1, 4), np.float32)
+    state, weight = Const(np.zeros((1, 4), np.float32)), Const(np.ones((4, 4), np.float32))
+    rnn = Op(
+        "rnn",
+        {"x": steps, "initial_h": state, "weight_ih": weight, "weight_hh": weight},
+        (np.float32, (1, 1, 4)),
+    )
+    boxes = np.arange(4 * 60_000, dtype=np.float32).reshape(1, 60_000, 4) * [1, 1, 0, 0] + [0, 0, 1, 1]
+    boxes = boxes.astype(np.float32)
+    scores = np.ones((1, 60_000, 1), np.float32)
+    suppression = Op(
+        "non_maximum_suppression",
+        {"boxes": boxes, "scores": scores, "iou_threshold": 0.5, "score_threshold": 0.0, "max_boxes": 60_000},
+        outputs=("y", "z", "index", "count"),
+    )
+
+    def declare(model):
+        shapes = [(1, 60_000, 4), (1, 60_000, 1), (1, 60_000), (1,)]
+        for output, shape in zip(block_of(model).operations[0].outputs, shapes, strict=True):
+            output.type.CopyFrom(tensor_type(np.float32, shape))
+
+    for name, program in (("rnn", Program([rnn])), ("suppression", Program([suppression], change=declare))):
+        (tmp_path / name).mkdir()
+        path = write(tmp_path / name, program)
+        assert cancelled_at(2, path, specification(program)[1]) == ctypes_api.CANCELLED
+
+
+def test_a_cancelled_product_leaves_nothing_half_done(tmp_path):
+    """The kernels leave out what they have not begun; the next call must not."""
+    rng = np.random.RandomState(0)
+    x, y = (rng.standard_normal((1500, 1500)).astype(np.float32) for _ in range(2))
+    ops = [Op("matmul", {"x": x if k == 0 else "@m" + str(k), "y": Const(y / 40)}, (np.float32, (1500, 1500)),
+              ("m" + str(k + 1) if k < 9 else "y",)) for k in range(10)]  # fmt: skip
+    path = write(tmp_path, Program(ops))
+    model = ctypes_api.Model(path)
+    expected = model.predict({"x": x})["y"]
+    assert cancelled_at(2, path, {"x": x}) == ctypes_api.CANCELLED
+    np.testing.assert_array_equal(model.predict({"x": x})["y"], expected)
+
+
 PROGRESS = c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_double)
 
 

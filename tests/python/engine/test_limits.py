@@ -13,7 +13,7 @@ import pytest
 
 from . import ctypes_api
 from .programs import Case, build, mb, run, save
-from .refusals.programs import write
+from .refusals.programs import Op, Program, f, write
 
 X = np.ones((2, 3), np.float32)
 ONE = np.float32(1)
@@ -226,3 +226,31 @@ def test_a_program_of_next_to_nothing_takes_little_memory(name, package, tmp_pat
     run = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
     before, after = (int(line) << 10 for line in run.stdout.split())
     assert after - before < 32 * BYTES
+
+
+PLACES = """
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+import ctypes_api, numpy as np
+
+def peak():
+    status = pathlib.Path("/proc/self/status").read_text().split()
+    return int(status[status.index("VmHWM:") + 1]) << 10
+
+model, x = ctypes_api.Model(sys.argv[2]), np.ones((64, 64, 32, 32), np.float32)
+before = peak()
+(last,) = model.predict({"x": x}).values()
+assert last.tolist() == [[63, 63, 31, 31]]
+print((peak() - before) / (4 * 4 * x.size))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_places_of_what_is_not_zero_are_not_held_twice(tmp_path):
+    """A vector that grew, twice as long as what it held, lay beside the result."""
+    ops = [Op("non_zero", {"x": f(64, 64, 32, 32)}, (np.int32, None), ("places",)),
+           Op("slice_by_size", {"x": "@places", "begin": [64 * 64 * 32 * 32 - 1, 0], "size": [1, 4]})]  # fmt: skip
+    path = write(tmp_path, Program(ops))
+    command = [sys.executable, "-c", PLACES, pathlib.Path(__file__).parent, path]
+    run = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 1.5
