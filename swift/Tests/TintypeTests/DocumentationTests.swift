@@ -1,9 +1,90 @@
 import Foundation
+import TestSupport
 import Testing
 import Tintype
 
 /// The examples of README.md and of the public types, compiled and run as an app would: without `@testable`.
 @Suite struct DocumentationTests {
+  private static let files = ["README.md", "docs/embedding.md"]
+
+  /// Texts between two kinds of lines, without their indentation.
+  private func blocks(of path: String, from start: String, to end: String) throws -> [String] {
+    var blocks: [String] = []
+    var lines: [Substring]?
+    let text = try String(contentsOf: Fixture.root.appendingPathComponent(path), encoding: .utf8)
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      let words = line.trimmingCharacters(in: .whitespaces)
+      if let block = lines, words == end {
+        let indentation = block.first { !$0.isEmpty }?.prefix { $0 == " " }.count ?? 0
+        blocks.append(block.map { $0.dropFirst(indentation) }.joined(separator: "\n"))
+        lines = nil
+      } else if lines != nil {
+        lines?.append(line)
+      } else if words == start {
+        lines = []
+      }
+    }
+    return blocks
+  }
+
+  /// What the files show of the package's API.
+  @Test(arguments: files) func whatIsShownCompiles(_ file: String) throws {
+    let shown = try blocks(of: file, from: "```swift", to: "```").map { block in
+      block.split(separator: "\n", omittingEmptySubsequences: false).drop { $0.isEmpty || $0.hasPrefix("import ") }
+        .joined(separator: "\n")
+    }
+    // Parts of manifests are no code of an app's; tests/python/test_swift_package.py builds such an app.
+    let manifests = shown.filter { $0.hasPrefix(".package(") || $0.contains("Target.Dependency") }
+    #expect(manifests.count == (file == "README.md" ? 0 : 2))
+    let compiled = try blocks(
+      of: "swift/Tests/TintypeTests/DocumentationExamples.swift", from: "// \(file)", to: "// end")
+    #expect(!compiled.isEmpty)
+    #expect(shown.filter { !manifests.contains($0) } == compiled)
+  }
+
+  /// What a run gives can be made without one: for a view's preview, or to stand in for a pipeline in tests.
+  @Test func resultsCanBeMadeByApps() throws {
+    let latents = try Tensor.zeros(shape: [1, 16, 2, 2], elementType: .float32)
+    let image = try #require(RGBImage(width: 1, height: 1, bytes: [1, 2, 3]))
+    let settings = GenerationSettings(
+      prompt: "a cat", steps: 4, guidanceScale: 1, seed: 7, width: 16, height: 16, model: "sd3")
+    let text = TextConditioning(context: latents, pooled: latents)
+    let events: [GenerationEvent] = [
+      .conditioned(
+        .init(
+          settings: settings, schedule: FlowMatchSchedule(steps: 4, shift: .fixed(3)), initialLatents: latents,
+          positive: text)),
+      .step(.init(number: 1, steps: 4, sigma: 1, timestep: 1000, latents: latents, preview: image)),
+      .done(
+        GenerationResult(
+          image: image, initialLatents: latents, latents: latents, decoded: latents, settings: settings,
+          stages: [.vae: StageRun(backend: "mlx", reason: "asked for")], timings: Timings(load: 1, vae: 2))),
+    ]
+    guard case .done(let result)? = events.last else {
+      Issue.record("no result")
+      return
+    }
+    #expect(result.timings.total == 3 && result.stages[.vae]?.backend == "mlx")
+    let progress = WarmingProgress(component: .denoiser, index: 0, count: 1)
+    let warmed = WarmedComponent(
+      component: progress.component, run: StageRun(backend: "coreml", reason: "asked for"), seconds: 1)
+    #expect(warmed.warnings.isEmpty)
+    // As PNG files carry them.
+    let copy = try JSONDecoder().decode(GenerationSettings.self, from: JSONEncoder().encode(settings))
+    #expect(copy == settings)
+  }
+
+  /// `import Tintype` names everything that a run throws.
+  @Test func everyErrorCanBeCaught() async throws {
+    let folder = try TemporaryFolder()
+    do {
+      _ = try ClipTokenizer(folder: folder.url, bosTokenID: 0, eosTokenID: 1, padTokenID: 1)
+      Issue.record("an empty folder was taken")
+    } catch let error as TokenizerError {
+      #expect(error.recoverySuggestion == "convert the model again")
+    }
+  }
+
   @Test func theReadmesExampleDraws() async throws {
     let folder = try TestBundles.url("sd3-medium-tiny-float32")
     let pipeline = try TextToImagePipeline(bundleAt: folder)

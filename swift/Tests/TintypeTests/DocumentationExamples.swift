@@ -1,0 +1,66 @@
+import Foundation
+import Tintype
+
+// The Swift code of README.md and docs/embedding.md, to the letter and in the files' order: what stands between
+// `// <file>` and `// end`. `DocumentationTests` compares it with the files, so that what they show compiles.
+
+private func readme() async throws {
+  // README.md
+  let pipeline = try TextToImagePipeline(bundleAt: URL(fileURLWithPath: "sd3.bundle"))
+  var request = GenerationRequest("a lighthouse at dawn", seed: 7, backend: .all(.mlx))
+  let result = try await pipeline.generate(request)
+  try result.write(to: URL(fileURLWithPath: "lighthouse.png"))
+
+  request.source = ImageSource(result.image, strength: 0.7)  // image-to-image; a mask makes it inpainting
+  for try await event in try pipeline.events(request, count: 2) {
+    if case .step(let step) = event { print(step.number, step.steps) }
+  }
+  // end
+}
+
+private func models(folder: URL, denoiser: URL, decoder: URL, inputs: [String: Tensor]) async throws {
+  // docs/embedding.md
+  let configuration = PipelineConfiguration(units: .all(.ane), memoryBudget: 6_000_000_000, reduceMemory: true)
+  let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
+  try await pipeline.prewarm { print($0.component, $0.index, $0.count) }
+  // end
+
+  // docs/embedding.md
+  let models = ResidentModels(backend: makeBackend(.auto), units: .ane, memoryBudget: 4 << 30)
+  try await models.prewarm([denoiser, decoder])  // compile and load ahead, one at a time
+  let outputs = try await models.model(at: denoiser).predict(inputs)
+  await models.unload(denoiser)
+  // end
+  print(outputs)
+
+  // docs/embedding.md
+  let report = try await CoreMLBackend().computePlan(of: denoiser, units: .ane)
+  print(report.devices)  // ["neural_engine": …, "cpu": …]
+  print(report.elsewhere)  // operations off the main device, with the devices that could take them
+  // end
+}
+
+private final class Button { var onPress: () -> Void = {} }
+
+private func errors(_ pipeline: TextToImagePipeline, _ request: GenerationRequest, _ stopButton: Button) async {
+  var picture: RGBImage?
+  func alert(_ problem: String, _ remedy: String?) { print(problem, remedy ?? "", picture ?? "") }
+  // docs/embedding.md
+  let task = Task { try await pipeline.generate(request) }
+  stopButton.onPress = { task.cancel() }
+  do {
+    picture = try await task.value.image
+  } catch is CancellationError {
+    picture = nil
+  } catch let error as BackendError where error.kind == .outOfMemory {
+    await pipeline.unload()
+  } catch {
+    alert(error.localizedDescription, (error as? any LocalizedError)?.recoverySuggestion)
+  }
+  // end
+
+  // docs/embedding.md
+  let patient = PipelineConfiguration(timeBox: .seconds(900))  // nil: as long as it takes
+  // end
+  print(patient)
+}
