@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 
 #include "fusion/fuse.h"
 #include "kernels/primitives.h"
@@ -10,6 +9,7 @@
 #include "ops/call.h"
 #include "ops/registry.h"
 #include "run/available_memory.h"
+#include "run/classifier.h"
 #include "run/compressed.h"
 #include "run/engine_thread.h"
 #include "run/executor.h"
@@ -67,32 +67,6 @@ const TensorType* output_type(const Function& function, const std::string& name)
   }
   const Definition* input = find_definition(function.inputs, name);
   return input ? &input->type.tensor : nullptr;
-}
-
-// The op that makes a classifier of a function; it comes last, if there is one.
-const Operation* classify_op(const Function& function) {
-  if (function.block.operations.empty()) return nullptr;
-  const Operation& last = function.block.operations.back();
-  return last.type == "classify" && last.outputs.size() == 2 ? &last : nullptr;
-}
-
-// The list of a classify op, where it is written into the program.
-const Literal* classes_of(const Operation& classify) {
-  for (const Argument& argument : classify.arguments) {
-    if (argument.name == "classes" && argument.bindings.size() == 1)
-      return argument.bindings[0].literal.get();
-  }
-  return nullptr;
-}
-
-// A classifier's label and dictionary travel as tensors: see ops/classify.cpp.
-TensorType carried_type(const Function& function, const std::string& name, const TensorType& declared) {
-  const Operation* classify = classify_op(function);
-  if (!classify) return declared;
-  if (name == classify->outputs[0].name) return {DType::kInt64, false, {}};
-  const Literal* classes = classes_of(*classify);
-  int64_t count = classes ? static_cast<int64_t>(classes->items.size()) : kUnknownDimension;
-  return name == classify->outputs[1].name ? TensorType{DType::kFloat32, false, {count}} : declared;
 }
 
 // The description may leave dtype and shape to the program (images, outputs).
@@ -361,77 +335,6 @@ const LoadedFunction* Model::find(const char* name) const {
     if (function.program->name == name) return &function;
   }
   return nullptr;
-}
-
-namespace {
-
-// {"label", "probabilities", "classes"} of a classifier.
-Json classifier(const Operation& classify) {
-  Json names = Json::array();
-  const Literal* classes = classes_of(classify);
-  for (size_t i = 0; classes && i < classes->items.size(); ++i) {
-    const Literal& item = classes->items[i];
-    int64_t number = 0;
-    if (!item.strings.empty()) {
-      names.push(Json::string(item.strings[0]));
-    } else {
-      if (!item.bytes.empty())
-        std::memcpy(&number, item.bytes.data(), std::min(sizeof number, item.bytes.size()));
-      names.push(Json::integer(number));
-    }
-  }
-  return Json::object()
-      .set("label", Json::string(classify.outputs[0].name))
-      .set("probabilities", Json::string(classify.outputs[1].name))
-      .set("classes", names);
-}
-
-using Counts = std::map<std::string, int64_t>;
-
-// Ops as the package has them, and by the names of those that run as one.
-void count_ops(const std::vector<Operation>& operations, Counts& counts, Counts* joined) {
-  for (const Operation& operation : operations) {
-    for (const Block& inner : operation.blocks) count_ops(inner.operations, counts, joined);
-    if (operation.parts.empty()) {
-      ++counts[operation.type];
-      continue;
-    }
-    if (joined) ++(*joined)[operation.type];
-    count_ops(operation.parts, counts, nullptr);
-  }
-}
-
-Json as_json(const Counts& counts) {
-  Json object = Json::object();
-  for (const auto& [name, count] : counts) object.set(name, Json::integer(count));
-  return object;
-}
-
-}  // namespace
-
-Json Model::metadata() const {
-  Json functions = Json::object();
-  for (const LoadedFunction& function : functions_) {
-    Counts ops, joined;
-    count_ops(function.program->block.operations, ops, &joined);
-    Json described = Json::object()
-                         .set("opset", Json::string(function.program->opset))
-                         .set("ops", as_json(ops))
-                         .set("fused", as_json(joined));
-    if (const Operation* classify = classify_op(*function.program))
-      described.set("classifier", classifier(*classify));
-    functions.set(function.program->name, described);
-  }
-  int64_t parameters = 0;
-  for (const auto& [place, count] : parameters_) parameters += count;
-  Json metadata = Json::object();
-  for (const auto& [key, value] : package_.specification.metadata) metadata.set(key, Json::string(value));
-  return Json::object()
-      .set("specification_version", Json::integer(package_.specification.version))
-      .set("functions", functions)
-      .set("parameters", Json::integer(parameters))
-      .set("weight_bytes", Json::integer(static_cast<long long>(package_.weight_bytes())))
-      .set("metadata", metadata);
 }
 
 }  // namespace tintype
