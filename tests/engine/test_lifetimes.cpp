@@ -1,7 +1,9 @@
 // Handles that are freed while somebody uses them, and callers that do what C cannot.
 #include <atomic>
+#include <cstring>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "check.h"
 #include "package_writer.h"
@@ -143,6 +145,61 @@ TEST(a_storm_of_cancelled_predicts_leaves_the_model_as_it_was) {
   CHECK(wrong == 0);
   CHECK(predict(model, nullptr, data).first == 2);
   api->model_free(model);
+}
+
+namespace {
+
+/** y = (2 x)^3 - 2 x; pow, an op of MLX, keeps its constant from the first call on. */
+std::string model_with_memory() {
+  Message wide = tensor_type(kFloat32, {2, 3}), one = tensor_type(kFloat32, {});
+  return model({constant("two", floats_value({2}, {}), one), constant("three", floats_value({3}, {}), one),
+                operation("mul", "m", {{"x", "x"}, {"y", "two"}}, wide),
+                operation("pow", "p", {{"x", "m"}, {"y", "three"}}, wide),
+                operation("sub", "y", {{"x", "p"}, {"y", "m"}}, wide)},
+               "y");
+}
+
+struct Numbers {
+  float of[6] = {};
+  bool operator==(const Numbers& other) const { return std::memcmp(of, other.of, sizeof of) == 0; }
+};
+
+Numbers compute(tt_model* model, int seed) {
+  Numbers x, y;
+  for (int i = 0; i < 6; ++i) x.of[i] = 0.37f * static_cast<float>(seed + 1) + static_cast<float>(i);
+  tt_tensor in = input(x.of), out{};
+  tt_result* result = nullptr;
+  if (api->predict(model, nullptr, &in, 1, &result, nullptr) == TT_OK &&
+      api->result_tensor(result, 0, &out, nullptr) == TT_OK)
+    std::memcpy(y.of, out.data, sizeof y.of);
+  api->result_free(result);
+  return y;
+}
+
+}  // namespace
+
+// Such calls run on their callers' threads, in the engine's place; their first ones meet here.
+TEST(small_predicts_of_many_threads_give_what_each_gives_alone) {
+  constexpr int kThreads = 6;
+  Package sample(sample_model(), sample_weights()), memory(model_with_memory(), "");
+  const std::string paths[] = {sample.path(), memory.path(), memory.path()};
+  std::vector<Numbers> alone[3];
+  for (int m = 0; m < 3; ++m) {
+    tt_model* model = load(paths[m]);
+    for (int i = 0; i < kThreads; ++i) alone[m].push_back(compute(model, i));
+    api->model_free(model);
+  }
+  for (int once = 0; once < 10; ++once) {
+    tt_model* models[] = {load(paths[0]), load(paths[1]), load(paths[2])};
+    for (int used : {1, 3}) {  // one model, or several
+      int wrong = count_wrong(kThreads, 20, [&](int i, int round) {
+        int m = used == 1 ? 1 : (i + round) % used;
+        return compute(models[m], i) == alone[m][static_cast<size_t>(i)];
+      });
+      CHECK(wrong == 0);
+    }
+    for (tt_model* model : models) api->model_free(model);
+  }
 }
 
 int main() {
