@@ -41,8 +41,8 @@ std::optional<array> run_silu(std::vector<Call>& parts, bool only_reader) {
 }  // namespace
 
 const FusionTable& activation_fusions() {
-  static const FusionTable table = {{"silu", "mul", match_silu, run_silu}};
-  return table;
+  static const auto* table = new FusionTable{{"silu", "mul", match_silu, run_silu}};
+  return *table;
 }
 
 }  // namespace tintype

@@ -31,7 +31,7 @@ struct Fusion {
  */
 void fuse(Function& function, const std::vector<Value>& constants);
 
-/** The patterns, one family a file. */
+/** The patterns, one family a file; they live as long as the process. */
 using FusionTable = std::vector<Fusion>;
 const FusionTable& norm_fusions();
 const FusionTable& activation_fusions();

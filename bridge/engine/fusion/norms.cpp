@@ -134,12 +134,12 @@ std::optional<array> run_scaled_rms_norm(std::vector<Call>& parts, bool) {
 }  // namespace
 
 const FusionTable& norm_fusions() {
-  static const FusionTable table = {
+  static const auto* table = new FusionTable{
       {"group_norm", "reshape", match_group_norm, run_group_norm},
       {"rms_norm", "mul", match_rms_norm, run_rms_norm},
       {"scaled_rms_norm", "mul", match_scaled_rms_norm, run_scaled_rms_norm},
   };
-  return table;
+  return *table;
 }
 
 }  // namespace tintype

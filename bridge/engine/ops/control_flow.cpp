@@ -53,7 +53,7 @@ array make_list(Call& call) {
     length = std::max(length, 0);
   }
   std::string name = call.text_or("dtype", "fp32");
-  static const std::map<std::string, mx::Dtype> dtypes = {
+  const std::map<std::string, mx::Dtype> dtypes = {
       {"fp32", mx::float32}, {"fp16", mx::float16},  {"int32", mx::int32}, {"bool", mx::bool_},
       {"int16", mx::int16},  {"uint16", mx::uint16}, {"int8", mx::int8},   {"uint8", mx::uint8}};
   auto dtype = dtypes.find(name);

@@ -27,8 +27,8 @@ std::vector<Parameter> parse_parameters(const char* text) {
 using Registry = std::map<std::string, OpEntry, std::less<>>;
 
 const Registry& registry() {
-  static const Registry table = [] {
-    Registry all;
+  static const auto* table = [] {
+    auto* all = new Registry();  // lives as long as the process, whose end may come while a thread reads it
     for (auto family : {activation_ops,
                         classify_ops,
                         constexpr_ops,
@@ -49,11 +49,11 @@ const Registry& registry() {
                         tensor_operation_ops,
                         tensor_transformation_ops,
                         transformers_ops}) {
-      for (OpEntry& entry : family()) all.emplace(entry.name, std::move(entry));
+      for (OpEntry& entry : family()) all->emplace(entry.name, std::move(entry));
     }
     return all;
   }();
-  return table;
+  return *table;
 }
 
 }  // namespace
