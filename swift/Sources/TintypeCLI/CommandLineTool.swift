@@ -53,7 +53,7 @@ struct CommandLineTool: Sendable {
     case RunCommand.spec.name: try await RunCommand(arguments).run(terminal)
     case InspectCommand.spec.name: try await InspectCommand(arguments).run(terminal)
     case WarmCommand.spec.name: try await WarmCommand(arguments).run(terminal)
-    case BenchCommand.spec.name: try await BenchCommand(arguments).run(terminal)
+    case BenchCommand.spec.name: try await BenchCommand(arguments).run(terminal, environment: environment)
     default: try BackendsCommand(arguments).run(terminal)
     }
   }

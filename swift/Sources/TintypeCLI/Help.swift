@@ -3,7 +3,7 @@ enum Help {
   static let width = 100
 
   static func text(for spec: CommandSpec) -> String {
-    let positionals = spec.positionals.map { " \($0.name)" }.joined()
+    let positionals = spec.positionals.map { $0.isOptional ? " [\($0.name)]" : " \($0.name)" }.joined()
     var lines = ["Usage: \(spec.fullName)\(positionals) [options]", ""]
     lines += wrapped(spec.discussion, indent: 0)
     if !spec.positionals.isEmpty {
