@@ -137,30 +137,35 @@ array to_array(const Feature& feature, const tt_tensor& tensor) {
   return flags ? as_bools(x) : x;
 }
 
-}  // namespace
-
-std::vector<array> bind_inputs(const LoadedFunction& function, const tt_tensor* inputs, size_t count) {
+// The caller's tensors in the order of the function's inputs, nullptr where it gives none.
+std::vector<const tt_tensor*> in_order(const LoadedFunction& function, const tt_tensor* inputs,
+                                       size_t count) {
+  std::vector<const tt_tensor*> given(function.inputs.size());
   for (size_t i = 0; i < count; ++i) {
     if (!inputs[i].name) {
       refuse(TT_ERROR_INVALID_ARGUMENT,
              {"", "input " + std::to_string(i) + " has no name", "", names_of(function.inputs)});
     }
-    bool known = std::any_of(function.inputs.begin(), function.inputs.end(),
-                             [&](auto& f) { return f.name == inputs[i].name; });
-    if (!known) {
+    auto place = function.input_places.find(std::string_view(inputs[i].name));
+    if (place == function.input_places.end()) {
       refuse(TT_ERROR_INVALID_ARGUMENT, {"input " + quoted(inputs[i].name), "the model has no such input", "",
                                          names_of(function.inputs)});
     }
+    if (given[place->second])
+      refuse(TT_ERROR_INVALID_ARGUMENT, {"input " + quoted(inputs[i].name), "it is given twice"});
+    given[place->second] = &inputs[i];
   }
+  return given;
+}
+
+}  // namespace
+
+std::vector<array> bind_inputs(const LoadedFunction& function, const tt_tensor* inputs, size_t count) {
+  std::vector<const tt_tensor*> all = in_order(function, inputs, count);
   std::vector<array> bound;
   for (size_t i = 0; i < function.inputs.size(); ++i) {
     const Feature& feature = function.inputs[i];
-    const tt_tensor* given = nullptr;
-    for (size_t k = 0; k < count; ++k) {
-      if (feature.name != inputs[k].name) continue;
-      if (given) refuse(TT_ERROR_INVALID_ARGUMENT, {"input " + quoted(feature.name), "it is given twice"});
-      given = &inputs[k];
-    }
+    const tt_tensor* given = all[i];
     if (!given && !feature.optional) {
       refuse(TT_ERROR_INVALID_ARGUMENT, {"input " + quoted(feature.name), "it is missing", "", "",
                                          "The model needs " + names_of(function.inputs) + "."});
@@ -171,10 +176,7 @@ std::vector<array> bind_inputs(const LoadedFunction& function, const tt_tensor* 
     array x = pixels  ? image_to_tensor(feature, *given)
               : given ? to_array(feature, *given)
                       : default_input(feature);
-    for (const Definition& input : function.program->inputs) {
-      if (input.slot == function.input_slots[i]) x = kernels::cast(x, mlx_dtype(input.type.tensor.dtype));
-    }
-    bound.push_back(std::move(x));
+    bound.push_back(kernels::cast(x, mlx_dtype(function.input_dtypes[i])));
   }
   return bound;
 }

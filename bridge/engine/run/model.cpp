@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <set>
+#include <string_view>
 
 #include "fusion/fuse.h"
 #include "kernels/primitives.h"
@@ -48,25 +50,26 @@ array unpack(std::span<const uint8_t> packed, const TensorType& type, const mx::
   return array(std::move(data), shape, mlx_dtype(type.dtype));
 }
 
-const Definition* find_definition(const std::vector<Definition>& definitions, const std::string& name) {
-  for (const Definition& definition : definitions) {
-    if (definition.name == name) return &definition;
-  }
-  return nullptr;
+using Definitions = std::map<std::string_view, const Definition*>;
+
+Definitions by_name(const std::vector<Definition>& definitions) {
+  Definitions found;
+  for (const Definition& definition : definitions) found.emplace(definition.name, &definition);
+  return found;
 }
 
-bool find_feature(const std::vector<Feature>& features, const std::string& name) {
-  return std::any_of(features.begin(), features.end(), [&](const Feature& f) { return f.name == name; });
+const Definition* value_of(const Definitions& definitions, const std::string& name) {
+  auto found = definitions.find(name);
+  return found == definitions.end() ? nullptr : found->second;
 }
 
-// The declared type of a block's output, wherever the block defines it.
-const TensorType* output_type(const Function& function, const std::string& name) {
-  for (auto operation = function.block.operations.rbegin(); operation != function.block.operations.rend();
-       ++operation) {
-    if (const Definition* found = find_definition(operation->outputs, name)) return &found->type.tensor;
+// What a block's names mean at its end: a later op's output shadows an earlier one's, and both an input.
+Definitions at_end(const Function& function) {
+  Definitions found = by_name(function.inputs);
+  for (const Operation& operation : function.block.operations) {
+    for (const Definition& output : operation.outputs) found[output.name] = &output;
   }
-  const Definition* input = find_definition(function.inputs, name);
-  return input ? &input->type.tensor : nullptr;
+  return found;
 }
 
 // The description may leave dtype and shape to the program (images, outputs).
@@ -77,19 +80,21 @@ void complete(Feature& feature, const TensorType& type) {
 
 void load_states(const FunctionDescription& description, LoadedFunction& loaded) {
   std::string place = "function " + quoted(description.name);
+  Definitions inputs = by_name(loaded.program->inputs);
+  std::set<std::string> described;
   for (Feature feature : description.states) {
-    const Definition* input = find_definition(loaded.program->inputs, feature.name);
+    const Definition* input = value_of(inputs, feature.name);
     if (!input || input->type.kind != ValueType::Kind::kState) {
       refuse(TT_ERROR_FORMAT, {place, "the program has no state " + quoted(feature.name), "", "", kDamaged});
     }
     feature.dtype = input->type.tensor.dtype;
     feature.shape = input->type.tensor.shape;
+    described.insert(feature.name);
     loaded.state_slots.push_back(input->slot);
     loaded.states.push_back(std::move(feature));
   }
   for (const Definition& input : loaded.program->inputs) {
-    bool described = find_feature(loaded.states, input.name);
-    if (input.type.kind == ValueType::Kind::kState && !described) {
+    if (input.type.kind == ValueType::Kind::kState && !described.count(input.name)) {
       refuse(TT_ERROR_FORMAT, {place, "state " + quoted(input.name) + " is not described", "", "", kDamaged});
     }
   }
@@ -137,8 +142,9 @@ void Model::load_function(const FunctionDescription& description) {
     refuse(TT_ERROR_FORMAT, {place, "it is described, but the program does not define it", "", "", kDamaged});
   }
   load_states(description, loaded);
+  Definitions inputs = by_name(loaded.program->inputs), values = at_end(*loaded.program);
   for (Feature feature : description.inputs) {
-    const Definition* input = find_definition(loaded.program->inputs, feature.name);
+    const Definition* input = value_of(inputs, feature.name);
     if (!input)
       refuse(TT_ERROR_FORMAT, {place, "the program has no input " + quoted(feature.name), "", "", kDamaged});
     if (input->type.kind != ValueType::Kind::kTensor) {
@@ -148,24 +154,32 @@ void Model::load_function(const FunctionDescription& description) {
     }
     complete(feature, input->type.tensor);
     if (feature.image) check_image("input " + quoted(feature.name), *feature.image, input->type.tensor);
+    if (!loaded.input_places.emplace(feature.name, loaded.inputs.size()).second) {
+      refuse(TT_ERROR_FORMAT,
+             {place, "input " + quoted(feature.name) + " is described twice", "", "", kDamaged});
+    }
     loaded.input_slots.push_back(input->slot);
+    loaded.input_dtypes.push_back(input->type.tensor.dtype);
     loaded.inputs.push_back(std::move(feature));
   }
+  std::map<std::string_view, size_t> returned;
+  const auto& outputs = loaded.program->block.outputs;
+  for (size_t i = 0; i < outputs.size(); ++i) returned.emplace(outputs[i].name, i);
   for (Feature feature : description.outputs) {
-    const TensorType* type = output_type(*loaded.program, feature.name);
-    const auto& returned = loaded.program->block.outputs;
-    bool found = std::any_of(returned.begin(), returned.end(),
-                             [&](const Binding& b) { return b.name == feature.name; });
-    if (!type || !found) {
+    const Definition* value = value_of(values, feature.name);
+    auto found = returned.find(feature.name);
+    if (!value || found == returned.end()) {
       refuse(TT_ERROR_FORMAT,
              {place, "the program returns no output " + quoted(feature.name), "", "", kDamaged});
     }
+    const TensorType* type = &value->type.tensor;
+    loaded.output_places.push_back(found->second);
     complete(feature, carried_type(*loaded.program, feature.name, *type));
     if (feature.image) check_image("output " + quoted(feature.name), *feature.image, *type);
     loaded.outputs.push_back(std::move(feature));
   }
   for (const Definition& input : loaded.program->inputs) {
-    bool described = find_feature(loaded.inputs, input.name);
+    bool described = loaded.input_places.count(input.name);
     bool state = input.type.kind == ValueType::Kind::kState;
     if (!described && !state) {
       refuse(TT_ERROR_FORMAT, {place, "input " + quoted(input.name) + " is not described", "", "", kDamaged});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,9 +16,12 @@ namespace tintype {
 struct LoadedFunction {
   const Function* program = nullptr;
   std::vector<Feature> inputs, outputs, states;
-  std::vector<int> input_slots;  // of `inputs`, in the program
-  std::vector<int> state_slots;  // of `states`, likewise
-  std::vector<Value> constants;  // by slot
+  std::vector<int> input_slots;                             // of `inputs`, in the program
+  std::vector<DType> input_dtypes;                          // likewise; the description may have another
+  std::map<std::string, size_t, std::less<>> input_places;  // in `inputs`, by name
+  std::vector<size_t> output_places;                        // of `outputs`, in what the program returns
+  std::vector<int> state_slots;                             // of `states`, likewise
+  std::vector<Value> constants;                             // by slot
   std::vector<OpMemory> memories;
   bool is_small = false;  // see monitor.h
 };

@@ -50,11 +50,9 @@ bool is_unwanted(const Request& request, double fraction) {
 
 std::vector<array> in_described_order(const LoadedFunction& function, const std::vector<array>& outputs) {
   std::vector<array> ordered;
-  const auto& returned = function.program->block.outputs;
-  for (const Feature& feature : function.outputs) {
-    size_t place = 0;
-    while (returned[place].name != feature.name) ++place;
-    const array& output = outputs[place];
+  for (size_t i = 0; i < function.outputs.size(); ++i) {
+    const Feature& feature = function.outputs[i];
+    const array& output = outputs[function.output_places[i]];
     ordered.push_back(kernels::dense(feature.image ? tensor_to_image(*feature.image, output)
                                                    : kernels::cast(output, mlx_dtype(feature.dtype))));
   }

@@ -267,6 +267,8 @@ DESCRIPTIONS: list[Case] = [
      f'[function "main"] the program has no input "q". {AGAIN}'),
     (changed(list_input), '[function "main"] input "x" is no tensor, got a list, expected a multiarray or an image. '
      "Convert the model without it."),
+    (changed(lambda m: m.description.input.add().CopyFrom(m.description.input[0])),
+     f'[function "main"] input "x" is described twice. {AGAIN}'),
     (changed(lambda m: setattr(m.description.output[0], "name", "q")),
      f'[function "main"] the program returns no output "q". {AGAIN}'),
     (changed(lambda m: m.description.ClearField("input")), f'[function "main"] input "x" is not described. {AGAIN}'),
