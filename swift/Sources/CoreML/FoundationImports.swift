@@ -38,16 +38,22 @@
     /// The number of this value.
     public convenience init(value: Double) { self.init(.real(value)) }
 
+    /// The number without its fraction; the nearest Int64 where it is beyond.
     public var int64Value: Int64 {
       switch value {
       case .integer(let integer): integer
       case .real(let real): Int64(exactly: real.rounded(.towardZero)) ?? (real < 0 ? .min : .max)
       }
     }
+    /// The lower bits of `int64Value`.
     public var intValue: Int { Int(truncatingIfNeeded: int64Value) }
+    /// The lower 32 bits of `int64Value`.
     public var int32Value: Int32 { Int32(truncatingIfNeeded: int64Value) }
+    /// The lower 8 bits of `int64Value`.
     public var int8Value: Int8 { Int8(truncatingIfNeeded: int64Value) }
+    /// The nearest Float.
     public var floatValue: Float { Float(doubleValue) }
+    /// The nearest Double.
     public var doubleValue: Double {
       switch value {
       case .integer(let integer): Double(integer)

@@ -7,6 +7,7 @@ import TintypePackages
 /// This is the portable implementation of Apple's class for systems without Core ML: the same names, signatures and
 /// errors for what they cover, and no Neural Engine or GPU whatever the configuration asks for.
 open class MLModel: @unchecked Sendable {
+  /// Inputs, outputs, states and metadata of the function that this model runs.
   public let modelDescription: MLModelDescription
   /// A copy: changes of it do not reach the model.
   public var configuration: MLModelConfiguration { MLModelConfiguration(settings) }
