@@ -58,6 +58,8 @@ def run(
         name, separator, file = text.partition("=")
         if not separator or not name:
             raise UsageError(f"--input is {text!r}, expected NAME=FILE.npy or NAME=PICTURE.png")
+        if name in arrays:
+            raise UsageError(f"--input {name} is given twice: give each input once")
         try:
             arrays[name] = np.load(file, allow_pickle=False) if file.endswith(".npy") else _picture(file)
         except (OSError, ValueError) as error:

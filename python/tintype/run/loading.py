@@ -4,9 +4,10 @@ import os
 import warnings
 from concurrent.futures import Future, wait
 from pathlib import Path
+from typing import Any
 
 from .. import _bridge, names
-from ..errors import BackendUnavailable, EngineError, ModelFileError
+from ..errors import BackendUnavailable, EngineError, ModelFileError, UsageError
 from .compile_cache import compiled_models
 from .model import FallbackWarning, Loaded, Model
 from .runtimes import INSTALLED, Runtimes, check_backend, check_units
@@ -41,6 +42,17 @@ def load_model(
     return load_with(INSTALLED, path, backend, units, time_box)
 
 
+def check_path(path: Any) -> str:
+    """`path` as text; UsageError if it is none."""
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        text = None
+    if not isinstance(text, str):
+        raise UsageError(f"path is {path!r}, expected the path of an .mlpackage as a str or a Path")
+    return text
+
+
 def load_with(
     runtimes: Runtimes,
     path: str | os.PathLike[str],
@@ -52,7 +64,7 @@ def load_with(
     check_backend(backend)
     check_units(units)
     time_box = check_time_box(time_box)
-    location = Path(path)
+    location = Path(check_path(path))
     if not location.exists():
         raise ModelFileError(f"there is no model at {location}: name an .mlpackage folder")
     if backend == names.AUTO:

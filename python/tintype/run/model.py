@@ -157,6 +157,7 @@ class Model:
 
         Raises InvalidInputError if there is no such function.
         """
+        self._check_function(function)
         if function not in self._descriptions:
             handle = self._loaded.handle
             kinds = (handle.inputs(function), handle.outputs(function), handle.states(function))
@@ -207,6 +208,7 @@ class Model:
             raise InvalidInputError(
                 f"inputs is a {type(inputs).__name__}, expected a mapping from input names to arrays"
             )
+        self._check_call(inputs, function, state, progress)
         arrays = {name: self._array(name, value, function) for name, value in inputs.items()}
         loaded = self._loaded
         main = threading.get_ident() == threading.main_thread().ident
@@ -214,7 +216,12 @@ class Model:
         def predict(chosen: Loaded) -> dict[str, Array]:
             collected: list[str] | None = [] if statistics else None
             outputs = chosen.handle.predict(
-                arrays, function, state.handle_of(chosen) if state else None, progress, main, collected
+                arrays,
+                function,
+                state.handle_of(chosen) if state is not None else None,
+                progress,
+                main,
+                collected,
             )
             if collected is not None:
                 self._last_statistics = json.loads(collected[0]) if collected else None
@@ -225,7 +232,7 @@ class Model:
         except (InvalidInputError, Cancelled):
             raise
         except EngineError as error:
-            if state or not self._replace(loaded, error):
+            if state is not None or not self._replace(loaded, error):
                 raise
         return predict(self._loaded)
 
@@ -243,6 +250,22 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<tintype.Model {self.path!r} on {self.backend}>"
+
+    def _check_function(self, function: Any) -> None:
+        if function is not None and not isinstance(function, str):
+            raise InvalidInputError(
+                f"function is {function!r}, expected a name or None: this model has {', '.join(self.functions)}"
+            )
+
+    def _check_call(self, inputs: Mapping[Any, Any], function: Any, state: Any, progress: Any) -> None:
+        self._check_function(function)
+        for name in inputs:
+            if not isinstance(name, str):
+                raise InvalidInputError(f"the name of an input is {name!r}, expected a str")
+        if state is not None and not isinstance(state, State):
+            raise InvalidInputError(f"state is {state!r}, expected what make_state() returns or None")
+        if progress is not None and not callable(progress):
+            raise InvalidInputError(f"progress is {progress!r}, expected a function of one float or None")
 
     def _array(self, name: str, value: Any, function: str | None) -> Array:
         if isinstance(value, np.ndarray):

@@ -177,6 +177,13 @@ def test_a_cut_prompt_is_a_warning_line(demo: Bundle, tmp_path: pathlib.Path) ->
     )
 
 
+def test_an_input_is_given_once(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.npy"
+    np.save(file, np.zeros(1))
+    assert run_command(["run", "nothing", "--input", f"x={file}", "--input", f"x={file}", "-o", "a.npz"]) == 2
+    assert "--input x is given twice: give each input once" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

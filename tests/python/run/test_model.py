@@ -81,6 +81,34 @@ def test_wrong_inputs_name_the_value(model: tintype.Model, inputs: dict, named: 
     assert model.predict({"x": np.ones((2, 3), np.float16)})  # and it still runs
 
 
+X = {"x": np.ones((2, 3), np.float16)}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.predict(X, function=3), "function is 3, expected a name or None: this model has main"),
+        (lambda m: m.describe(b"main"), "function is b'main', expected a name or None: this model has main"),
+        (lambda m: m.make_state(3), "function is 3, expected a name or None: this model has main"),
+        (lambda m: m.predict(X, state=3), "state is 3, expected what make_state() returns or None"),
+        (lambda m: m.predict(X, state=0), "state is 0, expected what make_state() returns or None"),
+        (lambda m: m.predict(X, progress=3), "progress is 3, expected a function of one float or None"),
+        (lambda m: m.predict({3: X["x"]}), "the name of an input is 3, expected a str"),
+    ],
+)
+def test_arguments_of_other_types_are_named(model: tintype.Model, call, message: str) -> None:
+    with pytest.raises(errors.InvalidInputError) as caught:
+        call(model)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("path", [None, 3, b"net.mlpackage"])
+def test_what_is_no_path(path) -> None:
+    with pytest.raises(errors.UsageError) as caught:
+        tintype.load_model(path)
+    assert str(caught.value) == f"path is {path!r}, expected the path of an .mlpackage as a str or a Path"
+
+
 def test_damaged_and_missing_files(copy: pathlib.Path) -> None:
     weights = copy / DATA / "weights/weight.bin"
     weights.write_bytes(weights.read_bytes()[:100])
