@@ -17,6 +17,10 @@ import PackageDescription
       name: "CoreML", dependencies: ["TintypeMLX", "TintypePackages", "TintypeImages", "CoreVideo"],
       path: "swift/Sources/CoreML"),
     .testTarget(name: "CoreMLTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLTests"),
+    // Code as apps have it, most of it in the language mode before strict concurrency.
+    .testTarget(
+      name: "CoreMLConsumersTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLConsumersTests",
+      swiftSettings: [.swiftLanguageMode(.v5)]),
   ]
   let coreMLProducts: [Product] = [
     .library(name: "CoreML", targets: ["CoreML"]), .library(name: "CoreVideo", targets: ["CoreVideo"]),

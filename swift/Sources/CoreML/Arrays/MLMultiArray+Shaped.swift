@@ -16,6 +16,11 @@ extension MLMultiArray {
     self.init(zeros: shape.map(\.intValue), dataType: dataType, strides: strides.map(\.intValue))
   }
 
+  /// A new array in the layout that the strides give; its elements are zero.
+  public convenience init(shape: [Int], dataType: MLMultiArrayDataType, strides: [Int]) {
+    self.init(zeros: shape, dataType: dataType, strides: strides)
+  }
+
   /// Copies the elements to an array of the same shape, converting them where its type differs.
   public func transfer(to destination: MLMultiArray) {
     precondition(extents == destination.extents, "shape \(extents) cannot be transferred to \(destination.extents)")
@@ -48,6 +53,7 @@ extension MLMultiArray {
 }
 
 extension MLMultiArray: CustomStringConvertible {
+  /// Type, shape and the first elements.
   public var description: String {
     let extent = extents.map { "\($0)" }.joined(separator: " × ")
     let shown = (0..<min(count, 16)).map { "\(self[$0])" }.joined(separator: ", ")

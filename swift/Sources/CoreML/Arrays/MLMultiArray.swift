@@ -1,13 +1,15 @@
 import CoreVideo
-import TintypeImages
 import TintypeMLX
 
 /// A machine-learning collection type that stores numeric values in an array with several dimensions.
 open class MLMultiArray {
+  /// The type of the elements.
   public let dataType: MLMultiArrayDataType
+  /// Extents, one an axis.
   public let shape: [NSNumber]
   /// In elements. May be padded: never assume that the elements are contiguous.
   public let strides: [NSNumber]
+  /// The first element.
   public let dataPointer: UnsafeMutableRawPointer
   /// Number of elements.
   public let count: Int
@@ -74,27 +76,10 @@ open class MLMultiArray {
   /// others its height; rows may be padded.
   public convenience init(pixelBuffer: CVPixelBuffer, shape: [NSNumber]) {
     let extents = shape.map(\.intValue)
-    let (width, height) = (CVPixelBufferGetWidth(pixelBuffer), CVPixelBufferGetHeight(pixelBuffer))
-    let format = CVPixelBufferGetPixelFormatType(pixelBuffer)
-    precondition(
-      format == kCVPixelFormatType_OneComponent16Half,
-      "a multi-array needs a pixel buffer of OneComponent16Half, got \(pixelFormatName(format))")
-    precondition(
-      extents.last == width && extents.dropLast().reduce(1, *) == height,
-      "shape \(extents) does not fit a pixel buffer of \(width) × \(height)")
-    CVPixelBufferLockBaseAddress(pixelBuffer, [])
-    guard let base = CVPixelBufferGetBaseAddress(pixelBuffer) else {
-      preconditionFailure("the pixel buffer has no memory to lend")
-    }
-    var steps = [Int](repeating: 1, count: extents.count)
-    var step = CVPixelBufferGetBytesPerRow(pixelBuffer) / MLMultiArrayDataType.float16.elementType.size
-    for axis in extents.indices.dropLast().reversed() {
-      steps[axis] = step
-      step *= extents[axis]
-    }
+    let pixels = HalfPixels(pixelBuffer, shape: extents)
     self.init(
-      base: base, extents: extents, steps: steps, dataType: .float16, pixelBuffer: pixelBuffer,
-      release: { CVPixelBufferUnlockBaseAddress(pixelBuffer, []) })
+      base: pixels.base, extents: extents, steps: pixels.steps, dataType: .float16, pixelBuffer: pixelBuffer,
+      release: { pixels.unlock() })
   }
 
   /// Joins arrays along an axis. They must agree in all other extents.

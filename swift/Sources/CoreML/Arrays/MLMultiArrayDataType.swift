@@ -2,13 +2,20 @@ import TintypeMLX
 
 /// The element type of a multi-array. Raw values are Apple's: class of number << 16 | bits.
 public enum MLMultiArrayDataType: Int, Sendable {
+  /// Floats of 64 bits.
   case double = 0x10040
+  /// Floats of 32 bits.
   case float32 = 0x10020
+  /// Floats of 16 bits.
   case float16 = 0x10010
+  /// Integers of 32 bits.
   case int32 = 0x20020
+  /// Integers of 8 bits.
   case int8 = 0x20008
 
+  /// Floats of 64 bits.
   public static var float64: MLMultiArrayDataType { .double }
+  /// Floats of 32 bits.
   public static var float: MLMultiArrayDataType { .float32 }
 
   var elementType: ElementType {

@@ -3,6 +3,7 @@ import TintypeMLX
 /// What shaped arrays and their slices have in common.
 public protocol MLShapedArrayProtocol<Scalar>: ExpressibleByArrayLiteral, MutableCollection, RandomAccessCollection
 where Index == Int, ArrayLiteralElement == Scalar {
+  /// The type of the scalars.
   associatedtype Scalar: MLShapedArrayScalar
 
   /// Extents, one an axis.
@@ -32,8 +33,11 @@ where Index == Int, ArrayLiteralElement == Scalar {
   /// The same scalars with the axes in another order.
   func transposed(permutation: [Int]) -> Self
 
+  /// The part at indices of the first axes, which disappear.
   subscript<C: Collection>(indices: C) -> MLShapedArraySlice<Scalar> where C.Element == Int { get set }
+  /// The part in ranges of the first axes.
   subscript<C: Collection>(ranges: C) -> MLShapedArraySlice<Scalar> where C.Element == Range<Int> { get set }
+  /// The scalar at one index an axis.
   subscript<C: Collection>(scalarAt indices: C) -> Scalar where C.Element == Int { get set }
 }
 
@@ -89,6 +93,19 @@ extension MLShapedArrayProtocol {
     set { self[self.ranges(ranges)] = newValue }
   }
 
+  /// The part in ranges of the first axes.
+  public subscript<C: Collection>(partialSliceRanges: C) -> MLShapedArraySlice<Scalar>
+  where C.Element == any MLShapedArrayRangeExpression {
+    get { self[ranges(Array(partialSliceRanges))] }
+    set { self[ranges(Array(partialSliceRanges))] = newValue }
+  }
+
+  /// All of it.
+  public subscript(_: (UnboundedRange_) -> Void) -> MLShapedArraySlice<Scalar> {
+    get { self[[Range<Int>]()] }
+    set { self[[Range<Int>]()] = newValue }
+  }
+
   private func ranges(_ expressions: [any MLShapedArrayRangeExpression]) -> [Range<Int>] {
     precondition(expressions.count <= shape.count, "\(expressions.count) ranges for shape \(shape)")
     return zip(expressions, shape).map { $0.relative(toShapedArrayAxis: 0..<$1) }
@@ -114,12 +131,18 @@ extension MLShapedArrayProtocol {
   /// A vector.
   public init(arrayLiteral elements: Scalar...) { self.init(scalars: elements, shape: [elements.count]) }
 
-  /// Scalars in row-major order; there must be as many as the shape has.
+  /// Scalars in row-major order; there must be as many as the shape has, or more.
   public init<S: Sequence>(scalars: S, shape: [Int]) where S.Element == Scalar {
-    let values = Array(scalars)
     let count = ShapedBuffer<Scalar>.count(of: shape)
-    precondition(values.count == count, "shape \(shape) takes \(count) scalars, got \(values.count)")
-    self.init(unsafeUninitializedShape: shape) { target, _ in _ = target.update(fromContentsOf: values) }
+    self.init(unsafeUninitializedShape: shape) { target, _ in
+      let isCopied: Void? = scalars.withContiguousStorageIfAvailable { source in
+        precondition(source.count >= count, "shape \(shape) takes \(count) scalars, got \(source.count)")
+        _ = target.update(fromContentsOf: source.prefix(count))
+      }
+      if isCopied != nil { return }
+      let (_, end) = target.update(from: scalars)
+      precondition(end == count, "shape \(shape) takes \(count) scalars, got \(end)")
+    }
   }
 
   /// The same scalar everywhere.
@@ -173,30 +196,18 @@ extension MLShapedArrayProtocol {
     self.init(bytesNoCopy: view.base, shape: view.shape, strides: view.strides, tensor)
   }
 
+  /// The scalars of another shaped array, converted where they have another type; floats lose their fractions where
+  /// integers are asked for.
+  public init<T: MLShapedArrayProtocol>(converting source: T) {
+    self.init(converting: MLMultiArray(source))
+  }
+
   /// Joins arrays along an axis. They must agree in all other extents.
   public init<S: Sequence>(concatenating arrays: S, alongAxis axis: Int)
   where S.Element: MLShapedArrayProtocol, S.Element.Scalar == Scalar {
     let parts = arrays.map { MLMultiArray($0) }
     self.init(
       MLMultiArray(concatenating: parts, axis: axis, dataType: Scalar.multiArrayDataType))
-  }
-
-  /// Ones on the diagonal of a square matrix.
-  public init(identityMatrixOfSize size: Int) where Scalar: Numeric {
-    self.init(scalars: (0..<(size * size)).map { $0 % (size + 1) == 0 ? 1 : 0 }, shape: [size, size])
-  }
-
-  /// Scalars drawn evenly from a range by the system's generator.
-  public init(randomScalarsIn range: ClosedRange<Scalar>, shape: [Int])
-  where Scalar: BinaryFloatingPoint, Scalar.RawSignificand: FixedWidthInteger {
-    let count = ShapedBuffer<Scalar>.count(of: shape)
-    self.init(scalars: (0..<count).map { _ in Scalar.random(in: range) }, shape: shape)
-  }
-
-  /// Scalars drawn evenly from a range by the system's generator.
-  public init(randomScalarsIn range: ClosedRange<Scalar>, shape: [Int]) where Scalar: FixedWidthInteger {
-    let count = ShapedBuffer<Scalar>.count(of: shape)
-    self.init(scalars: (0..<count).map { _ in Scalar.random(in: range) }, shape: shape)
   }
 
   /// Memory that `owner` keeps.

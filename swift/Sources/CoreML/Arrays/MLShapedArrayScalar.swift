@@ -7,18 +7,23 @@ public protocol MLShapedArrayScalar: BitwiseCopyable, Sendable {
 }
 
 extension Double: MLShapedArrayScalar {
+  /// Double precision.
   public static var multiArrayDataType: MLMultiArrayDataType { .double }
 }
 extension Float: MLShapedArrayScalar {
+  /// Single precision.
   public static var multiArrayDataType: MLMultiArrayDataType { .float32 }
 }
 extension Float16: MLShapedArrayScalar {
+  /// Half precision.
   public static var multiArrayDataType: MLMultiArrayDataType { .float16 }
 }
 extension Int32: MLShapedArrayScalar {
+  /// 32 bits.
   public static var multiArrayDataType: MLMultiArrayDataType { .int32 }
 }
 extension Int8: MLShapedArrayScalar {
+  /// 8 bits.
   public static var multiArrayDataType: MLMultiArrayDataType { .int8 }
 }
 
@@ -28,6 +33,7 @@ public enum MLShapedArrayBufferLayout: Sendable, Hashable {
   case firstMajorContiguous
   /// The first axis is contiguous, as in Fortran.
   case lastMajorContiguous
+  /// As these strides say, in scalars.
   case strides([Int])
 
   func strides(of shape: [Int]) -> [Int] {

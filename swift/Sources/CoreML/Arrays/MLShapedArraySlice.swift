@@ -1,13 +1,17 @@
+import CoreVideo
 import TintypeMLX
 
 /// A part of a shaped array, which shares its memory until one of them changes.
 public struct MLShapedArraySlice<Scalar: MLShapedArrayScalar>: MLShapedArrayProtocol, Sendable {
   var buffer: ShapedBuffer<Scalar>
 
+  /// Extents, one an axis.
   public var shape: [Int] { buffer.shape }
+  /// In scalars. May be padded.
   public var strides: [Int] { buffer.strides }
-  /// As with all slices of collections, that of the range it was made with.
+  /// The first index of the first axis: as with all slices of collections, that of the range it was made with.
   public let startIndex: Int
+  /// The index behind the last one of the first axis.
   public var endIndex: Int { startIndex + (shape.first ?? 0) }
 
   init(_ buffer: ShapedBuffer<Scalar>, startIndex: Int = 0) {
@@ -26,6 +30,23 @@ public struct MLShapedArraySlice<Scalar: MLShapedArrayScalar>: MLShapedArrayProt
     initializingWith initializer: (inout UnsafeMutableBufferPointer<Scalar>, [Int]) throws -> Void
   ) rethrows {
     self.init(try ShapedBuffer(shape: shape, initializingWith: initializer))
+  }
+
+  /// An array over a pixel buffer of `OneComponent16Half`, whose scalars are `Float16`: as long as nobody shares it,
+  /// changes of it go into the buffer. The last extent is the buffer's width, the product of the others its height.
+  public init(mutating pixelBuffer: CVPixelBuffer, shape: [Int]) {
+    self.init(ShapedBuffer(mutating: pixelBuffer, shape: shape))
+  }
+
+  /// Calls `body` with the pixel buffer that holds the scalars, not to be written; nil where none does.
+  public func withPixelBufferIfAvailable<R>(_ body: (CVPixelBuffer) throws -> R) rethrows -> R? {
+    try buffer.storage.pixelBuffer.map(body)
+  }
+
+  /// Calls `body` with the pixel buffer that holds the scalars, to write them; nil where none does, or others share it.
+  public mutating func withMutablePixelBufferIfAvailable<R>(_ body: (CVPixelBuffer) throws -> R) rethrows -> R? {
+    buffer.makeUnique()
+    return try buffer.storage.pixelBuffer.map(body)
   }
 
   /// Calls `body` with the memory, the shape and the strides.

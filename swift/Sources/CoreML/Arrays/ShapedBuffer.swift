@@ -1,29 +1,5 @@
+import CoreVideo
 import TintypeMLX
-
-/// Memory that shaped arrays share. Only memory of its own is ever written, and only by its single user.
-final class ShapedStorage<Scalar: MLShapedArrayScalar>: @unchecked Sendable {
-  let base: UnsafeMutablePointer<Scalar>
-  let isOwn: Bool
-  private let release: () -> Void
-
-  /// New memory, zeroed.
-  init(count: Int) {
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count * MemoryLayout<Scalar>.stride, 1), alignment: 64)
-    memory.initializeMemory(as: UInt8.self, repeating: 0, count: count * MemoryLayout<Scalar>.stride)
-    base = memory.bindMemory(to: Scalar.self, capacity: count)
-    isOwn = true
-    release = { memory.deallocate() }
-  }
-
-  /// Somebody else's memory, which `owner` keeps.
-  init(lent base: UnsafeRawPointer, count: Int, owner: Any) {
-    self.base = UnsafeMutableRawPointer(mutating: base).bindMemory(to: Scalar.self, capacity: count)
-    isOwn = false
-    release = { withExtendedLifetime(owner) {} }
-  }
-
-  deinit { release() }
-}
 
 /// What MLShapedArray and MLShapedArraySlice have in common: scalars under a shape and strides, copied on write.
 struct ShapedBuffer<Scalar: MLShapedArrayScalar>: Sendable {
@@ -47,17 +23,29 @@ struct ShapedBuffer<Scalar: MLShapedArrayScalar>: Sendable {
     self.init(storage: ShapedStorage(count: max(count, span)), offset: 0, shape: shape, strides: steps)
   }
 
-  init(lent base: UnsafeRawPointer, shape: [Int], strides: [Int], owner: Any) {
+  init(
+    lent base: UnsafeRawPointer, shape: [Int], strides: [Int], owner: Any, pixelBuffer: CVPixelBuffer? = nil
+  ) {
     precondition(shape.count == strides.count, "shape \(shape) needs \(shape.count) strides, got \(strides.count)")
     _ = ShapedBuffer.count(of: shape)
     let span = ShapedBuffer.span(of: shape, strides)
     self.init(
-      storage: ShapedStorage(lent: base, count: span, owner: owner), offset: 0, shape: shape, strides: strides)
+      storage: ShapedStorage(lent: base, count: span, owner: owner, pixelBuffer: pixelBuffer), offset: 0,
+      shape: shape, strides: strides)
+  }
+
+  /// The memory of a pixel buffer of 16-bit floats.
+  init(mutating pixelBuffer: CVPixelBuffer, shape: [Int]) {
+    precondition(
+      Scalar.multiArrayDataType == .float16, "an array over a pixel buffer has scalars of Float16, not \(Scalar.self)")
+    let pixels = HalfPixels(pixelBuffer, shape: shape)
+    let span = ShapedBuffer.span(of: shape, pixels.steps)
+    self.init(storage: ShapedStorage(pixels, count: span), offset: 0, shape: shape, strides: pixels.steps)
   }
 
   init(bytesNoCopy bytes: UnsafeRawPointer, shape: [Int], strides: [Int], deallocator: Data.Deallocator) {
     let count = ShapedBuffer.span(of: shape, strides) * MemoryLayout<Scalar>.stride
-    let owner = Data(bytesNoCopy: UnsafeMutableRawPointer(mutating: bytes), count: count, deallocator: deallocator)
+    let owner = LentMemory(UnsafeMutableRawPointer(mutating: bytes), count: count, deallocator: deallocator)
     self.init(lent: bytes, shape: shape, strides: strides, owner: owner)
   }
 

@@ -1,11 +1,14 @@
 /// A collection of feature providers.
 public protocol MLBatchProvider {
+  /// Number of elements.
   var count: Int { get }
+  /// One element.
   func features(at index: Int) -> any MLFeatureProvider
 }
 
 /// A batch over an array.
 open class MLArrayBatchProvider: MLBatchProvider {
+  /// The elements.
   public let array: [any MLFeatureProvider]
 
   /// A batch of these elements, in their order.
@@ -24,6 +27,7 @@ open class MLArrayBatchProvider: MLBatchProvider {
     }
   }
 
+  /// Number of elements.
   public var count: Int { array.count }
 
   /// One element.

@@ -2,12 +2,15 @@ import CoreVideo
 
 /// The collection of feature values that a model takes or gives.
 public protocol MLFeatureProvider {
+  /// The names of the values.
   var featureNames: Set<String> { get }
+  /// The value of that name; nil where there is none.
   func featureValue(for featureName: String) -> MLFeatureValue?
 }
 
 /// A feature provider over a dictionary.
 open class MLDictionaryFeatureProvider: MLFeatureProvider {
+  /// The values by name.
   public let dictionary: [String: MLFeatureValue]
 
   /// Values may be feature values, multi-arrays, pixel buffers, strings, numbers, lists of strings or dictionaries of
@@ -18,6 +21,7 @@ open class MLDictionaryFeatureProvider: MLFeatureProvider {
     }
   }
 
+  /// The names of the values.
   public var featureNames: Set<String> { Set(dictionary.keys) }
 
   /// The value of that name; nil where there is none.
@@ -26,16 +30,17 @@ open class MLDictionaryFeatureProvider: MLFeatureProvider {
   /// The value of that name; nil where there is none.
   public subscript(featureName: String) -> MLFeatureValue? { dictionary[featureName] }
 
+  private static func double(_ value: some BinaryFloatingPoint) -> Double { Double(value) }
+
   private static func featureValue(of value: Any, named name: String) throws -> MLFeatureValue {
     switch value {
     case let value as MLFeatureValue: return value
     case let value as CVPixelBuffer: return MLFeatureValue(pixelBuffer: value)
     case let value as MLMultiArray: return MLFeatureValue(multiArray: value)
     case let value as String: return MLFeatureValue(string: value)
-    case let value as Int: return MLFeatureValue(int64: Int64(value))
-    case let value as Int64: return MLFeatureValue(int64: value)
-    case let value as Double: return MLFeatureValue(double: value)
-    case let value as Float: return MLFeatureValue(double: Double(value))
+    case let value as any BinaryFloatingPoint: return MLFeatureValue(double: double(value))
+    case let value as any BinaryInteger: return MLFeatureValue(int64: Int64(clamping: value))
+    case let value as Bool: return MLFeatureValue(int64: value ? 1 : 0)
     case let value as MLSequence: return MLFeatureValue(sequence: value)
     case let value as [String]: return MLFeatureValue(sequence: MLSequence(strings: value))
     case let value as [String: Double]: return try MLFeatureValue(dictionary: value.mapValues { NSNumber(value: $0) })

@@ -4,14 +4,23 @@ import TintypeMLX
 
 /// The kinds of value that a feature can have. Raw values are Apple's.
 public enum MLFeatureType: Int, Sendable {
+  /// No value.
   case invalid = 0
+  /// An integer.
   case int64 = 1
+  /// A floating-point number.
   case double = 2
+  /// A text.
   case string = 3
+  /// A picture.
   case image = 4
+  /// Numbers in several dimensions.
   case multiArray = 5
+  /// Numbers by texts or integers.
   case dictionary = 6
+  /// Texts or integers in an order.
   case sequence = 7
+  /// What a model keeps between predictions.
   case state = 8
 }
 
@@ -55,9 +64,18 @@ open class MLFeatureValue {
     value = .dictionary(dictionary)
   }
 
+  /// Keys of one kind are in the dictionary's type.
+  init<Key: Hashable>(numbers: [Key: NSNumber]) {
+    value = .dictionary(Dictionary(uniqueKeysWithValues: numbers.map { (AnyHashable($0.key), $0.value) }))
+  }
+
+  /// The same value; memory is shared.
+  init(_ other: MLFeatureValue) { value = other.value }
+
   /// No value, of a type: for optional inputs that are left out.
   public init(undefined type: MLFeatureType) { self.value = .undefined(type) }
 
+  /// What the value is.
   open var type: MLFeatureType {
     switch value {
     case .int64: .int64
@@ -71,6 +89,7 @@ open class MLFeatureValue {
     }
   }
 
+  /// Whether there is no value.
   open var isUndefined: Bool {
     if case .undefined = value { true } else { false }
   }
@@ -132,6 +151,37 @@ open class MLFeatureValue {
       left.dataType == right.dataType && left.extents == right.extents
         && (0..<left.count).allSatisfy { left[$0] == right[$0] }
     default: false
+    }
+  }
+}
+
+extension MLFeatureValue: Hashable, CustomStringConvertible {
+  /// Whether both have the same type and value.
+  public static func == (left: MLFeatureValue, right: MLFeatureValue) -> Bool { left.isEqual(to: right) }
+
+  /// Feeds the type, and values that are single ones, to the hasher: memory can change.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(type)
+    switch value {
+    case .int64(let value): hasher.combine(value)
+    case .double(let value): hasher.combine(value)
+    case .string(let value): hasher.combine(value)
+    case .dictionary(let value): hasher.combine(value)
+    case .image, .multiArray, .sequence, .undefined: break
+    }
+  }
+
+  /// The type and the value.
+  public var description: String {
+    switch value {
+    case .int64(let value): "\(type): \(value)"
+    case .double(let value): "\(type): \(value)"
+    case .string(let value): "\(type): \(value)"
+    case .dictionary(let value): "\(type): \(value)"
+    case .multiArray(let value): "\(type): \(value)"
+    case .sequence(let value): "\(type): \(value.type == .string ? "\(value.stringValues)" : "\(value.int64Values)")"
+    case .image(let value): "\(type): \(CVPixelBufferGetWidth(value)) × \(CVPixelBufferGetHeight(value))"
+    case .undefined: "\(type): undefined"
     }
   }
 }

@@ -4,8 +4,11 @@ import TintypeMLX
 
 /// How the size of an image is constrained. Raw values are Apple's.
 public enum MLImageSizeConstraintType: Int, Sendable {
+  /// Any size, or the default one alone.
   case unspecified = 0
+  /// The sizes of a list.
   case enumerated = 2
+  /// A range of widths and one of heights.
   case range = 3
 }
 

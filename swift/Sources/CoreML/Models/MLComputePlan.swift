@@ -1,12 +1,15 @@
 /// Which device each operation of a model would run on. Behind the portable Core ML, that is the CPU for all of them.
 public final class MLComputePlan: Sendable {
+  /// What the model is made of.
   public let modelStructure: MLModelStructure
 
   private init(_ structure: MLModelStructure) { modelStructure = structure }
 
   /// The devices for one operation.
   public struct DeviceUsage: Sendable {
+    /// The devices that can run it.
     public let supported: [MLComputeDevice]
+    /// The device that would.
     public let preferred: MLComputeDevice
   }
 
@@ -35,6 +38,9 @@ public final class MLComputePlan: Sendable {
     if operation.operatorName == "const" { return nil }
     return DeviceUsage(supported: MLComputeDevice.allComputeDevices, preferred: .cpu(.shared))
   }
+
+  /// nil: there are no layers here, whose networks are not run.
+  public func deviceUsage(for layer: MLModelStructure.NeuralNetwork.Layer) -> DeviceUsage? { nil }
 
   /// nil: this implementation has no estimate, and a guess would look like a measurement.
   public func estimatedCost(of operation: MLModelStructure.Program.Operation) -> Cost? { nil }

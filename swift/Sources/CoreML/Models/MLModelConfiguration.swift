@@ -1,8 +1,12 @@
 /// The processing units that a model may use. The portable implementation runs every model on the CPU.
 public enum MLComputeUnits: Int, Sendable {
+  /// The CPU alone.
   case cpuOnly = 0
+  /// The CPU and the GPU.
   case cpuAndGPU = 1
+  /// All that there are.
   case all = 2
+  /// The CPU and the Neural Engine.
   case cpuAndNeuralEngine = 3
 }
 
@@ -17,12 +21,17 @@ open class MLModelConfiguration {
   /// A name for tools and logs.
   open var modelDisplayName: String?
 
+  /// Accepted as on Apple's systems; there is no GPU here.
   open var allowLowPrecisionAccumulationOnGPU = false
 
   /// Accepted as on Apple's systems; the engine needs no hints.
   open var optimizationHints = MLOptimizationHints()
 
+  /// The default settings.
   public init() {}
+
+  /// Another object with the same settings.
+  open func copy() -> Any { MLModelConfiguration(settings) }
 
   /// The settings as plain values.
   struct Settings: Sendable {
@@ -30,8 +39,7 @@ open class MLModelConfiguration {
     let functionName: String?
     let modelDisplayName: String?
     let allowLowPrecisionAccumulationOnGPU: Bool
-    let reshapeFrequency: MLOptimizationHints.ReshapeFrequency
-    let specializationStrategy: MLOptimizationHints.SpecializationStrategy
+    let optimizationHints: MLOptimizationHints
   }
 
   /// What a model keeps: later changes of this object do not reach it.
@@ -39,8 +47,7 @@ open class MLModelConfiguration {
     Settings(
       computeUnits: computeUnits, functionName: functionName, modelDisplayName: modelDisplayName,
       allowLowPrecisionAccumulationOnGPU: allowLowPrecisionAccumulationOnGPU,
-      reshapeFrequency: optimizationHints.reshapeFrequency,
-      specializationStrategy: optimizationHints.specializationStrategy)
+      optimizationHints: optimizationHints)
   }
 
   init(_ settings: Settings) {
@@ -48,7 +55,6 @@ open class MLModelConfiguration {
     functionName = settings.functionName
     modelDisplayName = settings.modelDisplayName
     allowLowPrecisionAccumulationOnGPU = settings.allowLowPrecisionAccumulationOnGPU
-    optimizationHints.reshapeFrequency = settings.reshapeFrequency
-    optimizationHints.specializationStrategy = settings.specializationStrategy
+    optimizationHints = settings.optimizationHints
   }
 }

@@ -1,24 +1,62 @@
 import TintypePackages
 
-/// What a model is made of. The portable implementation knows ML Programs.
+/// What a model is made of. The portable implementation runs ML Programs, so a structure here is one.
 public enum MLModelStructure: Sendable {
+  /// A neural network of the old format.
+  case neuralNetwork(NeuralNetwork)
+  /// An ML Program.
   case program(Program)
+  /// Models that follow each other.
+  case pipeline(Pipeline)
+  /// None of these.
   case unsupported
+
+  /// A neural network of the old format.
+  public struct NeuralNetwork: Sendable {
+    /// One layer.
+    public struct Layer: Sendable {
+      /// The layer's name.
+      public let name: String
+      /// What it computes.
+      public let type: String
+      /// What it reads.
+      public let inputNames: [String]
+      /// What it makes.
+      public let outputNames: [String]
+    }
+
+    /// The layers in the order that they run.
+    public let layers: [Layer]
+  }
+
+  /// Models that follow each other.
+  public struct Pipeline: Sendable {
+    /// Their names.
+    public let subModelNames: [String]
+    /// What they are made of.
+    public let subModels: [MLModelStructure]
+  }
 
   /// An ML Program.
   public struct Program: Sendable {
+    /// The functions by name.
     public let functions: [String: Function]
 
     /// What one function takes, and what it does.
     public struct Function: Sendable {
+      /// What it takes.
       public let inputs: [NamedValueType]
+      /// What it does.
       public let block: Block
     }
 
     /// Operations in the order that they run.
     public struct Block: Sendable {
+      /// What the block takes.
       public let inputs: [NamedValueType]
+      /// The names of what it gives.
       public let outputNames: [String]
+      /// What it does.
       public let operations: [Operation]
     }
 
@@ -26,19 +64,25 @@ public enum MLModelStructure: Sendable {
     public struct Operation: Sendable {
       /// With its opset, as in "ios16.linear"; constants are "const".
       public let operatorName: String
+      /// What it reads, by parameter.
       public let inputs: [String: Argument]
+      /// What it makes.
       public let outputs: [NamedValueType]
+      /// The blocks of loops and conditions.
       public let blocks: [Block]
     }
 
     /// What one parameter of an operation is bound to.
     public struct Argument: Sendable {
+      /// The values, several where the parameter takes a list.
       public let bindings: [Binding]
     }
 
     /// What an argument is: another value's name, or a value of its own.
     public enum Binding: Sendable {
+      /// The name of another value.
       case name(String)
+      /// A value of its own.
       case value(Value)
     }
 
@@ -47,7 +91,9 @@ public enum MLModelStructure: Sendable {
 
     /// A value that a function takes or an operation makes.
     public struct NamedValueType: Sendable {
+      /// The value's name.
       public let name: String
+      /// The value's type.
       public let type: ValueType
     }
 

@@ -7,5 +7,6 @@ open class MLPredictionOptions {
   /// compare by identity to learn whether it was.
   open var outputBackings: [String: Any] = [:]
 
+  /// The default options.
   public init() {}
 }

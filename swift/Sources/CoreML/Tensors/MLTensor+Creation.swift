@@ -70,7 +70,7 @@ extension MLTensor {
       self.init(shape: shape, scalarType._elementType) { _ in }
       return
     }
-    let owner = Data(bytesNoCopy: base, count: bytes.count, deallocator: deallocator)
+    let owner = LentMemory(base, count: bytes.count, deallocator: deallocator)
     guard
       let made = try? Tensor(
         shape: shape, elementType: scalarType._elementType, taking: base, release: { withExtendedLifetime(owner) {} })

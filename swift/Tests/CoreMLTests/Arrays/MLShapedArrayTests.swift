@@ -11,8 +11,8 @@ import Testing
     #expect(MLShapedArray<Double>(identityMatrixOfSize: 2).scalars == [1, 0, 0, 1])
     let literal: MLShapedArray<Float16> = [1, 2]
     #expect(literal.shape == [2] && literal.scalars == [1, 2])
-    let random = MLShapedArray<Float>(randomScalarsIn: 2...3, shape: [8])
-    #expect(random.scalars.allSatisfy { (2...3).contains($0) })
+    let random = MLShapedArray<Float>(randomScalarsIn: 2..<3, shape: [8])
+    #expect(random.scalars.allSatisfy { (2..<3).contains($0) })
     let scalar = MLShapedArray<Float>(scalar: 5)
     #expect(scalar.isScalar && scalar.scalar == 5 && scalar.shape.isEmpty && matrix.scalar == nil)
   }

@@ -1,4 +1,5 @@
 import CoreML
+import TestSupport
 import Testing
 
 // Code as apps write it against Core ML, with nothing in it that knows of this package.
@@ -67,7 +68,7 @@ private actor ManagedModel {
   }
 }
 
-@Suite struct ExistingCodeTests {
+@Suite struct ManagedModelTests {
   @Test func generatedModelClasses() throws {
     let compiled = try Compiled("multi_output")
     let configuration = MLModelConfiguration()
@@ -117,4 +118,14 @@ private actor ManagedModel {
     let output = try model.prediction(from: MLDictionaryFeatureProvider(dictionary: ["x": input]))
     #expect(output.featureValue(for: "y")?.shapedArrayValue(of: Float16.self)?.scalars == Array(repeating: 1, count: 8))
   }
+}
+
+/// A compiled fixture that is removed with the object.
+private final class Compiled {
+  let url: URL
+
+  init(_ name: String) throws { url = try MLModel.compileModel(at: Fixture.package(name)) }
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  func model() throws -> MLModel { try MLModel(contentsOf: url) }
 }
