@@ -61,8 +61,11 @@
       }
     }
 
+    /// Whether both have the same value.
     public static func == (left: NSNumber, right: NSNumber) -> Bool { left.value == right.value }
+    /// Feeds the value to the hasher.
     public func hash(into hasher: inout Hasher) { hasher.combine(value) }
+    /// The value.
     public var description: String {
       switch value {
       case .integer(let integer): "\(integer)"
@@ -72,7 +75,9 @@
   }
 
   extension NSNumber: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral {
+    /// The number of an integer.
     public convenience init(integerLiteral value: Int) { self.init(value: value) }
+    /// The number of a float.
     public convenience init(floatLiteral value: Double) { self.init(value: value) }
   }
 #else

@@ -58,6 +58,7 @@ public final class CVBuffer {
 extension CVBuffer: Hashable {
   /// Whether both are the same buffer.
   public static func == (left: CVBuffer, right: CVBuffer) -> Bool { left === right }
+  /// Feeds the buffer's identity to the hasher.
   public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 }
 

@@ -19,6 +19,7 @@ public struct CVPixelBufferLockFlags: OptionSet, Sendable {
   /// The flags' bits.
   public let rawValue: UInt64
 
+  /// Flags from their bits.
   public init(rawValue: UInt64) { self.rawValue = rawValue }
 
   /// The pixels will not be changed.

@@ -99,7 +99,9 @@ public func ~= (code: MLModelError.Code, error: any Error) -> Bool {
 extension MLModelError: StatusCarryingError, LocalizedError, CustomStringConvertible {
   /// The sentence that Core ML gives, with the underlying error's.
   public var message: String { reason.map { "\(text): \($0)" } ?? text }
+  /// The text.
   public var errorDescription: String? { text }
+  /// Domain, code and text.
   public var description: String { "\(MLModelErrorDomain) \(code.rawValue): \(message)" }
 }
 
