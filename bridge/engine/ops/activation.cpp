@@ -4,6 +4,7 @@
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
+#include "ops/shapes.h"
 
 namespace tintype {
 
@@ -72,6 +73,7 @@ array per_channel(Call& call, const char* name, const array& x) {
   mx::Shape shape(x.ndim(), 1);
   if (x.ndim() < 2) call.fail("x needs a channel axis", "rank " + std::to_string(x.ndim()), "at least 2");
   shape[1] = static_cast<int>(call.tensor(name).size());
+  if (shape[1] != 1) check_count(call, name, x.shape(1), "channel");
   return mx::reshape(call.wide(name), shape);
 }
 

@@ -2,6 +2,7 @@
 
 #include "kernels/primitives.h"
 #include "ops/precision.h"
+#include "ops/shapes.h"
 #include "run/executor.h"
 #include "run/monitor.h"
 #include "support/error.h"
@@ -281,9 +282,7 @@ int Call::axis_or(std::string_view name, int fallback, size_t rank) const {
 }
 
 std::vector<int> Call::axes_or(std::string_view name, std::vector<int> fallback, size_t rank) const {
-  std::vector<int> axes = integers_or(name, std::move(fallback));
-  for (int& axis : axes) axis = checked_axis(name, axis, rank);
-  return axes;
+  return checked_axes(*this, name, integers_or(name, std::move(fallback)), rank);
 }
 
 const TensorType& Call::output_type() const {

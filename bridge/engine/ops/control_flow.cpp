@@ -4,12 +4,14 @@
 
 #include "ops/call.h"
 #include "ops/registry.h"
+#include "ops/shapes.h"
 
 namespace tintype {
 
 namespace {
 
 array select(Call& call) {
+  check_broadcast(call, {"cond", "a", "b"});
   return mx::where(mx::astype(call.tensor("cond"), mx::bool_), call.tensor("a"), call.tensor("b"));
 }
 

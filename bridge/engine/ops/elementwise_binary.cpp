@@ -1,6 +1,7 @@
 #include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
+#include "ops/shapes.h"
 
 namespace tintype {
 
@@ -11,6 +12,7 @@ using kernels::Binary;
 
 template <Binary op, Function function>
 array apply(Call& call) {
+  check_broadcast(call, {"x", "y"});
   if (call.is_ours({"x", "y"}))
     return kernels::binary(op, call.tensor("x"), call.tensor("y"), call.output_dtype(),
                            {call.is_only_reader("x"), call.is_only_reader("y")});
@@ -20,6 +22,7 @@ array apply(Call& call) {
 // Comparisons give the same answer in any type: no conversion.
 template <Function function>
 array compare(Call& call) {
+  check_broadcast(call, {"x", "y"});
   return function(call.tensor("x"), call.tensor("y"), {});
 }
 
@@ -45,12 +48,14 @@ Quotient divide_integers(const array& x, const array& y) {
 }
 
 array floor_div(Call& call) {
+  check_broadcast(call, {"x", "y"});
   array x = call.wide("x"), y = call.wide("y");
   if (both_integers(x, y)) return divide_integers(x, y).quotient;
   return mx::floor(mx::divide(x, y));
 }
 
 array mod(Call& call) {
+  check_broadcast(call, {"x", "y"});
   array x = call.wide("x"), y = call.wide("y");
   if (both_integers(x, y)) return divide_integers(x, y).remainder;
   return mx::remainder(x, y);
@@ -58,6 +63,7 @@ array mod(Call& call) {
 
 // MLX squares and multiplies integers, which never ends on a negative exponent.
 array pow(Call& call) {
+  check_broadcast(call, {"x", "y"});
   array x = call.wide("x"), y = call.wide("y");
   if (!both_integers(x, y)) return mx::power(x, y);
   array zero(0, y.dtype());

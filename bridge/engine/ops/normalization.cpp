@@ -2,6 +2,7 @@
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
+#include "ops/shapes.h"
 
 namespace tintype {
 
@@ -34,6 +35,8 @@ array scaled_and_shifted(Call& call, array y, bool channels) {
 array batch_norm(Call& call) {
   array x = widened_for_sum(call.wide("x"));
   if (x.ndim() < 2) call.fail("x has no channel axis", "rank " + std::to_string(x.ndim()), "at least 2");
+  for (const char* name : {"mean", "variance", "gamma", "beta"})
+    check_count(call, name, x.shape(1), "channel");
   array mean = along_channels(widened_for_sum(call.wide("mean")), x.ndim());
   array variance = along_channels(widened_for_sum(call.wide("variance")), x.ndim());
   array scale = mx::rsqrt(mx::add(variance, scalar_like(call.number_or("epsilon", 1e-5), variance)));
@@ -46,11 +49,6 @@ std::vector<int> axes_from(int first, size_t rank) {
   return axes;
 }
 
-// gamma or beta fits where it has one value for each of `count` places.
-bool fits(Call& call, const char* name, int64_t count) {
-  return !call.has(name) || static_cast<int64_t>(call.tensor(name).size()) == count;
-}
-
 array ours(Call& call, const kernels::NormPlan& plan) {
   return kernels::normalize(call.tensor("x"), plan, call.wide_or_none("gamma"), call.wide_or_none("beta"),
                             call.output_dtype());
@@ -60,7 +58,8 @@ array instance_norm(Call& call) {
   const array& given = call.tensor("x");
   if (given.ndim() < 3)
     call.fail("x has no axis to normalise", "rank " + std::to_string(given.ndim()), "at least 3");
-  if (call.is_ours({"x"}) && fits(call, "gamma", given.shape(1)) && fits(call, "beta", given.shape(1))) {
+  for (const char* name : {"gamma", "beta"}) check_count(call, name, given.shape(1), "channel");
+  if (call.is_ours({"x"})) {
     auto plan = kernels::NormPlan::over(given, axes_from(2, given.ndim()), call.number_or("epsilon", 1e-5));
     if (plan) {
       plan->scale = kernels::NormScale::kChannels;
@@ -84,10 +83,11 @@ array layer_norm(Call& call) {
   size_t rank = call.tensor("x").ndim();
   std::vector<int> axes = call.axes_or("axes", axes_from(0, rank), rank);
   double epsilon = call.number_or("epsilon", 1e-5);
+  int64_t places = 1;
+  for (int axis : axes) places *= call.tensor("x").shape(axis);
+  for (const char* name : {"gamma", "beta"}) check_count(call, name, places, "place of the axes");
   auto plan = kernels::NormPlan::over(call.tensor("x"), axes, epsilon);
-  if (plan && call.is_ours({"x"}) && fits(call, "gamma", plan->length) && fits(call, "beta", plan->length)) {
-    return ours(call, *plan);
-  }
+  if (plan && call.is_ours({"x"})) return ours(call, *plan);
   if (axes.size() == 1 && axes[0] == static_cast<int>(rank) - 1) {
     auto gamma = call.wide_or_none("gamma"), beta = call.wide_or_none("beta");
     return mx::fast::layer_norm(call.wide("x"), gamma, beta, static_cast<float>(epsilon));

@@ -50,6 +50,15 @@ array apply_sum(Call& call) {
   return call.flag_or("keep_dims", false) ? y : mx::squeeze(y, axes);
 }
 
+template <Reducer reduce>
+array apply_extreme(Call& call) {
+  auto [x, axes, keep_dims] = arguments(call);
+  for (int axis : axes) {
+    if (x.shape(axis) == 0) call.fail("the axis is empty", describe_shape(x.shape()), "1 or more elements");
+  }
+  return reduce(x, axes, keep_dims, {});
+}
+
 array reduce_l1_norm(Call& call) {
   auto [x, axes, keep_dims] = arguments(call);
   return mx::sum(mx::abs(x), axes, keep_dims);
@@ -99,9 +108,9 @@ OpTable reduction_ops() {
       {"reduce_l2_norm", reduce_l2_norm, "x axes? keep_dims?"},
       {"reduce_log_sum", reduce_log_sum, "x axes? keep_dims?"},
       {"reduce_log_sum_exp", reduce_log_sum_exp, "x axes? keep_dims?"},
-      {"reduce_max", apply<mx::max>, "x axes? keep_dims?"},
+      {"reduce_max", apply_extreme<mx::max>, "x axes? keep_dims?"},
       {"reduce_mean", apply_sum<mx::mean, true>, "x axes? keep_dims?"},
-      {"reduce_min", apply<mx::min>, "x axes? keep_dims?"},
+      {"reduce_min", apply_extreme<mx::min>, "x axes? keep_dims?"},
       {"reduce_prod", apply<mx::prod>, "x axes? keep_dims?"},
       {"reduce_sum", apply_sum<mx::sum, false>, "x axes? keep_dims?"},
       {"reduce_sum_square", reduce_sum_square, "x axes? keep_dims?"},

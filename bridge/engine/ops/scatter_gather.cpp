@@ -1,6 +1,7 @@
 #include "kernels/compressed.h"
 #include "ops/call.h"
 #include "ops/registry.h"
+#include "ops/shapes.h"
 #include "support/error.h"
 
 namespace tintype {
@@ -91,11 +92,18 @@ array gather(Call& call) {
 array gather_along_axis(Call& call) {
   const array& x = call.tensor("x");
   int axis = call.axis_or("axis", 0, x.ndim());
+  const mx::Shape& indices = call.tensor("indices").shape();
+  mx::Shape fit = x.shape();
+  if (indices.size() != fit.size())
+    call.fail("indices have another rank than x", describe_shape(indices), describe_shape(fit));
+  fit[axis] = indices[axis];
+  check_broadcast_to(call, "indices", indices, fit);
   return mx::take_along_axis(x, safe_indices(call, call.tensor("indices"), x.shape(axis)), axis);
 }
 
 /** indices [..., K] taken apart: one index array an axis. */
 std::vector<array> split_coordinates(Call& call, const array& given, const mx::Shape& shape, int first_axis) {
+  if (given.ndim() == 0) call.fail("indices have no axis", "[]", "[..., coordinates]");
   int count = given.shape(-1);
   if (count < 1 || first_axis + count > static_cast<int>(shape.size())) {
     call.fail("indices have too many coordinates", std::to_string(count),
@@ -151,12 +159,21 @@ array scatter_by_mode(Call& call, const std::string& fallback, const array& data
   call.fail("unknown mode", mode, "update, add, sub, mul, div, max or min");
 }
 
+void check_updates(Call& call, const array& updates, const mx::Shape& expected) {
+  if (updates.shape() == expected) return;
+  call.fail("updates do not fit", describe_shape(updates.shape()), describe_shape(expected));
+}
+
 array scatter(Call& call) {
   const array &data = call.tensor("data"), &updates = call.tensor("updates");
   int axis = call.axis_or("axis", 0, data.ndim());
   array indices = safe_indices(call, call.tensor("indices"), data.shape(axis));
   // updates: data's shape with `axis` replaced by the indices' shape; MLX wants the indices' axes first.
   int rank = static_cast<int>(indices.ndim());
+  mx::Shape expected(data.shape().begin(), data.shape().begin() + axis);
+  expected.insert(expected.end(), indices.shape().begin(), indices.shape().end());
+  expected.insert(expected.end(), data.shape().begin() + axis + 1, data.shape().end());
+  check_updates(call, updates, expected);
   std::vector<int> order;
   for (int i = 0; i < rank; ++i) order.push_back(axis + i);
   for (int i = 0; i < static_cast<int>(updates.ndim()); ++i) {
@@ -194,7 +211,10 @@ array scatter_nd(Call& call) {
   const array &data = call.tensor("data"), &updates = call.tensor("updates"), &given = call.tensor("indices");
   std::vector<array> coordinates = split_coordinates(call, given, data.shape(), 0);
   std::vector<int> axes;
-  mx::Shape shape(given.shape().begin(), given.shape().end() - 1);
+  mx::Shape shape(given.shape().begin(), given.shape().end() - 1), expected = shape;
+  expected.insert(expected.end(), data.shape().begin() + static_cast<ptrdiff_t>(coordinates.size()),
+                  data.shape().end());
+  check_updates(call, updates, expected);
   for (size_t i = 0; i < data.ndim(); ++i) {
     bool indexed = i < coordinates.size();
     if (indexed) axes.push_back(static_cast<int>(i));

@@ -6,6 +6,7 @@
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
+#include "ops/shapes.h"
 
 namespace tintype {
 
@@ -33,15 +34,21 @@ array band_part(Call& call) {
 array concat(Call& call) {
   std::vector<array> values = call.tensors("values");
   int axis = call.axis_or("axis", 0, values[0].ndim());
+  bool interleaved = call.flag_or("interleave", false);
   int64_t length = 0;
   for (const array& value : values) {
     if (value.ndim() != values[0].ndim())
       call.fail("the values have other ranks", describe_shape(value.shape()),
                 describe_shape(values[0].shape()));
     length += value.shape(axis);
+    for (int i = 0; i < static_cast<int>(value.ndim()); ++i) {
+      if ((i == axis && !interleaved) || value.shape(i) == values[0].shape(i)) continue;
+      call.fail("the values have other shapes", describe_shape(value.shape()),
+                describe_shape(values[0].shape()) + (interleaved ? "" : " but for the axis"));
+    }
   }
   call.checked_length(length);  // MLX adds them up as int32
-  if (!call.flag_or("interleave", false)) return mx::concatenate(values, axis);
+  if (!interleaved) return mx::concatenate(values, axis);
   // Interleaved: element i of every value, then element i + 1.
   array stacked = mx::stack(values, axis + 1);
   mx::Shape shape = values[0].shape();
@@ -56,6 +63,7 @@ array cumsum(Call& call) {
 }
 
 array fill_value(Call& call) {
+  check_count(call, "value", 1, "element");
   array value = call.has("value") ? call.tensor("value") : array(0.0f);
   return mx::astype(mx::reshape(value, mx::Shape{}), call.output_dtype());
 }
@@ -144,6 +152,7 @@ array pad(Call& call) {
   if (mode == "constant") {
     std::vector<std::pair<int, int>> widths(x.ndim(), {0, 0});
     for (size_t i = 0; i < axes; ++i) widths[first + i] = {amounts[2 * i], amounts[2 * i + 1]};
+    check_count(call, "constant_val", 1, "element");
     array value = call.has("constant_val") ? call.tensor("constant_val") : array(0.0f);
     return mx::pad(x, widths, mx::astype(mx::reshape(value, mx::Shape{}), x.dtype()));
   }
@@ -209,6 +218,11 @@ std::vector<array> split(Call& call) {
 
 array stack(Call& call) {
   std::vector<array> values = call.tensors("values");
+  for (const array& value : values) {
+    if (value.shape() != values[0].shape())
+      call.fail("the values have other shapes", describe_shape(value.shape()),
+                describe_shape(values[0].shape()));
+  }
   return mx::stack(values, call.axis_or("axis", 0, values[0].ndim() + 1));
 }
 

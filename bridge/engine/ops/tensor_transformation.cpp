@@ -1,6 +1,7 @@
 #include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
+#include "ops/shapes.h"
 
 namespace tintype {
 
@@ -9,14 +10,34 @@ namespace {
 array expand_dims(Call& call) {
   const array& x = call.tensor("x");
   std::vector<int> axes = call.integers("axes");
-  for (int& axis : axes) axis = call.checked_axis("axes", axis, x.ndim() + axes.size());
-  return mx::expand_dims(x, axes);
+  return mx::expand_dims(x, checked_axes(call, "axes", axes, x.ndim() + axes.size()));
 }
 
 array squeeze(Call& call) {
   const array& x = call.tensor("x");
   if (!call.has("axes")) return mx::squeeze(x);
-  return mx::squeeze(x, call.axes_or("axes", {}, x.ndim()));
+  std::vector<int> axes = call.axes_or("axes", {}, x.ndim());
+  for (int axis : axes) {
+    if (x.shape(axis) != 1)
+      call.fail("an axis that shall go has another length than 1", describe_shape(x.shape()),
+                "1 on axis " + std::to_string(axis));
+  }
+  return mx::squeeze(x, axes);
+}
+
+// One -1 may stand for what is left.
+void check_same_count(Call& call, const array& x, const std::vector<int>& shape) {
+  auto open = std::count(shape.begin(), shape.end(), -1);
+  int64_t known = 1, size = static_cast<int64_t>(x.size());
+  for (int length : shape) {
+    if (length > 0 && known > kMostElements / length) known = kMostElements;
+    if (length >= 0) known *= length;
+  }
+  bool fits = open == 0 ? known == size : open == 1 && known > 0 && size % known == 0;
+  if (fits) return;
+  call.fail("the shape does not fit", describe_shape(to_shape(shape)),
+            "the " + std::to_string(size) + " elements of " + describe_shape(x.shape()) +
+                ", and -1 on one axis at most");
 }
 
 // 0 keeps the input's dimension, -1 takes what is left.
@@ -29,6 +50,7 @@ array reshape(Call& call) {
       shape[i] = x.shape(static_cast<int>(i));
     if (shape[i] < -1) call.fail("the shape is negative", std::to_string(shape[i]), "-1 or more");
   }
+  check_same_count(call, x, shape);
   return mx::reshape(kernels::dense(x), to_shape(shape));
 }
 
@@ -53,12 +75,15 @@ array reshape_like(Call& call) {
                 std::to_string(begins[i]) + " to " + std::to_string(ends[i]), "0 to " + std::to_string(rank));
     for (int axis = begin; axis < end; ++axis) shape.push_back(references[i].shape(axis));
   }
+  check_same_count(call, x, shape);
   return mx::reshape(x, to_shape(shape));
 }
 
 array transpose(Call& call) {
   const array& x = call.tensor("x");
   std::vector<int> perm = call.axes_or("perm", {}, x.ndim());
+  if (perm.size() != x.ndim())
+    call.fail("perm has a wrong count of values", std::to_string(perm.size()), std::to_string(x.ndim()));
   return mx::transpose(x, perm);
 }
 
@@ -158,6 +183,7 @@ array slice_update(Call& call) {
     if (stride < 0) call.fail("a stride is negative", std::to_string(stride), "1 or more");
   }
   if (!window.squeezed.empty()) update = mx::expand_dims(update, window.squeezed);
+  check_broadcast_to(call, "update", update.shape(), cut(x, window).shape());
   return mx::slice_update(x, update, window.start, window.stop, window.stride);
 }
 
@@ -302,6 +328,8 @@ array reverse_sequence(Call& call) {
   const array& x = call.tensor("x");
   int sequence = call.axis_or("seq_axis", 0, x.ndim()), batch = call.axis_or("batch_axis", 0, x.ndim());
   int length = x.shape(sequence);
+  if (sequence == batch) call.fail("seq_axis and batch_axis are one axis", std::to_string(batch), "two axes");
+  check_count(call, "lengths", x.shape(batch), "place of batch_axis");
   array lengths = mx::reshape(mx::astype(call.tensor("lengths"), mx::int32), {-1, 1});
   array place = mx::expand_dims(mx::arange(length), 0);
   array index =

@@ -4,6 +4,7 @@
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
+#include "ops/shapes.h"
 
 namespace tintype {
 
@@ -37,11 +38,24 @@ array ours(Call& call, float scale) {
                             scale, call.output_dtype());
 }
 
+// The mask broadcasts to [..., l, s].
+void check_leading(Call& call) {
+  const array &query = call.tensor("query"), &key = call.tensor("key"), &value = call.tensor("value");
+  auto leading = [](const array& x) { return mx::Shape(x.shape().begin(), x.shape().end() - 2); };
+  const char* what = "the leading axes of query, key and value";
+  check_broadcast(call, what, leading(query), leading(key));
+  mx::Shape scores = mx::broadcast_shapes(leading(query), leading(key));
+  check_broadcast(call, what, scores, leading(value));
+  scores = mx::broadcast_shapes(scores, leading(value));
+  scores.push_back(query.shape(-2)), scores.push_back(key.shape(-2));
+  if (call.has("attn_mask")) check_broadcast_to(call, "attn_mask", call.tensor("attn_mask").shape(), scores);
+}
+
 void check_sizes(Call& call) {
   const array &query = call.tensor("query"), &key = call.tensor("key"), &value = call.tensor("value");
   bool fits = query.ndim() >= 2 && key.ndim() >= 2 && value.ndim() >= 2 && query.shape(-1) == key.shape(-1) &&
               key.shape(-2) == value.shape(-2);
-  if (fits) return;
+  if (fits) return check_leading(call);
   call.fail("query, key and value do not fit",
             describe_shape(query.shape()) + ", " + describe_shape(key.shape()) + " and " +
                 describe_shape(value.shape()),

@@ -253,8 +253,9 @@ class Model:
 
     def _check_function(self, function: Any) -> None:
         if function is not None and not isinstance(function, str):
+            known = ", ".join(self.functions)
             raise InvalidInputError(
-                f"function is {function!r}, expected a name or None: this model has {', '.join(self.functions)}"
+                f"function is {function!r}, expected a name or None: this model has {known}"
             )
 
     def _check_call(self, inputs: Mapping[Any, Any], function: Any, state: Any, progress: Any) -> None:

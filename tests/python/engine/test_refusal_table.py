@@ -48,6 +48,7 @@ def test_calls(provoke, text, tmp_path):
 UNREACHED = {
     "format/parse_budget.cpp: the program is larger than memory": "a program of gigabytes",
     "ops/control_flow.cpp: the loop does not end": "after 16 million rounds: minutes",
+    "support/error.cpp: MLX refused it: …": "what the engine checks for itself: test_own_words.py",
     "run/inputs.cpp: this device has no float64": "on a GPU",
 }
 
