@@ -1,7 +1,7 @@
 """Programs of one op whose shapes and numbers are drawn: what is refused is refused in the engine's own words."""
 
-import tempfile
 import pathlib
+import tempfile
 from typing import Any
 
 import numpy as np
