@@ -91,15 +91,30 @@
     ) -> SIMD8<UInt32> {
       var (a, b, c, d) = (state[0], state[1], state[2], state[3])
       var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-      for index in 0..<64 {
-        let upper = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
-        let first = h &+ upper &+ (g ^ (e & (f ^ g))) &+ constants[index] &+ words[index]
-        let lower = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
-        let second = lower &+ ((a & b) | (c & (a | b)))
-        (h, g, f, e) = (g, f, e, d &+ first)
-        (d, c, b, a) = (c, b, a, first &+ second)
+      // After eight rounds every word is in its own place again, so none is moved.
+      for index in stride(from: 0, to: 64, by: 8) {
+        round(a, b, c, &d, e, f, g, &h, constants[index] &+ words[index])
+        round(h, a, b, &c, d, e, f, &g, constants[index + 1] &+ words[index + 1])
+        round(g, h, a, &b, c, d, e, &f, constants[index + 2] &+ words[index + 2])
+        round(f, g, h, &a, b, c, d, &e, constants[index + 3] &+ words[index + 3])
+        round(e, f, g, &h, a, b, c, &d, constants[index + 4] &+ words[index + 4])
+        round(d, e, f, &g, h, a, b, &c, constants[index + 5] &+ words[index + 5])
+        round(c, d, e, &f, g, h, a, &b, constants[index + 6] &+ words[index + 6])
+        round(b, c, d, &e, f, g, h, &a, constants[index + 7] &+ words[index + 7])
       }
       return state &+ SIMD8(a, b, c, d, e, f, g, h)
+    }
+
+    @inline(__always)
+    private static func round(
+      _ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: inout UInt32, _ e: UInt32, _ f: UInt32, _ g: UInt32,
+      _ h: inout UInt32, _ word: UInt32
+    ) {
+      let upper = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
+      let lower = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
+      let first = h &+ upper &+ (g ^ (e & (f ^ g))) &+ word
+      d = d &+ first
+      h = first &+ lower &+ ((a & b) | (c & (a | b)))
     }
 
     @inline(__always)
