@@ -19,6 +19,14 @@ REASONS = {
     "coreml_update_state": "Written to packages as `write_state` and `read_state`, which are there.",
 }
 
+#: Values of parameters that the engine refuses by name, and why.
+REFUSED_VALUES = {
+    "conv, conv_transpose: more than 16,384 groups": "A bound before anything is allocated: where MLX "
+    "has no groups, each is a part of the graph.",
+    "lstm, gru, rnn: the activation `scaled_tanh`": "No parameter gives its two factors, and no "
+    "documentation says them.",
+}
+
 
 def entries(source: str) -> dict[str, str]:
     """Op → parameters, from one table."""
@@ -84,6 +92,8 @@ def document() -> str:
     ]
     lines += ["| op | why |", "|---|---|"]
     lines += [f"| `{name}` | {reason} |" for name, reason in sorted(REASONS.items())]
+    lines += ["", "Of the ops above, these values:", "", "| op and value | why |", "|---|---|"]
+    lines += [f"| {value} | {reason} |" for value, reason in sorted(REFUSED_VALUES.items())]
     return "\n".join(lines) + "\n"
 
 

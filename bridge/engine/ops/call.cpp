@@ -62,7 +62,8 @@ mx::Shape to_shape(const std::vector<int>& dimensions) {
 }
 
 array scalar_like(double value, const array& x) {
-  return x.dtype() == mx::float64 ? array(value, mx::float64) : array(static_cast<float>(value), x.dtype());
+  bool narrow = mx::issubdtype(x.dtype(), mx::floating) && x.dtype() != mx::float64;
+  return narrow ? array(static_cast<float>(value), x.dtype()) : array(value, x.dtype());
 }
 
 namespace {
@@ -202,15 +203,19 @@ std::vector<double> Call::numbers(std::string_view name) const {
 }
 
 std::vector<double> Call::values(const array& x) const {
+  if (mx::issubdtype(x.dtype(), mx::integer)) {  // an int32 is more than a float32 holds
+    std::vector<int64_t> read = read_values<int64_t>(x, mx::int64);
+    return std::vector<double>(read.begin(), read.end());
+  }
   std::vector<float> read = read_values<float>(x, mx::float32);
   return std::vector<double>(read.begin(), read.end());
 }
 
 double Call::number(std::string_view name) const {
-  auto values = read_values<float>(tensor(name), mx::float32);
-  if (values.size() != 1)
-    fail("parameter " + quoted(name) + " has a wrong count of values", std::to_string(values.size()), "1");
-  return values[0];
+  std::vector<double> read = numbers(name);
+  if (read.size() != 1)
+    fail("parameter " + quoted(name) + " has a wrong count of values", std::to_string(read.size()), "1");
+  return read[0];
 }
 
 double Call::number_or(std::string_view name, double fallback) const {

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
 #include "kernels/primitives.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
@@ -61,6 +65,67 @@ void check_counts(Call& call, const mx::Shape& x, const mx::Shape& weight, const
   call.checked_length(int64_t{x[2]} * x[3]);
 }
 
+/** Of a convolution of the engine's, which has two axes: one and three are made of such. */
+struct Operands {
+  array x, weight;  // [n, c_in, h, w] and [c_out, c_in / groups, kh, kw]
+  std::optional<array> bias;
+  mx::Dtype dtype;
+};
+
+array convolve(Call& call, const Operands& operands, const Spatial& spatial, int groups) {
+  check_counts(call, operands.x.shape(), operands.weight.shape(), spatial);
+  auto pair = [](const std::vector<int>& v) { return std::array<int, 2>{v[0], v[1]}; };
+  kernels::ConvPlan plan{pair(spatial.strides), pair(spatial.dilations), pair(spatial.before),
+                         pair(spatial.after), groups};
+  return kernels::conv2d(operands.x, operands.weight, operands.bias, plan, operands.dtype);
+}
+
+// One axis is two, of which the first has a length of 1.
+Spatial with_line(Spatial spatial) {
+  for (std::vector<int>* each : {&spatial.kernel, &spatial.strides, &spatial.dilations})
+    each->insert(each->begin(), 1);
+  for (std::vector<int>* each : {&spatial.before, &spatial.after}) each->insert(each->begin(), 0);
+  return spatial;
+}
+
+array convolve_line(Call& call, const Operands& operands, const Spatial& spatial, int groups) {
+  Operands plane{mx::expand_dims(operands.x, 2), mx::expand_dims(operands.weight, 2), operands.bias,
+                 operands.dtype};
+  return mx::squeeze(convolve(call, plane, with_line(spatial), groups), 2);
+}
+
+constexpr int kMostLayers = 64;  // of a kernel over three axes: each is a part of the graph
+
+// Three axes are the sum of the kernel's layers, each a convolution of the frames that it meets.
+array convolve_frames(Call& call, const Operands& given, const Spatial& spatial, int groups) {
+  Operands operands = given;
+  Spatial flat = spatial;
+  for (std::vector<int>* each : {&flat.kernel, &flat.strides, &flat.dilations, &flat.before, &flat.after})
+    each->erase(each->begin());
+  array x = mx::swapaxes(operands.x, 1, 2);  // [n, d, c, h, w]
+  x = mx::pad(
+      x, {{0, 0}, {std::max(spatial.before[0], 0), std::max(spatial.after[0], 0)}, {0, 0}, {0, 0}, {0, 0}},
+      scalar_like(0, x));
+  int cut = std::max(-spatial.before[0], 0), stride = spatial.strides[0];
+  int length = x.shape(1) - cut - std::max(-spatial.after[0], 0);
+  int frames = (length - spatial.reach(0)) / stride + 1;
+  std::optional<array> sum, bias = std::exchange(operands.bias, std::nullopt);
+  mx::Dtype dtype = std::exchange(operands.dtype, mx::float32);
+  array weight = operands.weight;
+  for (int layer = 0; layer < spatial.kernel[0]; ++layer) {
+    mx::Shape start(5, 0), stop = x.shape(), step(5, 1);
+    start[1] = cut + layer * spatial.dilations[0], stop[1] = start[1] + (frames - 1) * stride + 1,
+    step[1] = stride;
+    operands.x = mx::flatten(mx::slice(x, start, stop, step), 0, 1);
+    operands.weight = mx::take(weight, layer, 2);
+    array part = convolve(call, operands, flat, groups);
+    sum = sum ? mx::add(*sum, part) : part;
+  }
+  array y = mx::swapaxes(mx::unflatten(*sum, 0, {x.shape(0), frames}), 1, 2);
+  if (bias) y = mx::add(y, mx::reshape(*bias, {1, bias->shape(0), 1, 1, 1}));
+  return mx::astype(y, dtype);
+}
+
 // x [n, c_in, *d], weight [c_out, c_in / groups, *k]; MLX wants channels last in both.
 array conv(Call& call) {
   array x = call.wide("x");
@@ -83,14 +148,12 @@ array conv(Call& call) {
       call.fail("the kernel is larger than the padded input", std::to_string(spatial.reach(i)),
                 "at most " + std::to_string(length));
   }
-  if (spatial.kernel.size() == 2 && kernels::is_ours(x)) {
-    check_counts(call, x.shape(), given.shape(), spatial);
-    auto pair = [](const std::vector<int>& v) { return std::array<int, 2>{v[0], v[1]}; };
-    kernels::ConvPlan plan{pair(spatial.strides), pair(spatial.dilations), pair(spatial.before),
-                           pair(spatial.after), groups};
-    if (call.is_ours({"x", "weight"}))
-      return kernels::conv2d(call.tensor("x"), given, call.wide_or_none("bias"), plan, call.output_dtype());
-    return kernels::conv2d(x, call.wide("weight"), call.wide_or_none("bias"), plan, mx::float32);
+  if (kernels::is_ours(x) && (spatial.kernel.size() < 3 || spatial.kernel[0] <= kMostLayers)) {
+    bool as_stored = call.is_ours({"x", "weight"});
+    Operands operands{as_stored ? call.tensor("x") : x, as_stored ? given : call.wide("weight"),
+                      call.wide_or_none("bias"), as_stored ? call.output_dtype() : mx::float32};
+    constexpr std::array kByAxes = {convolve_line, convolve, convolve_frames};
+    return kByAxes[spatial.kernel.size() - 1](call, operands, spatial, groups);
   }
   array weight =
       call.keep("channels last", "weight", [&] { return mx::contiguous(channels_last(widened(given))); });
@@ -121,6 +184,95 @@ array full_transpose(const array& x, const array& weight, const Spatial& spatial
                           spatial.strides, 1, /*flip=*/true);
 }
 
+/** The taps of a transposed kernel that meet one remainder of the place by the stride, on one axis. */
+struct Phase {
+  std::vector<int> taps;  // from the last to the first, as a convolution reads them
+  int dilation, before;   // of that convolution, whose stride is 1
+};
+
+// The result's place q * stride + r is the sum of x[q - (tap * dilation - r) / stride] over these taps.
+Phase phase_of(int r, int kernel, int stride, int dilation) {
+  Phase phase{{}, dilation / std::gcd(stride, dilation), 0};
+  for (int tap = 0; tap < kernel; ++tap) {
+    if (tap * dilation % stride != r) continue;
+    phase.taps.push_back(tap);
+    phase.before = (tap * dilation - r) / stride;
+  }
+  std::reverse(phase.taps.begin(), phase.taps.end());
+  return phase;
+}
+
+// The weights of one phase as a convolution has them: [c_in, c_out / groups, ...] -> [c_out, c_in / groups,
+// ...].
+array phase_weight(const array& weight, const Phase& rows, const Phase& columns, int groups) {
+  auto picked = [](const array& from, const std::vector<int>& taps, int axis) {
+    return mx::take(from, array(taps.begin(), {static_cast<int>(taps.size())}), axis);
+  };
+  array some = picked(picked(weight, rows.taps, 2), columns.taps, 3);
+  return mx::contiguous(mx::flatten(mx::swapaxes(mx::unflatten(some, 0, {groups, -1}), 1, 2), 0, 1));
+}
+
+// As full_transpose, of two axes and channels first: a convolution a phase, set side by side.
+array transpose_by_phases(Call& call, const array& x, const array& weight, const Spatial& spatial,
+                          int groups) {
+  int high = spatial.strides[0], wide = spatial.strides[1];
+  std::array<int, 2> full, places;
+  for (size_t i = 0; i < 2; ++i) {
+    full[i] = (x.shape(static_cast<int>(i) + 2) - 1) * spatial.strides[i] + spatial.reach(i);
+    places[i] = (full[i] + spatial.strides[i] - 1) / spatial.strides[i];
+  }
+  mx::Dtype dtype = call.is_ours({"x", "weight"}) ? call.output_dtype() : mx::float32;
+  int channels = weight.shape(1) * groups;
+  std::vector<array> parts;
+  for (int r = 0; r < high; ++r) {
+    for (int s = 0; s < wide; ++s) {
+      Phase rows = phase_of(r, spatial.kernel[0], high, spatial.dilations[0]);
+      Phase columns = phase_of(s, spatial.kernel[1], wide, spatial.dilations[1]);
+      if (rows.taps.empty() || columns.taps.empty()) {
+        parts.push_back(mx::zeros({x.shape(0), channels, places[0], places[1]}, dtype));
+        continue;
+      }
+      Spatial plain;
+      for (size_t i = 0; i < 2; ++i) {
+        const Phase& phase = i == 0 ? rows : columns;
+        auto taps = static_cast<int>(phase.taps.size());
+        plain.kernel.push_back(taps), plain.strides.push_back(1), plain.dilations.push_back(phase.dilation);
+        plain.before.push_back(phase.before);
+        plain.after.push_back(places[i] - x.shape(static_cast<int>(i) + 2) - phase.before + plain.reach(i) -
+                              1);
+      }
+      std::string key = "phase " + std::to_string(r) + " " + std::to_string(s);
+      array kernel = call.keep(key, "weight", [&] { return phase_weight(weight, rows, columns, groups); });
+      parts.push_back(convolve(call, {x, kernel, std::nullopt, dtype}, plain, groups));
+    }
+  }
+  if (parts.size() == 1) return parts[0];
+  array y = mx::unflatten(mx::stack(parts, -1), -1, {high, wide});  // n c q p r s
+  y = mx::reshape(mx::transpose(y, {0, 1, 2, 4, 3, 5}),
+                  {x.shape(0), channels, places[0] * high, places[1] * wide});
+  return mx::slice(y, {0, 0, 0, 0}, {x.shape(0), channels, full[0], full[1]});
+}
+
+constexpr int kMostPhases = 64;  // each is a part of the graph
+
+// The full result, channels last, by whichever way is there.
+array whole_transpose(Call& call, const array& x, const array& weight, const Spatial& spatial, int groups) {
+  int64_t phases = 1;
+  for (int stride : spatial.strides) phases *= stride;
+  if (spatial.kernel.size() <= 2 && kernels::is_ours(x) && phases <= kMostPhases) {
+    bool as_stored = call.is_ours({"x", "weight"}), line = spatial.kernel.size() == 1;
+    array data = as_stored ? call.tensor("x") : x, filters = as_stored ? call.tensor("weight") : weight;
+    if (!line) return channels_last(transpose_by_phases(call, data, filters, spatial, groups));
+    array y = transpose_by_phases(call, mx::expand_dims(data, 2), mx::expand_dims(filters, 2),
+                                  with_line(spatial), groups);
+    return channels_last(mx::squeeze(y, 2));
+  }
+  std::vector<array> parts;
+  auto inputs = mx::split(channels_last(x), groups, -1), weights = mx::split(weight, groups, 0);
+  for (size_t g = 0; g < inputs.size(); ++g) parts.push_back(full_transpose(inputs[g], weights[g], spatial));
+  return parts.size() == 1 ? parts[0] : mx::concatenate(parts, -1);
+}
+
 array conv_transpose(Call& call) {
   array x = call.wide("x"), weight = call.wide("weight");
   Spatial spatial = spatial_of(call, x.shape(), kernel_of(weight));
@@ -134,10 +286,7 @@ array conv_transpose(Call& call) {
     int length = x.shape(static_cast<int>(i) + 2);
     call.checked_length((std::max(length, 1) - int64_t{1}) * spatial.strides[i] + 2 * spatial.reach(i));
   }
-  std::vector<array> parts;
-  auto inputs = mx::split(channels_last(x), groups, -1), weights = mx::split(weight, groups, 0);
-  for (size_t g = 0; g < inputs.size(); ++g) parts.push_back(full_transpose(inputs[g], weights[g], spatial));
-  array y = parts.size() == 1 ? parts[0] : mx::concatenate(parts, -1);
+  array y = whole_transpose(call, x, weight, spatial, groups);
   std::vector<int> wanted = call.integers_or("output_shape", {});
   std::string type = call.text_or("pad_type", "valid");
   for (size_t i = 0; i < spatial.kernel.size(); ++i) {

@@ -1,5 +1,6 @@
 #include "kernels/primitives.h"
 #include "ops/call.h"
+#include "ops/integers.h"
 #include "ops/registry.h"
 #include "ops/shapes.h"
 
@@ -26,38 +27,37 @@ array compare(Call& call) {
   return function(call.tensor("x"), call.tensor("y"), {});
 }
 
-bool both_integers(const array& x, const array& y) {
-  return mx::issubdtype(mx::result_type(x, y), mx::integer);
+// Integers are divided as such; the conversion to the declared type would round their quotient towards zero.
+array real_div(Call& call) {
+  if (are_integers(call.tensor("x"), call.tensor("y")))
+    return divide_truncating(call.tensor("x"), call.tensor("y"));
+  return apply<Binary::kDiv, mx::divide>(call);
 }
 
-/** Quotient and remainder of floor division; the processor traps on x / 0 and on the lowest value / -1. */
-struct Quotient {
-  array quotient, remainder;
-};
-
-Quotient divide_integers(const array& x, const array& y) {
-  array zero(0, y.dtype()), one(1, y.dtype());
-  bool is_signed = mx::issubdtype(y.dtype(), mx::signedinteger);
-  array by_zero = mx::equal(y, zero);
-  array by_minus_one = is_signed ? mx::equal(y, array(-1, y.dtype())) : mx::zeros_like(y, mx::bool_);
-  array divisor = mx::where(mx::logical_or(by_zero, by_minus_one), one, y);
-  array wraps = mx::remainder(x, divisor);  // has the divisor's sign, as numpy's
-  array quotient = mx::floor_divide(mx::subtract(x, wraps), divisor);
-  quotient = mx::where(by_minus_one, mx::negative(x), quotient);
-  return {mx::where(by_zero, zero, quotient), mx::where(mx::logical_or(by_zero, by_minus_one), zero, wraps)};
+// Numpy's: a quotient that is rounded before it is floored may be one too large (1 / 0.1f).
+array floor_of_quotient(const array& x, const array& y) {
+  array zero = scalar_like(0, x), one = scalar_like(1, x), rest = mx::remainder(x, y);
+  array quotient = mx::divide(mx::subtract(x, rest), y), floor = mx::floor(quotient);
+  floor =
+      mx::where(mx::greater(mx::subtract(quotient, floor), scalar_like(0.5, x)), mx::add(floor, one), floor);
+  // The remainder of a number and an infinity of the other sign is infinite.
+  array is_small = mx::logical_and(mx::isinf(y), mx::isfinite(x));
+  array below = mx::less(mx::multiply(mx::sign(x), mx::sign(y)), zero);
+  floor = mx::where(is_small, mx::where(below, mx::negative(one), zero), floor);
+  return mx::where(mx::equal(y, zero), mx::divide(x, y), floor);
 }
 
 array floor_div(Call& call) {
   check_broadcast(call, {"x", "y"});
   array x = call.wide("x"), y = call.wide("y");
-  if (both_integers(x, y)) return divide_integers(x, y).quotient;
-  return mx::floor(mx::divide(x, y));
+  if (are_integers(x, y)) return divide_floor(x, y).quotient;
+  return floor_of_quotient(x, y);
 }
 
 array mod(Call& call) {
   check_broadcast(call, {"x", "y"});
   array x = call.wide("x"), y = call.wide("y");
-  if (both_integers(x, y)) return divide_integers(x, y).remainder;
+  if (are_integers(x, y)) return divide_floor(x, y).remainder;
   return mx::remainder(x, y);
 }
 
@@ -65,7 +65,7 @@ array mod(Call& call) {
 array pow(Call& call) {
   check_broadcast(call, {"x", "y"});
   array x = call.wide("x"), y = call.wide("y");
-  if (!both_integers(x, y)) return mx::power(x, y);
+  if (!are_integers(x, y)) return mx::power(x, y);
   array zero(0, y.dtype());
   array exact = mx::power(x, mx::maximum(y, zero));
   array fraction = mx::power(mx::astype(x, mx::float32), mx::astype(y, mx::float32));
@@ -92,7 +92,7 @@ OpTable elementwise_binary_ops() {
       {"mul", apply<Binary::kMul, mx::multiply>, "x y"},
       {"not_equal", compare<mx::not_equal>, "x y"},
       {"pow", pow, "x y"},
-      {"real_div", apply<Binary::kDiv, mx::divide>, "x y"},
+      {"real_div", real_div, "x y"},
       {"sub", apply<Binary::kSub, mx::subtract>, "x y"},
   };
 }

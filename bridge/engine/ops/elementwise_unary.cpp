@@ -73,6 +73,11 @@ array rsqrt(Call& call) {
   return mx::rsqrt(mx::add(x, scalar_like(call.number_or("epsilon", 1e-12), x)));
 }
 
+array sign(Call& call) {
+  array x = call.wide("x"), sign = mx::sign(x);  // MLX's is 0 for what is no number
+  return mx::issubdtype(x.dtype(), mx::inexact) ? mx::where(mx::isnan(x), x, sign) : sign;
+}
+
 array threshold(Call& call) {
   array x = call.tensor("x");
   return mx::maximum(x, scalar_like(call.number("alpha"), x));
@@ -101,7 +106,7 @@ OpTable elementwise_unary_ops() {
       {"logical_not", apply<mx::logical_not>, "x"},
       {"round", round, "x"},
       {"rsqrt", rsqrt, "x epsilon?"},
-      {"sign", apply<mx::sign>, "x"},
+      {"sign", sign, "x"},
       {"sin", apply<mx::sin>, "x"},
       {"sinh", apply<mx::sinh>, "x"},
       {"sqrt", apply<Unary::kSqrt, mx::sqrt>, "x"},

@@ -1,6 +1,7 @@
 #include "kernels/primitives.h"
 #include "mlx/einsum.h"
 #include "ops/call.h"
+#include "ops/integers.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
 #include "ops/shapes.h"
@@ -10,14 +11,9 @@ namespace tintype {
 
 namespace {
 
-// Integer products go through float32 (exact below 2^24): MLX multiplies only float matrices.
-array as_factor(const array& x) {
-  return mx::issubdtype(x.dtype(), mx::inexact) ? x : mx::astype(x, mx::float32);
-}
-
 // A matrix in the type that kernels::matmul reads: as it is stored where that is ours.
 array factor(Call& call, std::string_view name) {
-  return kernels::is_ours(call.tensor(name)) ? call.tensor(name) : as_factor(call.wide(name));
+  return kernels::is_ours(call.tensor(name)) ? call.tensor(name) : call.wide(name);
 }
 
 // The type of a product: the declared one where the engine computes it.
@@ -32,6 +28,10 @@ array linear(Call& call) {
               "[..., in] and [out, in]");
   }
   check_count(call, "bias", weight.shape(0), "row of weight");
+  if (are_integers(x, weight)) {
+    array y = multiply_matrices(x, mx::swapaxes(weight, 0, 1));
+    return call.has("bias") ? mx::add(y, call.tensor("bias")) : y;
+  }
   return kernels::linear(x, weight, call.wide_or_none("bias"), product_dtype(call, x, weight));
 }
 
@@ -51,6 +51,7 @@ array matmul(Call& call) {
     return mx::Shape(m.shape().begin(), m.shape().end() - std::min<ptrdiff_t>(2, m.shape().size()));
   };
   check_broadcast(call, "the leading axes of x and y", leading(x), leading(y));
+  if (are_integers(x, y)) return multiply_matrices(x, y);
   return kernels::matmul(x, y, std::nullopt, product_dtype(call, x, y));
 }
 
@@ -87,7 +88,7 @@ void check_equation(Call& call, const std::string& equation, const std::vector<a
 array einsum(Call& call) {
   std::vector<array> values;
   for (const array& value : call.tensors("values"))
-    values.push_back(kernels::is_ours(value) ? value : as_factor(widened(value)));
+    values.push_back(kernels::is_ours(value) ? value : widened(value));
   std::string equation = call.text("equation");
   check_equation(call, equation, values);
   // The one equation of Core ML: a matrix product an h.

@@ -12,11 +12,11 @@ array activated(Call& call, const std::string& name, const array& x) {
   if (name == "tanh") return mx::tanh(x);
   if (name == "relu") return mx::maximum(x, scalar_like(0, x));
   if (name == "linear") return x;
-  if (name == "sigmoid_hard") {
+  if (name == "sigmoid_hard" || name == "hard_sigmoid") {  // spelt by opsets in both ways
     array line = mx::add(mx::multiply(x, scalar_like(0.2, x)), scalar_like(0.5, x));
     return mx::minimum(mx::maximum(line, scalar_like(0, x)), scalar_like(1, x));
   }
-  call.fail("unknown activation", name, "sigmoid, tanh, relu, linear or sigmoid_hard");
+  call.fail("unknown activation", name, "sigmoid, tanh, relu, linear, sigmoid_hard or hard_sigmoid");
 }
 
 /** The weights of one direction and what passes from step to step. */

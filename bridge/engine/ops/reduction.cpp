@@ -1,5 +1,6 @@
 #include "kernels/primitives.h"
 #include "ops/call.h"
+#include "ops/integers.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
 
@@ -85,6 +86,12 @@ array reduce_sum_square(Call& call) {
   return mx::sum(mx::square(x), axes, keep_dims);
 }
 
+array reduce_mean(Call& call) {
+  if (!are_integers(call.tensor("x"))) return apply_sum<mx::mean, true>(call);
+  auto [x, axes, keep_dims] = arguments(call);
+  return mean_of_integers(x, axes, keep_dims);
+}
+
 using ArgReducer = array (*)(const array&, int, bool, mx::StreamOrDevice);
 
 template <ArgReducer reduce>
@@ -109,7 +116,7 @@ OpTable reduction_ops() {
       {"reduce_log_sum", reduce_log_sum, "x axes? keep_dims?"},
       {"reduce_log_sum_exp", reduce_log_sum_exp, "x axes? keep_dims?"},
       {"reduce_max", apply_extreme<mx::max>, "x axes? keep_dims?"},
-      {"reduce_mean", apply_sum<mx::mean, true>, "x axes? keep_dims?"},
+      {"reduce_mean", reduce_mean, "x axes? keep_dims?"},
       {"reduce_min", apply_extreme<mx::min>, "x axes? keep_dims?"},
       {"reduce_prod", apply<mx::prod>, "x axes? keep_dims?"},
       {"reduce_sum", apply_sum<mx::sum, false>, "x axes? keep_dims?"},

@@ -1,5 +1,6 @@
 #include "kernels/compressed.h"
 #include "ops/call.h"
+#include "ops/integers.h"
 #include "ops/registry.h"
 #include "ops/shapes.h"
 #include "support/error.h"
@@ -153,6 +154,10 @@ array scatter_by_mode(Call& call, const std::string& fallback, const array& data
   if (mode == "add") return mx::scatter_add(data, indices, values, axes);
   if (mode == "sub") return mx::scatter_add(data, indices, mx::negative(values), axes);
   if (mode == "mul") return mx::scatter_prod(data, indices, values, axes);
+  if (mode == "div" && are_integers(data)) {
+    array divisors = mx::scatter_prod(mx::ones_like(data), indices, values, axes);
+    return divide_truncating(data, divisors);
+  }
   if (mode == "div") return mx::scatter_prod(data, indices, mx::reciprocal(values), axes);
   if (mode == "max") return mx::scatter_max(data, indices, values, axes);
   if (mode == "min") return mx::scatter_min(data, indices, values, axes);

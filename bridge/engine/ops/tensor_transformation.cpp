@@ -179,11 +179,17 @@ array slice_by_size(Call& call) {
 array slice_update(Call& call) {
   array x = call.tensor("x"), update = call.tensor("update");
   Window window = window_of(call, x);
-  for (int stride : window.stride) {
-    if (stride < 0) call.fail("a stride is negative", std::to_string(stride), "1 or more");
-  }
   if (!window.squeezed.empty()) update = mx::expand_dims(update, window.squeezed);
-  check_broadcast_to(call, "update", update.shape(), cut(x, window).shape());
+  mx::Shape shape = cut(x, window).shape();
+  check_broadcast_to(call, "update", update.shape(), shape);
+  for (size_t i = 0; i < window.stride.size(); ++i) {
+    int &first = window.start[i], &last = window.stop[i], &step = window.stride[i];
+    if (step > 0) continue;  // MLX writes forwards only: the same places from the other end
+    int count = (first - last - step - 1) / -step;
+    last = first + 1, first += std::max(count - 1, 0) * step, step = -step;
+    if (count == 0) first = last = 0;
+    update = mx::flip(mx::broadcast_to(update, shape), static_cast<int>(i));
+  }
   return mx::slice_update(x, update, window.start, window.stop, window.stride);
 }
 

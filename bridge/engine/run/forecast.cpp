@@ -43,9 +43,15 @@ double recurrent(const TypeOfArgument& type_of) {
 // How much longer an element of these takes than one that is only written.
 double pace(const std::string& type) {
   static const std::map<std::string, double, std::less<>> paces = {
-      {"argsort", 64},         {"avg_pool", 16},           {"l2_pool", 16},
-      {"max_pool", 16},        {"local_response_norm", 64}, {"random_bernoulli", 16},
-      {"random_categorical", 32}, {"random_normal", 64},   {"random_uniform", 16},
+      {"argsort", 64},
+      {"avg_pool", 16},
+      {"l2_pool", 16},
+      {"max_pool", 16},
+      {"local_response_norm", 64},
+      {"random_bernoulli", 16},
+      {"random_categorical", 32},
+      {"random_normal", 64},
+      {"random_uniform", 16},
   };
   auto found = paces.find(type);
   return found == paces.end() ? 1 : found->second;

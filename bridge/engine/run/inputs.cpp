@@ -106,7 +106,7 @@ array default_input(const Feature& feature) {
            {"input " + quoted(feature.name), "its default value is larger than memory",
             describe_shape(feature.shape), "", "Give the input, or use a smaller model."});
   }
-  return mx::full(shape, array(static_cast<float>(feature.default_value)), mlx_dtype(feature.dtype));
+  return mx::full(shape, scalar_like(feature.default_value, mx::zeros({}, mlx_dtype(feature.dtype))));
 }
 
 // A view may be larger than what it shows: strides of 0 repeat it.

@@ -87,8 +87,8 @@ def conv(draw: Draw) -> Case:
 
 def conv_transpose(draw: Draw) -> Case:
     axes, groups, dtype = draw.integer(1, 2), draw.integer(1, 2), draw.dtype()
-    kernel = [draw.integer(1, 3) for _ in range(axes)]
-    strides, dilations = ([draw.integer(1, 2) for _ in range(axes)] for _ in range(2))
+    kernel = [draw.integer(1, 4) for _ in range(axes)]
+    strides, dilations = ([draw.integer(1, 3) for _ in range(axes)] for _ in range(2))
     lengths = [draw.integer(2, 5) for _ in range(axes)]
     channels = groups * draw.integer(1, 3)
     weight = draw.floats((channels, draw.integer(1, 3), *kernel), dtype, -1, 1)

@@ -164,7 +164,7 @@ def test_flexible_sizes(tmp_path: Path, backend: str) -> None:
         (
             np.zeros((6, 4, 3), np.uint8),
             "wrong size of the image, got width 4, height 6, expected width 6, height 4",
-            '"x" is a picture of 4 × 6 pixels, the model takes 6 × 4: scale the picture',
+            '"x" is a picture of 4 × 6 pixels, the model takes 6 × 4; scale the picture',
         ),
         (
             Image.new("RGB", (5, 4)),

@@ -248,9 +248,15 @@ def test_default_values_as_coremltools_writes_them(tmp_path, dtype):
             loaded.predict({"bias": x})
 
 
-def test_optional_input_takes_its_default(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [(np.float32, "floatDefaultValue", 2.5), (np.int32, "intDefaultValue", 2**24 + 1)],
+)
+def test_optional_input_takes_its_default(tmp_path, kind, field, value):
+    like = types.fp32 if kind == np.float32 else types.int32
+
     @mb.program(
-        input_specs=[mb.TensorSpec(shape=(2,)), mb.TensorSpec(shape=(2,))], opset_version=ct.target.iOS17
+        input_specs=[mb.TensorSpec(shape=(2,), dtype=like) for _ in "xb"], opset_version=ct.target.iOS17
     )
     def program(x, bias):
         return mb.add(x=x, y=bias, name="y")
@@ -259,8 +265,8 @@ def test_optional_input_takes_its_default(tmp_path):
     file = path / "Data/com.apple.CoreML/model.mlmodel"
     spec = ct.proto.Model_pb2.Model.FromString(file.read_bytes())
     spec.description.input[1].type.isOptional = True
-    spec.description.input[1].type.multiArrayType.floatDefaultValue = 2.5
+    setattr(spec.description.input[1].type.multiArrayType, field, value)
     file.write_bytes(spec.SerializeToString())
     engine = ctypes_api.Model(path)
     assert engine.features(ctypes_api.INPUT)["bias"][2]
-    np.testing.assert_array_equal(engine.predict({"x": np.ones(2, np.float32)})["y"], [3.5, 3.5])
+    np.testing.assert_array_equal(engine.predict({"x": np.ones(2, kind)})["y"], [1 + value, 1 + value])

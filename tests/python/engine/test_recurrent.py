@@ -72,21 +72,26 @@ def test_bidirectional_lstm():
     check(Case("bidirectional", op, {"x": X, "h": randn(B, 2 * H), "c": randn(B, 2 * H)}, reference))
 
 
+def hard_sigmoid(x):
+    return np.clip(0.2 * x + 0.5, 0, 1)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "hard_sigmoid", "sigmoid_hard"])
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-def test_rnn(direction):
+def test_rnn(direction, activation):
     weight, recurrent, bias = randn(H, WIDTH), randn(H, H), randn(H)
 
     def op(x, h):
         return mb.rnn(
             x=x, initial_h=h, weight_ih=weight, weight_hh=recurrent, bias=bias,
-            direction=direction, output_sequence=True, activation="tanh",
+            direction=direction, output_sequence=True, activation=activation,
         )  # fmt: skip
 
     def reference(x, h):
         turn = slice(None, None, -1 if direction == "reverse" else 1)
-        states = []
+        states, function = [], np.tanh if activation == "tanh" else hard_sigmoid
         for step in x[turn]:
-            h = np.tanh(step @ weight.T + h @ recurrent.T + bias)
+            h = function(step @ weight.T + h @ recurrent.T + bias)
             states.append(h)
         return np.stack(states), h
 

@@ -48,6 +48,15 @@ def sliced(begin, end, key, **extra):
     )
 
 
+UPDATE = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+
+
+def updated_backwards(x, update):
+    y = x.copy()
+    y[:, 2:0:-1, 3:0:-2] = update
+    return y
+
+
 TRANSFORMATIONS = [
     Case("expand_dims", lambda x: mb.expand_dims(x=x, axes=[0, -1]), {"x": X}, lambda x: x[None, ..., None]),
     Case("squeeze", lambda x: mb.squeeze(x=x, axes=[-1, 0]), {"x": X[None, ..., None]}, lambda x: x[0, ..., 0]),
@@ -89,6 +98,9 @@ TRANSFORMATIONS = [
          {"x": X, "update": np.ones((2, 2, 2), np.float32)},
          lambda x, update: np.stack([np.where(np.outer([0, 1, 1], [1, 0, 1, 0]), 1, row) for row in x]),
          opset=ct.target.iOS18),
+    Case("slice_update backwards", lambda x, update: mb.slice_update(
+         x=x, update=update, begin=[0, 2, 3], end=[2, 0, 0], stride=[1, -1, -2]),
+         {"x": X, "update": UPDATE}, updated_backwards, opset=ct.target.iOS18),
 ]  # fmt: skip
 
 

@@ -187,7 +187,7 @@ SEQUENCES = [
         "expected [s, b, in], [b, h], [3 h, in] and [3 h, h]."),
     Row("rnn", {"x": f(2, 1, 3), "initial_h": f(1, 4), "weight_ih": f(4, 3), "weight_hh": f(4, 4),
                 "activation": "swish"},
-        "unknown activation, got swish, expected sigmoid, tanh, relu, linear or sigmoid_hard."),
+        "unknown activation, got swish, expected sigmoid, tanh, relu, linear, sigmoid_hard or hard_sigmoid."),
     Row("lstm", {"x": f(2, 1, 3), "initial_h": f(1, 8), "initial_c": f(1, 8), "weight_ih": f(16, 3),
                  "weight_hh": f(16, 4), "direction": "bidirectional"},
         'parameter "weight_ih_back" is missing.', outputs=("y", "h", "c")),

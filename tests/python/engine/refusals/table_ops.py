@@ -98,8 +98,6 @@ TRANSFORMATIONS = [
         "begin or size has a wrong count of values, got 1 and 1, expected 2."),
     Row("slice_by_size", {"x": f(3), "begin": [2], "size": [2]},
         "the slice leaves the tensor on axis 0, got 2 + 2, expected at most 3."),
-    Row("slice_update", {"x": f(3), "update": f(3), "begin": [2], "end": [0], "stride": [-1]},
-        "a stride is negative, got -1, expected 1 or more."),
     Row("pixel_shuffle", {"x": f(1, 3, 2, 2), "upscale_factor": 2},
         "the channels do not divide by upscale_factor squared, got [1, 3, 2, 2] and 2, expected [n, c, h, w]."),
     Row("pixel_shuffle", {"x": f(1, 4, 2, 2), "upscale_factor": 65536},  # squared, 0 in 32 bits

@@ -1,0 +1,71 @@
+#include "ops/integers.h"
+
+#include "mlx/mlx.h"
+
+namespace tintype {
+
+namespace mx = mlx::core;
+
+bool are_integers(const array& x) {
+  return mx::issubdtype(x.dtype(), mx::integer);
+}
+
+bool are_integers(const array& x, const array& y) {
+  return mx::issubdtype(mx::result_type(x, y), mx::integer);
+}
+
+Quotient divide_floor(const array& x, const array& y) {
+  array zero(0, y.dtype()), one(1, y.dtype());
+  bool is_signed = mx::issubdtype(y.dtype(), mx::signedinteger);
+  array by_zero = mx::equal(y, zero);
+  // The lowest value / -1 traps too.
+  array by_minus_one = is_signed ? mx::equal(y, array(-1, y.dtype())) : mx::zeros_like(y, mx::bool_);
+  array divisor = mx::where(mx::logical_or(by_zero, by_minus_one), one, y);
+  array remainder = mx::remainder(x, divisor);  // has the divisor's sign
+  array quotient = mx::floor_divide(x, divisor);
+  // Backends of MLX differ in how they round: where the remainder is not the floor's, one less is.
+  array rest = mx::subtract(x, mx::multiply(quotient, divisor));
+  quotient = mx::where(mx::equal(rest, remainder), quotient, mx::subtract(quotient, one));
+  quotient = mx::where(by_minus_one, mx::negative(x), quotient);
+  return {mx::where(by_zero, zero, quotient),
+          mx::where(mx::logical_or(by_zero, by_minus_one), zero, remainder)};
+}
+
+array divide_truncating(const array& x, const array& y) {
+  auto [quotient, remainder] = divide_floor(x, y);
+  array zero(0, y.dtype());
+  array rounds_up =
+      mx::logical_and(mx::not_equal(mx::less(x, zero), mx::less(y, zero)), mx::not_equal(remainder, zero));
+  return mx::add(quotient, mx::astype(rounds_up, quotient.dtype()));
+}
+
+// MLX multiplies float matrices only. In float64 the products of halves of 16 bits are exact, and so are
+// their sums over fewer than 2^21 of them; float64 exists on the CPU alone.
+array multiply_matrices(const array& x, const array& y) {
+  mx::Device cpu(mx::Device::cpu);
+  struct Halves {
+    array low, high;
+  };
+  auto halves = [&](const array& z) {
+    array whole = mx::astype(z, mx::int32, cpu);
+    array low = mx::bitwise_and(whole, array(0xFFFF), cpu);
+    array high = mx::right_shift(whole, array(16), cpu);
+    return Halves{mx::astype(low, mx::float64, cpu), mx::astype(high, mx::float64, cpu)};
+  };
+  Halves a = halves(x), b = halves(y);
+  auto product = [&](const array& p, const array& q) {
+    return mx::astype(mx::astype(mx::matmul(p, q, cpu), mx::int64, cpu), mx::uint32, cpu);
+  };
+  array middle = mx::add(product(a.low, b.high), product(a.high, b.low), cpu);
+  array sum = mx::add(product(a.low, b.low), mx::left_shift(middle, array(16u), cpu), cpu);
+  return mx::view(sum, mx::int32, cpu);
+}
+
+array mean_of_integers(const array& x, const std::vector<int>& axes, bool keep_dims) {
+  int64_t count = 1;
+  for (int axis : axes) count *= x.shape(axis);
+  array sum = mx::sum(mx::astype(x, mx::int64), axes, keep_dims);
+  return divide_truncating(sum, array(count, mx::int64));
+}
+
+}  // namespace tintype
