@@ -13,4 +13,7 @@ void init_runtime(pybind11::module_& m);
 /** The classes `Model` and `Feature`. */
 void init_model(pybind11::module_& m);
 
+/** Conversions of float16, where the processor has them and NumPy does not use them. */
+void init_halves(pybind11::module_& m);
+
 }  // namespace tintype

@@ -8,4 +8,5 @@ PYBIND11_MODULE(_bridge, m) {
   m.attr("MAX_RANK") = TT_MAX_RANK;
   tintype::init_runtime(m);
   tintype::init_model(m);
+  tintype::init_halves(m);
 }
