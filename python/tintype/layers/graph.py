@@ -5,6 +5,7 @@ value is a placeholder without memory (a broadcast zero) as long as the program 
 the `Weight` behind it when `emit` writes the package.
 """
 
+import gc
 import logging
 import re
 import threading
@@ -274,6 +275,18 @@ class Network(NamedTuple):
     body: Body
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection meanwhile: it would search the growing graph, which all lives, over and over."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def build_program(
     inputs: Sequence[IOSpec],
     weights: WeightProvider,
@@ -297,7 +310,7 @@ def build_functions(
     dtype and shape are one.
     """
     program, functions, graph = Program(), {}, None
-    with _BUILDER:
+    with _BUILDER, _uncollected():
         for name, network in networks.items():
             graph, functions[name] = _add_function(program, name, network, weights, precision, target, graph)
     assert graph is not None, "a program has a function"

@@ -1,5 +1,6 @@
 """Names, scopes and constants of a graph under construction."""
 
+import gc
 import re
 from collections.abc import Callable, Mapping
 
@@ -107,3 +108,27 @@ def test_computed_weights_are_checked_against_their_shape() -> None:
     weight = nn.ComputedWeight("w", (2, 2), lambda: np.zeros(3, np.float32))
     with pytest.raises(ValueError, match=r"w was computed as \(3,\), declared as \(2, 2\)"):
         weight.array(np.float32)
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError])
+@pytest.mark.parametrize("collecting", [True, False])
+def test_garbage_is_not_collected_while_a_graph_grows(
+    build: Build, collecting: bool, error: type[Exception] | None
+) -> None:
+    def body(g: Graph, x: Var) -> Mapping[str, Var]:
+        assert not gc.isenabled()
+        if error:
+            raise error("a body that fails")
+        return {"y": nn.add(g, x, 1.0, output="y")}
+
+    before = gc.isenabled()
+    try:
+        (gc.enable if collecting else gc.disable)()
+        if error:
+            with pytest.raises(error, match="a body that fails"):
+                build(body, {"x": (2,)})
+        else:
+            build(body, {"x": (2,)})
+        assert gc.isenabled() == collecting
+    finally:
+        (gc.enable if before else gc.disable)()
