@@ -10,7 +10,7 @@ import pytest
 
 import tintype
 
-from .programs import build, ct, mb, save
+from .programs import build, mb, save
 
 RNG = np.random.RandomState(11)
 WEIGHT = (RNG.randn(32, 32) / 6).astype(np.float16)
@@ -140,6 +140,10 @@ def test_ctrl_c_between_and_during_small_calls(models, name):
     answers, stop, wrong, calls = expected(models)[name], threading.Event(), [], []
     main = threading.main_thread().ident
 
+    def predict_until(end):
+        while time.monotonic() < end:
+            calls.append(same(models[name].predict({"x": INPUTS[1]}), answers[1]))
+
     def go_on():
         while not stop.is_set():
             if not same(models[name].predict({"x": INPUTS[0]}), answers[0]):
@@ -151,12 +155,10 @@ def test_ctrl_c_between_and_during_small_calls(models, name):
         for thread in others:
             thread.start()
         for i in range(15):
-            timer = threading.Timer(0.002 + 0.0007 * i, signal.pthread_kill, [main, signal.SIGINT])
-            end = time.monotonic() + 30
+            timer = threading.Timer(0.01 + 0.0007 * i, signal.pthread_kill, [main, signal.SIGINT])
+            timer.start()
             with pytest.raises(KeyboardInterrupt):
-                timer.start()
-                while time.monotonic() < end:
-                    calls.append(same(models[name].predict({"x": INPUTS[1]}), answers[1]))
+                predict_until(time.monotonic() + 30)
             timer.join()
     finally:
         stop.set()
