@@ -20,7 +20,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.python.engine import drawn_elementwise, drawn_networks, drawn_shapes  # noqa: E402
+from tests.python.engine import drawn_elementwise, drawn_lists, drawn_networks, drawn_shapes  # noqa: E402
 from tests.python.engine.drawn import Draw, with_constants  # noqa: E402
 from tests.python.engine.programs import build, ct, mb, save, types  # noqa: E402
 from tests.python.engine.test_images import save as save_image  # noqa: E402
@@ -97,8 +97,27 @@ def lists(x):
     return mb.list_read(ls=mb.list_write(ls=made, index=0, value=row), index=0)
 
 
+def list_growing(x):
+    """Written at places beyond its length, several at once, and read back so."""
+    made = mb.make_list(init_length=1, dynamic_length=True, elem_shape=(3,), dtype="fp32")
+    made = mb.list_scatter(ls=made, indices=[2, 0], value=x)
+    return mb.list_gather(ls=made, indices=[0, 2, 2]), mb.list_length(ls=made)
+
+
+def list_in_loop(x):
+    """A list that a loop carries and that each round makes longer."""
+    made = mb.make_list(init_length=0, dynamic_length=True, elem_shape=(3,), dtype="fp32")
+    row = mb.squeeze(x=mb.slice_by_size(x=x, begin=[0, 0], size=[1, 3]), axes=[0])
+    filled = mb.while_loop(
+        _cond=lambda i, ls: mb.less(x=i, y=np.int32(3)),
+        _body=lambda i, ls: (mb.add(x=i, y=np.int32(1)), mb.list_write(ls=ls, index=i, value=row)),
+        loop_vars=(np.int32(0), made),
+    )[1]
+    return mb.list_gather(ls=filled, indices=[0, 1, 2])
+
+
 PROGRAMS = {
-    ct.target.iOS15: [lists],
+    ct.target.iOS15: [lists, list_growing, list_in_loop],
     ct.target.iOS16: [affine, lut, sparse, cast],
     ct.target.iOS17: [cond, loop, several],
     ct.target.iOS18: [lut18, blockwise],
@@ -188,7 +207,8 @@ class Chosen(Draw):
 
 def drawn_seeds(count: int) -> Iterator[tuple[str, bytes]]:
     """`count` random programs of every op, the inputs but the first as constants."""
-    generators = {**drawn_elementwise.GENERATORS, **drawn_networks.GENERATORS, **drawn_shapes.GENERATORS}
+    families = (drawn_elementwise, drawn_lists, drawn_networks, drawn_shapes)
+    generators = {op: generator for family in families for op, generator in family.GENERATORS.items()}
     for op, generator in generators.items():
         for seed in range(count):
             case = generator(Chosen(seed))
