@@ -161,10 +161,13 @@ def convert(
 
 
 def _source_files(source: Source) -> Iterator[Path]:
-    """Every file that the conversion may read."""
+    """Every file that the conversion may read; hidden ones are caches, or a bundle that is being made."""
     for root in (source.path, *((source.companion,) if source.companion is not None else ())):
         folder = root if root.is_dir() else root.parent
-        yield from (p for p in folder.rglob("*") if p.is_file() and (root.is_dir() or p.parent == folder))
+        for path in folder.rglob("*") if root.is_dir() else folder.iterdir():
+            hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+            if path.is_file() and not hidden:
+                yield path
 
 
 def prepare(

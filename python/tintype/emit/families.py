@@ -3,6 +3,7 @@
 One frozen row a family; `plan` loops over the rows and knows no family by name.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -92,6 +93,17 @@ class Family:
         return sum(c.hidden_size for c in clips.values()) if self.joins_clip else 0
 
 
+#: Options of diffusers' scheduler that change the sigmas or the step: pictures would be wrong without them.
+OTHER_SIGMAS = (
+    "use_karras_sigmas",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "invert_sigmas",
+    "shift_terminal",
+    "stochastic_sampling",
+)
+
+
 def _read_shift(data: Mapping[str, Any]) -> tuple[float, int, bool]:
     """The static shift, the training timesteps, and whether the shift is dynamic."""
     kind, shift = data.get("_class_name"), data.get("shift", 1.0)
@@ -101,11 +113,27 @@ def _read_shift(data: Mapping[str, Any]) -> tuple[float, int, bool]:
             f"{SCHEDULER_FILE}: _class_name is {kind!r}, expected FlowMatchEulerDiscreteScheduler: "
             "Tintype has no other schedule yet"
         )
-    if not isinstance(shift, (int, float)) or shift <= 0:
+    if not _is_number(shift) or shift <= 0:
         raise CheckpointError(
             f"{SCHEDULER_FILE}: shift is {shift!r}, expected a positive number: download it again"
         )
-    return float(shift), int(data.get("num_train_timesteps", 1000)), dynamic
+    timesteps = data.get("num_train_timesteps", 1000)
+    if not isinstance(timesteps, int) or isinstance(timesteps, bool) or timesteps < 1:
+        raise CheckpointError(
+            f"{SCHEDULER_FILE}: num_train_timesteps is {timesteps!r}, expected a positive integer: "
+            "download it again"
+        )
+    for option in OTHER_SIGMAS:
+        if data.get(option):
+            raise CheckpointError(
+                f"{SCHEDULER_FILE}: {option} is {data[option]!r}, which asks for a schedule that Tintype "
+                "does not have: set it to false or null if the model may be run without"
+            )
+    return float(shift), timesteps, dynamic
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _sd3_schedule(data: Mapping[str, Any]) -> Schedule:
@@ -132,7 +160,7 @@ def _flux_schedule(data: Mapping[str, Any]) -> Schedule:
             ("max_image_seq_len", 4096),
         )
     ]
-    numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+    numeric = all(_is_number(v) for v in values)
     if kind != "exponential" or not numeric or values[2] >= values[3]:
         raise CheckpointError(
             f"{SCHEDULER_FILE}: dynamic shifting of type {kind!r} with base_shift, max_shift, "

@@ -7,6 +7,7 @@ run takes it over if it may and can, else removes it.
 
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -112,7 +113,7 @@ def _clean_up(output: Path, resumes: Callable[[Path], bool] | None) -> Path | No
     if replaced.exists() and not output.exists():
         os.rename(replaced, output)
     found = None
-    for path in sorted(output.parent.glob(f".{output.name}{MARK}*")):
+    for path in sorted(output.parent.glob(glob.escape(f".{output.name}{MARK}") + "*")):
         if not path.is_dir() or _is_locked(path):
             continue
         if found is None and resumes is not None and resumes(path):

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..errors import CheckpointError, ConversionError
 from ..weight import Array
+from .finite import all_finite
 from .half import bfloat16_to_float16, converted
 
 __all__ = ["SafetensorsFile", "StoredWeight", "narrowed"]
@@ -70,9 +71,18 @@ class StoredWeight:
     def elements(self, begin: int, end: int, dtype: npt.DTypeLike) -> Array:
         """The elements [begin, end) as `dtype`, flat; a view of the file where the bytes are right already.
 
-        ConversionError when a value is too large for float16.
+        CheckpointError when a float that is read is infinite or NaN, ConversionError when one is too large
+        for float16.
         """
-        return self._convert(self._raw()[begin:end], np.dtype(dtype))
+        piece = self._raw()[begin:end]
+        try:
+            found = self._convert(piece, np.dtype(dtype))
+        except ConversionError:
+            self._check_finite()  # half does not tell infinities of bfloat16 from what is too large
+            raise
+        if found.dtype.kind == "f" and not all_finite(found):
+            self._check_finite()
+        return found
 
     def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
         """`elements` from first to last, in pieces of bounded size."""
@@ -91,6 +101,22 @@ class StoredWeight:
                 f"{', '.join(NUMPY_DTYPES)}: use a checkpoint in float32, float16 or bfloat16"
             )
         return self.stored_bytes(0, self.count).view(NUMPY_DTYPES[self.stored])
+
+    def _check_finite(self) -> None:
+        """CheckpointError with the number and the first place of values that are infinite or NaN."""
+        count, first = 0, (0, 0.0)
+        for begin in range(0, self.count, CHUNK_ELEMENTS):
+            values = self._convert(self._raw()[begin : begin + CHUNK_ELEMENTS], np.dtype(np.float32))
+            places = np.flatnonzero(~np.isfinite(values))
+            if places.size and not count:
+                first = (begin + int(places[0]), float(values[places[0]]))
+            count += places.size
+        if count:
+            place = [int(i) for i in np.unravel_index(first[0], self.shape)]
+            raise CheckpointError(
+                f"{self.file.path}: {self.name} holds {count} infinities or NaN in {self.count} values, "
+                f"the first ({first[1]}) at {place}: the file is damaged, download it again"
+            )
 
     def _convert(self, piece: Array, dtype: np.dtype[Any]) -> Array:
         if self.stored == "BF16":

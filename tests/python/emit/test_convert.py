@@ -265,6 +265,14 @@ DAMAGE = [
         "use_dynamic_shifting True, expected",
     ),
     ("scheduler/scheduler_config.json", {"shift": 0}, "shift is 0, expected a positive number"),
+    ("scheduler/scheduler_config.json", {"shift": True}, "shift is True, expected a positive number"),
+    ("scheduler/scheduler_config.json", {"shift": float("nan")}, "shift is nan, expected a positive number"),
+    *(
+        ("scheduler/scheduler_config.json", {"num_train_timesteps": wrong}, "expected a positive integer")
+        for wrong in ("abc", None, -5, 0)
+    ),
+    ("scheduler/scheduler_config.json", {"use_karras_sigmas": True}, "use_karras_sigmas is True, which asks"),
+    ("scheduler/scheduler_config.json", {"shift_terminal": 0.1}, "shift_terminal is 0.1, which asks"),
     ("tokenizer/tokenizer_config.json", {"pad_token": "<none>"}, "the vocabulary has no token '<none>'"),
     ("model_index.json", {"tintype": {"steps": 0}}, "tintype is {'steps': 0}, expected steps of at least 1"),
 ]
@@ -302,6 +310,24 @@ def test_values_beyond_float16(source: Path, tmp_path: Path) -> None:
         convert(source, tmp_path / "out", components=["vae_decoder"])
     assert not (tmp_path / "out").exists()
     assert convert(source, tmp_path / "out", components=["vae_decoder"], precision="float32")
+
+
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+@pytest.mark.parametrize("stored", [np.float16, np.float32])
+def test_weights_that_are_not_finite(source: Path, tmp_path: Path, precision: Any, stored: Any) -> None:
+    path = source / "vae" / "diffusion_pytorch_model.safetensors"
+    tensors = {name: value.astype(stored) for name, value in load_file(path).items()}
+    tensors["decoder.conv_in.weight"][1, 0, 0, 2] = np.nan
+    save_file(tensors, path)
+    message = (
+        r"vae.diffusion_pytorch_model\.safetensors: decoder\.conv_in\.weight holds 1 .* at \[1, 0, 0, 2\]"
+    )
+    for quantize in (None, "vae_decoder=int8"):
+        with pytest.raises(CheckpointError, match=message):
+            convert(
+                source, tmp_path / "out", components=["vae_decoder"], precision=precision, quantize=quantize
+            )
+        assert not (tmp_path / "out").exists()
 
 
 def test_existing_output(source: Path, tmp_path: Path) -> None:

@@ -118,6 +118,21 @@ def heard_again(source: Path, output: Path, **options: Any) -> set[str]:
     return heard
 
 
+def test_resumes_under_a_name_with_a_pattern_s_letters(data: Path, tmp_path: Path) -> None:
+    source, output = data / "sd3-medium-tiny", tmp_path / "m[1]*.bundle"
+    assert interrupted(API, source, output, "SIGKILL", "resume") != 0
+    assert names.TEXT_ENCODER not in heard_again(source, output, resume=True, **OPTIONS)
+
+
+def test_resumes_beside_the_source_s_files(source: Path) -> None:
+    output = source / "m.bundle"
+    stage = left(source, output)
+    heard: set[str] = set()
+    tintype.convert(source, output, resume=True, progress=lambda c, d, t: heard.add(c))
+    assert names.TEXT_ENCODER not in heard
+    assert not stage.exists()
+
+
 def test_only_the_same_conversion_is_resumed(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out" / "b"
     left(source, output)

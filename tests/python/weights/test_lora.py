@@ -352,6 +352,10 @@ REFUSED: dict[str, tuple[Tensors, str]] = {
     "nothing": ({}, "of no public LoRA layout: none at all"),
     "alpha": (
         pair() | {f"{LAYER}.alpha": np.asarray(np.nan, np.float32)},
+        r"l\.safetensors: .*to_q\.alpha holds 1 infinities or NaN in 1 values",
+    ),
+    "alpha in float64": (
+        pair() | {f"{LAYER}.alpha": np.asarray(np.nan, np.float64)},
         r"to_q\.alpha is nan, expected a finite number",
     ),
     "alphas": (
@@ -360,6 +364,10 @@ REFUSED: dict[str, tuple[Tensors, str]] = {
     ),
     "infinite": (
         pair() | {f"{LAYER}.lora_B.weight": np.full((64, 2), np.inf, np.float32)},
+        r"l\.safetensors: .*lora_B\.weight holds 128 infinities or NaN in 128 values",
+    ),
+    "infinite product": (
+        pair() | {f"{LAYER}.lora_B.weight": np.full((64, 2), 3e38, np.float32)},
         "holds infinities or NaN: the file is damaged",
     ),
     "encoder of no family": (pair("text_encoder_4.x"), "1 keys name no layer"),
@@ -370,7 +378,7 @@ REFUSED: dict[str, tuple[Tensors, str]] = {
 def test_what_is_refused(case: str, data: Path, tmp_path: Path) -> None:
     tensors, message = REFUSED[case]
     save_file(tensors, tmp_path / "l.safetensors")
-    with pytest.raises(ConversionError, match=message):
+    with pytest.raises((ConversionError, CheckpointError), match=message):
         denoiser(data / "sd3-medium-tiny", tmp_path / "out", lora=tmp_path / "l.safetensors")
     assert [p.name for p in tmp_path.iterdir()] == ["l.safetensors"]
 

@@ -76,6 +76,31 @@ def test_value_beyond_float16_names_tensor_and_remedy(tmp_path: Path, dtype: str
     assert tensor.array(np.float32)[0] == pytest.approx(1e6, rel=0.01)
 
 
+NUMBERS = {"F16": np.float16, "F32": np.float32, "BF16": np.float32}
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, -np.nan])
+@pytest.mark.parametrize("dtype", NUMBERS)
+@pytest.mark.parametrize("wanted", [np.float16, np.float32])
+def test_infinities_and_nan_name_file_tensor_and_place(
+    tmp_path: Path, dtype: str, wanted: type, wrong: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tintype.weights.safetensors.CHUNK_ELEMENTS", 4)
+    value = np.arange(10, dtype=NUMBERS[dtype]).reshape(5, 2)
+    value[3, 1] = value[4, 0] = wrong
+    high = value.view(np.uint16).reshape(5, 2, -1)[..., -1]  # of float32: bfloat16's bits
+    data = high.tobytes() if dtype == "BF16" else value.tobytes()
+    header = {"w": {"dtype": dtype, "shape": [5, 2], "data_offsets": [0, len(data)]}}
+    tensor = SafetensorsFile(raw_file(tmp_path / "m.safetensors", header, data)).tensors["w"]
+    text = rf"m\.safetensors: w holds 2 infinities or NaN in 10 values, the first \({wrong}\) at \[3, 1\]: .*download"
+    pieces = tensor.chunks(wanted)
+    np.testing.assert_array_equal(next(pieces), [0, 1, 2, 3])
+    with pytest.raises(CheckpointError, match=text):
+        list(pieces)
+    with pytest.raises(CheckpointError, match=text):
+        tensor.array(wanted)
+
+
 def test_other_dtypes_are_listed_but_not_read_as_weights(tmp_path: Path) -> None:
     header = {"ids": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}}
     tensor = SafetensorsFile(raw_file(tmp_path / "m.safetensors", header, bytes(8))).tensors["ids"]
