@@ -108,7 +108,7 @@ def recipes_for(quantize: str | None, target: str, components: Iterable[str]) ->
     """
     if (quantize or "").startswith(f"{MIXED}:"):
         return _mixed(Path(str(quantize).partition(":")[2]), target, tuple(components))
-    general, named = _parse(quantize or "")
+    general, named = _parse(quantize) if quantize is not None else (None, {})
     chosen = {}
     for component in components:
         recipe = named.get(component) or _by_policy(component, general, named)
@@ -197,7 +197,12 @@ def _by_policy(component: str, general: str | None, named: Mapping[str, str]) ->
 def _parse(text: str) -> tuple[str | None, dict[str, str]]:
     general: str | None = None
     named: dict[str, str] = {}
-    for part in (p.strip() for p in text.split(",") if p.strip()):
+    parts = [p.strip() for p in text.split(",") if p.strip()]
+    if not parts:
+        raise UsageError(
+            f"quantize: {text!r} names no recipe, choose among {', '.join(RECIPES)}, or leave it out"
+        )
+    for part in parts:
         component, sign, recipe = part.rpartition("=")
         component, recipe = component.strip(), recipe.strip()
         if recipe not in RECIPES:
@@ -206,6 +211,10 @@ def _parse(text: str) -> tuple[str | None, dict[str, str]]:
             raise UsageError(f"quantize: {general} and {recipe} are both for all components: name one")
         if sign:
             _check_component(component)
+            if component in named:
+                raise UsageError(
+                    f"quantize: {named[component]} and {recipe} are both for {component}: name one"
+                )
             named[component] = recipe
         else:
             general = recipe

@@ -22,7 +22,7 @@ def test_names_has_every_recipe() -> None:
 
 
 def test_nothing_asked() -> None:
-    assert chosen(None) == chosen("") == {}
+    assert chosen(None) == {}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,9 @@ def test_a_named_component_gets_what_it_is_named_for() -> None:
         ("int3", "gpu", "'int3' is no recipe, choose among int8, int4"),
         ("unet=int8", "gpu", "'unet' is no component, choose among text_encoder"),
         ("int8,palette4", "gpu", "int8 and palette4 are both for all components"),
+        ("denoiser=int4,denoiser=int8", "gpu", "int4 and int8 are both for denoiser: name one"),
+        ("", "gpu", "'' names no recipe, choose among int8"),
+        (" ,", "gpu", "' ,' names no recipe, choose among int8"),
         ("int4", "ane", "int4 for denoiser does not suit target ane"),
         ("text_encoder_3=int8", "gpu", "text_encoder_3 is not converted"),
     ],
