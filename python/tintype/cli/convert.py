@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
@@ -13,9 +13,6 @@ from .conversion_plan import show_plan
 from .last_steps import accuracy_gate, last_steps
 from .neural_engine import share_option
 from .output import byte_count, bytes_text, ended_by_signals, progress_bar, size_option
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["convert"]
 

@@ -30,7 +30,12 @@ def _sizes(context: click.Context, parameter: click.Parameter, values: tuple[str
     "--against", type=click.Path(path_type=Path), metavar="SOURCE", help="The checkpoint to compare with."
 )
 @click.option("--variant", metavar="NAME", help="As for convert.")
-@click.option("--tokenizers", type=click.Path(path_type=Path), metavar="FOLDER", help="As for convert.")
+@click.option(
+    "--tokenizers",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER|ID",
+    help="As for convert: a Hugging Face folder, or the id of a model on the Hub.",
+)
 @click.option(
     "--lora", multiple=True, metavar="FILE[:SCALE]", help="The LoRAs that the bundle was converted with."
 )

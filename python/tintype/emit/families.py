@@ -84,6 +84,11 @@ class Family:
         }
         return tuple(dict.fromkeys(f for n, f in rows.items() if components is None or n in components))
 
+    def tokenizer_folders(self, components: Sequence[str]) -> tuple[str, ...]:
+        """The checkpoint's folders with the tokenizers of `components`."""
+        parts = {**self.clips, names.TEXT_ENCODER_3: self.t5}
+        return tuple(part.tokenizer_folder for name, part in parts.items() if name in components)
+
     def pooled_width(self, clips: Mapping[str, CLIPConfig]) -> int:
         """P: the width of the pooled text that the encoders give."""
         return sum(c.pooled_dim for c in clips.values())

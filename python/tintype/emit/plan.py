@@ -88,6 +88,8 @@ class Plan:
         family = FAMILIES[source.pipeline]
         _check_batch(family, batch)
         chosen = _components(family, source, components)
+        parts = (TRANSFORMER, VAE, *family.folders(chosen), *family.tokenizer_folders(chosen))
+        source.check_parts(tuple(dict.fromkeys(parts)))
         transformer_json = source.config(TRANSFORMER)
         transformer = family.config(transformer_json, TRANSFORMER)
         autoencoder = VAEConfig.from_json(source.config(VAE), VAE)

@@ -86,6 +86,11 @@ class DiffusersFolder:
         """Whether the file is there."""
         return (self.path / relative).is_file()
 
+    def check_parts(self, parts: Sequence[str]) -> None:
+        """CheckpointError unless all of `parts` (weights and tokenizers) are there."""
+        for part in parts:
+            self.folder(part)
+
     def folder(self, component: str) -> Path:
         """The component's folder. CheckpointError when it is not there."""
         if not self.has(component):

@@ -191,13 +191,18 @@ def _split(choice: LoraChoice) -> "tuple[str | Path, float]":
     if not colon or isinstance(choice, Path) or Path(text).exists():
         return choice, 1.0
     try:
-        return path, float(scale)
+        number = float(scale)
     except ValueError:
-        if Path(path).exists():
-            raise UsageError(
-                f"the scale of the LoRA {path} is {scale!r}, expected a finite number, as in {path}:0.8"
-            ) from None
+        number = math.nan
+    # Else the colon may be the path's own, as in C:\loras\a.safetensors.
+    is_scale = path.endswith(".safetensors") or Path(path).is_file() or math.isfinite(number)
+    if not is_scale:
         return choice, 1.0
+    if not math.isfinite(number):
+        raise UsageError(
+            f"the scale of the LoRA {path} is {scale!r}, expected a finite number, as in {path}:0.8"
+        )
+    return path, number
 
 
 def shown(rows: Sequence[str]) -> str:

@@ -112,12 +112,24 @@ class OriginalFiles:
             return True
         return self._companion is not None and self._companion.has(component)
 
+    def check_parts(self, parts: Sequence[str]) -> None:
+        """CheckpointError that names all of `parts` (weights and tokenizers) that are nowhere."""
+        missing = [part for part in parts if not self.has(part)]
+        if missing:
+            raise CheckpointError(
+                f"{self.path} holds no {', '.join(missing)}: put the publishers' files for the weights "
+                f"beside it (FLUX.1's vae is ae.safetensors); tokenizers, which no single file has, and what "
+                "else is missing are taken from --tokenizers, a Hugging Face folder, or the id of a model on "
+                "the Hub, of the same model"
+            )
+
     def folder(self, component: str) -> Path:
         """The component's folder in the companion (a tokenizer's). CheckpointError when it is not there."""
         if self._companion is None:
             raise CheckpointError(
-                f"{self.path} has no {component}, no single file has one: give --tokenizers FOLDER, "
-                "a Hugging Face folder of the same model (its tokenizers and configs are enough)"
+                f"{self.path} has no {component}, no single file has one: give --tokenizers, a Hugging Face "
+                "folder, or the id of a model on the Hub, of the same model (its tokenizers and configs are "
+                "enough)"
             )
         return self._companion.folder(component)
 
@@ -127,7 +139,7 @@ class OriginalFiles:
             return SCHEDULERS[self.pipeline](self.config("transformer"))
         companion = self._companion
         if companion is None:
-            raise CheckpointError(f"{self.path} has no {relative}: give --tokenizers FOLDER")
+            raise CheckpointError(f"{self.path} has no {relative}: give --tokenizers, a folder that has it")
         data = companion.json(relative)
         self.files.update({f"tokenizers/{name}": path for name, path in companion.files.items()})
         return data

@@ -4,6 +4,7 @@ The client reads HF_ENDPOINT and HF_HOME when it is imported, so each case is a 
 """
 
 import ast
+import json
 import os
 import shutil
 import subprocess
@@ -57,14 +58,19 @@ def convert(
     endpoint: str, tmp_path: Path, *arguments: str, source: str = NAME
 ) -> subprocess.CompletedProcess[str]:
     """Run `tintype convert SOURCE -o out` with the hub at `endpoint` and a cache of its own."""
+    options = ["-o", str(tmp_path / "out"), "--size", "128x128", *arguments]
+    return tintype(endpoint, tmp_path, "convert", source, *options)
+
+
+def tintype(endpoint: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command likewise."""
     # The client writes pieces of 10 MB; the tiny model's files are smaller.
     command = (
         "import sys; from huggingface_hub import constants; constants.DOWNLOAD_CHUNK_SIZE = 1 << 16; "
         "from tintype.cli import main; main(sys.argv[1:])"
     )
-    options = ["-o", str(tmp_path / "out"), "--size", "128x128", *arguments]
     return subprocess.run(
-        [sys.executable, "-c", command, "convert", source, *options],
+        [sys.executable, "-c", command, *arguments],
         env=environment(endpoint, tmp_path),
         cwd=tmp_path,
         capture_output=True,
@@ -178,6 +184,10 @@ def test_tokenizers_of_a_repository(hub: HubServer, data: Path, tmp_path: Path) 
     assert "tokenizers/text_encoder/model.safetensors" in bundle.source["files"]
     offline = convert("http://127.0.0.1:9", tmp_path, *arguments, source=file)
     assert (offline.returncode, offline.stderr) == (0, "")
+    verify = ["verify", str(tmp_path / "out"), "--against", file, "--tokenizers", NAME, "--json"]
+    verified = tintype(hub.url, tmp_path, *verify)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert json.loads(verified.stdout)["backends"]["mlx"]["passed"]
 
 
 def test_names_that_the_hub_does_not_know(hub: HubServer, repository: Path, tmp_path: Path) -> None:

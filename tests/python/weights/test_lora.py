@@ -396,13 +396,18 @@ def test_scales_and_paths(tmp_path: Path) -> None:
     save_file(pair(), file)
     assert [(x.path, x.scale) for x in open_loras(str(file))] == [(file, 1.0)]
     assert [x.scale for x in open_loras([file, f"{file}:0.5", (file, -2)])] == [1.0, 0.5, -2.0]
-    for scale in ("nan", "inf", "half"):
-        with pytest.raises(UsageError, match=rf"the scale of the LoRA .*b\.safetensors is .?{scale}"):
+    assert [x.scale for x in open_loras([f"{file}:-.5", f"{file}:1e-2"])] == [-0.5, 0.01]
+    for scale in ("nan", "inf", "half", "", "1,5"):
+        with pytest.raises(UsageError, match=rf"the scale of the LoRA .*b\.safetensors is '{scale}'"):
             open_loras(f"{file}:{scale}")
     with pytest.raises(UsageError, match=r"lora holds 0\.5, expected a path"):
         open_loras((str(file), 0.5))  # type: ignore[arg-type]
-    with pytest.raises(CheckpointError, match=r"gone\.safetensors:x cannot be read"):
+    with pytest.raises(UsageError, match=r"the scale of the LoRA gone\.safetensors is 'x', expected a finite"):
         open_loras("gone.safetensors:x")
+    with pytest.raises(CheckpointError, match=r"C:\\loras\\a\.safetensors cannot be read"):
+        open_loras(r"C:\loras\a.safetensors")
+    with pytest.raises(CheckpointError, match=r"C:\\loras\\a\.safetensors cannot be read"):
+        open_loras(r"C:\loras\a.safetensors:0.5")
     with pytest.raises(ConversionError, match=r"l\.ckpt is a pickle, not a safetensors file"):
         open_loras("l.ckpt")
 
@@ -461,4 +466,4 @@ def test_the_gate_and_verify_merge_the_same(
     with pytest.raises(UsageError, match="name the same files and scales"):
         verify_bundle(bundle, data / model, lora=f"{tmp_path / 'l.safetensors'}:0.4")
     assert run_command([*line[:-1], f"{tmp_path / 'l.safetensors'}:nan", "--overwrite"]) != 0
-    assert "is nan, expected a finite number" in capsys.readouterr().err
+    assert "is 'nan', expected a finite number" in capsys.readouterr().err

@@ -179,11 +179,21 @@ def test_what_is_missing(data: Path, tmp_path: Path) -> None:
         CheckpointError, match="holds no text_encoder: put the publisher's file for it beside"
     ):
         OriginalFiles(flux).config("text_encoder")
-    with pytest.raises(CheckpointError, match="no single file has one: give --tokenizers FOLDER"):
+    with pytest.raises(
+        CheckpointError, match="no single file has one: give --tokenizers, a Hugging Face folder"
+    ):
         OriginalFiles(flux).folder("tokenizer")
+    alone = tmp_path / "alone" / "flux1.safetensors"
+    alone.parent.mkdir()
+    shutil.copy(flux, alone)
+    everything = "vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2"
+    with pytest.raises(CheckpointError, match=rf"flux1\.safetensors holds no {everything}: put the publish"):
+        convert(alone, tmp_path / "out")
+    with pytest.raises(CheckpointError, match=r"flux1\.safetensors holds no vae: put .* ae\.safetensors\)"):
+        convert(alone, tmp_path / "out", components=["denoiser"])
     # Only a config.json tells which channels of a head that is not 128 wide are rotated.
     with pytest.raises(CheckpointError, match=r"16 wide.*transformer/config\.json, as --tokenizers"):
-        convert(flux, tmp_path / "out")
+        convert(flux, tmp_path / "out", components=["denoiser"])
     shutil.copy(data / "flux-dev-tiny/original/ae.safetensors", tmp_path / "ae.safetensors")
     message = r"ae\.safetensors holds no transformer of Stable Diffusion 3 or FLUX"
     with pytest.raises(CheckpointError, match=message):
