@@ -6,7 +6,7 @@ import Testing
 
 /// What both backends must do alike.
 @Suite struct BackendTests {
-  private static let cache = FileManager.default.temporaryDirectory.appendingPathComponent("tintype-tests-coreml")
+  private static let cache = TemporaryFolder.shared("coreml")
   private static let backends: [any Backend] = [MLXBackend(), CoreMLBackend(cacheFolder: cache)]
   private static let kinds = BackendKind.allCases
 

@@ -6,7 +6,7 @@ import Testing
 
 /// Models with images, by both backends: pictures are tensors on this side of them.
 @Suite struct PictureTests {
-  private static let cache = FileManager.default.temporaryDirectory.appendingPathComponent("tintype-tests-coreml")
+  private static let cache = TemporaryFolder.shared("coreml")
 
   private func load(_ name: String, _ kind: BackendKind) throws -> any LoadedModel {
     let backend: any Backend = kind == .mlx ? MLXBackend() : CoreMLBackend(cacheFolder: Self.cache)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Tintype
 
 @testable import TintypeCLI
@@ -6,15 +7,11 @@ import Tintype
 /// Runs a command line and keeps what it writes.
 final class Console: Sendable {
   private let written = Locked<(output: String, error: String)>(("", ""))
-  let folder: URL
+  private let temporary: TemporaryFolder
 
-  init() throws {
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent("cli-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  }
+  init() throws { temporary = try TemporaryFolder() }
 
-  deinit { try? FileManager.default.removeItem(at: folder) }
-
+  var folder: URL { temporary.url }
   var output: String { written.withLock(\.output) }
   var error: String { written.withLock(\.error) }
 

@@ -98,8 +98,8 @@ import Tintype
       if case .step(let step) = event, step.preview != nil { previews += 1 }
     }
     #expect(previews == 4)
-    let file = FileManager.default.temporaryDirectory.appendingPathComponent("lighthouse-\(UUID().uuidString).png")
-    defer { try? FileManager.default.removeItem(at: file) }
+    let temporary = try TemporaryFolder()
+    let file = temporary.url.appendingPathComponent("lighthouse.png")
     try result.write(to: file)
     #expect(try PNG.decode(Data(contentsOf: file)) == result.image)
   }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Tintype
 
 /// A backend whose models are closures, and which writes down what it was asked.
@@ -101,12 +102,14 @@ final class FakeBackend: Backend {
 final class FakeBundle: Sendable {
   let folder: URL
   let bundle: ModelBundle
+  private let temporary: TemporaryFolder
 
   init(
     batch: Int = 1, precision: String = "float32", hasT5: Bool = false, omitting: String? = nil, velocity: [Int]? = nil,
     image: [Int] = [1, 3, 8, 16], packages: [String] = [], change: (inout [String: Any]) throws -> Void = { _ in }
   ) throws {
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent("fake-bundle-\(UUID().uuidString)")
+    temporary = try TemporaryFolder()
+    folder = temporary.url
     var names = ["text_encoder", "text_encoder_2", "modulation", "denoiser", "vae_decoder"]
     if hasT5 { names.append("text_encoder_3") }
     for name in (names + packages).map({ "\($0).mlpackage" }) + ["tokenizer", "tokenizer_3"] {
@@ -126,8 +129,6 @@ final class FakeBundle: Sendable {
     try JSONSerialization.data(withJSONObject: json).write(to: folder.appendingPathComponent("bundle.json"))
     bundle = try ModelBundle(at: folder)
   }
-
-  deinit { try? FileManager.default.removeItem(at: folder) }
 
   /// Shape key: L = T = 4 tokens, J = 5, P = 3, C = 2, h = 1, w = 2, R·W = 1·2.
   private static func json(
@@ -193,7 +194,8 @@ final class FakeBundle: Sendable {
   func pipeline(
     _ backend: FakeBackend, memoryBudget: Int? = nil, reduceMemory: Bool = false
   ) throws -> TextToImagePipeline {
-    let configuration = PipelineConfiguration(memoryBudget: memoryBudget, reduceMemory: reduceMemory) { _, _ in backend
+    let configuration = PipelineConfiguration(memoryBudget: memoryBudget, reduceMemory: reduceMemory) { _, _ in
+      backend
     }
     return try TextToImagePipeline(bundle: bundle, configuration: configuration)
   }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Tintype
@@ -156,10 +157,10 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
   }
 
   @Test func foldersMustBeThere() throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bundle-\(UUID().uuidString)")
+    let temporary = try TemporaryFolder()
+    let folder = temporary.url.appendingPathComponent("bundle")
     #expect(throws: BundleError.noFolder(path: folder.path)) { try ModelBundle(at: folder) }
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
     #expect(throws: BundleError.notABundle(path: folder.path)) { try ModelBundle(at: folder) }
     let file = folder.appendingPathComponent("bundle.json")
     try json().write(to: file)
