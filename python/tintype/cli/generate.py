@@ -77,12 +77,18 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option(
     "--image",
     type=click.Path(path_type=Path),
-    help="Picture of the model's size to begin with, instead of noise.",
+    help="Picture to begin with, instead of noise; of the model's size, unless --resize is given.",
 )
 @click.option(
     "--mask",
     type=click.Path(path_type=Path),
-    help="White where --image is drawn anew, black where it stays. [default: all is drawn anew]",
+    help="White where --image is drawn anew, black where it stays; of its size. [default: all is drawn anew]",
+)
+@click.option(
+    "--resize",
+    type=click.Choice(["fill", "stretch"]),
+    help="What becomes of an --image of another size than the model's: fill scales it and cuts off what is too"
+    " wide or too high, stretch scales each side. [default: an error]",
 )
 @click.option(
     "--strength",

@@ -31,7 +31,10 @@ class GenerationRequest:
     size              (width, height), one of the bundle's sizes; the default one if None
     image             a picture to begin with instead of noise alone (image-to-image): a PIL image, a path, or
                       a uint8 array [H, W, 3] of the run's size
-    mask              white where `image` is drawn anew, black where it stays (inpainting); as `image`
+    mask              white where `image` is drawn anew, black where it stays (inpainting); as `image`, and of
+                      its size
+    resize            what becomes of an `image` and `mask` of another size: "fill" scales them until they fill
+                      the run's and cuts off the rest, "stretch" scales each side; None: an error
     strength          how far the picture may leave `image`, above 0 up to 1; 0.6 if None
     count             how many pictures `steps` and `pictures` draw; the seed's noise continues
     preview_interval  every how many steps a Step brings a small preview; None: never
@@ -51,6 +54,7 @@ class GenerationRequest:
     size: tuple[int, int] | None = None
     image: Any = None
     mask: Any = None
+    resize: str | None = None
     strength: float | None = None
     count: int = 1
     preview_interval: int | None = None
@@ -71,6 +75,7 @@ class RequestOptions(TypedDict, total=False):
     size: tuple[int, int] | None
     image: Any
     mask: Any
+    resize: str | None
     strength: float | None
     count: int
     preview_interval: int | None

@@ -18,11 +18,13 @@ from ..bundle import Bundle, Latent, Size
 from ..errors import UsageError
 from .request import GenerationRequest
 
-__all__ = ["DEFAULT_STRENGTH", "ImageSource", "LatentSource", "checked_source", "pixels_of"]
+__all__ = ["DEFAULT_STRENGTH", "RESIZINGS", "ImageSource", "LatentSource", "checked_source", "pixels_of"]
 
 Array = np.ndarray[Any, Any]
 
 DEFAULT_STRENGTH = 0.6
+
+FILL, STRETCH = RESIZINGS = ("fill", "stretch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ def coverage(mask: Array, side: int) -> Array:
 def checked_source(bundle: Bundle, request: GenerationRequest, size: Size) -> ImageSource | None:
     """The request's picture, mask and strength; UsageError; BundleError for a bundle without the encoder."""
     if request.image is None:
-        for name in ("mask", "strength"):
+        for name in ("mask", "resize", "strength"):
             if getattr(request, name) is not None:
                 raise UsageError(f"{name} has no influence without image: name the picture to begin with")
         return None
@@ -91,9 +93,9 @@ def checked_source(bundle: Bundle, request: GenerationRequest, size: Size) -> Im
             f"strength is {strength!r}, expected a number above 0 up to 1 (1 begins with noise alone)"
         )
     bundle.component(names.VAE_ENCODER)
-    image = _sized("image", pixels_of("image", request.image), bundle, size)
-    mask = None if request.mask is None else _sized("mask", pixels_of("mask", request.mask), bundle, size)
-    return ImageSource(image, mask, float(strength))
+    image = pixels_of("image", request.image)
+    mask = None if request.mask is None else pixels_of("mask", request.mask)
+    return ImageSource(*_sized(image, mask, request.resize, bundle, size), float(strength))
 
 
 def pixels_of(name: str, value: Any) -> Array:
@@ -130,13 +132,42 @@ def _rgb(image: Image.Image) -> Array:
     return np.array(upright.convert("RGB"))
 
 
-def _sized(name: str, pixels: Array, bundle: Bundle, size: Size) -> Array:
-    height, width = pixels.shape[:2]
-    if (width, height) != (size.width, size.height):
+def _sized(
+    image: Array, mask: Array | None, resize: Any, bundle: Bundle, size: Size
+) -> tuple[Array, Array | None]:
+    """Picture and mask in the run's size."""
+    if resize not in (None, *RESIZINGS):
+        raise UsageError(f"resize is {resize!r}, expected {' or '.join(map(repr, RESIZINGS))}, or None")
+    height, width = image.shape[:2]
+    if resize is None and (width, height) != (size.width, size.height):
         known = any((width, height) == (s.width, s.height) for s in bundle.sizes)
         remedy = "" if known else ", which the model must be converted for"
         raise UsageError(
-            f"the {name} is {width}x{height}, but {bundle.name} draws {size.width}x{size.height}: "
-            f"scale or crop the {name}, or ask for size {width}x{height}{remedy}"
+            f"the image is {width}x{height}, but {bundle.name} draws {size.width}x{size.height}: "
+            f"have it resized (fill or stretch), or ask for size {width}x{height}{remedy}"
         )
-    return pixels
+    if mask is not None and mask.shape != image.shape:
+        raise UsageError(
+            f"the mask is {mask.shape[1]}x{mask.shape[0]}, but the image is {width}x{height}: "
+            "scale or crop the mask"
+        )
+    if resize is None:
+        return image, mask
+    return resized(image, size, resize), None if mask is None else resized(mask, size, resize)
+
+
+def resized(pixels: Array, size: Size, how: str) -> Array:
+    """uint8 [H, W, 3] in another size, by Lanczos; "fill" first cuts off what is too wide or too high."""
+    picture = Image.fromarray(pixels)
+    if how == FILL:
+        width, height = picture.size
+        columns = min(width, _part(height, size.width, size.height))
+        rows = min(height, _part(width, size.height, size.width))
+        left, top = (width - columns) // 2, (height - rows) // 2
+        picture = picture.crop((left, top, left + columns, top + rows))
+    return np.array(picture.resize((size.width, size.height), Image.Resampling.LANCZOS))
+
+
+def _part(length: int, numerator: int, denominator: int) -> int:
+    """`length`·`numerator` / `denominator`, rounded, at least 1."""
+    return max(1, (2 * length * numerator + denominator) // (2 * denominator))

@@ -70,15 +70,38 @@ import Testing
     }
     let small = try #require(RGBImage(width: 1, height: 2, bytes: [0, 0, 0, 0, 0, 0]))
     let whole = try #require(RGBImage(width: 16, height: 8, bytes: Array(repeating: 0, count: 16 * 8 * 3)))
-    let remedy = "but fake draws 16x8: scale or crop the"
-    let again = "or ask for size 1x2, which the model must be converted for"
-    #expect(message(ImageSource(small)) == "the image is 1x2, \(remedy) image, \(again)")
-    #expect(message(ImageSource(whole, mask: small)) == "the mask is 1x2, \(remedy) mask, \(again)")
+    let remedy = "have it resized (fill or stretch), or ask for size 1x2, which the model must be converted for"
+    #expect(message(ImageSource(small)) == "the image is 1x2, but fake draws 16x8: \(remedy)")
+    for resizing in [nil, Resizing.fill] {
+      #expect(
+        message(ImageSource(whole, mask: small, resizing: resizing))
+          == "the mask is 1x2, but the image is 16x8: scale or crop the mask")
+    }
     for strength in [0, -1, 1.01, .nan] {
       let text = "strength is \(strength), expected a number above 0 up to 1 (1 begins with noise alone)"
       #expect(message(ImageSource(whole, strength: strength)) == text)
     }
     #expect(message(ImageSource(whole))?.hasPrefix("the bundle fake has no component 'vae_encoder'") == true)
+  }
+
+  /// tests/data/scripts/make_resized_pictures.py: Pillow's Lanczos.
+  @Test(arguments: Resizing.allCases, [ImageSize(width: 64, height: 64), ImageSize(width: 48, height: 128)])
+  func picturesOfOtherSizesAreResizedAsPillowDoes(_ resizing: Resizing, _ size: ImageSize) throws {
+    let golden = try PNG.decode(Data(contentsOf: TestData.url("resizing/\(resizing.rawValue)-\(size).png")))
+    let picture = try PNG.decode(Data(contentsOf: TestData.url("resizing/picture.png")))
+    #expect(try picture.resized(to: size, resizing) == golden)
+  }
+
+  @Test func aRunBeginsWithTheResizedPictureAndMask() async throws {
+    let picture = try PNG.decode(Data(contentsOf: TestData.url("resizing/picture.png")))
+    let size = ImageSize(width: 128, height: 128)
+    let pipeline = try TestBundles.pipeline("sd3-medium-tiny-float32")
+    var short = request(ImageSource(picture, mask: picture, resizing: .fill))
+    short.steps = 2
+    let resized = try picture.resized(to: size)
+    var same = short
+    same.source = ImageSource(resized, mask: resized)
+    #expect(try await pipeline.generate(short).image == pipeline.generate(same).image)
   }
 
   @Test func masksAreShrunkByTheirMean() throws {
@@ -109,6 +132,7 @@ import Testing
       switch event {
       case .conditioned(let start): events.append("start \(start.settings.imageIndex)")
       case .step(let step): events.append("step \(step.imageIndex) \(step.number)")
+      case .compiling, .warning: events.append("other")
       case .done(let result): events.append("done \(result.settings.imageIndex)")
       }
     }

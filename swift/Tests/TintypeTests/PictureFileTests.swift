@@ -88,6 +88,36 @@ import Testing
     #expect(PictureFormat(Array(start.utf8))?.rawValue == format)
   }
 
+  @Test func picturesAreWrittenByTheirSuffix() throws {
+    let (folder, picture) = (try TemporaryFolder(), try #require(expected()["orientation-1.png"]).image)
+    let file = folder.url.appendingPathComponent("a.PNG")
+    try picture.write(to: file, texts: [("keyword", "text")])
+    #expect(try RGBImage(contentsOf: file) == picture)
+    #expect(try PNG.texts(in: Data(contentsOf: file)) == ["keyword": "text"])
+    for name in ["a.bmp", "a"] {
+      #expect(throws: PictureError.unwritable(name: name)) {
+        try picture.write(to: folder.url.appendingPathComponent(name))
+      }
+    }
+    #if canImport(ImageIO)
+      for (suffix, format) in [("jpg", "JPEG"), ("heic", "HEIC"), ("tiff", "TIFF")] {
+        let file = folder.url.appendingPathComponent("a.\(suffix)")
+        try picture.write(to: file)
+        let data = try Data(contentsOf: file)
+        #expect(PictureFormat(data)?.rawValue == format)
+        #expect(try RGBImage(file: data).size == picture.size)
+      }
+    #else
+      let error = try #require(throws: PictureError.self) {
+        try picture.write(to: folder.url.appendingPathComponent("a.jpg"))
+      }
+      #expect(
+        "\(error)"
+          == "no picture can be written to a.jpg: its suffix names no format that this system writes (JPEG, HEIC and TIFF "
+          + "are on Apple's systems): end the name with .png")
+    #endif
+  }
+
   @Test(arguments: [
     ([], "it is empty"), (Array("....ftypmp42".utf8), "it begins with the bytes 2e 2e 2e 2e 66 74 79 70"),
   ])

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from tintype.bundle import Bundle, Latent
+from tintype.bundle import Bundle, Latent, Size
 from tintype.errors import BundleError, UsageError
 from tintype.pipeline import Pipeline
-from tintype.pipeline.source import ImageSource, LatentSource, coverage, pixels_of
+from tintype.pipeline.source import ImageSource, LatentSource, coverage, pixels_of, resized
 
 PROMPT = "a red circle above a blue square on a white background"
 OPTIONS: dict[str, Any] = {"steps": 8, "guidance_scale": 5.0, "seed": 9, "generator": "torch"}
@@ -81,10 +81,14 @@ STRENGTH = "expected a number above 0 up to 1 (1 begins with noise alone)"
     ("options", "message"),
     [
         ({"image": np.zeros((2, 1), np.uint8)},
-         "the image is 1x2, but sd3-medium-tiny draws 128x128: scale or crop the image, or ask for size 1x2, "
-         "which the model must be converted for"),
-        ({"image": WHOLE, "mask": np.zeros((64, 128), np.uint8)}, "the mask is 128x64, but sd3-medium-tiny draws "
-         "128x128: scale or crop the mask, or ask for size 128x64, which the model must be converted for"),
+         "the image is 1x2, but sd3-medium-tiny draws 128x128: have it resized (fill or stretch), or ask for size "
+         "1x2, which the model must be converted for"),
+        ({"image": WHOLE, "mask": np.zeros((64, 128), np.uint8)},
+         "the mask is 128x64, but the image is 128x128: scale or crop the mask"),
+        ({"image": WHOLE, "mask": np.zeros((64, 128), np.uint8), "resize": "fill"},
+         "the mask is 128x64, but the image is 128x128: scale or crop the mask"),
+        ({"image": WHOLE, "resize": "fit"}, "resize is 'fit', expected 'fill' or 'stretch', or None"),
+        ({"resize": "fill"}, "resize has no influence without image: name the picture to begin with"),
         ({"image": WHOLE, "strength": 0}, f"strength is 0, {STRENGTH}"),
         ({"image": WHOLE, "strength": 1.01}, f"strength is 1.01, {STRENGTH}"),
         ({"image": WHOLE, "strength": float("nan")}, f"strength is nan, {STRENGTH}"),
@@ -104,6 +108,25 @@ def test_refusals(sd3_pipeline: Pipeline, options: dict[str, Any], message: str)
     with pytest.raises(UsageError) as caught:
         sd3_pipeline.steps("x", **options)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("how", ["fill", "stretch"])
+@pytest.mark.parametrize("size", [(64, 64), (48, 128)])
+def test_pictures_of_other_sizes_are_resized(data: pathlib.Path, how: str, size: tuple[int, int]) -> None:
+    golden = pixels_of("image", data / f"resizing/{how}-{size[0]}x{size[1]}.png")
+    picture = pixels_of("image", data / "resizing/picture.png")
+    np.testing.assert_array_equal(resized(picture, Size(*size), how), golden)
+
+
+def test_a_run_begins_with_the_resized_picture_and_mask(
+    sd3_pipeline: Pipeline, data: pathlib.Path
+) -> None:
+    picture = pixels_of("image", data / "resizing/picture.png")
+    options: dict[str, Any] = {"steps": 2, "seed": 3, "use_t5": False}
+    ours = sd3_pipeline.generate("x", image=picture, mask=picture, resize="fill", **options)
+    fitting = resized(picture, Size(128, 128), "fill")
+    theirs = sd3_pipeline.generate("x", image=fitting, mask=fitting, **options)
+    np.testing.assert_array_equal(np.array(ours.image), np.array(theirs.image))
 
 
 def test_a_bundle_without_the_encoder(sd3: Bundle) -> None:

@@ -1,4 +1,4 @@
-/// Why a file cannot be read as a picture. PNG files have `PNGError`.
+/// Why a file cannot be read or written as a picture. PNG files that cannot be read have `PNGError`.
 public enum PictureError: Error, Equatable, Sendable {
   /// A picture, but of a format that this system cannot read; by the format's name, such as "JPEG".
   case unsupported(format: String)
@@ -8,6 +8,8 @@ public enum PictureError: Error, Equatable, Sendable {
   case damaged(format: String)
   /// More pixels than are read; both sides in pixels.
   case tooLarge(width: Int, height: Int)
+  /// A file's name whose suffix names no format that this system can write.
+  case unwritable(name: String)
 }
 
 extension PictureError: ExplainedError {
@@ -25,6 +27,11 @@ extension PictureError: ExplainedError {
           + "\(start.map { String($0, radix: 16) }.joined(separator: " ")))", "save the picture as PNG"
       )
     case .damaged(let format): ("it is damaged as \(format)", "save the picture again")
+    case .unwritable(let name):
+      (
+        "no picture can be written to \(name): its suffix names no format that this system writes (JPEG, HEIC and TIFF "
+          + "are on Apple's systems)", "end the name with \(PictureFormat.writableSuffixes.joined(separator: " or "))"
+      )
     case .tooLarge(let width, let height): PNGError.tooLarge(width: width, height: height).explanation
     }
   }

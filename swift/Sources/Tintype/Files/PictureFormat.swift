@@ -1,5 +1,5 @@
-/// Picture files by their first bytes.
-enum PictureFormat: String, CaseIterable {
+/// Picture files, told by their first bytes or by their names.
+package enum PictureFormat: String, CaseIterable {
   case png = "PNG"
   case jpeg = "JPEG"
   case heic = "HEIC"
@@ -38,6 +38,31 @@ enum PictureFormat: String, CaseIterable {
     } else {
       return nil
     }
+  }
+
+  /// By a file name's suffix, without its dot; nil for those that name no format that may be written.
+  package init?(suffix: String) {
+    let name = suffix.lowercased()
+    guard let format = Self.suffixes.first(where: { $0.names.contains(name) })?.format else { return nil }
+    self = format
+  }
+
+  private static let suffixes: [(format: Self, names: [String])] = [
+    (.png, ["png"]), (.jpeg, ["jpg", "jpeg"]), (.heic, ["heic"]), (.tiff, ["tiff", "tif"]),
+  ]
+
+  /// Whether pictures can be written in the format on this system.
+  package var isWritable: Bool {
+    #if canImport(ImageIO)
+      Self.suffixes.contains { $0.format == self }
+    #else
+      self == .png
+    #endif
+  }
+
+  /// The suffixes of formats that can be written on this system, the usual one of each, with their dots.
+  package static var writableSuffixes: [String] {
+    suffixes.filter(\.format.isWritable).compactMap(\.names.first).map { ".\($0)" }
   }
 
   private static let words: [(word: String, format: Self)] = [

@@ -38,6 +38,18 @@
         shouldInterpolate: true, intent: .defaultIntent)
     }
 
+    /// A file as ImageIO writes it; nil where the system has no encoder for the format.
+    func encoded(_ format: PictureFormat, quality: Double) -> Data? {
+      let identifiers: [PictureFormat: String] = [.jpeg: "public.jpeg", .heic: "public.heic", .tiff: "public.tiff"]
+      let data = NSMutableData()
+      guard let identifier = identifiers[format], let image = cgImage,
+        let target = CGImageDestinationCreateWithData(data, identifier as CFString, 1, nil)
+      else { return nil }
+      let options = [kCGImageDestinationLossyCompressionQuality: quality]
+      CGImageDestinationAddImage(target, image, options as CFDictionary)
+      return CGImageDestinationFinalize(target) ? data as Data : nil
+    }
+
     /// A file as ImageIO reads it: the main picture, upright.
     static func read(_ data: Data, _ format: PictureFormat) throws -> RGBImage {
       guard let source = CGImageSourceCreateWithData(data as CFData, nil), CGImageSourceGetCount(source) > 0 else {

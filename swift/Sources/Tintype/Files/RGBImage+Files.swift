@@ -25,6 +25,27 @@ extension RGBImage {
     try self.init(file: Data(contentsOf: url))
   }
 
+  /// Writes the picture in the format of the name's suffix: .png everywhere, on Apple's systems also .jpg, .heic and
+  /// .tiff. The file appears complete or not at all. Throws `PictureError.unwritable` or `OutputError`.
+  ///
+  /// - Parameters:
+  ///   - texts: keyword and text, in order; PNG files alone hold them.
+  ///   - quality: of JPEG and HEIC, 0 to 1.
+  public func write(
+    to url: URL, texts: [(keyword: String, text: String)] = [], quality: Double = 0.9
+  ) throws {
+    let format = try PictureFormat(writing: url)
+    #if canImport(ImageIO)
+      if format != .png {
+        guard let data = encoded(format, quality: quality) else {
+          throw PictureError.unwritable(name: url.lastPathComponent)
+        }
+        return try AtomicFile.write(data, to: url)
+      }
+    #endif
+    try AtomicFile.write(PNG.encode(self, texts: texts), to: url)
+  }
+
   /// The picture as it is to be seen.
   /// - Parameter orientation: EXIF's: what lies at the top and at the left of the stored rows. 1 (top, left) and what EXIF
   ///   does not know changes nothing.
@@ -51,5 +72,15 @@ extension RGBImage {
       }
     }
     return RGBImage(width: columns, height: rows, bytes: turned) ?? self
+  }
+}
+
+extension PictureFormat {
+  /// The format that a file's name asks for. Throws `PictureError.unwritable` where it cannot be written.
+  package init(writing url: URL) throws {
+    guard let format = PictureFormat(suffix: url.pathExtension), format.isWritable else {
+      throw PictureError.unwritable(name: url.lastPathComponent)
+    }
+    self = format
   }
 }

@@ -37,6 +37,9 @@ public struct RGBImage: Sendable, Equatable {
 }
 
 extension RGBImage {
+  /// Width and height.
+  public var size: ImageSize { ImageSize(width: width, height: height) }
+
   /// The picture as a model with images takes it: uint8 [height, width, 3], or gray [height, width] by the luma of ITU-R
   /// 601, in the fixed-point form of Pillow's `convert("L")`; float16 for `.grayscaleFloat16`.
   public func tensor(_ layout: ImageDescription.ColorLayout) throws -> Tensor {

@@ -43,8 +43,8 @@ struct GenerationPlan: Sendable {
       throw RequestError.count(count, most: RequestError.mostPictures)
     }
     if let interval = request.previewInterval, interval < 1 { throw RequestError.previewInterval(interval) }
-    if let source = request.source { try Self.check(source, bundle: bundle) }
-    (self.count, source, previewInterval) = (count, request.source, request.previewInterval)
+    source = try request.source.map { try Self.checked($0, bundle: bundle) }
+    (self.count, previewInterval) = (count, request.previewInterval)
     let seed: Int?
     if let given = request.initialLatents {
       guard count == 1 else { throw RequestError.latentsOfSeveral(count: count) }
@@ -82,16 +82,16 @@ struct GenerationPlan: Sendable {
     return try bundle.sized(size)
   }
 
-  private static func check(_ source: ImageSource, bundle: BundleDescriptor) throws {
-    for (what, image) in [("image", source.image as RGBImage?), ("mask", source.mask)] {
-      guard let image else { continue }
-      let size = ImageSize(width: image.width, height: image.height)
-      guard size == bundle.size else {
-        throw RequestError.imageSize(what: what, actual: size, model: bundle.name, own: bundle.size)
-      }
+  private static func checked(_ source: ImageSource, bundle: BundleDescriptor) throws -> ImageSource {
+    if source.resizing == nil, source.image.size != bundle.size {
+      throw RequestError.imageSize(actual: source.image.size, model: bundle.name, own: bundle.size)
+    }
+    if let mask = source.mask, mask.size != source.image.size {
+      throw RequestError.maskSize(actual: mask.size, image: source.image.size)
     }
     guard source.strength > 0, source.strength <= 1 else { throw RequestError.strength(source.strength) }
     _ = try bundle.component(.vaeEncoder)
+    return try source.resized(to: bundle.size)
   }
 
   private static func checked(latents: Tensor, shape: [Int]) throws -> Tensor {

@@ -1,9 +1,11 @@
 /// A picture that a run begins with instead of noise alone, and which part of it is drawn anew.
 public struct ImageSource: Sendable, Equatable {
-  /// Of the model's size.
+  /// Of the model's size, or of any with `resizing`.
   public var image: RGBImage
-  /// White where the picture is drawn anew, black where it stays, of the model's size; nil: all of it is drawn anew.
+  /// White where the picture is drawn anew, black where it stays, of the picture's size; nil: all of it is drawn anew.
   public var mask: RGBImage?
+  /// How picture and mask of another size become those of the model's; nil: another size is an error.
+  public var resizing: Resizing?
   /// How far the picture may leave its source, above 0 up to 1: which share of the steps is run. 1 begins with noise
   /// alone.
   public var strength: Double
@@ -12,10 +14,22 @@ public struct ImageSource: Sendable, Equatable {
   public static let defaultStrength = 0.6
 
   /// A picture to begin with.
-  public init(_ image: RGBImage, mask: RGBImage? = nil, strength: Double = defaultStrength) {
+  public init(
+    _ image: RGBImage, mask: RGBImage? = nil, resizing: Resizing? = nil, strength: Double = defaultStrength
+  ) {
     self.image = image
     self.mask = mask
+    self.resizing = resizing
     self.strength = strength
+  }
+
+  /// The source with picture and mask of a size.
+  func resized(to size: ImageSize) throws -> ImageSource {
+    guard let resizing else { return self }
+    var copy = self
+    copy.image = try image.resized(to: size, resizing)
+    copy.mask = try mask?.resized(to: size, resizing)
+    return copy
   }
 
   /// Steps that are left out of `steps`, as diffusers' image-to-image pipelines count them.

@@ -12,8 +12,10 @@ public enum RequestError: Error, Equatable, Sendable {
   case sizeMismatch(requested: ImageSize, model: String, own: [ImageSize])
   /// T5 was left out where it alone reads the whole prompt.
   case t5Needed(model: String, family: String)
-  /// An image or a mask of another size than the model's.
-  case imageSize(what: String, actual: ImageSize, model: String, own: ImageSize)
+  /// A picture to begin with of another size than the model's.
+  case imageSize(actual: ImageSize, model: String, own: ImageSize)
+  /// A mask of another size than its picture.
+  case maskSize(actual: ImageSize, image: ImageSize)
   /// Not above 0, or more than 1.
   case strength(Double)
   /// Below 1.
@@ -54,11 +56,13 @@ extension RequestError: ExplainedError {
         "T5 is left out, but \(model) is of the family \(family), which has no other reader of the whole prompt",
         "keep it"
       )
-    case .imageSize(let what, let actual, let model, let own):
+    case .imageSize(let actual, let model, let own):
       (
-        "the \(what) is \(actual), but \(model) draws \(own)",
-        "scale or crop the \(what), or ask for size \(actual), which the model must be converted for"
+        "the image is \(actual), but \(model) draws \(own)",
+        "have it resized (fill or stretch), or ask for size \(actual), which the model must be converted for"
       )
+    case .maskSize(let actual, let image):
+      ("the mask is \(actual), but the image is \(image)", "scale or crop the mask")
     case .strength(let value):
       ("strength is \(value), expected a number above 0 up to 1 (1 begins with noise alone)", nil)
     case .previewInterval(let value):
