@@ -66,6 +66,7 @@
     @ViewBuilder private var status: some View {
       switch model.phase {
       case .idle: Text(" ")
+      case .preparing(let part): Text("Preparing \(part) for this device; once, this may take minutes")
       case .drawing(let step, let count): ProgressView(value: Double(step), total: Double(max(1, count)))
       case .done: Text(model.seed.map { "seed \($0)" } ?? "")
       case .failed(let problem): Text(problem)

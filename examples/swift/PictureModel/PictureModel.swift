@@ -6,11 +6,13 @@ import Tintype
 
 /// What a view shows of a pipeline: a prompt in, a picture that takes shape, progress, errors.
 ///
-/// draw() ─► drawing(step, of) with previews ─► done │ failed(text); cancel() ─► idle
+/// draw() ─► preparing(part) at the first use ─► drawing(step, of) with previews ─► done │ failed(text); cancel() ─► idle
 @MainActor
 public final class PictureModel {
   public enum Phase: Equatable, Sendable {
     case idle
+    /// Core ML compiles a part of the model, at its first use on this device.
+    case preparing(String)
     case drawing(step: Int, of: Int)
     case done
     case failed(String)
@@ -27,6 +29,9 @@ public final class PictureModel {
   /// The seed of the picture, to draw it again.
   public private(set) var seed: Int? { willSet { changes() } }
 
+  /// What the model had to say of the last picture, such as that another backend runs it.
+  public private(set) var warnings: [String] = [] { willSet { changes() } }
+
   private let events: Events
   private var task: Task<Void, Never>?
 
@@ -37,15 +42,17 @@ public final class PictureModel {
   }
 
   public var isDrawing: Bool {
-    if case .drawing = phase { return true }
-    return false
+    switch phase {
+    case .preparing, .drawing: true
+    case .idle, .done, .failed: false
+    }
   }
 
   /// Begins a picture; one that is being drawn is given up.
   public func draw(seed: Int? = nil) {
     task?.cancel()
     let request = GenerationRequest(prompt, negativePrompt: negativePrompt, seed: seed, previewInterval: 2)
-    phase = .drawing(step: 0, of: 0)
+    (phase, warnings) = (.drawing(step: 0, of: 0), [])
     task = Task { await run(request) }
   }
 
@@ -73,6 +80,8 @@ public final class PictureModel {
 
   private func show(_ event: GenerationEvent) {
     switch event {
+    case .compiling(let component): phase = .preparing(component.rawValue)
+    case .warning(let text): warnings.append(text)
     case .conditioned(let start): phase = .drawing(step: 0, of: start.schedule.timesteps.count)
     case .step(let step):
       phase = .drawing(step: step.number, of: step.steps)

@@ -1,5 +1,6 @@
 """The command group, and what happens to errors: one line on stderr and an exit code, never a traceback."""
 
+import logging
 import os
 import sys
 import traceback
@@ -63,6 +64,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", UserWarning)
+    _show_log(logging.WARNING if "--quiet" in given else logging.INFO)
     try:
         result: Any = cli.main(given, prog_name="tintype", standalone_mode=False)
         sys.stdout.flush()
@@ -103,6 +105,19 @@ def _report(error: Exception, debug: bool) -> int:
 def _fail(message: str, code: int) -> int:
     click.echo(f"tintype: error: {' '.join(message.split())}", err=True)
     return code
+
+
+class _Echo(logging.Handler):
+    """What takes time, for those who wonder, as it begins."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"tintype: {record.getMessage()}", err=True)
+
+
+def _show_log(level: int) -> None:
+    logger = logging.getLogger("tintype")
+    logger.handlers, logger.propagate = [_Echo()], False
+    logger.setLevel(level)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

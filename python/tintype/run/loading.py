@@ -1,5 +1,6 @@
 """`load_model`: opens a package on the backend that the caller names, or on the best one that works."""
 
+import logging
 import os
 import warnings
 from concurrent.futures import Future, wait
@@ -8,13 +9,15 @@ from typing import Any
 
 from .. import _bridge, names
 from ..errors import BackendUnavailable, EngineError, ModelFileError, UsageError
-from .compile_cache import compiled_models
+from .compile_cache import compiled_models, is_compiled
 from .model import FallbackWarning, Loaded, Model
 from .runtimes import INSTALLED, Runtimes, check_backend, check_units
 from .time_box import TIME_BOX, check_time_box, started
 from .verdicts import Verdict
 
 __all__ = ["FallbackWarning", "load_model", "load_with"]
+
+LOGGER = logging.getLogger("tintype")
 
 
 def load_model(
@@ -33,6 +36,8 @@ def load_model(
     time_box  seconds that "auto" gives Core ML to compile and load; None: as long as it takes. Core ML cannot
               be stopped: what takes longer goes on in the background, and does not keep the process from
               ending. When it ends well after all, Core ML is asked again the next time.
+
+    Logs to the logger "tintype" (INFO) that Core ML is about to compile the model for the first time.
 
     Ctrl-C ends the wait for Core ML on the main thread with KeyboardInterrupt.
 
@@ -79,6 +84,8 @@ def _start(runtimes: Runtimes, path: Path, backend: str, units: str, reason: str
     def load() -> Loaded:
         runtime = runtimes.open(backend)
         known = compiled_models(runtimes, path) if backend == names.COREML else frozenset()
+        if backend == names.COREML and not is_compiled(runtimes, path):
+            LOGGER.info("compiling %s for Core ML (first run; minutes for a large model)", path.stem)
         handle = _bridge.Model.load(runtime, path, check_units(units), runtimes.cache_folder)
         made = not compiled_models(runtimes, path) <= known if backend == names.COREML else None
         return Loaded(backend, reason, handle, made)

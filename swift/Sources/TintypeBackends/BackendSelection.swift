@@ -6,28 +6,57 @@ import TintypeMLX
   import Foundation
 #endif
 
+/// What a backend is made with, apart from which one it is.
+public struct BackendSettings: Sendable {
+  /// The MLX engine's file; nil: where `EngineSearch` finds it.
+  public var engineLibrary: URL?
+  /// Where Core ML's compiled models and what `auto` remembers are kept; nil: the system's cache folder.
+  public var cacheFolder: URL?
+  /// How long Core ML may compile and load a model before `auto` moves on to MLX, where that is available; nil: as long
+  /// as it takes.
+  public var timeBox: Duration?
+  /// Told what happens while models are loaded and run, on any thread.
+  public var notice: @Sendable (BackendNotice) -> Void
+
+  /// Settings that are left out are the system's own.
+  public init(
+    engineLibrary: URL? = nil, cacheFolder: URL? = nil, timeBox: Duration? = .seconds(300),
+    notice: @escaping @Sendable (BackendNotice) -> Void = { _ in }
+  ) {
+    self.engineLibrary = engineLibrary
+    self.cacheFolder = cacheFolder
+    self.timeBox = timeBox
+    self.notice = notice
+  }
+}
+
+/// What a backend tells while it loads and runs models.
+public enum BackendNotice: Sendable, Equatable {
+  /// Core ML begins to compile a package, of which nothing is kept yet: minutes for a large one.
+  case compiling(package: URL)
+  /// `auto` moves on to MLX, or does not ask Core ML at all; the reason in words, once a model.
+  case movedOn(reason: String)
+}
+
 /// The backend that a caller asks for.
 ///
 /// A named one is strict: it runs or throws. `auto` is Core ML where Apple's exists and MLX otherwise, and moves on to
 /// MLX when Core ML cannot load or run a model, gives numbers that are not finite where MLX's are, or takes longer than
-/// `timeBox` to compile and load (nil: as long as it takes); `notice` is told so once a model, with the reason. Where MLX
-/// cannot take over, as in an app without the engine, Core ML is waited for and its error is the one that is thrown.
-/// Failures are remembered beside the compiled models, by the model's content, the system's build, the chip and the
-/// compute units.
-public func makeBackend(
-  _ choice: BackendChoice, engineLibrary: URL? = nil, cacheFolder: URL? = nil, timeBox: Duration? = .seconds(300),
-  notice: @escaping @Sendable (String) -> Void = { _ in }
-) -> any Backend {
-  let mlx = MLXBackend(engineLibrary: engineLibrary)
-  let coreml = CoreMLBackend(cacheFolder: cacheFolder)
+/// `timeBox` to compile and load. Where MLX cannot take over, as in an app without the engine, Core ML is waited for and
+/// its error is the one that is thrown. Failures are remembered beside the compiled models, by the model's content, the
+/// system's build, the chip and the compute units.
+public func makeBackend(_ choice: BackendChoice, settings: BackendSettings = BackendSettings()) -> any Backend {
+  let mlx = MLXBackend(engineLibrary: settings.engineLibrary)
+  let notice = settings.notice
+  let coreml = CoreMLBackend(cacheFolder: settings.cacheFolder) { notice(.compiling(package: $0)) }
   switch choice {
   case .coreml: return coreml
   case .mlx: return mlx
   case .auto:
     guard CoreMLPlatform.isApples else { return mlx }
     return FallbackBackend(
-      first: coreml, second: mlx, notice: notice,
-      verdicts: VerdictStore(folder: VerdictStore.folder(besideCache: cacheFolder)), timeBox: timeBox)
+      first: coreml, second: mlx, notice: { notice(.movedOn(reason: $0)) },
+      verdicts: VerdictStore(folder: VerdictStore.folder(besideCache: settings.cacheFolder)), timeBox: settings.timeBox)
   }
 }
 

@@ -1,3 +1,5 @@
+import Tintype
+
 /// What a command takes, as rows: the parser and the help text read the same ones.
 struct CommandSpec: Sendable {
   /// Without the program's name, "generate".
@@ -29,11 +31,25 @@ struct CommandSpec: Sendable {
     var value: String?
     /// The only values allowed; empty: any.
     var choices: [String] = []
+    /// Whether STAGE=CHOICE, with commas between, may take a choice's place.
+    var isByStage = false
     /// May be given several times, each adding a value.
     var isRepeatable = false
     let help: String
 
     static let help = Option(name: "--help", short: "-h", help: "Show this help.")
+
+    /// What a value says of each stage, or under "" of all of them; nil where it says something else.
+    func values(_ value: String) -> [String: String]? {
+      guard isByStage, value.contains("=") else { return choices.contains(value) ? ["": value] : nil }
+      var rows: [String: String] = [:]
+      for row in value.split(separator: ",", omittingEmptySubsequences: false) {
+        let parts = row.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, Stage(rawValue: parts[0]) != nil, choices.contains(parts[1]) else { return nil }
+        rows[parts[0]] = parts[1]
+      }
+      return rows
+    }
   }
 
   /// `options` with `--help`.
@@ -85,8 +101,10 @@ struct Arguments: Equatable {
       } else {
         throw fail("\(option.name) needs a value: \(option.name) \(placeholder)")
       }
-      if !option.choices.isEmpty, !option.choices.contains(value) {
-        throw fail("\(option.name) is '\(value)', expected one of \(option.choices.joined(separator: ", "))")
+      if !option.choices.isEmpty, option.values(value) == nil {
+        let stages = Stage.allCases.map(\.rawValue).joined(separator: ", ")
+        let others = option.isByStage ? ", or STAGE=VALUE with commas between, for stages among \(stages)" : ""
+        throw fail("\(option.name) is '\(value)', expected one of \(option.choices.joined(separator: ", "))\(others)")
       }
       values[option.name] = value
       if option.isRepeatable { lists[option.name, default: []].append(value) }

@@ -14,6 +14,12 @@ extension CommandSpec.Option {
   static let units = Self(
     name: "--units", value: "NAME", choices: ComputeUnits.allCases.map(\.rawValue),
     help: "What Core ML may use (ane: Neural Engine). MLX ignores it. [default: all]")
+  static let stageBackend = backend.orByStage("denoiser=coreml,vae=mlx")
+  static let stageUnits = units.orByStage("denoiser=ane,vae=gpu")
+  static let timeBox = Self(
+    name: "--time-box", value: "SECONDS",
+    help: "How long auto waits for Core ML to compile and load a package before MLX takes over; none: without end. "
+      + "[default: 300]")
   static let memoryBudget = Self(
     name: "--memory-budget", value: "BYTES",
     help: "Weights that may be loaded at once, such as 6GB or 800MB; the least recently used models make room. "
@@ -25,6 +31,12 @@ extension CommandSpec.Option {
   static let quiet = Self(name: "--quiet", help: "Print nothing but warnings and errors.")
 }
 
+extension CommandSpec.Option {
+  private func orByStage(_ example: String) -> Self {
+    Self(name: name, value: value, choices: choices, isByStage: true, help: "\(help) Or by stage: \(example).")
+  }
+}
+
 extension Arguments {
   func backend() -> BackendChoice { values["--backend"].flatMap(BackendChoice.init) ?? .auto }
 
@@ -33,8 +45,31 @@ extension Arguments {
   /// How the pipeline runs.
   func configuration(_ spec: CommandSpec) throws -> PipelineConfiguration {
     PipelineConfiguration(
-      backend: .all(backend()), units: .all(units()), memoryBudget: try memoryBudget(spec),
-      reduceMemory: has("--reduce-memory"))
+      backend: perStage(.stageBackend, .auto), units: perStage(.stageUnits, .all), memoryBudget: try memoryBudget(spec),
+      reduceMemory: has("--reduce-memory"), timeBox: try timeBox(spec))
+  }
+
+  /// The parser has seen that the value is one of the choices, or names them by stage.
+  private func perStage<Value: RawRepresentable<String> & Sendable & Equatable>(
+    _ option: CommandSpec.Option, _ standard: Value
+  ) -> PerStage<Value> {
+    let rows = values[option.name].flatMap(option.values) ?? [:]
+    let common = rows[""].flatMap { Value(rawValue: $0) } ?? standard
+    return Stage.allCases.reduce(.all(common)) { result, stage in
+      rows[stage.rawValue].flatMap { Value(rawValue: $0) }.map { result.with(stage, $0) } ?? result
+    }
+  }
+
+  /// Nil: without end.
+  func timeBox(_ spec: CommandSpec) throws -> Duration? {
+    guard let text = values["--time-box"] else { return BackendSettings().timeBox }
+    if text.lowercased() == "none" { return nil }
+    // What is longer than a duration holds is without end too.
+    guard let seconds = Double(text), seconds > 0 else {
+      throw ArgumentError(
+        problem: "--time-box is '\(text)', expected a positive number of seconds, or none", command: spec.fullName)
+    }
+    return seconds < 1e9 ? .seconds(seconds) : nil
   }
 
   func size(_ spec: CommandSpec) throws -> ImageSize? {

@@ -61,20 +61,25 @@ struct GenerateCommand {
   }
 
   func run(_ terminal: Terminal, environment: [String: String]) async throws {
-    try Self.check(output, suffix: "png", option: "--output")
-    if let latentsOutput { try Self.check(latentsOutput, suffix: "npy", option: "--latents-out") }
-    if let noiseOutput { try Self.check(noiseOutput, suffix: "npy", option: "--noise-out") }
+    do { _ = try PictureFormat(writing: output) } catch {
+      throw Self.badSuffix(output, PictureFormat.writableSuffixes.joined(separator: " or "), option: "--output")
+    }
+    try Self.check(output)
+    if let latentsOutput { try Self.checkArray(latentsOutput, option: "--latents-out") }
+    if let noiseOutput { try Self.checkArray(noiseOutput, option: "--noise-out") }
     if let previewFolder { try Self.checkFolder(previewFolder) }
     repeatWarnings.forEach(terminal.warn)
     let folder = try model ?? EmbeddedModel.folder(environment: environment)
     let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
-    let progress = ProgressLine(terminal, quiet: isQuiet || printsJSON)
+    let progress = ProgressLine(terminal, quiet: isQuiet, bar: !printsJSON)
     defer { progress.clear() }
     progress.show("reading the prompt", 0, of: 1)
     // Written as they come: those that are done stay if a later one fails.
     var results: [GenerationResult] = []
     for try await event in try pipeline.events(request, count: count) {
       switch event {
+      case .compiling(let component): progress.tellCompiling(component.rawValue)
+      case .warning(let text): progress.warn(text)
       case .conditioned(let start): progress.show("drawing", 0, of: start.schedule.timesteps.count)
       case .step(let step):
         progress.show(step.number == step.steps ? "decoding" : "drawing", step.number, of: step.steps)
@@ -87,7 +92,6 @@ struct GenerateCommand {
     }
     // A cancelled stream ends without an error.
     try Task.checkCancellation()
-    results.flatMap(\.warnings).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }.forEach(terminal.warn)
     try report(results, terminal)
   }
 
@@ -154,25 +158,34 @@ struct GenerateCommand {
     }
     let strength = try arguments.number("--strength", Double.self, spec)
     guard let image = try picture("--image") else {
-      for option in ["--mask", "--strength"] where arguments.values[option] != nil {
+      for option in ["--mask", "--resize", "--strength"] where arguments.values[option] != nil {
         throw fail("\(option) has no influence without --image: name the picture to begin with")
       }
       return nil
     }
-    return ImageSource(image, mask: try picture("--mask"), strength: strength ?? ImageSource.defaultStrength)
+    return ImageSource(
+      image, mask: try picture("--mask"), resizing: arguments.values["--resize"].flatMap(Resizing.init),
+      strength: strength ?? ImageSource.defaultStrength)
   }
 
   /// Before minutes of work: whether the file can be written where it shall be.
-  private static func check(_ file: URL, suffix: String, option: String) throws {
-    func fail(_ problem: String) -> ArgumentError { ArgumentError(problem: problem, command: spec.fullName) }
-    guard file.pathExtension.lowercased() == suffix else {
-      throw fail("\(option) is '\(file.relativePath)', expected a name that ends with .\(suffix)")
-    }
+  private static func check(_ file: URL) throws {
     try checkFolder(file.deletingLastPathComponent())
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder), isFolder.boolValue {
-      throw fail("\(file.path) is a folder: name a file")
+      throw ArgumentError(problem: "\(file.path) is a folder: name a file", command: spec.fullName)
     }
+  }
+
+  private static func checkArray(_ file: URL, option: String) throws {
+    guard file.pathExtension.lowercased() == "npy" else { throw badSuffix(file, ".npy", option: option) }
+    try check(file)
+  }
+
+  private static func badSuffix(_ file: URL, _ expected: String, option: String) -> ArgumentError {
+    ArgumentError(
+      problem: "\(option) is '\(file.relativePath)', expected a name that ends with \(expected)",
+      command: spec.fullName)
   }
 
   private static func checkFolder(_ folder: URL) throws {

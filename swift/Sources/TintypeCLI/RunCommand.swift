@@ -12,7 +12,7 @@ struct RunCommand {
         name: "--input", value: "NAME=FILE", isRepeatable: true,
         help: "An input, .npy or .png; once for each."),
       .init(name: "--function", value: "NAME", help: "Function of a package with several. [default: its default one]"),
-      .backend, .units,
+      .backend, .units, .timeBox,
       .init(
         name: "--output", short: "-o", value: "FILE",
         help: "The .npz file for the outputs. An existing file is replaced. [required]"),
@@ -25,6 +25,7 @@ struct RunCommand {
   private let function: String?
   private let backend: BackendChoice
   private let units: ComputeUnits
+  private let timeBox: Duration?
   private let output: URL
   private let collects: Bool
   private let isQuiet: Bool
@@ -35,6 +36,7 @@ struct RunCommand {
     inputs = try (arguments.lists["--input"] ?? []).map { try InputFile($0, Self.spec) }
     function = arguments.values["--function"]
     (backend, units) = (arguments.backend(), arguments.units())
+    timeBox = try arguments.timeBox(Self.spec)
     guard let file = arguments.values["--output"] else {
       throw ArgumentError(problem: "--output is missing: --output FILE.npz", command: Self.spec.fullName)
     }
@@ -58,8 +60,18 @@ struct RunCommand {
   }
 
   func run(_ terminal: Terminal) async throws {
-    let notices = Locked<[String]>([])
-    let runner = makeBackend(backend) { text in notices.withLock { $0.append(text) } }
+    let reason = Locked<String?>(nil)
+    let name = package.lastPathComponent
+    let runner = makeBackend(
+      backend,
+      settings: BackendSettings(timeBox: timeBox) { [isQuiet] notice in
+        switch notice {
+        case .compiling: if !isQuiet { terminal.tellCompiling(name) }
+        case .movedOn(let text):
+          reason.withLock { $0 = text }
+          terminal.warn(text)
+        }
+      })
     try runner.checkAvailability()
     let model = try runner.load(package, units: units)
     guard let described = model.description.function(named: function) else {
@@ -71,10 +83,9 @@ struct RunCommand {
     let outputs = try await predict(model, tensors, statistics)
     let rows = described.outputs.compactMap { feature in outputs[feature.name].map { (feature.name, $0) } }
     try AtomicFile.write(NPZ.encode(rows), to: output)
-    notices.withLock { $0 }.forEach(terminal.warn)
     let report = Report(
       package: package.relativePath, backend: model.backend.rawValue,
-      reason: notices.withLock { $0.last } ?? backend.reason,
+      reason: reason.withLock { $0 } ?? backend.reason,
       outputs: rows.map { .init(FeatureDescription(name: $0, elementType: $1.elementType, shape: $1.shape)) },
       output: output.relativePath, statistics: statistics.withLock { $0 })
     if printsJSON { return terminal.line(try jsonText(report)) }

@@ -37,6 +37,12 @@ struct Terminal: Sendable {
 
   func warn(_ text: String) { error("\(CommandLineTool.name): warning: \(Self.oneLine(text))\n") }
 
+  /// Neither result nor warning: what takes time, for those who wonder.
+  func tell(_ text: String) { error("\(CommandLineTool.name): \(Self.oneLine(text))\n") }
+
+  /// Core ML compiles a model.
+  func tellCompiling(_ name: String) { tell("compiling \(name) for Core ML (first run; minutes for a large model)") }
+
   func fail(_ text: String) { error("\(CommandLineTool.name): error: \(Self.oneLine(text))\n") }
 
   private static func oneLine(_ text: String) -> String {
@@ -44,16 +50,31 @@ struct Terminal: Sendable {
   }
 }
 
-/// One line on standard error that is written over: "drawing  [#####.....]  3/6".
+/// One line on standard error that is written over: "drawing  [#####.....]  3/6". What is told and warned of meanwhile
+/// stays above it.
 struct ProgressLine {
   private let terminal: Terminal
   private let isShown: Bool
+  private let isQuiet: Bool
 
   private static let width = 24
 
-  init(_ terminal: Terminal, quiet: Bool) {
+  /// - Parameter quiet: warnings alone are shown.
+  init(_ terminal: Terminal, quiet: Bool, bar: Bool = true) {
     self.terminal = terminal
-    isShown = terminal.showsProgress && !quiet
+    isQuiet = quiet
+    isShown = terminal.showsProgress && !quiet && bar
+  }
+
+  func warn(_ text: String) {
+    clear()
+    terminal.warn(text)
+  }
+
+  func tellCompiling(_ name: String) {
+    if isQuiet { return }
+    clear()
+    terminal.tellCompiling(name)
   }
 
   func show(_ what: String, _ done: Int, of total: Int) {

@@ -10,7 +10,8 @@ struct WarmCommand {
       + "keeps what it compiles. MLX has nothing to compile.",
     positionals: [.init(name: "BUNDLE", help: "A bundle's folder.")],
     options: [
-      .backend, .units, .quiet, .init(name: "--json", help: "Print backends and seconds by component as JSON."),
+      .stageBackend, .stageUnits, .timeBox, .quiet,
+      .init(name: "--json", help: "Print backends and seconds by component as JSON."),
     ], examples: ["tintype warm sd3.bundle --units ane"])
 
   private let folder: URL
@@ -30,17 +31,22 @@ struct WarmCommand {
 
   func run(_ terminal: Terminal) async throws {
     let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
-    let progress = ProgressLine(terminal, quiet: isQuiet || printsJSON)
+    let progress = ProgressLine(terminal, quiet: isQuiet, bar: !printsJSON)
     defer { progress.clear() }
-    let warmed = try await pipeline.prewarm {
-      progress.show("loading \($0.component.rawValue)", $0.index, of: $0.count)
-    }
+    let warmed = try await pipeline.prewarm(
+      onProgress: { state in
+        let name = state.component.rawValue
+        if state.isCompiling { progress.tellCompiling(name) }
+        progress.show("\(state.isCompiling ? "compiling" : "loading") \(name)", state.index, of: state.count)
+      }, onWarning: progress.warn)
     progress.clear()
-    warmed.flatMap(\.warnings).forEach(terminal.warn)
     if printsJSON { return terminal.line(try jsonText(warmed.map(Row.init))) }
     if isQuiet { return }
     let rows = warmed.map {
-      [$0.component.rawValue, "\(decimals($0.seconds, 2)) s", "on \($0.run.backend) (\($0.run.reason))"]
+      let compiled = $0.wasCompiled.map { $0 ? ", compiled" : ", was compiled before" } ?? ""
+      return [
+        $0.component.rawValue, "\(decimals($0.seconds, 2)) s", "on \($0.run.backend) (\($0.run.reason))\(compiled)",
+      ]
     }
     tableLines(rows, right: 1..<2).forEach(terminal.line)
   }
@@ -50,12 +56,14 @@ struct WarmCommand {
     let backend: String
     let reason: String
     let seconds: Double
+    /// Null where Core ML does not run it.
+    let compiled: Bool?
     let warnings: [String]
 
     init(_ warmed: WarmedComponent) {
       component = warmed.component.rawValue
       (backend, reason) = (warmed.run.backend, warmed.run.reason)
-      (seconds, warnings) = (warmed.seconds, warmed.warnings)
+      (seconds, compiled, warnings) = (warmed.seconds, warmed.wasCompiled, warmed.warnings)
     }
   }
 }

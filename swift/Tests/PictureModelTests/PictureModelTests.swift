@@ -43,6 +43,10 @@ import Testing
     model.negativePrompt = "rain"
     model.draw(seed: 5)
     #expect(model.isDrawing)
+    feed.yield(.compiling(.denoiser))
+    while model.phase != .preparing("denoiser") { await Task.yield() }
+    #expect(model.isDrawing)
+    feed.yield(.warning("coreml is slow"))
     feed.yield(try Self.step(1, of: 2, preview: Self.image(7)))
     while model.picture == nil { await Task.yield() }
     #expect(model.phase == .drawing(step: 1, of: 2))
@@ -51,7 +55,7 @@ import Testing
     feed.yield(try Self.done(Self.image(9)))
     feed.finish()
     await model.finish()
-    #expect(model.phase == .done && model.seed == 5)
+    #expect(model.phase == .done && model.seed == 5 && model.warnings == ["coreml is slow"])
     #expect(model.picture == (try Self.image(9)))
     let request = try #require(requests.withLock { $0.first })
     #expect(request.prompt == "a house" && request.negativePrompt == "rain" && request.seed == 5)

@@ -1,8 +1,26 @@
 import Testing
+import Tintype
 
 @testable import TintypeCLI
 
 @Suite struct ArgumentsTests {
+  private static let stages =
+    ", or STAGE=VALUE with commas between, for stages among text_encoder, denoiser, vae"
+
+  @Test func backendAndUnitsMayBeChosenByStage() throws {
+    func configuration(_ words: String...) throws -> PipelineConfiguration {
+      try Arguments(["a"] + words, for: GenerateCommand.spec).configuration(GenerateCommand.spec)
+    }
+    #expect(try configuration().backend == .all(.auto))
+    #expect(try configuration("--backend", "mlx").backend[.vae] == .mlx)
+    let mixed = try configuration("--backend=denoiser=coreml,vae=mlx", "--units", "denoiser=ane")
+    #expect(Stage.allCases.map { mixed.backend[$0] } == [.auto, .coreml, .mlx])
+    #expect(Stage.allCases.map { mixed.units[$0] } == [.all, .ane, .all])
+    #expect(mixed.timeBox == .seconds(300))
+    #expect(try configuration("--time-box", "2.5").timeBox == .milliseconds(2500))
+    #expect(try configuration("--time-box", "none").timeBox == nil)
+  }
+
   @Test func optionsStandAnywhereInEveryForm() throws {
     let words = [
       "--steps=4", "a cat", "-o", "x.png", "--seed", "-1", "--no-t5", "--negative-prompt", "", "--steps", "5",
@@ -36,8 +54,11 @@ import Testing
       (["a", "--steps"], "--steps needs a value: --steps N"),
       (["a", "--output", "--quiet"], "--output needs a value: --output FILE"),
       (["a", "--quiet=yes"], "--quiet takes no value, got 'yes'"),
-      (["a", "--backend", "cuda"], "--backend is 'cuda', expected one of auto, coreml, mlx"),
-      (["a", "--units=npu"], "--units is 'npu', expected one of all, cpu, gpu, ane"),
+      (["a", "--backend", "cuda"], "--backend is 'cuda', expected one of auto, coreml, mlx\(Self.stages)"),
+      (["a", "--backend", "vae=cuda"], "--backend is 'vae=cuda', expected one of auto, coreml, mlx\(Self.stages)"),
+      (["a", "--backend", "vae=mlx,"], "--backend is 'vae=mlx,', expected one of auto, coreml, mlx\(Self.stages)"),
+      (["a", "--backend", "vea=mlx"], "--backend is 'vea=mlx', expected one of auto, coreml, mlx\(Self.stages)"),
+      (["a", "--units=npu"], "--units is 'npu', expected one of all, cpu, gpu, ane\(Self.stages)"),
       (["a", "--steps", "many"], "--steps is 'many', expected an integer"),
       (["a", "--guidance-scale", "much"], "--guidance-scale is 'much', expected a number"),
       (["a", "--size", "128"], "--size is '128', expected WIDTHxHEIGHT in pixels, such as 1024x768"),

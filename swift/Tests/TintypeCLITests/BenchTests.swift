@@ -61,6 +61,7 @@ import Tintype
     let rows = try #require(JSONSerialization.jsonObject(with: Data(console.output.utf8)) as? [[String: Any]])
     #expect(rows.first?["component"] as? String == "text_encoder")
     #expect(rows.allSatisfy { $0["backend"] as? String == "mlx" && $0["reason"] as? String == "asked for" })
+    #expect(!console.error.contains("compiling"))
     #expect(await console.run(words, showsProgress: true) == 0)
     #expect(console.error.contains("loading denoiser"))
     #expect(console.output.contains(" s  on mlx (asked for)"))

@@ -43,12 +43,25 @@ import Tintype
         "there is no bundle at /nonexistent: convert a model with `tintype convert SOURCE -o /nonexistent`"
       ),
       (
-        ["generate", "x", "-o", "x.jpg"], 2,
-        "--output is 'x.jpg', expected a name that ends with .png (see `tintype generate --help`)"
+        ["generate", "x", "-o", "x.bmp"], 2,
+        "--output is 'x.bmp', expected a name that ends with \(PictureFormat.writableSuffixes.joined(separator: " or ")) "
+          + "(see `tintype generate --help`)"
       ),
       (
         ["generate", "x", "--latents-out", "x.bin"], 2,
         "--latents-out is 'x.bin', expected a name that ends with .npy (see `tintype generate --help`)"
+      ),
+      (
+        ["warm", "x", "--time-box", "0"], 2,
+        "--time-box is '0', expected a positive number of seconds, or none (see `tintype warm --help`)"
+      ),
+      (
+        ["generate", "x", "--time-box", "soon"], 2,
+        "--time-box is 'soon', expected a positive number of seconds, or none (see `tintype generate --help`)"
+      ),
+      (
+        ["generate", "x", "--resize", "fill"], 2,
+        "--resize has no influence without --image: name the picture to begin with (see `tintype generate --help`)"
       ),
       (
         ["generate", "x", "-o", "/nonexistent/x.png"], 2,

@@ -57,6 +57,32 @@ import Testing
     #expect(try await draw(.mlx).stages[.vae]?.backend == "mlx")
   }
 
+  @Test func compilingIsToldAtTheFirstUseOnly() async throws {
+    let configuration = PipelineConfiguration(
+      backend: .all(.coreml), units: .all(.cpu), cacheFolder: folder.url.appendingPathComponent("cache"))
+    func warm() async throws -> (compiling: [Component], warmed: [WarmedComponent]) {
+      let pipeline = try TextToImagePipeline(bundleAt: bundle, configuration: configuration)
+      let told = Locked<[Component]>([])
+      let warmed = try await pipeline.prewarm([.vae]) { progress in
+        if progress.isCompiling { told.withLock { $0.append(progress.component) } }
+      }
+      return (told.withLock { $0 }, warmed)
+    }
+    let first = try await warm()
+    #expect(first.compiling == [.vaeDecoder, .vaeEncoder] && first.warmed.map(\.wasCompiled) == [true, true])
+    let second = try await warm()
+    #expect(second.compiling.isEmpty && second.warmed.map(\.wasCompiled) == [false, false])
+
+    let pipeline = try TextToImagePipeline(bundleAt: bundle, configuration: configuration)
+    let told = Locked<[Component]>([])
+    _ = try await pipeline.generate(GenerationRequest("a", steps: 1, guidanceScale: 1, useT5: false)) { event in
+      if case .compiling(let component) = event { told.withLock { $0.append(component) } }
+    }
+    #expect(told.withLock { $0 } == [.textEncoder, .textEncoder2, .modulation, .denoiser])
+    let onMLX = try await pipeline.prewarm([.vae], backend: .all(.mlx))
+    #expect(onMLX.map(\.wasCompiled) == [nil, nil])
+  }
+
   @Test func damagedFilesAreNamed() async throws {
     try record(error: 0)
     let file = bundle.appendingPathComponent("self_test/vae_decoder.safetensors")

@@ -18,6 +18,51 @@ import Testing
     }
   }
 
+  /// The gate is closed until the run has ended, so this test ends only if a cancelled run does not wait for a load.
+  @Test func aRunIsCancelledWhileAModelIsLoaded() async throws {
+    let fake = try FakeBundle()
+    let backend = GatedBackend(fake.backend(), gated: "denoiser")
+    let pipeline = try TextToImagePipeline(
+      bundle: fake.bundle, configuration: PipelineConfiguration { _, _ in backend })
+    let events = Locked(0)
+    let run = Task {
+      try await pipeline.generate(GenerationRequest("a", seed: 1)) { event in
+        if case .step = event { events.withLock { $0 += 1 } }
+      }
+    }
+    while backend.waiting.withLock({ $0 }) == 0 { try await Task.sleep(for: .milliseconds(2)) }
+    run.cancel()
+    await #expect(throws: CancellationError.self) { try await run.value }
+    #expect(events.withLock { $0 } == 0)
+    #expect(!backend.inner.loads.contains { $0.hasPrefix("vae_decoder") })
+    backend.gate.signal()
+    // What was being loaded serves the next run.
+    _ = try await pipeline.generate(GenerationRequest("a", seed: 1))
+    #expect(backend.inner.loads.filter { $0.hasPrefix("denoiser") }.count == 1)
+  }
+
+  /// A backend that loads one component only when it is let.
+  private final class GatedBackend: Backend {
+    let inner: FakeBackend
+    let gate = DispatchSemaphore(value: 0)
+    let waiting = Locked(0)
+    private let gated: String
+
+    init(_ inner: FakeBackend, gated: String) { (self.inner, self.gated) = (inner, gated) }
+
+    var kind: BackendKind { inner.kind }
+
+    func checkAvailability() throws {}
+
+    func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
+      if package.deletingPathExtension().lastPathComponent == gated {
+        waiting.withLock { $0 += 1 }
+        gate.wait()
+      }
+      return try inner.load(package, units: units)
+    }
+  }
+
   /// 200 runs, cancelled at all places: before the first model call, within the loop, between events, and not at all;
   /// every tenth with models that are loaded anew. Nothing may stay behind.
   @Test func runsThatAreCancelledLeaveNothingBehind() async throws {

@@ -22,7 +22,7 @@ private func models(folder: URL, denoiser: URL, decoder: URL, inputs: [String: T
   // docs/embedding.md
   let configuration = PipelineConfiguration(units: .all(.ane), memoryBudget: 6_000_000_000, reduceMemory: true)
   let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
-  try await pipeline.prewarm { print($0.component, $0.index, $0.count) }
+  try await pipeline.prewarm { print($0.component, $0.index, $0.count, $0.isCompiling) }
   // end
 
   // docs/embedding.md
@@ -38,6 +38,23 @@ private func models(folder: URL, denoiser: URL, decoder: URL, inputs: [String: T
   print(report.devices)  // ["neural_engine": …, "cpu": …]
   print(report.elsewhere)  // operations off the main device, with the devices that could take them
   // end
+}
+
+private struct TracingBackend: Backend {
+  let inner: any Backend
+  init(around inner: any Backend) { self.inner = inner }
+  var kind: BackendKind { inner.kind }
+  func checkAvailability() throws { try inner.checkAvailability() }
+  func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel { try inner.load(package, units: units) }
+}
+
+private func ownBackends(cache: URL) {
+  // docs/embedding.md
+  let traced = PipelineConfiguration(
+    cacheFolder: cache,
+    makeBackend: { choice, settings in TracingBackend(around: makeBackend(choice, settings: settings)) })
+  // end
+  print(traced)
 }
 
 private final class Button { var onPress: () -> Void = {} }
@@ -63,4 +80,13 @@ private func errors(_ pipeline: TextToImagePipeline, _ request: GenerationReques
   let patient = PipelineConfiguration(timeBox: .seconds(900))  // nil: as long as it takes
   // end
   print(patient)
+}
+
+private func pictures(file: URL, request: GenerationRequest) throws {
+  var request = request
+  // docs/embedding.md
+  let photo = try RGBImage(contentsOf: file)
+  request.source = ImageSource(photo, resizing: .fill, strength: 0.7)  // or .stretch; a mask has the picture's size
+  // end
+  print(request)
 }

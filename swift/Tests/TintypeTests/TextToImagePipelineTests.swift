@@ -171,18 +171,57 @@ import Testing
   @Test func whatTheBackendSaysOfItselfIsReported() async throws {
     let fake = try FakeBundle()
     let backend = fake.backend(kind: .mlx)
-    let configuration = PipelineConfiguration { choice, notice in
-      if choice == .auto { notice("coreml could not load the package (no such op); using mlx") }
+    let configuration = PipelineConfiguration { choice, settings in
+      let reason = "coreml could not load the package (no such op); using mlx"
+      if choice == .auto { settings.notice(.movedOn(reason: reason)) }
       return backend
     }
     let pipeline = try TextToImagePipeline(bundle: fake.bundle, configuration: configuration)
     let request = GenerationRequest("a", backend: .all(.mlx).with(.vae, .auto))
-    let result = try await pipeline.generate(request)
+    let told = Locked<[String]>([])
+    let result = try await pipeline.generate(request) { event in
+      switch event {
+      case .warning(let text): told.withLock { $0.append(text) }
+      case .done: told.withLock { $0.append("done") }
+      default: break
+      }
+    }
+    #expect(told.withLock { $0 } == result.warnings + ["done"])
     #expect(result.warnings == ["coreml could not load the package (no such op); using mlx"])
     #expect(result.stages[.vae]?.reason == "coreml could not load the package (no such op); using mlx")
     #expect(result.stages[.denoiser] == StageRun(backend: "mlx", reason: "asked for"))
     // Once is enough.
     #expect(try await pipeline.generate(request).warnings.isEmpty)
+  }
+
+  @Test func whatNobodyWasThereToHearIsToldToTheNextRun() async throws {
+    let fake = try FakeBundle()
+    let backend = fake.backend()
+    let notice = Locked<(@Sendable (BackendNotice) -> Void)?>(nil)
+    let configuration = PipelineConfiguration { _, settings in
+      notice.withLock { $0 = settings.notice }
+      return backend
+    }
+    let pipeline = try TextToImagePipeline(bundle: fake.bundle, configuration: configuration)
+    let request = GenerationRequest("a", backend: .all(.auto))
+    #expect(try await pipeline.generate(request).warnings.isEmpty)
+    notice.withLock { $0 }?(.movedOn(reason: "Core ML lost its way"))
+    #expect(try await pipeline.generate(request).warnings == ["Core ML lost its way"])
+    #expect(try await pipeline.generate(request).warnings.isEmpty)
+  }
+
+  @Test func ownBackendsGetTheConfigurationsSettings() throws {
+    let (library, cache) = (URL(fileURLWithPath: "/engine"), URL(fileURLWithPath: "/cache"))
+    let got = Locked<BackendSettings?>(nil)
+    let configuration = PipelineConfiguration(
+      engineLibrary: library, cacheFolder: cache, timeBox: .seconds(7),
+      makeBackend: { choice, settings in
+        got.withLock { $0 = settings }
+        return TintypeBackends.makeBackend(choice, settings: settings)
+      })
+    #expect(configuration.backend(.coreml) { _ in }.kind == .coreml)
+    let settings = try #require(got.withLock { $0 })
+    #expect(settings.engineLibrary == library && settings.cacheFolder == cache && settings.timeBox == .seconds(7))
   }
 
   @Test func aFailedLoadIsTriedAgain() async throws {

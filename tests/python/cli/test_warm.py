@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import pytest
 
@@ -28,11 +29,15 @@ def test_core_ml_compiles_once(
     swift_runtime: None,
 ) -> None:
     mixed = ["warm", str(sd3_half.root), "--backend", "denoiser=coreml,vae=mlx", "--units", "denoiser=cpu"]
-    rows = []
+    rows, told = [], []
     for _ in range(2):
         assert run_command([*mixed, "--json"]) == 0
-        rows.append(json.loads(capsys.readouterr().out))
+        captured = capsys.readouterr()
+        rows.append(json.loads(captured.out))
+        told.append(captured.err.splitlines())
     first, second = rows
+    what = "for Core ML (first run; minutes for a large model)"
+    assert told == [[f"tintype: compiling {name} {what}" for name in ("modulation", "denoiser")], []]
     assert [row["component"] for row in first] == list(sd3_half.components)
     assert {row["component"]: row["backend"] for row in first if row["compiled"]} == {
         "modulation": "coreml",
@@ -44,8 +49,9 @@ def test_core_ml_compiles_once(
     }
     assert all(row["seconds"] > 0 and row["reason"] for row in first)
 
+    shutil.rmtree(private_cache)
     assert run_command([*mixed, "--quiet"]) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
     assert run_command(mixed) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["component", "seconds", "Core", "ML", "backend"]

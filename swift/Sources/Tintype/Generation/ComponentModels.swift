@@ -11,18 +11,16 @@ struct ComponentModels: Sendable {
   /// A model with what its backend had to say about itself.
   private struct Loaded: Sendable {
     let model: any LoadedModel
-    let notices: Locked<(last: String?, fresh: [String])>
+    let notices: ModelNotices
   }
 
   private let bundle: ModelBundle
-  private let makeBackend: PipelineConfiguration.BackendMaker
-  private let reducesMemory: Bool
+  private let configuration: PipelineConfiguration
   private let store: LazyStore<Key, Loaded>
 
   init(bundle: ModelBundle, configuration: PipelineConfiguration) {
     self.bundle = bundle
-    makeBackend = configuration.makeBackend
-    reducesMemory = configuration.reduceMemory
+    self.configuration = configuration
     store = LazyStore(budget: configuration.memoryBudget)
   }
 
@@ -35,6 +33,7 @@ struct ComponentModels: Sendable {
     let stage = component.stage
     let (choice, units) = (plan.backend[stage], plan.units[stage])
     let loaded = try await load(Key(component: component, choice: choice, units: units), recorder: recorder)
+    loaded.notices.report(to: recorder)
     let row = try plan.bundle.component(component)
     let function = plan.bundle.function(of: component)
     let costs = Locked<[PredictionStatistics]>([])
@@ -73,7 +72,7 @@ struct ComponentModels: Sendable {
 
   /// A run needs these components no more: where memory counts more than time, they go.
   func finished(with components: Set<Component>) async {
-    if reducesMemory { await unload(components) }
+    if configuration.reduceMemory { await unload(components) }
   }
 
   /// The components in memory.
@@ -85,11 +84,10 @@ struct ComponentModels: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     defer { recorder.addLoad(clock.now - start) }
-    return try await store.value(key, bytes: weightBytes(of: packages)) { [bundle, makeBackend] in
-      let notices = Locked<(last: String?, fresh: [String])>((nil, []))
-      let backend = makeBackend(key.choice) { text in
-        notices.withLock { $0 = (text, $0.fresh + [text]) }
-      }
+    return try await store.value(key, bytes: weightBytes(of: packages)) { [bundle, configuration] in
+      let notices = ModelNotices(key.component)
+      notices.report(to: recorder)
+      let backend = configuration.backend(key.choice, notice: notices.take)
       try backend.checkAvailability()
       // The recorded prediction guards against Core ML's kernels, which differ from system to system.
       let selfTest = backend.kind == .coreml ? try bundle.selfTest(key.component) : nil
@@ -100,12 +98,8 @@ struct ComponentModels: Sendable {
   }
 
   private func report(_ loaded: Loaded, _ component: Component, _ choice: BackendChoice, to recorder: RunRecorder) {
-    let (last, fresh) = loaded.notices.withLock { notices in
-      defer { notices.fresh = [] }
-      return notices
-    }
-    fresh.forEach(recorder.warn)
-    recorder.ran(component, on: loaded.model.backend, reason: last ?? choice.reason)
+    loaded.notices.report(to: recorder)
+    recorder.ran(component, on: loaded.model.backend, reason: loaded.notices.reason ?? choice.reason)
   }
 
   /// The package must offer the names that `bundle.json` lists.

@@ -19,8 +19,8 @@ struct GenerationRun: Sendable {
     let projection: LatentProjection?
   }
 
-  func pictures(_ tell: @Sendable (GenerationEvent) -> Void) async throws -> [GenerationResult] {
-    var recorder = RunRecorder(collectsStatistics: plan.collectsStatistics)
+  func pictures(_ tell: @escaping @Sendable (GenerationEvent) -> Void) async throws -> [GenerationResult] {
+    var recorder = RunRecorder(collectsStatistics: plan.collectsStatistics, tell: tell)
     plan.warnings.forEach(recorder.warn)
     let shared = try await shared(recorder)
     var stream = plan.noise

@@ -2,8 +2,8 @@ import Foundation
 
 /// How a pipeline runs unless a request says otherwise.
 public struct PipelineConfiguration: Sendable {
-  /// Makes the backend for a choice; the second argument takes what it has to say.
-  public typealias BackendMaker = @Sendable (BackendChoice, @escaping @Sendable (String) -> Void) -> any Backend
+  /// Makes the backend of a choice with the configuration's settings, which also take what the backend has to say.
+  public typealias BackendMaker = @Sendable (BackendChoice, BackendSettings) -> any Backend
 
   /// Which engine runs each stage.
   public var backend: PerStage<BackendChoice>
@@ -15,35 +15,39 @@ public struct PipelineConfiguration: Sendable {
   /// Whether each stage's models are unloaded when it is done, the text encoders before the denoiser is loaded: less
   /// memory, but the next run loads them again.
   public var reduceMemory: Bool
-  /// Makes the backend of a choice; the second argument is told when `auto` moves on, and why.
+  /// The MLX engine's file; nil: where `EngineSearch` finds it.
+  public var engineLibrary: URL?
+  /// Where Core ML's compiled models are kept; nil: the system's cache folder.
+  public var cacheFolder: URL?
+  /// How long Core ML may compile and load a model before `auto` moves on to MLX, where that is available; nil: as long
+  /// as it takes.
+  public var timeBox: Duration?
+  /// Makes the backends, such as one around that of `TintypeBackends.makeBackend`.
   public var makeBackend: BackendMaker
 
-  /// - Parameters:
-  ///   - engineLibrary: the MLX engine's file; nil: where `EngineSearch` finds it.
-  ///   - cacheFolder: where Core ML's compiled models are kept; nil: the system's cache folder.
-  ///   - timeBox: how long Core ML may compile and load a model before `auto` moves on to MLX, where that is available;
-  ///     nil: as long as it takes.
+  /// What is left out is `auto` on all units, with the system's cache folder and without a limit of memory.
   public init(
     backend: PerStage<BackendChoice> = .all(.auto), units: PerStage<ComputeUnits> = .all(.all),
     memoryBudget: Int? = nil, reduceMemory: Bool = false, engineLibrary: URL? = nil, cacheFolder: URL? = nil,
-    timeBox: Duration? = .seconds(300)
-  ) {
-    self.init(backend: backend, units: units, memoryBudget: memoryBudget, reduceMemory: reduceMemory) {
-      choice, notice in
-      TintypeBackends.makeBackend(
-        choice, engineLibrary: engineLibrary, cacheFolder: cacheFolder, timeBox: timeBox, notice: notice)
-    }
-  }
-
-  /// With backends of the caller's own.
-  public init(
-    backend: PerStage<BackendChoice> = .all(.auto), units: PerStage<ComputeUnits> = .all(.all),
-    memoryBudget: Int? = nil, reduceMemory: Bool = false, makeBackend: @escaping BackendMaker
+    timeBox: Duration? = .seconds(300),
+    makeBackend: @escaping BackendMaker = { TintypeBackends.makeBackend($0, settings: $1) }
   ) {
     self.backend = backend
     self.units = units
     self.memoryBudget = memoryBudget
     self.reduceMemory = reduceMemory
+    self.engineLibrary = engineLibrary
+    self.cacheFolder = cacheFolder
+    self.timeBox = timeBox
     self.makeBackend = makeBackend
+  }
+
+  /// The backend of a choice with these settings.
+  func backend(
+    _ choice: BackendChoice, notice: @escaping @Sendable (BackendNotice) -> Void
+  ) -> any Backend {
+    makeBackend(
+      choice,
+      BackendSettings(engineLibrary: engineLibrary, cacheFolder: cacheFolder, timeBox: timeBox, notice: notice))
   }
 }

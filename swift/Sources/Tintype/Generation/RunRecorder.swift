@@ -1,19 +1,29 @@
-/// What one run collects beside its picture: seconds, which backend ran what, warnings.
+/// What one run collects beside its picture: seconds, which backend ran what, warnings. What cannot wait for the result
+/// is told at once.
 final class RunRecorder: Sendable {
   private struct State {
     var timings = Timings()
     var runs: [Stage: [(backend: BackendKind, reason: String)]] = [:]
     var warnings: [String] = []
     var statistics: [Stage: StageStatistics] = [:]
+    var compiled: Set<Component> = []
   }
   let collectsStatistics: Bool
+  private let tell: @Sendable (GenerationEvent) -> Void
   private let state: Locked<State>
 
-  convenience init(collectsStatistics: Bool = false) { self.init(State(), collectsStatistics) }
+  convenience init(
+    collectsStatistics: Bool = false, tell: @escaping @Sendable (GenerationEvent) -> Void = { _ in }
+  ) {
+    self.init(State(), collectsStatistics, tell)
+  }
 
-  private init(_ state: State, _ collectsStatistics: Bool) {
+  private init(
+    _ state: State, _ collectsStatistics: Bool, _ tell: @escaping @Sendable (GenerationEvent) -> Void
+  ) {
     self.state = Locked(state)
     self.collectsStatistics = collectsStatistics
+    self.tell = tell
   }
 
   /// For the next picture of the run: what is known of backends and warnings, and no seconds.
@@ -21,7 +31,7 @@ final class RunRecorder: Sendable {
     var copy = state.withLock { $0 }
     copy.timings = Timings()
     copy.statistics = [:]
-    return RunRecorder(copy, collectsStatistics)
+    return RunRecorder(copy, collectsStatistics, tell)
   }
 
   /// Adds the seconds of `work`, less those that it spent loading models.
@@ -54,8 +64,21 @@ final class RunRecorder: Sendable {
 
   /// Each text once.
   func warn(_ text: String) {
-    state.withLock { if !$0.warnings.contains(text) { $0.warnings.append(text) } }
+    let isNew = state.withLock { state in
+      if state.warnings.contains(text) { return false }
+      state.warnings.append(text)
+      return true
+    }
+    if isNew { tell(.warning(text)) }
   }
+
+  /// Core ML compiles a component, or one of its chunks.
+  func compiles(_ component: Component) {
+    if state.withLock({ $0.compiled.insert(component).inserted }) { tell(.compiling(component)) }
+  }
+
+  /// The components that Core ML compiled during the run.
+  var compiled: Set<Component> { state.withLock(\.compiled) }
 
   /// Adds what a prediction of a component cost: a row for each of its chunks.
   func add(_ rows: [PredictionStatistics], _ component: Component, on backend: BackendKind) {

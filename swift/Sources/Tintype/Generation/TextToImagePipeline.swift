@@ -35,13 +35,14 @@ public struct TextToImagePipeline: Sendable {
     previews = PreviewStore(bundle)
   }
 
-  /// Draws one picture. `onEvent` is told of the conditioning, every step and the result, in order.
+  /// Draws one picture. `onEvent` is told of warnings, compiling, the conditioning, every step and the result, as they
+  /// come.
   ///
   /// When its task is cancelled, a run waits for the prediction that it is in, not for a model that is being loaded:
   /// that one is kept for the next run. Throws `RequestError`, `BackendError`,
   /// `PipelineError`, `BundleError`, `TokenizerError` or `CancellationError`.
   public func generate(
-    _ request: GenerationRequest, onEvent: @Sendable (GenerationEvent) -> Void = { _ in }
+    _ request: GenerationRequest, onEvent: @escaping @Sendable (GenerationEvent) -> Void = { _ in }
   ) async throws -> GenerationResult {
     // A plan for one picture gives one.
     try await run(try plan(request, count: 1), onEvent)[0]
@@ -50,13 +51,13 @@ public struct TextToImagePipeline: Sendable {
   /// Draws several pictures, one after the other. The text is encoded once; the seed's noise continues from picture to
   /// picture, so that the first is the one that `generate(_:onEvent:)` draws.
   public func generate(
-    _ request: GenerationRequest, count: Int, onEvent: @Sendable (GenerationEvent) -> Void = { _ in }
+    _ request: GenerationRequest, count: Int, onEvent: @escaping @Sendable (GenerationEvent) -> Void = { _ in }
   ) async throws -> [GenerationResult] {
     try await run(try plan(request, count: count), onEvent)
   }
 
-  /// `generate` as a stream: `.conditioned`, every `.step`, `.done`, for each picture. The request is checked at once;
-  /// a consumer that stops iterating cancels the run. When the consumer's own task is cancelled, the run is too, and the
+  /// `generate` as a stream: `.conditioned`, every `.step`, `.done`, for each picture, and warnings and compiling
+  /// when they come. The request is checked at once; a consumer that stops iterating cancels the run. When the consumer's own task is cancelled, the run is too, and the
   /// loop ends without an error, as `AsyncThrowingStream`'s do: `try Task.checkCancellation()` behind it tells.
   public func events(
     _ request: GenerationRequest, count: Int = 1
@@ -83,29 +84,41 @@ public struct TextToImagePipeline: Sendable {
   }
 
   /// Compiles and loads models ahead of their first use, and runs the self-tests that the bundle has: what may take
-  /// minutes on Core ML at first, and nearly nothing later. `onProgress` is told before each component.
+  /// minutes on Core ML at first, and nearly nothing later. `onProgress` is told before each component, and once more
+  /// where Core ML begins to compile it.
   ///
   /// - Parameters:
   ///   - backend, units: nil: what the configuration says.
+  ///   - onWarning: told that `auto` moves on, and why, when it does.
   /// - Returns: what took how long and which backend took it, in the order of a run. Under `reduceMemory`, nothing
   ///   stays loaded, but the system's caches are warm.
   @discardableResult
   public func prewarm(
     _ stages: Set<Stage> = Set(Stage.allCases), backend: PerStage<BackendChoice>? = nil,
-    units: PerStage<ComputeUnits>? = nil, onProgress: @Sendable (WarmingProgress) -> Void = { _ in }
+    units: PerStage<ComputeUnits>? = nil, onProgress: @escaping @Sendable (WarmingProgress) -> Void = { _ in },
+    onWarning: @escaping @Sendable (String) -> Void = { _ in }
   ) async throws -> [WarmedComponent] {
     let components = bundle.descriptor.knownComponents.filter { stages.contains($0.stage) }
     var warmed: [WarmedComponent] = []
     for (index, component) in components.enumerated() {
-      onProgress(WarmingProgress(component: component, index: index, count: components.count))
-      let recorder = RunRecorder()
+      let progress = WarmingProgress(component: component, index: index, count: components.count)
+      onProgress(progress)
+      let recorder = RunRecorder { event in
+        switch event {
+        case .compiling: onProgress(progress.compiling)
+        case .warning(let text): onWarning(text)
+        default: break
+        }
+      }
       try await models.warm(
         component, choice: (backend ?? configuration.backend)[component.stage],
         units: (units ?? configuration.units)[component.stage], recorder: recorder)
       guard let run = recorder.stages[component.stage] else { continue }
+      let usesCoreML = run.backend.split(separator: "+").contains { $0 == BackendKind.coreml.rawValue }
       warmed.append(
         WarmedComponent(
-          component: component, run: run, seconds: recorder.timings.load, warnings: recorder.warnings))
+          component: component, run: run, seconds: recorder.timings.load,
+          wasCompiled: usesCoreML ? recorder.compiled.contains(component) : nil, warnings: recorder.warnings))
     }
     return warmed
   }
@@ -118,19 +131,19 @@ public struct TextToImagePipeline: Sendable {
   }
 
   private func run(
-    _ plan: GenerationPlan, _ tell: @Sendable (GenerationEvent) -> Void
+    _ plan: GenerationPlan, _ tell: @escaping @Sendable (GenerationEvent) -> Void
   ) async throws -> [GenerationResult] {
     try await GenerationRun(models: models, text: text, previews: previews, plan: plan).pictures(tell)
   }
 }
 
 extension GenerationResult {
-  /// Writes the picture as PNG with the settings inside; the file appears complete or not at all.
+  /// Writes the picture in the format of the name's suffix, as `RGBImage.write` does; a PNG holds the settings.
   public func write(to url: URL) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let parameters = String(decoding: try encoder.encode(settings), as: UTF8.self)
     let texts = [("Software", "tintype \(tintypeVersion)"), (GenerationSettings.pngKeyword, parameters)]
-    try AtomicFile.write(PNG.encode(image, texts: texts), to: url)
+    try image.write(to: url, texts: texts)
   }
 }

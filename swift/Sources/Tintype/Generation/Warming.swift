@@ -6,12 +6,19 @@ public struct WarmingProgress: Sendable, Equatable {
   public let index: Int
   /// How many are loaded in all.
   public let count: Int
+  /// Whether Core ML has begun to compile it, which takes minutes for a large one.
+  public let isCompiling: Bool
 
   /// Component `index` (from 0) of `count`.
-  public init(component: Component, index: Int, count: Int) {
+  public init(component: Component, index: Int, count: Int, isCompiling: Bool = false) {
     self.component = component
     self.index = index
     self.count = count
+    self.isCompiling = isCompiling
+  }
+
+  var compiling: WarmingProgress {
+    WarmingProgress(component: component, index: index, count: count, isCompiling: true)
   }
 }
 
@@ -23,14 +30,19 @@ public struct WarmedComponent: Sendable, Equatable {
   public let run: StageRun
   /// Compiling, loading and the self-test.
   public let seconds: Double
+  /// Whether Core ML compiled it, false where it had before; nil where Core ML does not run it.
+  public let wasCompiled: Bool?
   /// That `auto` moved on, and why.
   public let warnings: [String]
 
   /// A component, what took it and how long that was.
-  public init(component: Component, run: StageRun, seconds: Double, warnings: [String] = []) {
+  public init(
+    component: Component, run: StageRun, seconds: Double, wasCompiled: Bool? = nil, warnings: [String] = []
+  ) {
     self.component = component
     self.run = run
     self.seconds = seconds
+    self.wasCompiled = wasCompiled
     self.warnings = warnings
   }
 }

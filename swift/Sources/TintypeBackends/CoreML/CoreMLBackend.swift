@@ -18,9 +18,13 @@ public struct CoreMLBackend: Backend {
   private let cache: CompileCache
   /// Which models have passed their self-tests.
   let verdicts: VerdictStore
+  private let onCompile: @Sendable (URL) -> Void
 
-  /// - Parameter cacheFolder: where compiled models are kept; nil: the system's cache folder.
-  public init(cacheFolder: URL? = nil) {
+  /// - Parameters:
+  ///   - cacheFolder: where compiled models are kept; nil: the system's cache folder.
+  ///   - onCompile: told of a package before it is compiled, which takes minutes for a large one.
+  public init(cacheFolder: URL? = nil, onCompile: @escaping @Sendable (URL) -> Void = { _ in }) {
+    self.onCompile = onCompile
     cache = CompileCache(folder: cacheFolder ?? CompileCache.standardFolder)
     verdicts = VerdictStore(folder: VerdictStore.folder(besideCache: cacheFolder))
   }
@@ -70,7 +74,10 @@ public struct CoreMLBackend: Backend {
 
   private func cachedModel(of package: URL) throws -> URL {
     do {
-      return try cache.model(for: package, compile: CoreMLBackend.compile)
+      return try cache.model(for: package) { package in
+        onCompile(package)
+        return try CoreMLBackend.compile(package)
+      }
     } catch {
       throw CoreMLPlatform.backendError(error, .format)
     }

@@ -47,8 +47,8 @@ struct DemoSuite {
     let choice: BackendChoice = kind == .coreml ? .coreml : .mlx
     try makeBackend(choice).checkAvailability()
     let models = Locked(0.0)
-    let configuration = PipelineConfiguration(backend: .all(choice), units: .all(units)) { choice, notice in
-      TimedBackend(backend: makeBackend(choice, notice: notice), seconds: models)
+    let configuration = PipelineConfiguration(backend: .all(choice), units: .all(units)) { choice, settings in
+      TimedBackend(backend: makeBackend(choice, settings: settings), seconds: models)
     }
     return Contender(kind: kind, pipeline: try .init(bundle: bundle, configuration: configuration), models: models)
   }

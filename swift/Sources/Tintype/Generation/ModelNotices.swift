@@ -1,0 +1,40 @@
+/// What a model's backend has to say, passed on at once to the run that uses the model; kept for the next one where that
+/// run has ended.
+final class ModelNotices: Sendable {
+  private struct State {
+    weak var recorder: RunRecorder?
+    var reason: String?
+    var pending: [String] = []
+  }
+
+  private let component: Component
+  private let state = Locked(State())
+
+  init(_ component: Component) { self.component = component }
+
+  /// Why the backend that was asked first does not run the model; nil where it does.
+  var reason: String? { state.withLock(\.reason) }
+
+  /// From here on, a run is told; also what nobody has been told.
+  func report(to recorder: RunRecorder) {
+    let pending = state.withLock { state in
+      state.recorder = recorder
+      defer { state.pending = [] }
+      return state.pending
+    }
+    pending.forEach(recorder.warn)
+  }
+
+  func take(_ notice: BackendNotice) {
+    let recorder = state.withLock { state in
+      guard case .movedOn(let reason) = notice else { return state.recorder }
+      state.reason = reason
+      if state.recorder == nil { state.pending.append(reason) }
+      return state.recorder
+    }
+    switch notice {
+    case .compiling: recorder?.compiles(component)
+    case .movedOn(let reason): recorder?.warn(reason)
+    }
+  }
+}
