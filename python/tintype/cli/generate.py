@@ -87,8 +87,8 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option(
     "--resize",
     type=click.Choice(["fill", "stretch"]),
-    help="What becomes of an --image of another size than the model's: fill scales it and cuts off what is too"
-    " wide or too high, stretch scales each side. [default: an error]",
+    help="What becomes of an --image of another size than the model's: fill scales it and cuts off what is"
+    " too wide or too high, stretch scales each side. [default: an error]",
 )
 @click.option(
     "--strength",

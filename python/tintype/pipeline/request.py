@@ -33,8 +33,8 @@ class GenerationRequest:
                       a uint8 array [H, W, 3] of the run's size
     mask              white where `image` is drawn anew, black where it stays (inpainting); as `image`, and of
                       its size
-    resize            what becomes of an `image` and `mask` of another size: "fill" scales them until they fill
-                      the run's and cuts off the rest, "stretch" scales each side; None: an error
+    resize            what becomes of an `image` and `mask` of another size: "fill" scales them until they
+                      fill the run's and cuts off the rest, "stretch" scales each side; None: an error
     strength          how far the picture may leave `image`, above 0 up to 1; 0.6 if None
     count             how many pictures `steps` and `pictures` draw; the seed's noise continues
     preview_interval  every how many steps a Step brings a small preview; None: never

@@ -1,5 +1,7 @@
-"""What Core ML has compiled: the Swift runtime keeps it as NAME-CONTENT.mlmodelc, a folder a package, and beside it as
-NAME-CONTENT.source the paths of the packages that it serves."""
+"""What Core ML has compiled: the Swift runtime keeps it as NAME-CONTENT.mlmodelc, a folder a package.
+
+NAME-CONTENT.source beside it lists the paths of the packages that it serves.
+"""
 
 import os
 from pathlib import Path

@@ -118,9 +118,7 @@ def test_pictures_of_other_sizes_are_resized(data: pathlib.Path, how: str, size:
     np.testing.assert_array_equal(resized(picture, Size(*size), how), golden)
 
 
-def test_a_run_begins_with_the_resized_picture_and_mask(
-    sd3_pipeline: Pipeline, data: pathlib.Path
-) -> None:
+def test_a_run_begins_with_the_resized_picture_and_mask(sd3_pipeline: Pipeline, data: pathlib.Path) -> None:
     picture = pixels_of("image", data / "resizing/picture.png")
     options: dict[str, Any] = {"steps": 2, "seed": 3, "use_t5": False}
     ours = sd3_pipeline.generate("x", image=picture, mask=picture, resize="fill", **options)
