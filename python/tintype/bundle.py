@@ -22,6 +22,7 @@ from .bundle_components import (
 )
 from .bundle_reader import BundleReader
 from .errors import BundleError
+from .values import decode_json
 
 __all__ = [
     "Bundle",
@@ -181,7 +182,7 @@ class Bundle:
                 f"{root} has no {names.BUNDLE_FILE}, it is no bundle: convert a model with `tintype convert`"
             )
         try:
-            data = json.loads(file.read_text(encoding="utf-8"))
+            data = decode_json(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise BundleError(f"{file} cannot be read as JSON ({error}): convert the model again") from error
         bundle = cls.from_json(data, file=file, root=root)

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from .errors import BundleError
+from .values import is_count, is_number
 
 __all__ = ["BundleReader"]
 
@@ -50,7 +51,7 @@ class BundleReader:
         """An integer of at least `minimum`."""
 
         def valid(value: Any) -> bool:
-            return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+            return is_count(value, minimum)
 
         return int(self.typed(key, valid, f"an integer of at least {minimum}", default))
 
@@ -58,10 +59,7 @@ class BundleReader:
         """A finite number."""
 
         def valid(value: Any) -> bool:
-            real = (
-                isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-            )
-            return real and (value != 0 or not nonzero)
+            return is_number(value) and (value != 0 or not nonzero)
 
         return float(self.typed(key, valid, "a finite number" + (" other than 0" if nonzero else ""), None))
 

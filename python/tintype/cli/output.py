@@ -37,17 +37,15 @@ Progress = Callable[[str, float, float], None]
 
 def size_of(value: str) -> tuple[int, int] | None:
     """WIDTHxHEIGHT as (width, height); None for anything else."""
-    parts = value.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and part.isascii() for part in parts):
-        return None
-    return int(parts[0]), int(parts[1])
+    match = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", value, re.IGNORECASE)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def one_size(value: str) -> tuple[int, int]:
     """WIDTHxHEIGHT as (width, height); BadParameter for anything else."""
     size = size_of(value)
     if size is None:
-        raise click.BadParameter(f"{value!r} is not WIDTHxHEIGHT in pixels, such as 1024x768")
+        raise click.BadParameter(f"{value[:40]!r} is not WIDTHxHEIGHT in pixels, such as 1024x768")
     return size
 
 

@@ -1,6 +1,5 @@
 """A file of prompts: what `tintype generate --prompt-file` draws, and into which files."""
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..values import decode_json
 from .output import size_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _job(line: str, place: str, common: "GenerationRequest", output: Path) -> Jo
     if not line.startswith("{"):
         return Job(replace(common, prompt=line), output, place)
     try:
-        row = json.loads(line)
+        row = decode_json(line)
     except ValueError as error:
         raise UsageError(f"{place}: the line begins with {{ but is not JSON ({error})") from error
     allowed = [f.name for f in fields(common) if f.name not in NOT_IN_A_LINE]

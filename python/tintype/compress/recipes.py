@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from .. import names
 from ..errors import UsageError
+from ..values import decode_json
 
 __all__ = ["NONE", "RECIPES", "Recipe", "Selection", "candidates", "recipes_for"]
 
@@ -166,7 +167,7 @@ def _mixed_recipe(recipe: Any, target: str, what: str) -> Recipe | None:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return decode_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"quantize: {file} cannot be read ({error.strerror}): name a JSON file") from None
     except ValueError as error:

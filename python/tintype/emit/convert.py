@@ -132,6 +132,8 @@ def convert(
     with staged as stage, SourceHashes() as hashes:
         done = Record(stage, mark)
         done.restore()
+        # Before the first weight, so that what is wrong with them is told at once.
+        copied = _tokenizers(plan, stage)
         plan.open_weights()
         hashes.start(folder.files)
         auto: Auto | None = None
@@ -150,8 +152,6 @@ def convert(
                 done.add(name, write_component(programs, name, stage, recipes.get(name), progress))
         if auto is not None:
             auto.back_off(done.finished, done.add)
-        copied = _tokenizers(plan, stage)
-        hashes.start(folder.files)
         bundle = _bundle(plan, done.finished, copied, hashes.result())
         (stage / names.BUNDLE_FILE).write_text(bundle.to_text(), encoding="utf-8")
         if gate is not None:

@@ -3,7 +3,6 @@
 One frozen row a family; `plan` loops over the rows and knows no family by name.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -14,6 +13,7 @@ from ..bundle import Defaults, DynamicShift, Schedule
 from ..errors import CheckpointError
 from ..models import flux, sd3
 from ..models.clip import CLIPConfig
+from ..values import is_count, is_number
 
 __all__ = ["FAMILIES", "Family", "TextPart", "TransformerConfig"]
 
@@ -33,6 +33,8 @@ class TransformerConfig(Protocol):
     def pooled_width(self) -> int: ...
     @property
     def patch(self) -> int: ...
+    @property
+    def width(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -118,16 +120,11 @@ def _read_shift(data: Mapping[str, Any]) -> tuple[float, int, bool]:
             f"{SCHEDULER_FILE}: _class_name is {kind!r}, expected FlowMatchEulerDiscreteScheduler: "
             "Tintype has no other schedule yet"
         )
-    if not _is_number(shift) or shift <= 0:
-        raise CheckpointError(
-            f"{SCHEDULER_FILE}: shift is {shift!r}, expected a positive number: download it again"
-        )
+    if not is_number(shift) or shift <= 0:
+        _refuse("shift", shift, "a positive number")
     timesteps = data.get("num_train_timesteps", 1000)
-    if not isinstance(timesteps, int) or isinstance(timesteps, bool) or timesteps < 1:
-        raise CheckpointError(
-            f"{SCHEDULER_FILE}: num_train_timesteps is {timesteps!r}, expected a positive integer: "
-            "download it again"
-        )
+    if not is_count(timesteps):
+        _refuse("num_train_timesteps", timesteps, "a positive integer")
     for option in OTHER_SIGMAS:
         if data.get(option):
             raise CheckpointError(
@@ -137,8 +134,8 @@ def _read_shift(data: Mapping[str, Any]) -> tuple[float, int, bool]:
     return float(shift), timesteps, dynamic
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _refuse(key: str, value: Any, expected: str) -> None:
+    raise CheckpointError(f"{SCHEDULER_FILE}: {key} is {value!r}, expected {expected}: download it again")
 
 
 def _sd3_schedule(data: Mapping[str, Any]) -> Schedule:
@@ -156,24 +153,19 @@ def _flux_schedule(data: Mapping[str, Any]) -> Schedule:
     if not dynamic:
         return Schedule(names.FLOW_MATCH_LINEAR, shift, timesteps)
     kind = data.get("time_shift_type", "exponential")
-    values = [
-        data.get(key, default)
-        for key, default in (
-            ("base_shift", 0.5),
-            ("max_shift", 1.15),
-            ("base_image_seq_len", 256),
-            ("max_image_seq_len", 4096),
-        )
-    ]
-    numeric = all(_is_number(v) for v in values)
-    if kind != "exponential" or not numeric or values[2] >= values[3]:
-        raise CheckpointError(
-            f"{SCHEDULER_FILE}: dynamic shifting of type {kind!r} with base_shift, max_shift, "
-            f"base_image_seq_len, max_image_seq_len {values!r}, expected type 'exponential' and numbers, "
-            "the base length below the largest: download it again"
-        )
-    base, largest, tokens, most = values
-    dynamic_shift = DynamicShift(float(base), float(largest), int(tokens), int(most))
+    if kind != "exponential":
+        _refuse("time_shift_type", kind, "'exponential'")
+    shifts = [data.get(key, default) for key, default in (("base_shift", 0.5), ("max_shift", 1.15))]
+    for key, value in zip(("base_shift", "max_shift"), shifts, strict=True):
+        if not is_number(value):
+            _refuse(key, value, "a finite number")
+    tokens, most = data.get("base_image_seq_len", 256), data.get("max_image_seq_len", 4096)
+    for key, value in (("base_image_seq_len", tokens), ("max_image_seq_len", most)):
+        if not is_count(value):
+            _refuse(key, value, "a positive integer")
+    if tokens >= most:
+        _refuse("base_image_seq_len", tokens, f"less than max_image_seq_len {most}")
+    dynamic_shift = DynamicShift(float(shifts[0]), float(shifts[1]), tokens, most)
     # The static shift is not used: the dynamic one takes its place.
     return Schedule(names.FLOW_MATCH_DYNAMIC, 1.0, timesteps, dynamic_shift)
 

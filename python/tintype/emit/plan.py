@@ -5,7 +5,6 @@
 `families`.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -19,8 +18,10 @@ from ..models import clip, cuts, t5, vae
 from ..models.clip import CLIPConfig
 from ..models.t5 import T5Config
 from ..models.vae import VAEConfig
+from ..values import is_count, is_number
 from ..weights import HUGGING_FACE, Checkpoint, Lora, Merges, Source, merge
 from .families import FAMILIES, SCHEDULER_FILE, Family, TransformerConfig
+from .sizes import chosen_sizes
 from .tokenizers import clip_tokens, t5_tokens
 
 __all__ = ["PIPELINES", "Plan"]
@@ -30,9 +31,6 @@ TRANSFORMER, VAE = "transformer", "vae"
 
 #: The longest T5 prompt that a caller may ask for: what the models were trained with.
 MAX_T5_TOKENS = 512
-
-#: The latent's side where the config names none: images of 1024 × 1024, which the models were trained with.
-DEFAULT_LATENT_SIDE = 128
 
 #: What the published CLIP encoders read.
 CLIP_TOKENS = 77
@@ -109,7 +107,7 @@ class Plan:
             precision=precision,
             target=target,
             batch=batch,
-            sizes=_sizes(sizes, transformer, autoencoder, transformer_json.get("sample_size")),
+            sizes=chosen_sizes(sizes, transformer, autoencoder, transformer_json.get("sample_size"), chosen),
             max_chunk=max_chunk,
             clips=clips,
             t5=t5_config,
@@ -333,38 +331,6 @@ def _check_widths(
         )
 
 
-def _sizes(
-    wanted: Sequence[tuple[int, int]],
-    transformer: TransformerConfig,
-    autoencoder: VAEConfig,
-    sample_size: Any,
-) -> tuple[Size, ...]:
-    """The picture's sizes: the caller's, or the square that the model was trained with."""
-    if not wanted:
-        side = (sample_size if isinstance(sample_size, int) else DEFAULT_LATENT_SIDE) * autoencoder.downscale
-        wanted = [(side, side)]
-    repeated = next((s for i, s in enumerate(wanted) if s in wanted[:i]), None)
-    if repeated is not None:
-        raise UsageError(f"size: {repeated[0]}x{repeated[1]} is there twice: name every size once")
-    for size in wanted:
-        _check_size(size, transformer, autoencoder)
-    return tuple(Size(*size) for size in wanted)
-
-
-def _check_size(size: tuple[int, int], transformer: TransformerConfig, autoencoder: VAEConfig) -> None:
-    multiple = autoencoder.downscale * transformer.patch
-    for name, value in zip(("width", "height"), size, strict=True):
-        if not isinstance(value, int) or value <= 0 or value % multiple:
-            raise UsageError(f"size: the {name} is {value}, expected a positive multiple of {multiple}")
-    largest = getattr(transformer, "pos_embed_max_size", None)  # FLUX has no table, and so no limit
-    if largest is not None and max(size) > largest * multiple:
-        side = largest * multiple
-        raise UsageError(
-            f"size: {size[0]}x{size[1]} is beyond {side}x{side}, where the position table ends "
-            f"(pos_embed_max_size {largest}): choose a smaller size"
-        )
-
-
 def _clip_tokens(
     family: Family, source: Source, clips: Mapping[str, CLIPConfig], chosen: Sequence[str]
 ) -> int:
@@ -391,7 +357,7 @@ def _t5_tokens(
         return family.t5_tokens(transformer)
     if wanted is None:
         return t5_tokens(source, family.t5.tokenizer_folder, family.t5_tokens(transformer))
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MAX_T5_TOKENS:
+    if not is_count(wanted) or wanted > MAX_T5_TOKENS:
         raise UsageError(f"max_sequence_length is {wanted!r}, expected an integer from 1 to {MAX_T5_TOKENS}")
     return wanted
 
@@ -407,20 +373,19 @@ def _defaults(wishes: Any, own: Defaults) -> Defaults:
         wishes.get("steps", own.steps),
         wishes.get("guidance_scale", own.guidance_scale),
     )
-    if not isinstance(steps, int) or steps < 1 or not isinstance(guidance, (int, float)):
+    if not is_count(steps) or not is_number(guidance) or guidance < 0:
         raise CheckpointError(
-            f"model_index.json: tintype is {wishes!r}, expected steps of at least 1 and a guidance_scale"
+            f"model_index.json: tintype is {wishes!r}, expected steps of at least 1 and a guidance_scale of "
+            "at least 0: correct it"
         )
     return Defaults(steps, float(guidance))
 
 
 def _chosen_defaults(steps: int | None, guidance: float | None, own: Defaults) -> Defaults:
     """The caller's defaults, and `own` where there are none."""
-    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+    if steps is not None and not is_count(steps):
         raise UsageError(f"default_steps is {steps!r}, expected an integer of at least 1")
-    if guidance is not None and not (
-        isinstance(guidance, (int, float)) and math.isfinite(guidance) and guidance >= 0
-    ):
+    if guidance is not None and not (is_number(guidance) and guidance >= 0):
         raise UsageError(f"default_guidance is {guidance!r}, expected a number of at least 0")
     return Defaults(
         own.steps if steps is None else steps,

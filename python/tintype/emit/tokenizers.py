@@ -2,68 +2,143 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..bpe import bpe_model, checked_vocabulary, parse_merges
 from ..bundle import Tokenizer
 from ..errors import CheckpointError
+from ..values import is_count, is_number
 from ..weights import Source
 from .families import TextPart
 
 __all__ = ["clip_tokens", "copy_clip_tokenizer", "copy_t5_tokenizer", "t5_tokens"]
+
+#: A start token and an end token.
+MIN_TOKENS = 2
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def clip_tokens(source: Source, folder: str, max_positions: int) -> int:
     """L: the length that the CLIP tokenizer in `folder` pads to, at most the encoder's positions."""
-    return _max_length(_settings(source, folder), max_positions)
+    return _max_length(source, folder, max_positions)
 
 
 def t5_tokens(source: Source, folder: str, limit: int) -> int:
     """T: the length of the T5 tokenizer in `folder`, at most `limit`."""
-    return _max_length(_settings(source, folder), limit)
+    return _max_length(source, folder, limit)
 
 
 def copy_clip_tokenizer(source: Source, part: TextPart, out: Path, max_length: int) -> Tokenizer:
-    """Write vocab.json and merges.txt into `out`, from the like files or out of a tokenizer.json."""
+    """Write vocab.json and merges.txt into `out`, from the like files or out of a tokenizer.json.
+
+    CheckpointError for files that are damaged or do not fit each other.
+    """
     name = part.tokenizer_folder
     folder, target = source.folder(name), out / part.tokenizer
-    target.mkdir()
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        vocab = source.json(f"{name}/vocab.json")
-        for file in ("vocab.json", "merges.txt"):
-            shutil.copyfile(folder / file, target / file)
+        place = f"{folder}: vocab.json and merges.txt"
+        vocab: Any = source.json(f"{name}/vocab.json")
+        text = _text(folder / "merges.txt")
         source.files[f"{name}/merges.txt"] = folder / "merges.txt"
     else:
+        place = str(folder / "tokenizer.json")
         data = _tokenizer_json(source, name, "BPE", "vocab.json and merges.txt")
-        vocab = {**data["model"]["vocab"], **_added(data)}
-        merges = [m if isinstance(m, str) else " ".join(m) for m in data["model"]["merges"]]
-        (target / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False), encoding="utf-8")
-        (target / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+        vocab, text = _with_added(data, data["model"]["vocab"], place), _merges_text(data, place)
+    with _reading(place):
+        vocab, merges = checked_vocabulary(vocab), parse_merges(text)
     settings = _settings(source, name)
     bos, eos, pad = (
         _id(source, name, vocab, _token(settings, key, default))
         for key, default in (("bos_token", START), ("eos_token", END), ("pad_token", END))
     )
+    with _reading(place):
+        bpe_model(vocab, merges, _token(settings, "eos_token", END))
+    target.mkdir()
+    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        for file in ("vocab.json", "merges.txt"):
+            shutil.copyfile(folder / file, target / file)
+    else:
+        (target / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False), encoding="utf-8")
+        (target / "merges.txt").write_text(text, encoding="utf-8")
     return Tokenizer(
         "clip_bpe", part.tokenizer, max_length, bos_token_id=bos, eos_token_id=eos, pad_token_id=pad
     )
 
 
 def copy_t5_tokenizer(source: Source, part: TextPart, out: Path, max_length: int) -> Tokenizer:
-    """Write tokenizer.json into `out`."""
+    """Write tokenizer.json into `out`; CheckpointError if it is damaged."""
     name = part.tokenizer_folder
     folder, target = source.folder(name), out / part.tokenizer
     data = _tokenizer_json(source, name, "Unigram", "tokenizer.json")
-    target.mkdir()
-    shutil.copyfile(folder / "tokenizer.json", target / "tokenizer.json")
-    vocab = {piece: index for index, (piece, _) in enumerate(data["model"]["vocab"])} | _added(data)
+    file = folder / "tokenizer.json"
+    with _reading(str(file)):
+        _check_tokenizer(file)
+    vocab = {piece: index for index, (piece, _) in enumerate(data["model"]["vocab"])}
+    vocab = _with_added(data, vocab, str(file))
     settings = _settings(source, name)
     eos = _id(source, name, vocab, _token(settings, "eos_token", "</s>"))
     pad = _id(source, name, vocab, _token(settings, "pad_token", "<pad>"))
+    target.mkdir()
+    shutil.copyfile(file, target / "tokenizer.json")
     return Tokenizer("t5_unigram", part.tokenizer, max_length, eos_token_id=eos, pad_token_id=pad)
+
+
+@contextmanager
+def _reading(place: str) -> Iterator[None]:
+    """CheckpointError, naming `place`, for the ValueErrors of the block."""
+    try:
+        yield
+    except ValueError as error:
+        raise CheckpointError(
+            f"{place} cannot be read as a tokenizer ({error}): download the tokenizer again"
+        ) from error
+
+
+def _check_tokenizer(file: Path) -> None:
+    """ValueError where the library that reads the file in a run does not take it."""
+    from tokenizers import Tokenizer as Library
+
+    try:
+        Library.from_file(str(file))
+    except Exception as error:  # the library raises plain Exception
+        raise ValueError(str(error)) from error
+
+
+def _text(file: Path) -> str:
+    with _reading(str(file)):
+        return file.read_text(encoding="utf-8")
+
+
+def _merges_text(data: Mapping[str, Any], place: str) -> str:
+    """The merges of a tokenizer.json as merges.txt has them."""
+    rows = data["model"].get("merges")
+    lines: list[str] = []
+    for row in rows if isinstance(rows, list) else [None]:
+        pair: list[Any] = row if isinstance(row, list) else [row]
+        if not all(map(_is_text, pair)):
+            raise CheckpointError(f"{place} has no usable merges: download the tokenizer again")
+        lines.append(" ".join(pair))
+    return "\n".join(["#version: 0.2", *lines, ""])
+
+
+def _with_added(data: Mapping[str, Any], vocab: Any, place: str) -> dict[str, int]:
+    """The vocabulary with the tokens that were added to it."""
+    rows = data.get("added_tokens") or ()
+    good = isinstance(rows, list | tuple) and all(
+        isinstance(row, dict) and _is_text(row.get("content")) and is_count(row.get("id"), 0) for row in rows
+    )
+    if not good or not isinstance(vocab, dict):
+        what = "no usable vocab" if good else "unusable added_tokens"
+        raise CheckpointError(f"{place} has {what}: download the tokenizer again")
+    return {**vocab, **{row["content"]: row["id"] for row in rows}}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _settings(source: Source, name: str) -> dict[str, Any]:
@@ -90,10 +165,6 @@ def _tokenizer_json(source: Source, name: str, kind: str, expected: str) -> dict
     return data
 
 
-def _added(data: Mapping[str, Any]) -> dict[str, int]:
-    return {str(row["content"]): int(row["id"]) for row in data.get("added_tokens") or ()}
-
-
 def _token(settings: Mapping[str, Any], key: str, default: str) -> str:
     value = settings.get(key, default)
     return str(value.get("content", default)) if isinstance(value, dict) else str(value)
@@ -107,6 +178,12 @@ def _id(source: Source, name: str, vocab: Mapping[str, int], token: str) -> int:
     return int(vocab[token])
 
 
-def _max_length(settings: Mapping[str, Any], limit: int) -> int:
+def _max_length(source: Source, name: str, limit: int) -> int:
     # Tokenizers without a limit of their own say 1e30.
-    return int(min(settings.get("model_max_length") or limit, limit))
+    length = _settings(source, name).get("model_max_length") or limit
+    if not is_number(length) or length < MIN_TOKENS:
+        raise CheckpointError(
+            f"{source.path / name}: model_max_length is {length!r}, expected a number of at least "
+            f"{MIN_TOKENS}: download the tokenizer again"
+        )
+    return int(min(length, limit))

@@ -58,18 +58,21 @@ class CLIPConfig:
         heads = read.count("num_attention_heads")
         read.divides("hidden_size", hidden, heads, "num_attention_heads")
         read.choice("model_type", ("clip_text_model",), "clip_text_model")
-        projected = "CLIPTextModelWithProjection" in (data.get("architectures") or ())
+        kinds = data.get("architectures") or []
+        if not isinstance(kinds, list):
+            read.fail("architectures", kinds, "a list of names")
+        projected = "CLIPTextModelWithProjection" in kinds
         eos = read.count("eos_token_id", default=2, minimum=0)
         return cls(
             vocab_size=vocab,
             hidden_size=hidden,
             intermediate_size=read.count("intermediate_size"),
-            layers=read.count("num_hidden_layers", minimum=2),
+            layers=read.layers("num_hidden_layers", minimum=2),
             heads=heads,
             max_positions=read.count("max_position_embeddings", default=77),
             projection=read.count("projection_dim") if projected else None,
             activation=read.choice("hidden_act", ("quick_gelu", "gelu"), "quick_gelu"),
-            epsilon=read.number("layer_norm_eps", default=1e-5),
+            epsilon=read.epsilon("layer_norm_eps", default=1e-5),
             # The released configs say 2, a mistake that transformers works around by taking the largest id,
             # which is the end token: the last entry of the vocabulary.
             eos_token_id=vocab - 1 if eos == 2 else eos,

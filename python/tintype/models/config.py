@@ -4,8 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import CheckpointError
+from ..values import is_count, is_number
 
 __all__ = ["ConfigReader"]
+
+#: The largest dimension: the published models end at 49,408 tokens and widths of 15,360. Larger ones are
+#: mistakes, which would cost minutes until the tensors tell.
+MAX_COUNT = 2**20
+
+#: Blocks of a network. Each becomes ops of its own; the largest published model has 57.
+MAX_LAYERS = 1000
 
 
 class ConfigReader:
@@ -14,19 +22,37 @@ class ConfigReader:
     def __init__(self, data: Mapping[str, Any], component: str) -> None:
         self.data, self.component = data, component
 
-    def count(self, key: str, default: int | None = None, minimum: int = 1) -> int:
-        """An integer of at least `minimum`."""
+    def count(self, key: str, default: int | None = None, minimum: int = 1, maximum: int = MAX_COUNT) -> int:
+        """An integer from `minimum` to `maximum`."""
         value = self._value(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-            self.fail(key, value, f"an integer of at least {minimum}")
+        if not is_count(value, minimum) or value > maximum:
+            self.fail(key, value, f"an integer from {minimum} to {maximum}")
         return int(value)
+
+    def layers(self, key: str, minimum: int = 1) -> int:
+        """A number of blocks."""
+        return self.count(key, minimum=minimum, maximum=MAX_LAYERS)
 
     def number(self, key: str, default: float | None = None) -> float:
         """A finite number."""
         value = self._value(key, default)
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or abs(value) == float("inf"):
-            self.fail(key, value, "a number")
+        if not is_number(value):
+            self.fail(key, value, "a finite number")
         return float(value)
+
+    def positive(self, key: str, default: float | None = None) -> float:
+        """A finite number above 0."""
+        value = self.number(key, default)
+        if value <= 0:
+            self.fail(key, value, "a number above 0")
+        return value
+
+    def epsilon(self, key: str, default: float) -> float:
+        """What a norm adds to a variance: above 0, and at most 1."""
+        value = self.positive(key, default)
+        if value > 1:
+            self.fail(key, value, "a number above 0 and at most 1")
+        return value
 
     def flag(self, key: str, default: bool | None = None) -> bool:
         """A boolean."""
@@ -43,13 +69,12 @@ class ConfigReader:
         return value
 
     def counts(self, key: str, default: tuple[int, ...] | None = None, minimum: int = 1) -> tuple[int, ...]:
-        """A list of integers of at least `minimum`."""
+        """A list of integers from `minimum` to MAX_COUNT."""
         value = self._value(key, default)
-        good = isinstance(value, (list, tuple)) and all(
-            isinstance(n, int) and not isinstance(n, bool) and n >= minimum for n in value
-        )
-        if not good:
-            self.fail(key, value, f"a list of integers of at least {minimum}")
+        if not isinstance(value, (list, tuple)) or not all(
+            is_count(n, minimum) and n <= MAX_COUNT for n in value
+        ):
+            self.fail(key, value, f"a list of integers from {minimum} to {MAX_COUNT}")
         return tuple(value)
 
     def divides(self, key: str, value: int, by: int, what: str) -> None:
@@ -60,7 +85,7 @@ class ConfigReader:
     def fail(self, key: str, value: Any, expected: str) -> None:
         """Raise for the key."""
         raise CheckpointError(
-            f"{self.component}/config.json: {key} is {value!r}, expected {expected}: "
+            f"{self.component}/config.json: {key} is {_short(value)}, expected {expected}: "
             f"this checkpoint is of a kind that Tintype cannot convert, or the file is damaged"
         )
 
@@ -72,3 +97,8 @@ class ConfigReader:
                 f"{self.component}/config.json: {key} is missing: download the checkpoint again"
             )
         return default
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -99,8 +99,8 @@ class FluxConfig:
         for key, value in (("in_channels", packed), ("out_channels", packed_out)):
             read.divides(key, value, PATCH**2, "the pixels of a token")
         return cls(
-            layers=read.count("num_layers"),
-            single_layers=read.count("num_single_layers"),
+            layers=read.layers("num_layers"),
+            single_layers=read.layers("num_single_layers"),
             heads=read.count("num_attention_heads"),
             head_width=head_width,
             in_channels=packed // PATCH**2,

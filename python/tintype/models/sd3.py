@@ -71,7 +71,7 @@ class SD3Config:
         """From diffusers' config.json. CheckpointError names the key that is missing or unsupported."""
         read = ConfigReader(data, component)
         read.choice("_class_name", ("SD3Transformer2DModel",))
-        layers, heads = read.count("num_layers"), read.count("num_attention_heads")
+        layers, heads = read.layers("num_layers"), read.count("num_attention_heads")
         head_width, channels = read.count("attention_head_dim"), read.count("in_channels")
         width = read.count("caption_projection_dim")
         if width != heads * head_width:

@@ -66,10 +66,10 @@ class T5Config:
             head_width=read.count("d_kv"),
             heads=read.count("num_heads"),
             feed_forward=read.count("d_ff"),
-            layers=read.count("num_layers"),
+            layers=read.layers("num_layers"),
             buckets=read.count("relative_attention_num_buckets", default=32, minimum=4),
             max_distance=read.count("relative_attention_max_distance", default=128),
-            epsilon=read.number("layer_norm_epsilon", default=1e-6),
+            epsilon=read.epsilon("layer_norm_epsilon", default=1e-6),
         )
 
 

@@ -61,7 +61,7 @@ class VAEConfig:
             read.divides("block_out_channels", width, groups, "norm_num_groups")
         for key, kind in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")):
             expected = [kind] * len(channels)
-            if list(data.get(key, expected)) != expected:
+            if data.get(key, expected) != expected:
                 read.fail(key, data[key], f"{len(channels)} times {kind}")
         if read.count("in_channels", default=3) != 3 or read.count("out_channels", default=3) != 3:
             read.fail(
@@ -71,9 +71,9 @@ class VAEConfig:
             image_channels=3,
             latent_channels=read.count("latent_channels"),
             channels=channels,
-            blocks_per_stage=read.count("layers_per_block"),
+            blocks_per_stage=read.layers("layers_per_block"),
             groups=groups,
-            scale=read.number("scaling_factor"),
+            scale=read.positive("scaling_factor"),
             shift=0.0 if data.get("shift_factor") is None else read.number("shift_factor"),
             mid_attention=read.flag("mid_block_add_attention", default=True),
             quant_conv=read.flag("use_quant_conv", default=True),

@@ -12,6 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..errors import UsageError
 from ..files import atomic_write, check_writable
+from ..values import decode_json
 
 __all__ = ["PNG_KEY", "check_target", "read_parameters", "save_image", "to_image"]
 
@@ -58,7 +59,7 @@ def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
     with Image.open(path) as image:
         text = getattr(image, "text", {}).get(PNG_KEY, "{}")
     try:
-        value = json.loads(text)
+        value = decode_json(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

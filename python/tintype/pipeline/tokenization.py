@@ -5,19 +5,23 @@ special tokens of transformers' CLIPTokenizer; T5 is read from `tokenizer.json`.
 library.
 """
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers, processors
 
+from ..bpe import bpe_model, checked_vocabulary, parse_merges
 from ..bundle import Bundle
 from ..bundle import Tokenizer as TokenizerRow
 from ..errors import BundleError
+from ..values import decode_json
 
 __all__ = ["Encoded", "TextTokenizer", "clip_tokenizer", "load_tokenizer", "t5_tokenizer"]
+
+T = TypeVar("T")
 
 #: OpenAI's split: special tokens, English contractions, runs of letters, single digits, runs of the rest.
 CLIP_PATTERN = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -70,8 +74,8 @@ def clip_tokenizer(
     trained and is run that way, so it is kept.
     """
     folder = Path(folder)
-    vocabulary = _read_vocabulary(folder / "vocab.json")
-    merges = _read_merges(folder / "merges.txt")
+    vocabulary = _read(folder / "vocab.json", "a vocabulary", lambda t: checked_vocabulary(decode_json(t)))
+    merges = _read(folder / "merges.txt", "merges", parse_merges)
     contents = {index: token for token, index in vocabulary.items()}
     special = {}
     for name, index in (("bos_token_id", bos_id), ("eos_token_id", eos_id), ("pad_token_id", pad_id)):
@@ -83,17 +87,9 @@ def clip_tokenizer(
         special[name] = contents[index]
     bos, eos = special["bos_token_id"], special["eos_token_id"]
     try:
-        model = models.BPE(
-            vocab=vocabulary,
-            merges=merges,
-            continuing_subword_prefix="",
-            end_of_word_suffix="</w>",
-            unk_token=eos,
-        )
-    except Exception as error:  # the library raises plain Exception
-        raise BundleError(
-            f"{folder}: vocab.json and merges.txt do not fit each other ({error}): convert the model again"
-        ) from error
+        model = bpe_model(vocabulary, merges, eos)
+    except ValueError as error:
+        raise BundleError(f"{folder}: {error}: convert the model again") from error
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
@@ -136,27 +132,9 @@ def load_tokenizer(bundle: Bundle, name: str) -> TextTokenizer:
     )
 
 
-def _read_vocabulary(file: Path) -> dict[str, int]:
+def _read(file: Path, what: str, parse: Callable[[str], T]) -> T:
+    """The file's text by `parse`; BundleError if it is missing or damaged."""
     try:
-        vocabulary = json.loads(file.read_text(encoding="utf-8"))
-        return {str(token): int(index) for token, index in vocabulary.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise BundleError(
-            f"{file} cannot be read as a vocabulary ({error}): convert the model again"
-        ) from error
-
-
-def _read_merges(file: Path) -> list[tuple[str, str]]:
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        return parse(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BundleError(f"{file} cannot be read as merges ({error}): convert the model again") from error
-    merges = []
-    for number, line in enumerate(lines, start=1):
-        if not line or (number == 1 and line.startswith("#version")):
-            continue
-        pair = line.split(" ")
-        if len(pair) != 2:
-            raise BundleError(f"{file}:{number} is {line!r}, expected two symbols: convert the model again")
-        merges.append((pair[0], pair[1]))
-    return merges
+        raise BundleError(f"{file} cannot be read as {what} ({error}): convert the model again") from error

@@ -11,13 +11,13 @@ A variant stands before the suffix: model.fp16.safetensors, model.fp16-00001-of-
 index model.safetensors.index.fp16.json (older: model.fp16.safetensors.index.json).
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from ..values import decode_json
 from .checkpoint import Checkpoint, Rename
 from .quantized import expanded
 from .safetensors import SafetensorsFile, StoredWeight
@@ -110,7 +110,7 @@ class DiffusersFolder:
         if not path.is_file():
             raise CheckpointError(f"{path} is missing: download the whole checkpoint")
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = decode_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{path} cannot be read as JSON ({error}): download it again") from error
         if not isinstance(data, dict):

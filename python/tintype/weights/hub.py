@@ -4,7 +4,6 @@
 broke, and `HF_ENDPOINT`, `HF_HOME`, `HF_TOKEN` and `hf auth login` mean what they mean everywhere.
 """
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from ..values import decode_json
 from .checkpoint import SHOWN
 from .diffusers_folder import MODEL_INDEX, STEMS, variant_suffixes
 
@@ -138,7 +138,7 @@ def _download(
     info = HfApi().model_info(name, revision=revision, files_metadata=True)
     sizes = {s.rfilename: s.size or 0 for s in info.siblings or ()}
     if file is None and MODEL_INDEX in sizes:
-        index = json.loads(Path(hf_hub_download(name, MODEL_INDEX, revision=info.sha)).read_text("utf-8"))
+        index = decode_json(Path(hf_hub_download(name, MODEL_INDEX, revision=info.sha)).read_text("utf-8"))
         if not isinstance(index, dict):
             raise CheckpointError(f"{name}: {MODEL_INDEX} holds no JSON object")
         wanted = needed_files(list(sizes), index, folders(index), variant)

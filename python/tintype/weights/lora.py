@@ -6,7 +6,6 @@ none. `lora_merge` adds the changes to the weights.
 """
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConversionError, UsageError
+from ..values import decode_json
 from .checkpoint import SHOWN
 from .lora_keys import ALPHA, DOWN, UP, read_key, unsupported
 from .safetensors import CHUNK_ELEMENTS, SafetensorsFile, StoredWeight
@@ -152,7 +152,7 @@ class _PeftScaling:
         if not prefixed and file.path.name == "adapter_model.safetensors" and beside.is_file():
             text = beside.read_text(encoding="utf-8")
         try:
-            config = json.loads(text) if isinstance(text, str) else {}
+            config = decode_json(text) if isinstance(text, str) else {}
         except ValueError as error:
             raise ConversionError(
                 f"{file.path}: its adapter's config is not JSON ({error}): download the LoRA again"

@@ -8,7 +8,6 @@ float8 with a scale     NAME.weight float8, NAME.scale_weight or NAME.weight_sca
 float8 without scales is read by `safetensors`. Everything is expanded piece by piece, while it streams.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import CheckpointError
+from ..values import decode_json
 from ..weight import Array, Weight
 from .safetensors import CHUNK_ELEMENTS, StoredWeight, narrowed
 
@@ -175,7 +175,7 @@ def expanded(tensors: Mapping[str, StoredWeight]) -> dict[str, Weight]:
 def _check_comfy(tensor: StoredWeight) -> None:
     """ComfyUI's note on a layer, JSON in bytes; only float8 is read."""
     try:
-        kind = json.loads(tensor.stored_bytes(0, tensor.count).tobytes()).get("format")
+        kind = decode_json(tensor.stored_bytes(0, tensor.count).tobytes()).get("format")
     except (ValueError, AttributeError):
         kind = None
     if kind not in ("float8_e4m3fn", "float8_e5m2"):

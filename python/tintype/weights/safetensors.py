@@ -4,7 +4,6 @@ File layout: u64 little-endian header length n; n bytes of JSON, name → {dtype
 end)} relative to byte 8 + n; then the data. Everything is checked against the file's size before it is used.
 """
 
-import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import CheckpointError, ConversionError
+from ..values import decode_json, is_count
 from ..weight import Array
 from .finite import all_finite
 from .half import bfloat16_to_float16, converted
@@ -196,8 +196,8 @@ class SafetensorsFile:
         if length > min(size - 8, MAX_HEADER_BYTES):
             self._fail(f"announces a header of {length} bytes, but holds {size} bytes in all", REMEDY)
         try:
-            header = json.loads(bytes(self.data[8 : 8 + length]))
-        except (ValueError, RecursionError) as error:
+            header = decode_json(bytes(self.data[8 : 8 + length]))
+        except ValueError as error:
             raise CheckpointError(f"{self.path}: the header is not JSON ({error}): {REMEDY}") from error
         if not isinstance(header, dict):
             self._fail("has a header that is not a JSON object", REMEDY)
@@ -235,6 +235,4 @@ class SafetensorsFile:
 
 
 def _counts(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value
-    )
+    return isinstance(value, list) and all(is_count(n, 0) for n in value)

@@ -34,3 +34,10 @@ def test_the_time_box_reaches_every_load(
 def test_time_boxes_that_cannot_be(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["run", "x.mlpackage", "-o", "y.npz", "--time-box", value]) == 2
     assert f"'{value}' is no positive number of seconds, and not none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["1024", "axb", "-1x8", "1x2x3", "9" * 5000 + "x16", "x"])
+@pytest.mark.parametrize("command", [["generate", "x"], ["convert", "x", "-o", "y"], ["verify", "x"]])
+def test_sizes_that_cannot_be(command: list[str], size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command([*command, "--size", size]) == 2
+    assert f"'{size[:40]}' is not WIDTHxHEIGHT in pixels" in capsys.readouterr().err

@@ -31,7 +31,7 @@ def test_released_configs_end_at_the_last_entry_of_the_vocabulary(config: Config
         ),
         ({"num_attention_heads": 5}, "hidden_size is 32, expected a multiple of num_attention_heads 5"),
         ({"vocab_size": None}, "vocab_size is missing"),
-        ({"num_hidden_layers": 1}, "num_hidden_layers is 1, expected an integer of at least 2"),
+        ({"num_hidden_layers": 1}, "num_hidden_layers is 1, expected an integer from 2 to 1000"),
         ({"model_type": "bert"}, "model_type is 'bert'"),
     ],
 )

@@ -46,7 +46,7 @@ def run(program: MILProgram, package: Path) -> Array:
         ({"up_block_types": ["AttnUpDecoderBlock2D"] * 4}, "up_block_types is .* 4 times UpDecoderBlock2D"),
         ({"block_out_channels": []}, r"block_out_channels is \(\), expected at least one stage"),
         ({"in_channels": 4}, r"in_channels, out_channels is \(4, 3\)"),
-        ({"scaling_factor": "1"}, "scaling_factor is '1', expected a number"),
+        ({"scaling_factor": "1"}, "scaling_factor is '1', expected a finite number"),
     ],
 )
 def test_bad_configs(config: Config, changes: dict[str, Any], message: str) -> None:

@@ -94,13 +94,20 @@ def test_the_bundle_says_how_to_tokenize(sd3: Bundle, golden) -> None:
     [
         ("vocab.json", None, r"vocab.json cannot be read as a vocabulary .*convert the model again"),
         ("vocab.json", "[1]", r"vocab.json cannot be read as a vocabulary"),
+        ("vocab.json", '{"a": true}', r"the id of 'a' is True, not an integer"),
+        ("vocab.json", '{"a": 0, "b": 0}', r"several tokens have the same id"),
+        ("vocab.json", "[" * 100_000, r"vocab.json cannot be read as a vocabulary \(it is nested too deep"),
         (
             "vocab.json",
             '{"a": 1624}',
             r"vocab.json has no token 1625, which bundle.json names as eos_token_id",
         ),
         ("merges.txt", None, r"merges.txt cannot be read as merges"),
-        ("merges.txt", "#version: 0.2\na b c\n", r"merges.txt:2 is 'a b c', expected two symbols"),
+        (
+            "merges.txt",
+            "#version: 0.2\na b c\n",
+            r"merges.txt cannot be read as merges \(line 2 is 'a b c', expected two symbols",
+        ),
         ("merges.txt", "#version: 0.2\nzzz qqq\n", r"do not fit each other"),
     ],
 )

@@ -402,7 +402,9 @@ def test_scales_and_paths(tmp_path: Path) -> None:
             open_loras(f"{file}:{scale}")
     with pytest.raises(UsageError, match=r"lora holds 0\.5, expected a path"):
         open_loras((str(file), 0.5))  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"the scale of the LoRA gone\.safetensors is 'x', expected a finite"):
+    with pytest.raises(
+        UsageError, match=r"the scale of the LoRA gone\.safetensors is 'x', expected a finite"
+    ):
         open_loras("gone.safetensors:x")
     with pytest.raises(CheckpointError, match=r"C:\\loras\\a\.safetensors cannot be read"):
         open_loras(r"C:\loras\a.safetensors")
