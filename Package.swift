@@ -53,7 +53,7 @@ let package = Package(
       name: "TintypeRuntime", dependencies: ["CTintype", "TintypeBackends"], path: "swift/Sources/TintypeRuntime"),
     .target(name: "TintypeTokenizers", path: "swift/Sources/TintypeTokenizers"),
     .target(
-      name: "Tintype", dependencies: ["CTintype", "TintypeBackends", "TintypeTokenizers"],
+      name: "Tintype", dependencies: ["CTintype", "TintypeBackends", "TintypePackages", "TintypeTokenizers"],
       path: "swift/Sources/Tintype"),
     .executableTarget(name: "TintypeCLI", dependencies: ["Tintype"], path: "swift/Sources/TintypeCLI"),
 

@@ -5,7 +5,7 @@ on integers and booleans count 0: they are not floating-point.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ..run.program import FunctionOps, Op, Tensor
 
@@ -75,6 +75,11 @@ def flops(function: FunctionOps, op: Op) -> int:
     return PER_ELEMENT.get(op.kind, 1) * sum(tensor.elements for tensor in outputs)
 
 
+def _product(extents: Iterable[int]) -> int:
+    """Those that are not fixed count as one, as in `Tensor.elements`."""
+    return math.prod(max(n, 1) for n in extents)
+
+
 def _bias(function: FunctionOps, op: Op, out: Tensor) -> int:
     return out.elements if function.arguments(op, "bias") else 0
 
@@ -94,14 +99,14 @@ def _transposed_convolution(function: FunctionOps, op: Op, out: Tensor) -> int:
 
 def _linear(function: FunctionOps, op: Op, out: Tensor) -> int:
     x = function.arguments(op, "x")
-    return 2 * out.elements * (x[0].shape[-1] if x else 1) + _bias(function, op, out)
+    return 2 * out.elements * _product(x[0].shape[-1:] if x else ()) + _bias(function, op, out)
 
 
 def _matmul(function: FunctionOps, op: Op, out: Tensor) -> int:
     x = function.arguments(op, "x")
     # Multiply-adds an output: the axis of x that is summed, found by what remains of it.
-    rows = out.shape[-2] if len(out.shape) > 1 else 1
-    inner = x[0].elements // max(1, math.prod(x[0].shape[:-2]) * rows) if x else 1
+    rows = out.shape[-2:-1]
+    inner = x[0].elements // _product((*x[0].shape[:-2], *rows)) if x else 1
     return 2 * out.elements * max(inner, 1)
 
 
@@ -112,15 +117,16 @@ def _einsum(function: FunctionOps, op: Op, out: Tensor) -> int:
         equation.split("->")[0].split(","), function.arguments(op, "values"), strict=False
     ):
         letters.update(zip(term.strip(), tensor.shape, strict=False))
-    return 2 * math.prod(letters.values()) if letters else 2 * out.elements
+    return 2 * _product(letters.values()) if letters else 2 * out.elements
 
 
 def _attention(function: FunctionOps, op: Op, out: Tensor) -> int:
     query, key = function.arguments(op, "query"), function.arguments(op, "key")
     if not query or not key:
         return 2 * out.elements
-    scores = math.prod(query[0].shape[:-1]) * key[0].shape[-2]
-    return scores * (2 * query[0].shape[-1] + 2 * out.shape[-1] + PER_ELEMENT["softmax"])
+    scores = _product((*query[0].shape[:-1], key[0].shape[-2]))
+    width = _product(query[0].shape[-1:]) + _product(out.shape[-1:])
+    return scores * (2 * width + PER_ELEMENT["softmax"])
 
 
 PRODUCTS: Mapping[str, Callable[[FunctionOps, Op, Tensor], int]] = {

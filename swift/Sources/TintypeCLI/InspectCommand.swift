@@ -12,14 +12,15 @@ struct InspectCommand {
     options: [
       .init(
         name: "--neural-engine",
-        help: "Show on which device Core ML means to run each operation, and which share is on the Neural Engine."),
+        help: "Forecast what would run on the Neural Engine, operation by operation; on a Mac, also show what Core "
+          + "ML plans."),
       .init(
         name: "--require", value: "SHARE",
-        help: "With --neural-engine: fail where a package has less there, as in 95%; of the estimated cost, or of the "
-          + "operations where Core ML gives no estimate."),
+        help: "With --neural-engine: fail where a package has less of its work there, as in 95%; on a Mac by Core ML's "
+          + "plan, else by the forecast."),
       .init(
         name: "--units", value: "NAME", choices: ComputeUnits.allCases.map(\.rawValue),
-        help: "With --neural-engine: what Core ML may use (ane: CPU and Neural Engine). [default: ane]"),
+        help: "With --neural-engine: what Core ML's plan may use (ane: CPU and Neural Engine). [default: ane]"),
       .init(name: "--json", help: "Print everything as JSON."),
     ], examples: ["tintype inspect sd3.bundle", "tintype inspect ane.bundle --neural-engine --require 95%"])
 

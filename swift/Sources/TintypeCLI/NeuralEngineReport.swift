@@ -1,134 +1,102 @@
 import Foundation
 import Tintype
 
-/// `tintype inspect --neural-engine`: where Core ML means to run each operation. As JSON it has the keys of Python's
-/// command, whose forecast by rules is not made here.
+/// `tintype inspect --neural-engine`: the forecast by rules, and on a Mac also what Core ML plans. As JSON it has the keys
+/// of Python's command.
 struct NeuralEngineReport: Encodable {
-  private let forecast = false
+  private let forecast = true
   private let path: String
-  private let plans: [String: Plan]
+  private let packages: [String: NeuralEngineForecast]
+  /// Nil where Core ML is not Apple's.
+  private let plans: [String: ComputePlanDocument]?
   /// Nil: no share is required.
   let requirement: Requirement?
   private let units: ComputeUnits
   private let order: [String]
 
   private enum CodingKeys: String, CodingKey {
-    case forecast, path
+    case forecast, path, packages
     case requirement = "required"
     case plans = "compute_plans"
-  }
-
-  private struct Plan: Encodable {
-    let report: ComputePlanReport
-    let units: ComputeUnits
-
-    private enum CodingKeys: String, CodingKey {
-      case implementation, units
-    }
-
-    func encode(to encoder: any Encoder) throws {
-      try report.encode(to: encoder)
-      var values = encoder.container(keyedBy: CodingKeys.self)
-      try values.encode(CoreMLPlatform.implementation, forKey: .implementation)
-      try values.encode(units, forKey: .units)
-    }
   }
 
   /// A package and what the report calls it.
   typealias Row = (name: String, package: URL)
 
-  private static let shownOperations = 12
+  /// Kinds of operations that the text shows a package.
+  private static let shown = 12
   private static let devices: [ComputePlanReport.Device] = [.neuralEngine, .gpu, .cpu]
 
   /// - Parameter required: the share that every package must have there, between 0 and 1.
   init(_ rows: [Row], path: String, units: ComputeUnits, required: Double?) async throws {
     (self.path, self.units, order) = (path, units, rows.map(\.name))
-    var plans: [String: Plan] = [:]
+    var packages: [String: NeuralEngineForecast] = [:]
+    var plans: [String: ComputePlanDocument] = [:]
     for row in rows {
       try Task.checkCancellation()
-      plans[row.name] = Plan(report: try await CoreMLBackend().computePlan(of: row.package, units: units), units: units)
+      packages[row.name] = try NeuralEngineForecast(package: row.package)
+      guard CoreMLPlatform.isApples else { continue }
+      let report = try await CoreMLBackend().computePlan(of: row.package, units: units)
+      plans[row.name] = ComputePlanDocument(report: report, units: units)
     }
-    self.plans = plans
-    let shares = plans.mapValues { $0.report.share(of: .neuralEngine) }
-    requirement = required.map { Requirement(share: $0, shares: shares, order: rows.map(\.name)) }
+    self.packages = packages
+    self.plans = plans.isEmpty ? nil : plans
+    let shares = plans.isEmpty ? packages.mapValues(\.share) : plans.mapValues { $0.report.share(of: .neuralEngine) }
+    requirement = required.map {
+      Requirement(share: $0, of: plans.isEmpty ? .forecast : .computePlan, shares: shares, order: rows.map(\.name))
+    }
   }
 
   var text: String {
-    var lines = [
-      CoreMLPlatform.isApples
-        ? "Core ML's compute plan for units \(units.rawValue): what it prefers, before anything runs."
-        : "This Core ML is the portable one, not Apple's: every operation runs on the CPU, without cost estimates. "
-          + "On a Mac, this shows what Core ML puts on the Neural Engine; here, Python's "
-          + "`tintype inspect --neural-engine` forecasts it by rules, op by op.", "",
-    ]
+    let forecasts = order.compactMap { name in packages[name].map { (name: name, forecast: $0) } }
+    var lines = ["Forecast by published rules (docs/neural_engine.md), not measured on a device.", ""]
+    var rows = [["package", "clean FLOPs", "FLOPs", "weights", "values", "padding", "segments"]]
+    rows += forecasts.map { name, forecast in
+      [name, percentText(forecast.share), countText(forecast.flops)]
+        + [forecast.weightBytes, forecast.valueBytes, forecast.paddingBytes].map(bytesText)
+        + ["\(forecast.segments)"]
+    }
+    lines += tableLines(rows, right: 1..<7)
+    for (name, forecast) in forecasts { lines += misses(name, forecast) }
+    lines += ["", "Roofline, ms a prediction at published rates:"]
+    let chips = NeuralEngineChip.all.map(\.name)
+    let times = forecasts.map { name, forecast in
+      [name] + chips.map { decimals(forecast.roofline[$0] ?? 0, 2) }
+    }
+    lines += tableLines([["package"] + chips] + times, right: 1..<chips.count + 1)
+    return (lines + planLines()).joined(separator: "\n")
+  }
+
+  private func misses(_ name: String, _ forecast: NeuralEngineForecast) -> [String] {
+    var lines = forecast.notes.flatMap { ["", "\(name): \($0)"] }
+    if forecast.misses.isEmpty { return lines }
+    lines += ["", "\(name): off the Neural Engine"]
+    lines += forecast.misses.prefix(Self.shown).map { miss in
+      let share = forecast.flops > 0 ? Double(miss.flops) / Double(forecast.flops) : 0
+      let percent = decimals(100 * share, 4)
+      let space = String(repeating: " ", count: max(0, 8 - percent.count))
+      return "  \(space)\(percent) %  \(miss.count) × \(miss.op) (\(miss.rule)): \(miss.reason); at \(miss.place)"
+    }
+    let more = forecast.misses.count - Self.shown
+    return more > 0 ? lines + ["  and \(more) more kinds: --json lists them"] : lines
+  }
+
+  /// What Core ML plans on this system: no forecast.
+  private func planLines() -> [String] {
+    guard let plans else { return [] }
+    let reports = order.compactMap { name in plans[name].map { (name: name, report: $0.report) } }
     var rows = [["package", "on the Neural Engine"] + Self.devices.map { "\($0.rawValue) ops" }]
-    for name in order {
-      guard let report = plans[name]?.report else { continue }
-      let counts = Self.devices.map { "\(report.devices[$0.rawValue]?.operations ?? 0)" }
-      rows.append([name, percentText(report.share(of: .neuralEngine))] + counts)
+    rows += reports.map { name, report in
+      [name, percentText(report.share(of: .neuralEngine))]
+        + Self.devices.map { "\(report.devices[$0.rawValue]?.operations ?? 0)" }
     }
-    lines += tableLines(rows, right: 1..<5)
-    for name in order {
-      guard let elsewhere = plans[name]?.report.elsewhere, !elsewhere.isEmpty else { continue }
-      lines += ["", "\(name): on another device than most"]
-      lines += elsewhere.prefix(Self.shownOperations).map { "  \($0.device.rawValue): \($0.name) (\($0.output))" }
-      let more = elsewhere.count - Self.shownOperations
-      if more > 0 { lines.append("  and \(more) more: --json lists them") }
+    var lines = ["", "Core ML's compute plan for units \(units.rawValue):"] + tableLines(rows, right: 1..<5)
+    for (name, report) in reports {
+      let elsewhere = report.elsewhere
+      lines += elsewhere.prefix(Self.shown).map { "  \(name): \($0.name) (\($0.output)) on \($0.device.rawValue)" }
+      let more = elsewhere.count - Self.shown
+      if more > 0 { lines.append("  \(name): and \(more) more: --json lists them") }
     }
-    return lines.joined(separator: "\n")
+    return lines
   }
-
-}
-
-/// What every package is required to have on the Neural Engine, and what each has, between 0 and 1.
-struct Requirement: Encodable {
-  let share: Double
-  let shares: [String: Double]
-  /// The packages that have less, in order.
-  let below: [String]
-
-  private enum CodingKeys: String, CodingKey {
-    case share, of, shares, below, passed
-  }
-
-  /// Costs that should add up to 1 may miss it by this.
-  private static let rounding = 1e-6
-
-  init(share: Double, shares: [String: Double], order: [String]) {
-    (self.share, self.shares) = (share, shares)
-    below = order.filter { shares[$0].map { $0 < share - Self.rounding } ?? false }
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encode(share, forKey: .share)
-    try values.encode("compute_plan", forKey: .of)
-    try values.encode(shares, forKey: .shares)
-    try values.encode(below, forKey: .below)
-    try values.encode(below.isEmpty, forKey: .passed)
-  }
-
-  /// Throws `TooLittle` where a package has less.
-  func check() throws {
-    if !below.isEmpty { throw TooLittle(requirement: self) }
-  }
-
-  /// Packages that would run elsewhere.
-  struct TooLittle: Error, CustomStringConvertible {
-    let requirement: Requirement
-
-    var description: String {
-      let rows = requirement.below.map { "\($0) \(percentText(requirement.shares[$0] ?? 0))" }.joined(separator: ", ")
-      let hint =
-        CoreMLPlatform.isApples
-        ? "" : "; the portable Core ML has no Neural Engine: ask on a Mac, or Python's command, which forecasts"
-      return "on the Neural Engine (Core ML's compute plan): \(rows), expected at least "
-        + "\(shortNumber(100 * requirement.share)) %\(hint)"
-    }
-  }
-}
-
-/// A share as a percentage that is 100 only where nothing is left out.
-func percentText(_ share: Double) -> String {
-  share == 1 ? "100 %" : "\(decimals(min(100 * share, 99.9999), 4)) %"
 }

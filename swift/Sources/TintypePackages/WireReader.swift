@@ -41,6 +41,15 @@ package struct WireReader {
     while let (field, value) = try reader.next() { try body(field, value) }
   }
 
+  /// The first field of a number that is a message, a text or bytes.
+  package static func first(_ wanted: Int, in message: ArraySlice<UInt8>) throws -> ArraySlice<UInt8>? {
+    var reader = WireReader(message)
+    while let (field, value) = try reader.next() {
+      if field == wanted, let bytes = value.bytes { return bytes }
+    }
+    return nil
+  }
+
   /// Repeated integers, packed or not.
   package static func integers(_ value: Value) throws -> [Int] {
     switch value {

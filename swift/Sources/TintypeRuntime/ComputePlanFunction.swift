@@ -8,23 +8,6 @@ import TintypeBackends
   import Foundation
 #endif
 
-/// What `compute_plan` says: Core ML's report and whose Core ML made it.
-private struct PlanDocument: Encodable {
-  let report: ComputePlanReport
-  let units: ComputeUnits
-
-  private enum CodingKeys: String, CodingKey {
-    case implementation, units
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    try report.encode(to: encoder)
-    var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encode(CoreMLPlatform.implementation, forKey: .implementation)
-    try values.encode(units, forKey: .units)
-  }
-}
-
 func planComputation(
   path: UnsafePointer<CChar>?, options: UnsafePointer<tt_load_options>?,
   json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, error: ErrorSlot
@@ -33,7 +16,8 @@ func planComputation(
     let report = try waited { try await settings.backend.computePlan(of: package, units: settings.units) }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(PlanDocument(report: report, units: settings.units)), as: UTF8.self)
+    let document = ComputePlanDocument(report: report, units: settings.units)
+    return String(decoding: try encoder.encode(document), as: UTF8.self)
   }
 }
 

@@ -14,41 +14,38 @@ import Tintype
   @Test func aBundlesPackagesAreListedWithPythonsKeys() async throws {
     let bundle = try CLITestBundles.url("sd3-medium-tiny-parts").path
     let report = try await report(Console(), [bundle, "--units", "cpu"])
-    #expect(Set(report.keys) == ["forecast", "path", "compute_plans"])
-    #expect(report["forecast"] as? Bool == false && report["path"] as? String == bundle)
-    let plans = try #require(report["compute_plans"] as? [String: [String: Any]])
-    #expect(plans["modulation"] != nil && plans["denoiser 1"] != nil && plans["denoiser 2"] != nil)
-    for plan in plans.values {
+    let planned: Set = CoreMLPlatform.isApples ? ["compute_plans"] : []
+    #expect(Set(report.keys) == planned.union(["forecast", "path", "packages"]))
+    #expect(report["forecast"] as? Bool == true && report["path"] as? String == bundle)
+    let packages = try #require(report["packages"] as? [String: [String: Any]])
+    #expect(packages["modulation"] != nil && packages["denoiser 1"] != nil && packages["denoiser 2"] != nil)
+    for package in packages.values {
+      #expect(
+        Set(package.keys) == [
+          "forecast", "clean_share", "ops", "flops", "clean_flops", "segments", "parameters", "weight_bytes",
+          "value_bytes", "padding_bytes", "misses", "notes", "roofline",
+        ])
+    }
+    for plan in (report["compute_plans"] as? [String: [String: Any]] ?? [:]).values {
       #expect(Set(plan.keys) == ["implementation", "units", "function", "devices", "elsewhere"])
-      #expect(plan["implementation"] as? String == CoreMLPlatform.implementation)
-      #expect(plan["units"] as? String == "cpu" && plan["function"] as? String != nil)
+      #expect(plan["implementation"] as? String == CoreMLPlatform.implementation && plan["units"] as? String == "cpu")
     }
-    let devices = try #require(plans["denoiser 1"]?["devices"] as? [String: [String: Any]])
-    #expect(try #require(devices["cpu"]?["operations"] as? Int) > 10)
   }
 
-  @Test func theNeuralEngineIsAskedForUnasked() async throws {
-    let package = Fixture.package("multi_output")
-    let plans = try #require(
-      try await report(Console(), [package.path])["compute_plans"] as? [String: [String: Any]])
-    #expect(plans["multi_output.mlpackage"]?["units"] as? String == "ane")
-  }
-
-  @Test func peopleAreToldWhoseCoreMLItIs() async throws {
+  @Test func peopleReadSharesAndWhatLeaves() async throws {
     let console = try Console()
-    #expect(await console.run(["inspect", Fixture.package("multi_output").path, "--neural-engine"]) == 0)
+    #expect(await console.run(["inspect", Fixture.package("linear").path, "--neural-engine"]) == 0)
     let lines = console.output.split(separator: "\n").map(String.init)
-    #expect(lines[1].split(separator: " ").first == "package" && lines[1].contains("on the Neural Engine"))
-    #expect(lines[2].hasPrefix("multi_output.mlpackage"))
-    if !CoreMLPlatform.isApples {
-      #expect(lines[0].hasPrefix("This Core ML is the portable one, not Apple's"))
-      #expect(lines[0].hasSuffix("Python's `tintype inspect --neural-engine` forecasts it by rules, op by op."))
-      #expect(lines[2].split(separator: " ").suffix(5) == ["0.0000", "%", "0", "0", "3"])
-    }
+    #expect(lines[0] == "Forecast by published rules (docs/neural_engine.md), not measured on a device.")
+    #expect(lines[1].split(separator: " ").first == "package" && lines[1].hasSuffix("segments"))
+    #expect(lines[2].hasPrefix("linear.mlpackage") && lines[2].contains("0.0000 %"))
+    #expect(lines[3] == "linear.mlpackage: off the Neural Engine")
+    #expect(lines[4].contains("1 × linear (dtype): float32 is not float16; at "))
+    #expect(console.output.contains("Roofline, ms a prediction at published rates:"))
   }
 
   @Test func aShareMayBeRequired() async throws {
-    let (words, console) = (["inspect", Fixture.package("multi_output").path, "--neural-engine"], try Console())
+    let (words, console) = (["inspect", Fixture.package("linear").path, "--neural-engine"], try Console())
     #expect(await console.run(words + ["--require", "0%"]) == 0, "\(console.error)")
     if CoreMLPlatform.isApples { return }
     let json = try Console()
@@ -57,11 +54,10 @@ import Tintype
     let required = try #require(report["required"] as? [String: Any])
     #expect(Set(required.keys) == ["share", "of", "shares", "below", "passed"])
     #expect(required["share"] as? Double == 0.95 && required["passed"] as? Bool == false)
-    #expect(required["below"] as? [String] == ["multi_output.mlpackage"])
+    #expect(required["of"] as? String == "forecast" && required["below"] as? [String] == ["linear.mlpackage"])
     #expect(
       json.error
-        == "tintype: error: on the Neural Engine (Core ML's compute plan): multi_output.mlpackage 0.0000 %, expected at "
-        + "least 95 %; the portable Core ML has no Neural Engine: ask on a Mac, or Python's command, which forecasts\n")
+        == "tintype: error: on the Neural Engine (forecast): linear.mlpackage 0.0000 %, expected at least 95 %\n")
   }
 
   @Test(
@@ -79,8 +75,11 @@ import Tintype
 
   @Test func roundedCostsReachTheirSum() {
     let shares = ["a": 0.999_999_9, "b": 0.95, "c": 0.949]
-    #expect(Requirement(share: 1, shares: shares, order: ["a"]).below.isEmpty)
-    #expect(Requirement(share: 0.95, shares: shares, order: ["c", "b", "a"]).below == ["c"])
+    func below(_ share: Double, _ source: Requirement.Source, _ order: [String]) -> [String] {
+      Requirement(share: share, of: source, shares: shares, order: order).below
+    }
+    #expect(below(1, .computePlan, ["a"]).isEmpty && below(1, .forecast, ["a"]) == ["a"])
+    #expect(below(0.95, .computePlan, ["c", "b", "a"]) == ["c"])
   }
 
   @Test func aHundredPercentIsAll() {

@@ -70,6 +70,28 @@ public struct ComputePlanReport: Sendable, Codable, Equatable {
   }
 }
 
+/// A report as JSON has it: with whose Core ML made it, and for which units.
+package struct ComputePlanDocument: Encodable, Sendable {
+  package let report: ComputePlanReport
+  private let units: ComputeUnits
+
+  package init(report: ComputePlanReport, units: ComputeUnits) {
+    self.report = report
+    self.units = units
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case implementation, units
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    try report.encode(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(CoreMLPlatform.implementation, forKey: .implementation)
+    try values.encode(units, forKey: .units)
+  }
+}
+
 extension CoreMLBackend {
   /// Compiles the package if need be and asks Core ML for its plan. Needs macOS 14.4 or iOS 17.4.
   public func computePlan(

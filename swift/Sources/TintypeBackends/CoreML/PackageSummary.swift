@@ -22,11 +22,6 @@ public struct PackageSummary: Sendable {
 
   /// Throws `BackendError.failed` naming the file and the remedy where it is no package or a damaged one.
   public init(package: URL) throws {
-    guard FileManager.default.fileExists(atPath: package.appendingPathComponent("Manifest.json").path) else {
-      throw BackendError.failed(
-        backend: .coreml, kind: .io,
-        message: "\(package.path) is not an .mlpackage: it has no Manifest.json; name one, or a bundle's folder")
-    }
     let files = PackageFiles(package: package)
     do {
       let specification = try files.specification()
@@ -36,9 +31,22 @@ public struct PackageSummary: Sendable {
       metadata = specification.metadata
       weightBytes = files.weightBytes()
     } catch {
-      throw BackendError.failed(
-        backend: .coreml, kind: .format,
-        message: "\(package.path) cannot be read as an .mlpackage (\(error)): convert the model again")
+      throw BackendError.unreadable(package, error)
     }
+  }
+}
+
+extension BackendError {
+  /// What is no package, or a damaged one.
+  package static func unreadable(_ package: URL, _ error: any Error) -> BackendError {
+    let manifest = package.appendingPathComponent("Manifest.json").path
+    if !FileManager.default.fileExists(atPath: manifest) {
+      return .failed(
+        backend: .coreml, kind: .io,
+        message: "\(package.path) is not an .mlpackage: it has no Manifest.json; name one, or a bundle's folder")
+    }
+    return .failed(
+      backend: .coreml, kind: .format,
+      message: "\(package.path) cannot be read as an .mlpackage (\(error)): convert the model again")
   }
 }
