@@ -42,8 +42,10 @@ def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: b
     click.echo(table(head, [*rows, total], right=head[1:4]))
     sizes = ", ".join(f"{size.width}x{size.height}" for size in plan.sizes)
     click.echo(f"\n{plan.family}, target {plan.target}, {sizes}; {bytes_text(plan.source_bytes)} are read")
+    if plan.download_bytes:
+        click.echo(f"to be downloaded first: {bytes_text(plan.download_bytes)}")
     memory = bytes_text(plan.peak_memory)
     click.echo(f"estimated: {plan.seconds:.0f} s on a plain SSD, up to {memory} of memory of its own")
     if plan.disk_free is not None:
         short = "" if plan.fits else ": NOT ENOUGH"
-        click.echo(f"disk: {bytes_text(plan.bundle_bytes)} needed, {bytes_text(plan.disk_free)} free{short}")
+        click.echo(f"disk: {bytes_text(plan.disk_needed)} needed, {bytes_text(plan.disk_free)} free{short}")

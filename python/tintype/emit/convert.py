@@ -186,12 +186,14 @@ def prepare(
     default_steps: int | None = None,
     default_guidance: float | None = None,
     progress: Progress | None = None,
+    outline: Path | None = None,
 ) -> Plan:
-    """Check the choices of `convert`, open the source and decide what is built."""
+    """Check the choices of `convert`, open the source and decide what is built; with `outline`, an empty
+    folder, without loading weights from the Hub."""
     _check_choices(precision, batch, target)
     loras = open_loras(lora)
     plan = Plan.make(
-        open_checkpoint(source, components, variant, tokenizers, progress),
+        open_checkpoint(source, components, variant, tokenizers, progress, outline),
         precision=precision,
         target=target,
         batch=batch,
@@ -211,11 +213,15 @@ def open_checkpoint(
     variant: str | None,
     tokenizers: "str | Path | None",
     progress: Progress | None = None,
+    outline: Path | None = None,
 ) -> Source:
-    """Open what `convert` takes as its source; what is on the Hugging Face Hub is loaded."""
+    """Open what `convert` takes as its source; what is on the Hugging Face Hub is loaded, or only its
+    `outline`."""
     found = None
+    missing: dict[str, int] = {}
     if is_repository(source):
-        found = _load(str(source), lambda family: family.folders(components), variant, progress)
+        found = _load(str(source), lambda family: family.folders(components), variant, progress, outline)
+        missing |= {f"{found.repository}/{file}": size for file, size in found.missing.items()}
     place = source if found is None else found.path
     if tokenizers is not None and is_repository(tokenizers):
         alone = open_source(place, PIPELINES, variant=variant)
@@ -223,11 +229,14 @@ def open_checkpoint(
         def lacking(family: Family) -> Sequence[str]:
             return [folder for folder in family.folders(components) if not alone.has(folder)]
 
-        tokenizers = _load(str(tokenizers), lacking, variant, progress).path
+        companion = _load(str(tokenizers), lacking, variant, progress, outline)
+        tokenizers = companion.path
+        missing |= {f"{companion.repository}/{file}": size for file, size in companion.missing.items()}
     opened = open_source(place, PIPELINES, variant=variant, tokenizers=tokenizers)
     if found is not None:
         opened.name = found.repository.split("/")[1]
         opened.origin = {"repository": found.repository, "revision": found.revision}
+    opened.downloads = missing
     return opened
 
 
@@ -236,6 +245,7 @@ def _load(
     wanted: Callable[[Family], Sequence[str]],
     variant: str | None,
     progress: Progress | None,
+    outline: Path | None,
 ) -> HubCheckpoint:
     """Load a repository on the Hugging Face Hub: of its family, the folders that are wanted."""
 
@@ -247,7 +257,7 @@ def _load(
         if progress is not None:
             progress("download", done, total)
 
-    return download(repository, folders, variant=variant, report=report)
+    return download(repository, folders, variant=variant, report=report, outline=outline)
 
 
 def _size_list(size: Any) -> list[tuple[int, int]]:

@@ -5,7 +5,9 @@ memory are estimates from the rates below.
 """
 
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 from .. import names
 from ..bundle import Size
 from ..compress import Selection, recipes_for
-from ..errors import UsageError
+from ..errors import TintypeError, UsageError
 from ..layers import MAIN, MILProgram
 from ._milproto import model_bytes
 from .components import compressed_programs
@@ -49,7 +51,9 @@ class PackagePlan:
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """`source_bytes` are those of the source's files that are read; `disk_free` is None without an output."""
+    """`source_bytes` are those of the source's files that are read, `download_bytes` those of weights that
+    the Hugging Face Hub's cache lacks; `disk_needed` are the bundle's, and the download's where the cache lies
+    on the same disk; `disk_free` is None without an output."""
 
     family: str
     target: str
@@ -57,8 +61,10 @@ class ConversionPlan:
     sizes: tuple[Size, ...]
     packages: tuple[PackagePlan, ...]
     source_bytes: int
+    download_bytes: int
     seconds: float
     peak_memory: int
+    disk_needed: int
     disk_free: int | None
 
     @property
@@ -68,8 +74,8 @@ class ConversionPlan:
 
     @property
     def fits(self) -> bool:
-        """Whether the disk has room for the bundle."""
-        return self.disk_free is None or self.bundle_bytes <= self.disk_free
+        """Whether the disk has room."""
+        return self.disk_free is None or self.disk_needed <= self.disk_free
 
     def to_json(self) -> dict[str, Any]:
         """Everything, bytes as numbers."""
@@ -85,20 +91,22 @@ def plan_conversion(
 ) -> ConversionPlan:
     """What `convert(source, output, quantize=…, …)` would write, without writing.
 
-    `options` are those of `convert` that shape the bundle. With `output`, its disk's free bytes are told. A
-    source on the Hugging Face Hub is downloaded, since its tensors' shapes are needed. Raises what `convert`
-    raises for the source and for choices that cannot be.
+    `options` are those of `convert` that shape the bundle. With `output`, its disk's free bytes are told.
+    Of a source on the Hugging Face Hub, configs, tokenizers and the headers of its weights are loaded. Raises
+    what `convert` raises for the source and for choices that cannot be.
     """
     if quantize == names.AUTO:
         raise UsageError("quantize: auto measures what it writes, which a plan does not: name a recipe")
-    plan = prepare(source, **options)
-    recipes = recipes_for(quantize, plan.target, packages_of(plan.components))
-    rows: list[PackagePlan] = []
-    for name, programs in plan.programs():
-        rows += _packages(name, programs, recipes.get(name))
+    with outline_folder() as outline:
+        plan = prepare(source, **options, outline=outline)
+        recipes = recipes_for(quantize, plan.target, packages_of(plan.components))
+        rows: list[PackagePlan] = []
+        for name, programs in plan.programs():
+            rows += _packages(name, programs, recipes.get(name))
+        source_bytes = sum(path.stat().st_size for path in plan.source.files.values())
     compressing = sum(SECONDS_A_MILLION.get(row.recipe or "", 0.0) * row.parameters / 1e6 for row in rows)
-    source_bytes = sum(path.stat().st_size for path in plan.source.files.values())
     written = sum(row.package_bytes for row in rows)
+    download = sum(plan.source.downloads.values())
     return ConversionPlan(
         family=plan.family.name,
         target=plan.target,
@@ -106,10 +114,22 @@ def plan_conversion(
         sizes=plan.sizes,
         packages=tuple(rows),
         source_bytes=source_bytes,
+        download_bytes=download,
         seconds=round(START_SECONDS + max((source_bytes + written) / DISK_RATE, compressing), 1),
         peak_memory=COMPRESSING_MEMORY if compressing else PLAIN_MEMORY,
+        disk_needed=written + (download if output is not None and _holds_cache(Path(output)) else 0),
         disk_free=None if output is None else _free(Path(output)),
     )
+
+
+@contextmanager
+def outline_folder() -> Iterator[Path]:
+    """A folder for the outlines of repositories, which errors do not name."""
+    with tempfile.TemporaryDirectory(prefix="tintype-plan-") as folder:
+        try:
+            yield Path(folder)
+        except TintypeError as error:
+            raise type(error)(str(error).replace(f"{folder}/", "")) from error
 
 
 def _packages(name: str, programs: Sequence[MILProgram], selection: Selection | None) -> list[PackagePlan]:
@@ -127,8 +147,20 @@ def _packages(name: str, programs: Sequence[MILProgram], selection: Selection | 
 
 
 def _free(output: Path) -> int:
-    """Free bytes where `output` will lie: of its nearest folder that exists."""
-    folder = output.absolute().parent
+    """Free bytes where `output` will lie."""
+    return shutil.disk_usage(_nearest(output.absolute().parent)).free
+
+
+def _holds_cache(output: Path) -> bool:
+    """Whether the Hub's cache is on the disk where `output` will lie."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    places = _nearest(output.absolute().parent), _nearest(Path(HF_HUB_CACHE).absolute())
+    return places[0].stat().st_dev == places[1].stat().st_dev
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
     while not folder.exists():
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return folder

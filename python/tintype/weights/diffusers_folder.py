@@ -32,7 +32,10 @@ VARIANT = re.compile(rf"(?:{'|'.join(STEMS)})\.(?:safetensors\.index\.)?((?!safe
 
 
 class DiffusersFolder:
-    """A checkpoint folder; `files` collects what was read, by its path in the folder."""
+    """A checkpoint folder; `files` collects what was read, by its path in the folder.
+
+    `downloads` are the files of an outline that would have to be loaded from the Hub: name → bytes.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class DiffusersFolder:
         self.index: dict[str, Any] = {}
         self._variant, self._partial = variant, partial
         self.origin: dict[str, str] = {}
+        self.downloads: dict[str, int] = {}
         self.pipeline = ""
         if not self.path.is_dir():
             what = "is a file" if self.path.exists() else "does not exist"

@@ -6,7 +6,7 @@ broke, and `HF_ENDPOINT`, `HF_HOME`, `HF_TOKEN` and `hf auth login` mean what th
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..errors import CheckpointError
 from ..values import decode_json
 from .checkpoint import SHOWN
 from .diffusers_folder import MODEL_INDEX, STEMS, variant_suffixes
+from .hub_outline import outlined
 
 __all__ = ["HubCheckpoint", "download", "is_repository"]
 
@@ -31,11 +32,16 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class HubCheckpoint:
-    """A downloaded checkpoint: its folder, or single file, in the cache, and where it came from."""
+    """A downloaded checkpoint: its folder, or single file, in the cache, and where it came from.
+
+    Of an outline the folder is another, and `missing` holds the files whose weights are not here: name →
+    bytes.
+    """
 
     path: Path
     repository: str
     revision: str
+    missing: Mapping[str, int] = field(default_factory=dict)
 
 
 def is_repository(source: "str | Path") -> bool:
@@ -50,8 +56,10 @@ def download(
     *,
     variant: str | None = None,
     report: Report | None = None,
+    outline: Path | None = None,
 ) -> HubCheckpoint:
-    """Load what is needed of the repository `source`.
+    """Load what is needed of the repository `source`; with `outline`, an empty folder, of weights that the
+    cache does not hold the headers alone.
 
     `folders` is given model_index.json and names the folders whose weights are needed; configs and tokenizers
     are loaded anyway. Of a repository without model_index.json, its only single file is loaded, or the one
@@ -63,7 +71,7 @@ def download(
     assert match is not None  # the caller asked is_repository
     name, revision = match["name"], match["revision"] or "main"
     try:
-        return _download(name, revision, match["file"], folders, variant, report)
+        return _download(name, revision, match["file"], folders, variant, report, outline)
     except CheckpointError:
         raise
     except Exception as error:  # the client raises its own errors and those of whatever HTTP library it uses
@@ -132,6 +140,7 @@ def _download(
     folders: Callable[[Mapping[str, Any]], Collection[str]],
     variant: str | None,
     report: Report | None,
+    outline: Path | None,
 ) -> HubCheckpoint:
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
@@ -145,6 +154,10 @@ def _download(
     else:
         wanted = single_files(name, list(sizes), file)
         file = wanted[0]
+    if outline is not None:
+        place, chosen = outline / name, {f: sizes[f] for f in wanted}
+        missing = outlined(name, str(info.sha), chosen, place, report or (lambda *_: None))
+        return HubCheckpoint(place / (file or ""), name, str(info.sha), missing)
     total = sum(sizes[f] for f in wanted)
     if report is not None:
         report(0, total)

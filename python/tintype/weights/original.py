@@ -69,7 +69,8 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
 
 
 class OriginalFiles:
-    """A single-file checkpoint; `files` collects what was read, by its name."""
+    """A single-file checkpoint; `files` collects what was read, by its name; `downloads` are those of an
+    outline that would have to be loaded from the Hub: name → bytes."""
 
     def __init__(self, path: "str | Path", companion: "str | Path | None" = None) -> None:
         """Open the file `path`, or the only single file in the folder `path`.
@@ -81,6 +82,7 @@ class OriginalFiles:
         self.name = self.path.resolve().stem
         self.index: dict[str, Any] = {}
         self.origin: dict[str, str] = {}
+        self.downloads: dict[str, int] = {}
         self.files: dict[str, Path] = {}
         self.layout = "original"
         self.companion = None if companion is None else Path(companion)

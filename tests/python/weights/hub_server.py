@@ -17,7 +17,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class HubServer(ThreadingHTTPServer):
     """Repositories by id; `gated` ones refuse; `asked` lists (method, path, Range) of every request.
 
-    A file in `breaks` is cut after half of its bytes that many times; with `down`, nothing is served.
+    `sent` counts the bytes of files. A file in `breaks` is cut after half of its bytes that many times; with `down`, nothing is served.
     """
 
     def __init__(self, repositories: dict[str, Path]) -> None:
@@ -25,6 +25,7 @@ class HubServer(ThreadingHTTPServer):
         self.repositories = repositories
         self.gated: set[str] = set()
         self.breaks: dict[str, int] = {}
+        self.sent = 0
         self.asked: list[tuple[str, str, str | None]] = []
 
     @property
@@ -107,13 +108,14 @@ class Handler(BaseHTTPRequestHandler):
         data = path.read_bytes()
         span = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
         begin = int(span[1]) if span else 0
+        whole, data = len(data), data[: int(span[2]) + 1] if span and span[2] else data
         self.send_response(206 if span else 200)
-        self.send_header("ETag", f'"{hashlib.sha1(data).hexdigest()}"')
+        self.send_header("ETag", f'"{hashlib.sha1(path.read_bytes()).hexdigest()}"')
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(data) - begin))
         if span:
-            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{whole}")
         self.end_headers()
         if not body:
             return
@@ -124,6 +126,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
+        self.server.sent += len(data) - begin
         self.wfile.write(data[begin:])
 
     def _json(self, value: Any) -> None:

@@ -11,10 +11,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from tintype.bundle import Bundle
+from tintype.cli.output import bytes_text
 from tintype.errors import CheckpointError
 from tintype.weights import is_repository
 from tintype.weights.hub import needed_files, single_files
@@ -93,6 +96,72 @@ def test_only_what_is_needed_is_loaded(hub: HubServer, tmp_path: Path) -> None:
     assert not loaded & {"README.md", "flux1-dev.safetensors"}
 
 
+def plan(endpoint: str, tmp_path: Path, *arguments: str, source: str = NAME) -> dict[str, Any]:
+    done = convert(endpoint, tmp_path, "--dry-run", "--json", *arguments, source=source)
+    assert (done.returncode, done.stderr) == (0, "")
+    value: dict[str, Any] = json.loads(done.stdout)
+    return value
+
+
+def test_a_dry_run_loads_headers_alone(hub: HubServer, repository: Path, tmp_path: Path) -> None:
+    chosen = ("--components", "denoiser,vae_decoder")
+    found = plan(hub.url, tmp_path, *chosen)
+    weights = {DENOISER, "vae/diffusion_pytorch_model.safetensors"}
+    assert {(f, r) for f, r in hub.files() if f.endswith(".safetensors")} == {
+        (file, "bytes=0-100000") for file in weights
+    }
+    assert hub.sent < 600_000
+    assert found["download_bytes"] == sum((repository / file).stat().st_size for file in weights)
+    assert found["disk_needed"] == found["bundle_bytes"] + found["download_bytes"]
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+    assert not (tmp_path / "out").exists()
+    local = plan(hub.url, tmp_path, *chosen, source=str(repository))
+    assert found["packages"] == local["packages"]
+    assert local["download_bytes"] == 0
+    # What the cache holds is used.
+    assert convert(hub.url, tmp_path, "--components", "vae_decoder").returncode == 0
+    hub.asked.clear()
+    found = plan(hub.url, tmp_path, *chosen)
+    assert found["packages"] == local["packages"]
+    assert found["download_bytes"] == (repository / DENOISER).stat().st_size
+    assert hub.files() == [(DENOISER, "bytes=0-100000")]
+    shown = convert(hub.url, tmp_path, "--dry-run", *chosen)
+    assert f"to be downloaded first: {bytes_text(found['download_bytes'])}" in shown.stdout
+
+
+def test_a_dry_run_of_a_header_that_is_long(hub: HubServer, repository: Path, tmp_path: Path) -> None:
+    file = repository / DENOISER
+    save_file(load_file(file), file, {"padding": "x" * 200_000})
+    found = plan(hub.url, tmp_path, "--components", "denoiser")
+    spans = [span for name, span in hub.files() if name == DENOISER]
+    assert len(spans) == 2
+    assert found["download_bytes"] == file.stat().st_size
+
+
+def test_a_dry_run_of_what_cannot_be_converted(hub: HubServer, repository: Path, tmp_path: Path) -> None:
+    """Errors name the repository's file, never the folder of the outline."""
+    file = repository / DENOISER
+    tensors = load_file(file)
+    del tensors["x_embedder.bias"]
+    save_file(tensors, file)
+    done = convert(hub.url, tmp_path, "--dry-run")
+    assert done.returncode == 1
+    assert "the tensors are not those of its config.json; 1 missing: x_embedder.bias" in done.stderr
+    for content, message in (
+        (b"version https://git-lfs.github.com/spec/v1\n" * 3, "is no safetensors file ("),
+        (file.read_bytes()[:900_000], "is truncated: its tensors end at byte"),
+    ):
+        file.write_bytes(content)
+        done = convert(hub.url, tmp_path, "--dry-run")
+        assert done.returncode == 1
+        assert f"error: {NAME}/{DENOISER} on the Hugging Face Hub {message}" in done.stderr
+    (repository / "vae" / "config.json").write_text("{")
+    (tmp_path / "fresh").mkdir()  # another cache
+    done = convert(hub.url, tmp_path / "fresh", "--dry-run", "--components", "vae_decoder")
+    assert f"error: {NAME}/vae/config.json cannot be read as JSON" in done.stderr
+    assert not list(tmp_path.glob("out*"))
+
+
 def test_progress_counts_the_bytes_of_what_is_loaded(
     hub: HubServer, repository: Path, tmp_path: Path
 ) -> None:
@@ -167,6 +236,11 @@ def test_a_single_file(hub: HubServer, repository: Path, data: Path, tmp_path: P
         NAME,
     )
     named = f"{NAME}/flux1-dev.safetensors"
+    local = plan(hub.url, tmp_path, *arguments, source=str(data / "flux-dev-tiny/original/flux1.safetensors"))
+    (tmp_path / "empty").mkdir()
+    outlined = plan(hub.url, tmp_path / "empty", *arguments, source=named)
+    assert outlined["packages"] == local["packages"]
+    assert outlined["download_bytes"] == sum(f.stat().st_size for f in repository.glob("*.safetensors"))
     assert convert("http://127.0.0.1:9", tmp_path, *arguments, source=named).returncode == 0
 
 
