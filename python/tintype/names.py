@@ -10,6 +10,9 @@ BUNDLE_FORMAT: Final = "tintype-bundle"
 BUNDLE_FORMAT_VERSION: Final = 1
 BUNDLE_FILE: Final = "bundle.json"
 
+#: In a folder that `--profile` wrote: what it is.
+PROFILE_FILE: Final = "profile.json"
+
 SD3: Final = "sd3"
 FLUX: Final = "flux"
 

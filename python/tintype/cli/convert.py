@@ -191,19 +191,37 @@ def convert(
         raise UsageError("--json prints the plan of --dry-run: name both, or neither")
     if dry_run and require_neural_engine is not None:
         raise UsageError("--require-neural-engine holds what was written: leave --dry-run out, or the bar")
-    if profile != "native":
-        refused = {
-            "--quantize": quantize, "--components": components, "--batch 2": batch == 2, "--dry-run": dry_run,
-            "--target ane": target == "ane", "--self-test": self_test, "--resume": resume,
-            "--overwrite": overwrite, "several --size": len(size) > 1, "--max-chunk": max_chunk != "default",
-            "--max-sequence-length": max_sequence_length, "--previews": previews, "--probe": probe,
-            "--require-neural-engine": require_neural_engine is not None,
-        }  # fmt: skip
-        export_profile(source, output, refused, quiet, precision, size, variant, tokenizers, lora)
-        return
     chosen = None
     if components is not None:
         chosen = [name.strip() for name in components.split(",") if name.strip()]
+    if profile != "native":
+        shared: dict[str, Any] = {
+            "precision": precision, "components": chosen, "quantize": quantize, "variant": variant,
+            "tokenizers": tokenizers, "lora": lora, "size": size[0] if size else None,
+        }  # fmt: skip
+        refused = {
+            "several --size": len(size) > 1 and "the pipeline opens models of one size",
+            "--batch": batch == 2 and "its denoiser always takes both rows",
+            "--target ane": target == "ane" and "its graphs are laid out as the pipeline's inputs are",
+            "--max-chunk": max_chunk != "default" and "the pipeline opens the denoiser as one model",
+            "--max-sequence-length": max_sequence_length and "the pipeline reads 77 tokens of T5",
+            "--resume": resume and "only bundles are resumed",
+            "--default-steps": default_steps and "a run's defaults are the pipeline's own",
+            "--default-guidance": default_guidance is not None and "a run's defaults are the pipeline's own",
+            **{
+                option: given and "what it finds is kept in a bundle"
+                for option, given in (
+                    ("--self-test", self_test), ("--previews", previews), ("--probe", probe),
+                    ("--require-neural-engine", require_neural_engine is not None),
+                )
+            },
+        }  # fmt: skip
+        check_profile(profile, refused, quantize, no_gate or dry_run)
+        if dry_run:
+            show_plan(source, output, {**shared, "profile": profile}, as_json)
+        else:
+            export_profile(source, output, quiet, {**shared, "overwrite": overwrite})
+        return
     with progress_bar(quiet) as progress:
         options: dict[str, Any] = {
             "precision": precision,
@@ -272,34 +290,26 @@ def tried_row(row: Mapping[str, Any]) -> str:
     return text if picture is None else f"{text} (picture {picture['psnr']:.1f} and {picture['cosine']:.5f})"
 
 
-def export_profile(
-    source: Path,
-    output: Path,
-    refused: Mapping[str, Any],
-    quiet: bool,
-    precision: Literal["float16", "float32"],
-    size: tuple[tuple[int, int], ...],
-    variant: str | None,
-    tokenizers: Path | None,
-    lora: tuple[str, ...],
-) -> None:
-    """The folder for Apple's pipeline; UsageError for an option of `refused` that was given."""
-    from ..emit.apple_sd3 import PROFILE, export_apple_sd3
-
-    for option, given in refused.items():
-        if given:
-            raise UsageError(f"{option} does not go with --profile {PROFILE}: leave one of them out")
-    with progress_bar(quiet) as progress, ended_by_signals():
-        export_apple_sd3(
-            source,
-            output,
-            precision=precision,
-            size=size[0] if size else None,
-            variant=variant,
-            tokenizers=tokenizers,
-            lora=lora,
-            progress=progress,
+def check_profile(profile: str, refused: Mapping[str, Any], quantize: str | None, unmeasured: bool) -> None:
+    """UsageError for options of `refused` with a reason, and for `quantize` unless it may be `unmeasured`."""
+    for option, reason in refused.items():
+        if reason:
+            raise UsageError(
+                f"{option} does not go with --profile {profile}: {reason}; leave one of them out"
+            )
+    if quantize is not None and not unmeasured:
+        raise UsageError(
+            f"--quantize with --profile {profile} is not measured, since the gate runs bundles: measure the "
+            "same choices without --profile first, then add --no-gate"
         )
+
+
+def export_profile(source: Path, output: Path, quiet: bool, options: Mapping[str, Any]) -> None:
+    """The folder for Apple's pipeline."""
+    from ..emit.apple_sd3 import export_apple_sd3
+
+    with progress_bar(quiet) as progress, ended_by_signals():
+        export_apple_sd3(source, output, **options, progress=progress)
     if not quiet:
         click.echo(
             f"{output}: for Apple's ml-stable-diffusion; on a Mac, `sh {output / 'compile.sh'}` compiles it"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .inspect_folder import describe_folder, has_models, print_folder
 from .neural_engine import share_option, show_forecast
 from .output import bytes_text, count_text, echo_json, table
 from .picture import picture_settings, print_settings
@@ -14,7 +15,7 @@ from .picture import picture_settings, print_settings
 if TYPE_CHECKING:
     from ..run.package import PackageSummary
 
-__all__ = ["inspect"]
+__all__ = ["inspect", "package_json", "shape_text"]
 
 #: Ops that a table names; the rest is counted together.
 SHOWN_OPS = 8
@@ -30,7 +31,8 @@ SHOWN_OPS = 8
     " else by the forecast.",
 )
 def inspect(path: Path, as_json: bool, neural_engine: bool, require: float | None) -> None:
-    """Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops.
+    """Show what the bundle, the .mlpackage or the folder of them at PATH holds: inputs, outputs, parameters,
+    bytes, ops.
 
     Of a PNG that tintype wrote: the settings that it was made with.
     """
@@ -50,8 +52,13 @@ def inspect(path: Path, as_json: bool, neural_engine: bool, require: float | Non
     if neural_engine:
         show_forecast(path, is_bundle, as_json, require)
         return
-    if not is_bundle and path.suffix != ".mlpackage" and not (path / "Data").is_dir():
-        raise ModelFileError(f"{path} is no bundle, .mlpackage or .png: name one of these")
+    is_package = path.suffix == ".mlpackage" or (path / "Data").is_dir()
+    if not is_bundle and not is_package and has_models(path):
+        value = describe_folder(path)
+        echo_json(value) if as_json else print_folder(value)
+        return
+    if not is_bundle and not is_package:
+        raise ModelFileError(f"{path} is no bundle, .mlpackage, folder of them, or .png: name one of these")
     value = _bundle(path) if is_bundle else _package(path)
     if as_json:
         echo_json(value)
@@ -68,7 +75,8 @@ def _tensors(rows: Iterable[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _package_json(summary: "PackageSummary") -> dict[str, Any]:
+def package_json(summary: "PackageSummary") -> dict[str, Any]:
+    """Everything that the package says of itself."""
     return {
         "specification_version": summary.specification_version,
         "functions": {
@@ -90,7 +98,7 @@ def _package_json(summary: "PackageSummary") -> dict[str, Any]:
 def _package(path: Path) -> dict[str, Any]:
     from ..run.package import read_package
 
-    return {"kind": "package", "path": str(path), **_package_json(read_package(path))}
+    return {"kind": "package", "path": str(path), **package_json(read_package(path))}
 
 
 def _bundle(path: Path) -> dict[str, Any]:
@@ -113,7 +121,9 @@ def _bundle(path: Path) -> dict[str, Any]:
     return {"kind": "bundle", "path": str(path), **described, "components": components}
 
 
-def _shape(rows: list[dict[str, Any]]) -> str:
+def shape_text(rows: list[dict[str, Any]]) -> str:
+    """Tensors in a cell of a table."""
+
     def one(row: dict[str, Any]) -> str:
         sizes = "any" if row["shape"] is None else ", ".join("?" if n < 0 else str(n) for n in row["shape"])
         return f"{row['name']} {row['dtype']} [{sizes}]"
@@ -149,8 +159,8 @@ def _print_bundle(value: dict[str, Any]) -> None:
             count_text(c["parameters"]),
             bytes_text(c["weight_bytes"]),
             str(c["op_count"]),
-            _shape(c["inputs"]),
-            _shape(c["outputs"]),
+            shape_text(c["inputs"]),
+            shape_text(c["outputs"]),
         )
         for name, c in value["components"].items()
     ]
@@ -173,6 +183,6 @@ def _print_package(value: dict[str, Any]) -> None:
         click.echo(f"\n{name}: {function['op_count']} ops ({_ops(function['ops'])})")
         for kind in ("inputs", "outputs", "states"):
             for row in function[kind]:
-                click.echo(f"  {kind[:-1]:7}{_shape([row])}")
+                click.echo(f"  {kind[:-1]:7}{shape_text([row])}")
     for key, text in value["metadata"].items():
         click.echo(f"\n{key}: {text}" if key == next(iter(value["metadata"])) else f"{key}: {text}")

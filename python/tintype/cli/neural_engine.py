@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .inspect_folder import packages_in
 from .output import bytes_text, count_text, echo_json, table
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def share_option(name: str, text: str) -> Callable[[F], F]:
 
 def _packages(path: Path, is_bundle: bool) -> dict[str, Path]:
     if not is_bundle:
-        return {path.name: path}
+        return packages_in(path) or {path.name: path}
     from ..bundle import Bundle
 
     return bundle_packages(Bundle.read(path))

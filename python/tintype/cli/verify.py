@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import BundleError, UsageError
-from ..names import BACKENDS, MLX
+from ..names import BACKENDS, BUNDLE_FILE, MLX, PROFILE_FILE
 from .output import echo_json, one_size, table
 
 if TYPE_CHECKING:
@@ -102,6 +102,12 @@ def verify(
     if sizes and (against is None or probe or previews or self_test or ranges):
         raise UsageError(
             "--size is measured against a checkpoint: name it with --against, and nothing else to do"
+        )
+    if (bundle / PROFILE_FILE).is_file():
+        raise BundleError(
+            f"{bundle} is a folder for Apple's pipeline, and has no {BUNDLE_FILE}: its networks are those of "
+            "a bundle, so convert the same source with the same choices without --profile, and verify that; "
+            "`tintype inspect` shows the folder"
         )
     described = Bundle.read(bundle)
     if previews:

@@ -18,11 +18,15 @@ from ..compress import Selection, recipes_for
 from ..errors import TintypeError, UsageError
 from ..layers import MAIN, MILProgram
 from ._milproto import model_bytes
+from .apple_sd3 import PACKAGES, PROFILE, apple_programs, apple_recipes
 from .components import compressed_programs
 from .convert import packages_of, prepare
 from .weight_file import WeightLayout
 
 __all__ = ["ConversionPlan", "PackagePlan", "plan_conversion"]
+
+#: The profile that is a bundle.
+NATIVE = "native"
 
 #: Bytes a second that reading, hashing and writing together are reckoned with: a plain SSD. Compressing goes
 #: on at the same time.
@@ -51,9 +55,9 @@ class PackagePlan:
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """`source_bytes` are those of the source's files that are read, `download_bytes` those of weights that
-    the Hugging Face Hub's cache lacks; `disk_needed` are the bundle's, and the download's where the cache lies
-    on the same disk; `disk_free` is None without an output."""
+    """`source_bytes` are those of the files that are read, `download_bytes` those of weights that are not in
+    the Hub's cache; `disk_needed` are the bundle's, and the download's where the cache lies on the same disk;
+    `disk_free` is None without an output."""
 
     family: str
     target: str
@@ -87,11 +91,17 @@ class ConversionPlan:
 
 
 def plan_conversion(
-    source: "str | Path", output: "str | Path | None" = None, *, quantize: str | None = None, **options: Any
+    source: "str | Path",
+    output: "str | Path | None" = None,
+    *,
+    quantize: str | None = None,
+    profile: str = NATIVE,
+    **options: Any,
 ) -> ConversionPlan:
-    """What `convert(source, output, quantize=…, …)` would write, without writing.
+    """What `convert(source, output, quantize=…, …)` would write, without writing; with the profile
+    "apple-sd3", what `export_apple_sd3` would.
 
-    `options` are those of `convert` that shape the bundle. With `output`, its disk's free bytes are told.
+    `options` are those that shape what is written. With `output`, its disk's free bytes are told.
     Of a source on the Hugging Face Hub, configs, tokenizers and the headers of its weights are loaded. Raises
     what `convert` raises for the source and for choices that cannot be.
     """
@@ -99,10 +109,15 @@ def plan_conversion(
         raise UsageError("quantize: auto measures what it writes, which a plan does not: name a recipe")
     with outline_folder() as outline:
         plan = prepare(source, **options, outline=outline)
-        recipes = recipes_for(quantize, plan.target, packages_of(plan.components))
         rows: list[PackagePlan] = []
-        for name, programs in plan.programs():
-            rows += _packages(name, programs, recipes.get(name))
+        if profile == PROFILE:
+            recipes = apple_recipes(plan, quantize)
+            for name, program in apple_programs(plan):
+                rows += _packages(name, [program], recipes.get(name), PACKAGES[name])
+        else:
+            recipes = recipes_for(quantize, plan.target, packages_of(plan.components))
+            for name, programs in plan.programs():
+                rows += _packages(name, programs, recipes.get(name), name)
         source_bytes = sum(path.stat().st_size for path in plan.source.files.values())
     compressing = sum(SECONDS_A_MILLION.get(row.recipe or "", 0.0) * row.parameters / 1e6 for row in rows)
     written = sum(row.package_bytes for row in rows)
@@ -132,11 +147,13 @@ def outline_folder() -> Iterator[Path]:
             raise type(error)(str(error).replace(f"{folder}/", "")) from error
 
 
-def _packages(name: str, programs: Sequence[MILProgram], selection: Selection | None) -> list[PackagePlan]:
+def _packages(
+    name: str, programs: Sequence[MILProgram], selection: Selection | None, package: str
+) -> list[PackagePlan]:
     rows = []
     stored, _ = compressed_programs(programs, name, selection)
     for number, program in enumerate(stored, start=1):
-        label = name if len(programs) == 1 else f"{name}_chunk{number}"
+        label = package if len(programs) == 1 else f"{package}_chunk{number}"
         functions = tuple(program.functions) or (MAIN,)
         layout = WeightLayout()
         size = len(model_bytes(program, layout))

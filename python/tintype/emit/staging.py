@@ -27,7 +27,11 @@ REPLACED = ".tintype-replaced"
 
 @contextmanager
 def staged_folder(
-    output: Path, *, overwrite: bool, resumes: Callable[[Path], bool] | None = None
+    output: Path,
+    *,
+    overwrite: bool,
+    resumes: Callable[[Path], bool] | None = None,
+    mark: str = names.BUNDLE_FILE,
 ) -> Iterator[Path]:
     """Yield a folder to fill; when the block ends without an exception it becomes `output`, else it is
     removed.
@@ -35,14 +39,14 @@ def staged_folder(
     With `resumes`, a killed run's folder for which it says True is yielded as it is, and after an exception
     the folder is kept where it says so.
 
-    ConversionError when `output` exists and `overwrite` is false, or when it is not a bundle (only a bundle
-    or an empty folder is ever replaced), or when its parent cannot be written.
+    ConversionError when `output` exists and `overwrite` is false, or when it has no file called `mark` (only
+    what this writes, or an empty folder, is ever replaced), or when its parent cannot be written.
     """
     output = Path(os.path.realpath(output))  # a link stays, what it points to is replaced
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         left = _clean_up(output, resumes)
-        _check(output, overwrite)
+        _check(output, overwrite, mark)
         stage, lock = _locked(left, output)
     except OSError as error:
         raise ConversionError(
@@ -52,7 +56,7 @@ def staged_folder(
         yield stage
         stage.chmod(0o777 & ~umask())
         _sync(stage)
-        _publish(stage, output, overwrite)
+        _publish(stage, output, overwrite, mark)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ConversionError(
@@ -82,7 +86,7 @@ def _locked(left: Path | None, output: Path) -> tuple[Path, int]:
     return stage, lock
 
 
-def _check(output: Path, overwrite: bool) -> None:
+def _check(output: Path, overwrite: bool, mark: str) -> None:
     if not output.exists():
         return
     empty = output.is_dir() and not any(output.iterdir())
@@ -90,14 +94,13 @@ def _check(output: Path, overwrite: bool) -> None:
         raise ConversionError(
             f"{output} exists: choose another output, or allow it to be overwritten (--overwrite)"
         )
-    if not empty and not (output / names.BUNDLE_FILE).is_file():
-        raise ConversionError(
-            f"{output} is not a Tintype bundle, so it is not overwritten: choose another output"
-        )
+    if not empty and not (output / mark).is_file():
+        kind = "is not a Tintype bundle" if mark == names.BUNDLE_FILE else f"has no {mark} of Tintype's"
+        raise ConversionError(f"{output} {kind}, so it is not overwritten: choose another output")
 
 
-def _publish(stage: Path, output: Path, overwrite: bool) -> None:
-    _check(output, overwrite)
+def _publish(stage: Path, output: Path, overwrite: bool, mark: str) -> None:
+    _check(output, overwrite, mark)
     replaced = output.with_name(f".{output.name}{REPLACED}")
     if output.exists():
         os.rename(output, replaced)

@@ -18,7 +18,7 @@ from tintype.pipeline.tokenization import load_tokenizer
 FILES = [
     "MultiModalDiffusionTransformer.mlpackage", "README.md", "TextEncoder.mlpackage", "TextEncoder2.mlpackage",
     "TextEncoderT5.mlpackage", "VAEDecoder.mlpackage", "VAEEncoder.mlpackage", "compile.sh", "merges.txt",
-    "tokenizer.json", "tokenizer_config.json", "vocab.json",
+    "profile.json", "tokenizer.json", "tokenizer_config.json", "vocab.json",
 ]  # fmt: skip
 Array = np.ndarray[Any, Any]
 
@@ -140,10 +140,87 @@ def test_command_and_refusals(data: Path, tmp_path: Path, capsys: pytest.Capture
     assert run_command(command) == 0
     assert "compile.sh" in capsys.readouterr().out
     assert run_command([*command, "--quantize", "int8"]) == 2
-    assert "--quantize does not go with --profile apple-sd3" in capsys.readouterr().err
+    assert "--quantize with --profile apple-sd3 is not measured" in capsys.readouterr().err
+    for option, reason in (
+        (["--resume"], "only bundles are resumed"),
+        (["--target", "ane"], "its graphs are laid out as the pipeline's inputs are"),
+        (["--batch", "2"], "its denoiser always takes both rows"),
+        (["--max-chunk", "none"], "the pipeline opens the denoiser as one model"),
+        (["--size", "96x96"], "the pipeline opens models of one size"),
+        (["--default-steps", "4"], "a run's defaults are the pipeline's own"),
+        (["--self-test"], "what it finds is kept in a bundle"),
+    ):
+        assert run_command([*command, *option]) == 2
+        assert f"{option[0]}" in (error := capsys.readouterr().err)
+        assert f"does not go with --profile apple-sd3: {reason}; leave one of them out" in error
+    assert run_command([*command, "--quantize", "auto", "--no-gate"]) == 2
+    assert "profile 'apple-sd3' writes none: name a recipe" in capsys.readouterr().err
     with pytest.raises(ConversionError, match="exists"):
         export_apple_sd3(source, tmp_path / "a")
     with pytest.raises(
         UsageError, match="is of the family flux: Apple's pipeline knows Stable Diffusion 3 only"
     ):
         export_apple_sd3(data / "flux-dev-tiny", tmp_path / "b")
+
+
+def test_some_components_compressed_and_again(
+    folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a"
+    command = ["convert", str(data / "sd3-medium-tiny"), "-o", str(out), "--profile", "apple-sd3"]
+    command += ["--components", "denoiser,vae_decoder"]
+    assert run_command([*command, "--quantize", "denoiser=int8", "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert not out.exists()
+    assert run_command([*command, "--quiet"]) == 0
+    plain = (out / "MultiModalDiffusionTransformer.mlpackage/Data/com.apple.CoreML/weights/weight.bin").stat()
+    assert run_command([*command, "--quantize", "denoiser=int8", "--no-gate", "--quiet"]) == 1
+    assert "exists: choose another output, or allow it to be overwritten" in capsys.readouterr().err
+    again = [*command, "--quantize", "denoiser=int8", "--no-gate", "--quiet", "--overwrite"]
+    assert run_command(again) == 0
+    packages = {row["package"]: row for row in plan["packages"]}
+    assert sorted(f"{name}.mlpackage" for name in packages) == sorted(p.name for p in out.glob("*.mlpackage"))
+    for name, row in packages.items():
+        place = out / f"{name}.mlpackage" / "Data/com.apple.CoreML"
+        sizes = [(place / file).stat().st_size for file in ("model.mlmodel", "weights/weight.bin")]
+        assert sum(sizes) == row["package_bytes"]
+    denoiser = out / "MultiModalDiffusionTransformer.mlpackage"
+    assert (denoiser / "Data/com.apple.CoreML/weights/weight.bin").stat().st_size < 0.7 * plain.st_size
+    assert not (out / "vocab.json").exists()
+    assert (
+        "compressed (MultiModalDiffusionTransformer int8), without a meas" in (out / "README.md").read_text()
+    )
+    # The compressed denoiser computes what the float32 one does.
+    rng = np.random.default_rng(1)
+    outputs = []
+    for place in (folder, out):
+        with tintype.load_model(place / denoiser.name, backend="mlx") as model:
+            inputs = {i.name: rng.standard_normal(i.shape or ()).astype(np.float32) for i in model.inputs}
+            outputs.append(model.predict(inputs)["denoiser_output"].astype(np.float64))
+        rng = np.random.default_rng(1)
+    assert np.corrcoef(outputs[0].ravel(), outputs[1].ravel())[0, 1] > 0.99
+    # What is not ours is left alone.
+    (out / "profile.json").unlink()
+    assert run_command(again) == 1
+    assert "has no profile.json of Tintype's, so it is not overwritten" in capsys.readouterr().err
+
+
+def test_inspect_and_verify(
+    folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["inspect", str(folder)]) == 0
+    text = capsys.readouterr().out
+    assert "sd3-medium-tiny for Apple's pipeline (apple-sd3), float32, 128x128" in text
+    assert "latent_image_embeddings float32 [2, 16, 16, 16]" in text
+    assert run_command(["inspect", str(folder), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert sorted(value["packages"]) == sorted(f.removesuffix(".mlpackage") for f in FILES if "mlp" in f)
+    assert run_command(["inspect", str(folder), "--neural-engine"]) == 0
+    assert "TextEncoderT5" in capsys.readouterr().out
+    (tmp_path / "m" / "VAEDecoder.mlmodelc").mkdir(parents=True)
+    assert run_command(["inspect", str(tmp_path / "m")]) == 0
+    assert "VAEDecoder.mlmodelc: compiled, 0 B; only Core ML on a Mac" in capsys.readouterr().out
+    assert run_command(["verify", str(folder), "--against", str(data / "sd3-medium-tiny")]) == 1
+    error = capsys.readouterr().err
+    assert "is a folder for Apple's pipeline, and has no bundle.json" in error
+    assert "convert the same source with the same choices without --profile, and verify that" in error
