@@ -113,10 +113,17 @@ class CompressedWeight:
     def _rows(self, begin: int, end: int) -> Parts:
         row = int(np.prod(self.shape[1:]))
         values = self._values(begin * row, end * row)
-        if not np.isfinite(values).all():
+        largest = float(max(values.max(), -values.min()))  # NaN is found by both
+        if not np.isfinite(largest):
             raise ConversionError(
                 f"{self.source.name} holds infinities or NaN: download the checkpoint again, or convert "
                 "without --quantize"
+            )
+        # What codes and their scales give is computed in `dtype` when the package runs.
+        if largest > float(np.finfo(self.dtype).max):
+            raise ConversionError(
+                f"{self.source.name} holds {largest:.6g}, beyond {np.finfo(self.dtype).max:g}, the largest "
+                f"{self.dtype.name}: convert with precision float32"
             )
         encode = self._palette if self.recipe.kind == "palette" else self._integers
         codes, table, stored = encode(values, end - begin)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import names
 from ..bundle import Bundle, SelfTest, Size
-from ..errors import BundleError, UsageError
+from ..errors import BundleError, ConversionError, EngineError, UsageError
 from ..pipeline.conditioning import TextEncoders
 from ..pipeline.denoising import Denoiser
 from ..pipeline.families import FAMILIES
@@ -93,7 +93,7 @@ def record_self_test(bundle: Bundle) -> Bundle:
     """Run the bundle's first step of one on MLX (seed 0, at the default size) and keep it in the bundle.
 
     Writes `self_test/denoiser.safetensors` and the denoiser's `self_test` in bundle.json; returns the new
-    description. Raises UsageError naming the components that are missing, EngineError if the run fails.
+    description. Raises UsageError naming the components that are missing, ConversionError if the run fails.
     """
     missing = [name for name in _needed(bundle) if name not in bundle.components]
     if missing or bundle.root is None:
@@ -111,6 +111,11 @@ def record_self_test(bundle: Bundle) -> Bundle:
         rows = [text.encode("", plan, models)] if plan.guided else []
         rows.append(text.encode(PROMPT, plan, models))
         Denoiser(bundle, models, plan, schedule, rows).velocity(plan.latents, 0)
+    except EngineError as error:
+        raise ConversionError(
+            f"no self-test can be recorded, since the step fails: {error}; --ranges names the op whose values "
+            "are too large, --no-self-test leaves the step out"
+        ) from error
     finally:
         models.close()
     RecordedPrediction(models.inputs, models.outputs).write(bundle.root / FILE)

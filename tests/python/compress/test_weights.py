@@ -136,3 +136,13 @@ def test_a_weight_that_its_bits_cannot_hold_is_refused() -> None:
     weight = CompressedWeight(computed(value), value.shape, RECIPES["int8"], np.float16)
     with pytest.raises(ConversionError, match=r"w: stored as int8 it differs by \d+\.\d %"):
         weight.codes.make()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_value_that_no_scale_saves(recipe: str) -> None:
+    """Codes times scales are float16 when the package runs, however well each of them fits."""
+    value = normal(32, 64)
+    value[3, 5] = -1e5
+    message = r"w holds 100000, beyond 65504, the largest float16: convert with precision float32"
+    with pytest.raises(ConversionError, match=message):
+        _ = CompressedWeight(computed(value), value.shape, RECIPES[recipe], np.float16).codes.make()

@@ -14,7 +14,7 @@ import tintype
 from tintype import names
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
-from tintype.errors import BundleError, UsageError
+from tintype.errors import BundleError, ConversionError, UsageError
 from tintype.verify import record_self_test, run_self_test
 
 
@@ -133,3 +133,20 @@ def test_several_backends_share_one_recording(
     assert [row["recorded"] for row in rows] == [True, True]
     assert run_command(both) == 0
     assert [row["recorded"] for row in json.loads(capsys.readouterr().out)] == [False, False]
+
+
+def test_a_step_that_overflows_is_not_recorded(data: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(data / "sd3-medium-tiny", source, ignore=shutil.ignore_patterns("golden", "original"))
+    file = source / "transformer" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    tensors["proj_out.weight"] *= 6e4 / np.abs(tensors["proj_out.weight"]).max()
+    save_file(tensors, file)
+    bundle = tintype.convert(
+        source, tmp_path / "b", components=["text_encoder", "text_encoder_2", "denoiser"]
+    )
+    with pytest.raises(
+        ConversionError, match=r"no self-test can be recorded, .* --no-self-test leaves the step"
+    ):
+        record_self_test(bundle)
+    assert Bundle.read(tmp_path / "b").component("denoiser").self_test is None
