@@ -46,6 +46,7 @@ Json = Mapping[str, Any]
 
 FAMILIES = (names.SD3, names.FLUX)
 PRECISIONS = ("float16", "float32")
+TARGETS = ("gpu", "ane")
 SCHEDULES = (names.FLOW_MATCH_EULER, names.FLOW_MATCH_LINEAR, names.FLOW_MATCH_DYNAMIC)
 TOKENIZER_KINDS = ("clip_bpe", "t5_unigram")
 
@@ -214,7 +215,7 @@ class Bundle:
         bundle = cls(
             name=reader.text("name"),
             family=reader.choice("family", FAMILIES),
-            target=reader.text("target"),
+            target=reader.choice("target", TARGETS),
             precision=reader.choice("precision", PRECISIONS),
             size=Size(size.count("width"), size.count("height")),
             latent=Latent(

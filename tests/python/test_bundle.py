@@ -169,6 +169,7 @@ BAD: list[tuple[str, Change, str]] = [
     ("no version", lambda d: d.pop("format_version"), "format_version is missing: update tintype"),
     ("version is true", lambda d: d.update(format_version=True), "format_version is True"),
     ("family", lambda d: d.update(family="unet"), "family is 'unet', expected one of sd3"),
+    ("target", lambda d: d.update(target="tpu"), "target is 'tpu', expected one of gpu, ane"),
     ("size", lambda d: d["size"].update(width=0), r"size\.width is 0, expected an integer of at least 1"),
     ("size text", lambda d: d["size"].update(width="8"), r"size\.width is '8'"),
     ("size list", lambda d: d.update(size=[1, 2]), r"size is \[1, 2\], expected an object"),

@@ -58,10 +58,10 @@ struct BundleReport: Encodable {
     let descriptor = bundle.descriptor
     let (schedule, defaults) = (descriptor.schedule, descriptor.defaults)
     var lines = [
-      "\(descriptor.name): \(descriptor.family), \(descriptor.precision), "
+      "\(descriptor.name): \(descriptor.family.rawValue), \(descriptor.precision.rawValue), "
         + "\(descriptor.availableSizes.map(\.description).joined(separator: ", ")), "
-        + "target \(descriptor.target)",
-      "schedule \(schedule.kind), shift \(shortNumber(schedule.shift)); default \(defaults.steps) steps, "
+        + "target \(descriptor.target.rawValue)",
+      "schedule \(schedule.kind.rawValue), shift \(shortNumber(schedule.shift)); default \(defaults.steps) steps, "
         + "guidance \(shortNumber(defaults.guidanceScale))",
       "",
     ]

@@ -21,7 +21,7 @@ public enum EngineStatus: Int32, Sendable, CaseIterable {
 }
 
 /// An error that knows its C status, so that it keeps it on its way through other layers.
-public protocol StatusCarryingError: Error {
+package protocol StatusCarryingError: Error {
   /// What the C ABI returns for it.
   var status: EngineStatus { get }
   /// One sentence: the problem, the values, the remedy.

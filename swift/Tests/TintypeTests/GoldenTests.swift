@@ -86,7 +86,7 @@ private let tolerance = 1e-4
     let plan = try GenerationPlan(
       Golden.request(.mlx), bundle: bundle.descriptor, configuration: PipelineConfiguration())
     func compare(_ ours: Tensor, _ reference: Tensor, _ what: String) {
-      if bundle.descriptor.precision == "float32" {
+      if bundle.descriptor.precision == .float32 {
         check(ours, reference, what)
       } else {
         let difference = Difference(ours, reference)

@@ -78,6 +78,7 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
         "latent.scale is 0.0, expected a finite number other than 0: convert the model again"
       ),
       (["precision"], "\"int4\"", "precision is 'int4', expected one of float16, float32: convert the model again"),
+      (["target"], "\"tpu\"", "target is 'tpu', expected one of gpu, ane: convert the model again"),
       (["family"], "\"sd9\"", "family is 'sd9', expected one of sd3, flux: convert the model again"),
       (
         ["schedule", "kind"], "\"flow_match_dynamic\"", "schedule.base_shift: it is missing: convert the model again"

@@ -4,9 +4,6 @@ struct BundleChecks {
   let file: String
 
   func run() throws {
-    try choice("family", descriptor.family, ModelFamily.all.map(\.name))
-    try choice("precision", descriptor.precision, BundleNames.precisions)
-    try choice("schedule.kind", descriptor.schedule.kind, BundleNames.schedules)
     let (latent, context) = (descriptor.latent, descriptor.context)
     for (key, value, most) in [
       ("size.width", descriptor.size.width, Limit.side), ("size.height", descriptor.size.height, Limit.side),
@@ -91,9 +88,8 @@ struct BundleChecks {
   }
 
   private func tokenizer(_ key: String, _ row: BundleDescriptor.TokenizerRow) throws {
-    try choice("\(key).kind", row.kind, [BundleNames.clipTokenizer, BundleNames.t5Tokenizer])
     try count("\(key).max_length", row.maxLength, most: Limit.tokens)
-    guard row.kind != BundleNames.clipTokenizer || row.bosTokenID != nil else {
+    guard row.kind != .clipBytePairs || row.bosTokenID != nil else {
       throw BundleError.malformed(file: file, key: "\(key).bos_token_id", reason: "it is missing")
     }
   }

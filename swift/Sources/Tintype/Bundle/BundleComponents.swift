@@ -67,7 +67,7 @@ extension BundleDescriptor {
     /// The hash of `weight.bin`, in hexadecimal; nil where there are chunks.
     public let sha256: String?
     /// How the weights were compressed, and how far that took them from their source.
-    public let compression: [String: JSONValue]?
+    package let compression: [String: JSONValue]?
     /// By name (`ImageSize.functionName`); nil where nothing depends on the size, or there is only one.
     public let functions: [String: FunctionRow]?
     /// In running order.

@@ -6,12 +6,12 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
   public let formatVersion: Int
   /// What its maker called it.
   public let name: String
-  /// "sd3" or "flux".
-  public let family: String
-  /// What the graphs are laid out for: "gpu" or "ane" (Neural Engine).
-  public let target: String
-  /// "float16" or "float32": the type of weights and activations before compression.
-  public let precision: String
+  /// What sets its generation apart.
+  public let family: Family
+  /// What the graphs are laid out for.
+  public let target: Target
+  /// The type of weights and activations before compression.
+  public let precision: Precision
   /// The default size, and the latent of it.
   public internal(set) var size: ImageSize
   /// The latent of the default size.
@@ -27,7 +27,7 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
   /// What a run uses when it does not say.
   public let defaults: Defaults
   /// The denoiser's and the other components' dimensions, for `inspect`.
-  public let config: [String: JSONValue]?
+  package let config: [String: JSONValue]?
   /// By name; names that this release does not know are kept.
   public internal(set) var components: [String: ComponentRow]
   /// By folder name.
@@ -35,11 +35,11 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
   /// The map from latents to small pictures; nil: it is fitted when previews are first asked for.
   public let preview: PreviewRow?
   /// Where the weights came from: files with their hashes, the repository, LoRAs.
-  public let source: [String: JSONValue]?
+  package let source: [String: JSONValue]?
   /// Versions of the programs that made the bundle.
   public let tools: [String: String]?
   /// What `tintype verify` measured, by backend.
-  public let accuracy: [String: JSONValue]?
+  package let accuracy: [String: JSONValue]?
 
   enum CodingKeys: String, CodingKey {
     case format, name, family, target, precision, size, latent, sizes, schedule, context, pooled, defaults
@@ -113,8 +113,8 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
 
   /// One tokenizer folder; `bosTokenID` is nil where the kind has no start token (T5).
   public struct TokenizerRow: Codable, Sendable, Equatable {
-    /// "clip_bpe" or "t5_unigram".
-    public let kind: String
+    /// How it splits a text.
+    public let kind: Kind
     /// Relative to the bundle's folder.
     public let path: String
     /// Ids a text is cut or padded to.

@@ -1,13 +1,13 @@
 extension BundleDescriptor {
   /// The noise schedule. `shift` is the static shift s of flow matching, `dynamic` what takes its place.
   public struct Schedule: Codable, Sendable, Equatable {
-    /// "flow_match_euler", "flow_match_linear" or "flow_match_dynamic".
-    public let kind: String
+    /// How noise levels are spaced.
+    public let kind: Kind
     /// The static shift s: σ = s·τ / (1 + (s − 1)·τ).
     public let shift: Double
     /// T: a model is told σ·T as the timestep.
     public let trainTimesteps: Int
-    /// Only where `kind` is "flow_match_dynamic" (FLUX.1-dev).
+    /// Only where `kind` is `.dynamic`.
     public let dynamic: DynamicShift?
 
     private enum CodingKeys: String, CodingKey {
@@ -17,10 +17,10 @@ extension BundleDescriptor {
 
     public init(from decoder: any Decoder) throws {
       let values = try decoder.container(keyedBy: CodingKeys.self)
-      kind = try values.decode(String.self, forKey: .kind)
+      kind = try values.decode(Kind.self, forKey: .kind)
       shift = try values.decode(Double.self, forKey: .shift)
       trainTimesteps = try values.decode(Int.self, forKey: .trainTimesteps)
-      dynamic = kind == BundleNames.dynamicSchedule ? try DynamicShift(from: decoder) : nil
+      dynamic = kind == .dynamic ? try DynamicShift(from: decoder) : nil
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -67,7 +67,7 @@ extension BundleDescriptor {
       shift = .fixed(schedule.shift)
     }
     return FlowMatchSchedule(
-      steps: steps, shift: shift, spacing: schedule.kind == BundleNames.eulerSchedule ? .trained : .even,
+      steps: steps, shift: shift, spacing: schedule.kind == .euler ? .trained : .even,
       trainTimesteps: schedule.trainTimesteps)
   }
 }

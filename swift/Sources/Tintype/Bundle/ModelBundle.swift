@@ -71,6 +71,9 @@ public struct ModelBundle: Sendable {
       let descriptor = try JSONDecoder().decode(BundleDescriptor.self, from: data)
       try BundleChecks(descriptor: descriptor, file: file).run()
       return descriptor
+    } catch let error as UnlistedValue {
+      let expected = "one of \(error.expected.joined(separator: ", "))"
+      throw BundleError.badValue(file: file, key: text(error.path), value: "'\(error.value)'", expected: expected)
     } catch let error as DecodingError {
       let (key, reason) = place(of: error)
       throw BundleError.malformed(file: file, key: key, reason: reason)
@@ -102,19 +105,20 @@ public struct ModelBundle: Sendable {
   }
 
   private static func place(of error: DecodingError) -> (key: String, reason: String) {
-    func path(_ keys: [any CodingKey]) -> String {
-      keys.reduce("") { text, key in
-        if let index = key.intValue { return "\(text)[\(index)]" }
-        return text.isEmpty ? key.stringValue : "\(text).\(key.stringValue)"
-      }
-    }
     switch error {
-    case .keyNotFound(let key, let context): return (path(context.codingPath + [key]), "it is missing")
-    case .typeMismatch(let type, let context): return (path(context.codingPath), "expected \(name(of: type))")
+    case .keyNotFound(let key, let context): return (text(context.codingPath + [key]), "it is missing")
+    case .typeMismatch(let type, let context): return (text(context.codingPath), "expected \(name(of: type))")
     case .valueNotFound(let type, let context):
-      return (path(context.codingPath), "it is null, expected \(name(of: type))")
-    case .dataCorrupted(let context): return (path(context.codingPath), "it is damaged: \(context.debugDescription)")
+      return (text(context.codingPath), "it is null, expected \(name(of: type))")
+    case .dataCorrupted(let context): return (text(context.codingPath), "it is damaged: \(context.debugDescription)")
     @unknown default: return ("", "\(error)")
+    }
+  }
+
+  private static func text(_ path: [any CodingKey]) -> String {
+    path.reduce("") { text, key in
+      if let index = key.intValue { return "\(text)[\(index)]" }
+      return text.isEmpty ? key.stringValue : "\(text).\(key.stringValue)"
     }
   }
 

@@ -1,7 +1,7 @@
 /// What sets the families apart at generation: which encoders read the prompt, how their outputs are joined, and how
 /// guidance enters. One row a family; the definitions are docs/bundle_format.md.
 struct ModelFamily: Sendable, Equatable {
-  let name: String
+  let kind: BundleDescriptor.Family
   /// CLIP encoders, whose pooled outputs are joined in this order.
   let clips: [Clip]
   /// Whether no picture can be made without T5.
@@ -17,17 +17,18 @@ struct ModelFamily: Sendable, Equatable {
   }
 
   static let stableDiffusion3 = ModelFamily(
-    name: "sd3",
+    kind: .stableDiffusion3,
     clips: [
       Clip(component: .textEncoder, tokenizer: BundleNames.tokenizer),
       Clip(component: .textEncoder2, tokenizer: BundleNames.tokenizer2),
     ], needsT5: false, contextHasClip: true, hasNegativePass: true)
 
   static let flux = ModelFamily(
-    name: "flux", clips: [Clip(component: .textEncoder, tokenizer: BundleNames.tokenizer)], needsT5: true,
+    kind: .flux, clips: [Clip(component: .textEncoder, tokenizer: BundleNames.tokenizer)], needsT5: true,
     contextHasClip: false, hasNegativePass: false)
 
-  static let all = [stableDiffusion3, flux]
+  /// What its models are called.
+  var name: String { kind.rawValue }
 
   /// Components without which no picture can be made.
   var required: [Component] {
@@ -36,6 +37,10 @@ struct ModelFamily: Sendable, Equatable {
 }
 
 extension BundleDescriptor {
-  /// `BundleChecks` has seen that the name is known.
-  var modelFamily: ModelFamily { ModelFamily.all.first { $0.name == family } ?? .stableDiffusion3 }
+  var modelFamily: ModelFamily {
+    switch family {
+    case .stableDiffusion3: .stableDiffusion3
+    case .flux: .flux
+    }
+  }
 }

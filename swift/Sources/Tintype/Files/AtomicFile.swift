@@ -1,9 +1,9 @@
 import Foundation
 
 /// Files that are either complete or not there.
-public enum AtomicFile {
+package enum AtomicFile {
   /// Writes beside the destination, then renames. Throws `OutputError.cannotWrite` with the reason.
-  public static func write(_ data: Data, to url: URL) throws {
+  package static func write(_ data: Data, to url: URL) throws {
     do {
       try data.write(to: url, options: .atomic)
     } catch {

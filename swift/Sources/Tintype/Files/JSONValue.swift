@@ -1,5 +1,5 @@
 /// Any JSON value: for the parts of `bundle.json` that are only shown.
-public enum JSONValue: Sendable, Equatable, Codable {
+package enum JSONValue: Sendable, Equatable, Codable {
   /// JSON's null.
   case null
   /// true or false.
@@ -15,7 +15,7 @@ public enum JSONValue: Sendable, Equatable, Codable {
   /// Values by key.
   case object([String: JSONValue])
 
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let value = try decoder.singleValueContainer()
     if value.decodeNil() {
       self = .null
@@ -34,7 +34,7 @@ public enum JSONValue: Sendable, Equatable, Codable {
     }
   }
 
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var value = encoder.singleValueContainer()
     switch self {
     case .null: try value.encodeNil()

@@ -1,8 +1,8 @@
 import Foundation
 
 /// NumPy's `.npy` files. Those that are written have version 1.0: magic, header length, header, values in row-major order.
-public enum NPY {
-  public static func encode(_ tensor: Tensor) -> Data {
+package enum NPY {
+  package static func encode(_ tensor: Tensor) -> Data {
     let shape = tensor.shape.map(String.init).joined(separator: ", ") + (tensor.shape.count == 1 ? "," : "")
     var header = "{'descr': '\(descriptor(tensor.elementType))', 'fortran_order': False, 'shape': (\(shape)), }"
     // The values begin at a multiple of 64, after the magic, the version and the length (10 bytes) and the newline.

@@ -1,7 +1,7 @@
 import Foundation
 
 /// Why a file is no array that can be read.
-public enum NPYError: Error, Equatable, Sendable {
+package enum NPYError: Error, Equatable, Sendable {
   /// The file does not begin as NumPy's do.
   case notNPY
   /// The header is wrong, or elements are missing.
@@ -26,7 +26,7 @@ extension NPYError: ExplainedError {
 
 extension NPY {
   /// Reads an `.npy` file of version 1, 2 or 3, in C or Fortran order. Throws `NPYError`.
-  public static func decode(_ data: Data) throws -> Tensor {
+  package static func decode(_ data: Data) throws -> Tensor {
     let bytes = [UInt8](data)
     guard bytes.count > 12, bytes.starts(with: [0x93] + Array("NUMPY".utf8)) else { throw NPYError.notNPY }
     let lengthBytes = bytes[6] == 1 ? 2 : 4

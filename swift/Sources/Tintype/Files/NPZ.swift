@@ -1,11 +1,11 @@
 import Foundation
 
 /// Writes NumPy's `.npz` archives: a ZIP file (PKWARE's APPNOTE) of `.npy` files, stored as they are.
-public enum NPZ {
+package enum NPZ {
   /// The archive would need ZIP's 64-bit form, which this does not write.
-  public struct TooLarge: ExplainedError {
+  package struct TooLarge: ExplainedError {
     /// The error has no values.
-    public init() {}
+    package init() {}
 
     package var explanation: (problem: String, remedy: String?) {
       ("the arrays take more than 4 GB", "write them one by one as .npy files")
@@ -13,7 +13,7 @@ public enum NPZ {
   }
 
   /// - Parameter arrays: by name, in the order of the archive.
-  public static func encode(_ arrays: [(name: String, tensor: Tensor)]) throws -> Data {
+  package static func encode(_ arrays: [(name: String, tensor: Tensor)]) throws -> Data {
     var file = Data()
     var directory = Data()
     for (name, tensor) in arrays {

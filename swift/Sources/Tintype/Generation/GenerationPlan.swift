@@ -60,7 +60,7 @@ struct GenerationPlan: Sendable {
       seed: seed, generator: seed == nil ? nil : request.generator, width: bundle.size.width,
       height: bundle.size.height,
       useT5: request.useT5 && bundle.components[Component.textEncoder3.rawValue] != nil, model: bundle.name,
-      precision: bundle.precision, strength: request.source?.strength)
+      precision: bundle.precision.rawValue, strength: request.source?.strength)
     backend = request.backend ?? configuration.backend
     units = request.units ?? configuration.units
     collectsStatistics = request.collectsStatistics

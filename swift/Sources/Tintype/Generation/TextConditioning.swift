@@ -74,7 +74,7 @@ struct TextEncoders: Sendable {
   }
 
   private static func tokenizer(_ row: BundleDescriptor.TokenizerRow, folder: URL) throws -> any Tokenizer {
-    if row.kind == BundleNames.t5Tokenizer {
+    if row.kind == .t5Unigram {
       return try UnigramTokenizer(folder: folder, padTokenID: row.padTokenID)
     }
     // BundleChecks has seen that CLIP's row has a start token.

@@ -8,20 +8,20 @@ import TintypePackages
 #endif
 
 /// What a package's files say of it, read without any engine: for `tintype inspect`.
-public struct PackageSummary: Sendable {
+package struct PackageSummary: Sendable {
   /// Core ML's specification version: 7 for iOS 16 and macOS 13, 8 for iOS 17, 9 for iOS 18.
-  public let specificationVersion: Int
+  package let specificationVersion: Int
   /// Functions with their inputs, outputs and states.
-  public let description: ModelDescription
+  package let description: ModelDescription
   /// How often each op occurs, by function.
-  public let operations: [String: [String: Int]]
+  package let operations: [String: [String: Int]]
   /// Author, licence, description and the package's own entries.
-  public let metadata: [String: String]
+  package let metadata: [String: String]
   /// Bytes of all weight files.
-  public let weightBytes: Int
+  package let weightBytes: Int
 
   /// Throws `BackendError.failed` naming the file and the remedy where it is no package or a damaged one.
-  public init(package: URL) throws {
+  package init(package: URL) throws {
     let files = PackageFiles(package: package)
     do {
       let specification = try files.specification()
