@@ -4,33 +4,35 @@ import PackageDescription
 // One package for the whole repository: SwiftPM resolves only root manifests. The engine is no link-time
 // dependency: TintypeMLX opens libtintype_engine at run time (bridge/c/tintype.h), so nothing here needs unsafe flags.
 
+// Core ML exists only on Apple's systems. Elsewhere a target of its name carries the part of its API that the runtime
+// uses, run by the engine on the CPU, so that `import CoreML` resolves and predictions really happen. Core Video, whose
+// pixel buffers Core ML's images are, likewise. A target of that name hides the system's, so it must not be declared for
+// Apple's systems, and no condition keeps a declared target from being built: the manifest has to know. It asks the machine
+// that builds; TINTYPE_PORTABLE_COREML=1 says, on a Mac, that the build is for Linux.
 #if os(Linux)
-  // Core ML exists only on Apple's systems. Elsewhere this target carries the part of its API that the runtime
-  // uses, run by the engine on the CPU, so that `import CoreML` resolves and predictions really happen.
-  // Core Video, whose pixel buffers Core ML's images are, likewise.
-  let coreVideo: [Target.Dependency] = ["CoreVideo"]
-  let coreML: [Target.Dependency] = ["CoreML"]
-  let coreMLTargets: [Target] = [
-    .target(name: "CoreVideo", path: "swift/Sources/CoreVideo"),
-    .testTarget(name: "CoreVideoTests", dependencies: ["CoreVideo"], path: "swift/Tests/CoreVideoTests"),
-    .target(
-      name: "CoreML", dependencies: ["TintypeMLX", "TintypePackages", "TintypeImages", "CoreVideo"],
-      path: "swift/Sources/CoreML"),
-    .testTarget(name: "CoreMLTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLTests"),
-    // Code as apps have it, most of it in the language mode before strict concurrency.
-    .testTarget(
-      name: "CoreMLConsumersTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLConsumersTests",
-      swiftSettings: [.swiftLanguageMode(.v5)]),
-  ]
-  let coreMLProducts: [Product] = [
-    .library(name: "CoreML", targets: ["CoreML"]), .library(name: "CoreVideo", targets: ["CoreVideo"]),
-  ]
+  let buildsOnLinux = true
 #else
-  let coreVideo: [Target.Dependency] = []
-  let coreML: [Target.Dependency] = []
-  let coreMLTargets: [Target] = []
-  let coreMLProducts: [Product] = []
+  let buildsOnLinux = false
 #endif
+let isPortable = Context.environment["TINTYPE_PORTABLE_COREML"].map { $0 == "1" } ?? buildsOnLinux
+
+let coreVideo: [Target.Dependency] = isPortable ? ["CoreVideo"] : []
+let coreML: [Target.Dependency] = isPortable ? ["CoreML"] : []
+let coreMLTargets: [Target] = [
+  .target(name: "CoreVideo", path: "swift/Sources/CoreVideo"),
+  .testTarget(name: "CoreVideoTests", dependencies: ["CoreVideo"], path: "swift/Tests/CoreVideoTests"),
+  .target(
+    name: "CoreML", dependencies: ["TintypeMLX", "TintypePackages", "TintypeImages", "CoreVideo"],
+    path: "swift/Sources/CoreML"),
+  .testTarget(name: "CoreMLTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLTests"),
+  // Code as apps have it, most of it in the language mode before strict concurrency.
+  .testTarget(
+    name: "CoreMLConsumersTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLConsumersTests",
+    swiftSettings: [.swiftLanguageMode(.v5)]),
+]
+let coreMLProducts: [Product] = [
+  .library(name: "CoreML", targets: ["CoreML"]), .library(name: "CoreVideo", targets: ["CoreVideo"]),
+]
 
 let package = Package(
   name: "Tintype",
@@ -40,7 +42,7 @@ let package = Package(
     .library(name: "TintypeMLX", targets: ["TintypeMLX"]),
     .library(name: "TintypeRuntime", type: .dynamic, targets: ["TintypeRuntime"]),
     .executable(name: "tintype", targets: ["TintypeCLI"]),
-  ] + coreMLProducts,
+  ] + (isPortable ? coreMLProducts : []),
   targets: [
     .systemLibrary(name: "CTintype", path: "bridge/c"),
     .target(name: "TintypeMLX", dependencies: ["CTintype"], path: "swift/Sources/TintypeMLX"),
@@ -88,5 +90,5 @@ let package = Package(
       name: "PictureApp", dependencies: ["PictureModel", "Tintype"], path: "examples/swift/PictureApp"),
     .testTarget(
       name: "PictureModelTests", dependencies: ["PictureModel", "Tintype"], path: "swift/Tests/PictureModelTests"),
-  ] + coreMLTargets
+  ] + (isPortable ? coreMLTargets : [])
 )

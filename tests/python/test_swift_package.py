@@ -1,7 +1,10 @@
 """The Swift package as an app depends on it: by version, which SwiftPM allows only without unsafe flags."""
 
+import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,8 +33,11 @@ do {
 """
 
 
-def run(*command: object, cwd: Path) -> str:
-    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, check=False)
+def run(*command: object, cwd: Path, **environment: str) -> str:
+    variables = {**os.environ, **environment}
+    done = subprocess.run(
+        [*map(str, command)], cwd=cwd, env=variables, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -57,3 +63,14 @@ def test_an_app_depends_on_a_version(tmp_path: Path) -> None:
     lines = run(SWIFT, "run", "App", cwd=app).splitlines()
     assert lines[0].startswith("a lighthouse at dawn ")
     assert lines[1].startswith("there is no bundle at ")
+
+
+@pytest.mark.skipif(SWIFT is None, reason="no Swift on this machine")
+def test_core_ml_is_declared_for_linux_alone() -> None:
+    def targets(**environment: str) -> set[str]:
+        text = run(SWIFT, "package", "dump-package", cwd=ROOT, **environment)
+        return {target["name"] for target in json.loads(text)["targets"]}
+
+    portable = {"CoreML", "CoreVideo", "CoreMLTests", "CoreVideoTests", "CoreMLConsumersTests"}
+    assert targets(TINTYPE_PORTABLE_COREML="1") - targets(TINTYPE_PORTABLE_COREML="0") == portable
+    assert ("CoreML" in targets()) == sys.platform.startswith("linux")
