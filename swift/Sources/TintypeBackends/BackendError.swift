@@ -20,53 +20,7 @@ public enum BackendError: Error, Sendable, Equatable {
   case failed(backend: BackendKind, kind: FailureKind, message: String)
 
   /// What went wrong, as the C ABI tells it apart.
-  public enum FailureKind: String, Sendable, CaseIterable {
-    /// The caller asked for what the model or the backend does not have.
-    case invalidArgument
-    /// A file is missing or cannot be read.
-    case io
-    /// A package is damaged, or is no ML Program.
-    case format
-    /// An op, a type or a system release that the backend does not have.
-    case unsupported
-    /// The backend failed while it worked.
-    case runtime
-    /// Memory ran out.
-    case outOfMemory
-    /// The backend cannot run here, or not at this moment.
-    case unavailable
-    /// The caller ended the prediction.
-    case cancelled
-
-    /// The kind that a status of the C ABI stands for.
-    public init(_ status: EngineStatus) {
-      self =
-        switch status {
-        case .invalidArgument: .invalidArgument
-        case .io: .io
-        case .format: .format
-        case .unsupported: .unsupported
-        case .runtime: .runtime
-        case .outOfMemory: .outOfMemory
-        case .unavailable: .unavailable
-        case .cancelled: .cancelled
-        }
-    }
-
-    /// The code in the C ABI.
-    public var status: EngineStatus {
-      switch self {
-      case .invalidArgument: .invalidArgument
-      case .io: .io
-      case .format: .format
-      case .unsupported: .unsupported
-      case .runtime: .runtime
-      case .outOfMemory: .outOfMemory
-      case .unavailable: .unavailable
-      case .cancelled: .cancelled
-      }
-    }
-  }
+  public typealias FailureKind = EngineStatus
 
   /// What went wrong, for every case.
   public var kind: FailureKind {

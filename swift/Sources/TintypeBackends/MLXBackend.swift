@@ -114,7 +114,7 @@ private func asBackendErrors<Result>(_ body: () throws -> Result) throws -> Resu
   } catch let error as EngineError {
     switch error {
     case .failure(let status, let message):
-      throw BackendError.failed(backend: .mlx, kind: .init(status), message: message)
+      throw BackendError.failed(backend: .mlx, kind: status, message: message)
     default:
       throw BackendError.unavailable(backend: .mlx, reason: error.reason, remedy: error.remedy)
     }

@@ -47,7 +47,7 @@ func attempt(_ slot: ErrorSlot, _ body: () throws -> Void) -> tt_status {
 private func explain(_ error: any Error) -> (tt_status, String) {
   switch error {
   case let error as MisuseError: (tt_status(TT_ERROR_INVALID_ARGUMENT), error.message)
-  case let error as BackendError: (error.kind.status.rawValue, error.description)
+  case let error as BackendError: (error.kind.rawValue, error.description)
   case TensorError.outOfMemory: (tt_status(TT_ERROR_OUT_OF_MEMORY), "\(error)")
   case let error as TensorError: (tt_status(TT_ERROR_INVALID_ARGUMENT), error.description)
   case is CancellationError: (tt_status(TT_ERROR_CANCELLED), "the prediction was cancelled")

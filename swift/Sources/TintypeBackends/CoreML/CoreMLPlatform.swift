@@ -69,7 +69,7 @@ public enum CoreMLPlatform {
       return .failed(backend: .coreml, kind: .outOfMemory, message: "\(error)")
     }
     if let error = error as? any StatusCarryingError {
-      return .failed(backend: .coreml, kind: .init(error.status), message: error.message)
+      return .failed(backend: .coreml, kind: error.status, message: error.message)
     }
     return .failed(backend: .coreml, kind: kind, message: reason(of: error))
   }
