@@ -113,8 +113,8 @@ def record_self_test(bundle: Bundle) -> Bundle:
         Denoiser(bundle, models, plan, schedule, rows).velocity(plan.latents, 0)
     except EngineError as error:
         raise ConversionError(
-            f"no self-test can be recorded, since the step fails: {error}; --ranges names the op whose values "
-            "are too large, --no-self-test leaves the step out"
+            f"no self-test can be recorded, since the step fails: {error}; --ranges names the op with values "
+            "too large, --no-self-test leaves the step out"
         ) from error
     finally:
         models.close()

@@ -11,6 +11,7 @@ A variant stands before the suffix: model.fp16.safetensors, model.fp16-00001-of-
 index model.safetensors.index.fp16.json (older: model.fp16.safetensors.index.json).
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from ..errors import CheckpointError
 from ..values import decode_json
 from .checkpoint import Checkpoint, Rename
 from .quantized import expanded
-from .safetensors import SafetensorsFile, StoredWeight
+from .safetensors import LFS_POINTER, SafetensorsFile, StoredWeight
 
 __all__ = ["DiffusersFolder", "variant_suffixes"]
 
@@ -51,7 +52,7 @@ class DiffusersFolder:
         `partial` folder may lack model_index.json and weights: it has what lies in it.
         """
         self.path = Path(path)
-        self.name = self.path.resolve().name
+        self.name = Path(os.path.realpath(self.path)).name
         self.files: dict[str, Path] = {}
         self.layout = "diffusers"
         self.companion: Path | None = None
@@ -104,7 +105,8 @@ class DiffusersFolder:
         path = self.path / component
         if not path.is_dir():
             raise CheckpointError(
-                f"{path} is missing, but {MODEL_INDEX} names it: download the whole checkpoint"
+                f"{path} is missing, but {MODEL_INDEX} names it: download the whole checkpoint, or choose "
+                "components that need no such part"
             )
         return path
 
@@ -114,7 +116,10 @@ class DiffusersFolder:
         if not path.is_file():
             raise CheckpointError(f"{path} is missing: download the whole checkpoint")
         try:
-            data = decode_json(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            if text.startswith(LFS_POINTER):
+                raise CheckpointError(f"{path} is a Git LFS pointer, not the file: run `git lfs pull`")
+            data = decode_json(text)
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{path} cannot be read as JSON ({error}): download it again") from error
         if not isinstance(data, dict):
@@ -140,7 +145,7 @@ class DiffusersFolder:
                 if (folder / file).is_file():
                     tensors = self._open(f"{component}/{file}").tensors
                     return Checkpoint(component, expanded(tensors), renames)
-        found = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
+        found = ", ".join(sorted(map(_described, folder.iterdir()))) or "nothing"
         suffix = f".{self._variant}" if self._variant else ""
         raise CheckpointError(
             f"{folder} has no {' or '.join(f'{s}{suffix}.safetensors' for s in STEMS)}, only {found}: "
@@ -176,6 +181,10 @@ def variant_suffixes(names: Sequence[str], variant: str | None) -> Sequence[str]
         return (f".{variant}",)
     variants = {m[1] for m in map(VARIANT.fullmatch, names) if m}
     return ("", f".{variants.pop()}") if len(variants) == 1 else ("",)
+
+
+def _described(place: Path) -> str:
+    return place.name if place.exists() else f"{place.name} (a link that leads nowhere)"
 
 
 def _is_file_name(value: Any) -> bool:

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConversionError, UsageError
-from ..values import decode_json
+from ..values import decode_json, is_number
 from .checkpoint import SHOWN
+from .hub import is_repository
 from .lora_keys import ALPHA, DOWN, UP, read_key, unsupported
 from .safetensors import CHUNK_ELEMENTS, SafetensorsFile, StoredWeight
 
@@ -56,6 +57,11 @@ class Lora:
         if self.path.suffix in (".pt", ".pth", ".ckpt", ".bin"):
             raise ConversionError(
                 f"{self.path} is a pickle, not a safetensors file: use the LoRA's .safetensors file"
+            )
+        if not self.path.suffix and is_repository(self.path):
+            raise ConversionError(
+                f"there is no file {self.path}: if it is a repository on the Hugging Face Hub, load "
+                f"the LoRA's file first (`hf download {self.path}`) and name that"
             )
         self.scale = float(scale)
         self._file = SafetensorsFile(self.path)
@@ -165,13 +171,26 @@ class _PeftScaling:
         alpha = self.config.get(f"{start}lora_alpha")
         patterns = self.config.get(f"{start}alpha_pattern")
         if isinstance(patterns, dict):
-            for pattern, value in patterns.items():
-                if re.match(rf"(.*\.)?({pattern})$", layer):
-                    alpha = value
-                    break
-        if not isinstance(alpha, int | float) or not math.isfinite(alpha):
+            alpha = next((v for pattern, v in patterns.items() if _matches(pattern, layer)), alpha)
+        if alpha is None:
             return 1.0
+        if not is_number(alpha):
+            raise ConversionError(
+                f"the LoRA's config gives {layer} the alpha {str(alpha)[:40]}, expected a finite number: "
+                "download the LoRA again, or use another"
+            )
         return float(alpha) / (math.sqrt(rank) if self.config.get(f"{start}use_rslora") else rank)
+
+
+def _matches(pattern: str, layer: str) -> bool:
+    """Whether PEFT's `pattern` means the layer."""
+    try:
+        return bool(re.match(rf"(.*\.)?({pattern})$", layer))
+    except re.error as error:
+        raise ConversionError(
+            f"the LoRA's config has the alpha_pattern {pattern[:60]!r}, which is no regular expression "
+            f"({error}): use another LoRA"
+        ) from error
 
 
 def open_loras(choices: LoraChoices) -> tuple[Lora, ...]:

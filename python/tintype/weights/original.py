@@ -9,6 +9,7 @@ folder of the same model, which also gives the tokenizers: no single file has th
 OriginalFiles answers as `DiffusersFolder` does, under the same names of folders.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from ..weight import Weight
 from . import diffusion_kit_keys as kit
 from . import original_keys as keys
 from .checkpoint import Checkpoint, Rename
-from .diffusers_folder import DiffusersFolder
+from .diffusers_folder import MODEL_INDEX, DiffusersFolder
 from .original_configs import CONFIGS, SCHEDULERS
 from .quantized import expanded
 from .safetensors import SafetensorsFile
@@ -79,7 +80,7 @@ class OriginalFiles:
         files lack.
         """
         self.path = Path(path)
-        self.name = self.path.resolve().stem
+        self.name = Path(os.path.realpath(self.path)).stem
         self.index: dict[str, Any] = {}
         self.origin: dict[str, str] = {}
         self.downloads: dict[str, int] = {}
@@ -107,12 +108,26 @@ class OriginalFiles:
                 "name a publisher's single file, or a folder with a model_index.json"
             )
         self.pipeline = SD3 if "sd3" in self._parts else FLUX
+        self._check_companion()
 
     def has(self, component: str) -> bool:
         """Whether the files, those beside them or the companion have this component."""
         if FOLDERS[self.pipeline].get(component) in self._parts:
             return True
         return self._companion is not None and self._companion.has(component)
+
+    def _check_companion(self) -> None:
+        """CheckpointError for tokenizers of another family."""
+        companion = self._companion
+        if companion is None or not companion.holds(MODEL_INDEX):
+            return
+        kind = companion.json(MODEL_INDEX).get("_class_name", self.pipeline)
+        del companion.files[MODEL_INDEX]  # the bundle is not made of it
+        if kind != self.pipeline:
+            raise CheckpointError(
+                f"--tokenizers {companion.path} is of {str(kind)[:60]}, but {self.path} is of "
+                f"{self.pipeline}: name a folder of the same model"
+            )
 
     def check_parts(self, parts: Sequence[str]) -> None:
         """CheckpointError that names all of `parts` (weights and tokenizers) that are nowhere."""

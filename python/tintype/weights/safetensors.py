@@ -39,6 +39,9 @@ NUMPY_DTYPES: Mapping[str, np.dtype[Any]] = {
     "F8_E5M2": np.dtype("u1"),
 }
 
+#: How a pointer of Git LFS begins, which lies in the place of a file that was not loaded.
+LFS_POINTER = "version https://git-lfs"
+
 MAX_HEADER_BYTES = 100_000_000
 CHUNK_ELEMENTS = 1 << 20
 REMEDY = "download the file again"
@@ -190,7 +193,7 @@ class SafetensorsFile:
                 self.tensors[name] = self._tensor(name, entry, size)
 
     def _header(self, size: int) -> tuple[dict[str, Any], int]:
-        if bytes(self.data[:7]) == b"version":
+        if bytes(self.data[: len(LFS_POINTER)]) == LFS_POINTER.encode():
             self._fail("is a Git LFS pointer, not the weights", "run `git lfs pull`, or download the file")
         (length,) = struct.unpack("<Q", bytes(self.data[:8]))
         if length > min(size - 8, MAX_HEADER_BYTES):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import CheckpointError
+from .checkpoint import SHOWN
 from .diffusers_folder import MODEL_INDEX, DiffusersFolder
 from .original import OriginalFiles
 
@@ -16,6 +17,9 @@ KINDS = {
     ".gguf": "a GGUF file (stable-diffusion.cpp, ComfyUI-GGUF)",
     **dict.fromkeys((".ckpt", ".pt", ".pth", ".bin"), "a pickle, which can run code when it is opened"),
     ".onnx": "an ONNX file",
+    **dict.fromkeys(
+        (".zip", ".tar", ".tgz", ".gz", ".xz", ".7z", ".rar"), "an archive, which has to be unpacked"
+    ),
 }
 MORE = {".gguf": "; its safetensors files have the full weights, and --quantize makes the bundle as small"}
 
@@ -35,6 +39,7 @@ def open_source(
     single = place.is_file() or (
         place.is_dir() and not (place / MODEL_INDEX).is_file() and any(place.glob("*.safetensors"))
     )
+    _check_level(place)
     if not single:
         _check_folder(place)
         return DiffusersFolder(place, pipelines, variant)
@@ -44,6 +49,23 @@ def open_source(
             f"publisher's single .safetensors file{MORE.get(_suffix(place), '')}"
         )
     return OriginalFiles(place, tokenizers)
+
+
+def _check_level(place: Path) -> None:
+    """CheckpointError where the folder of a pipeline is one level up or down."""
+    if (place / MODEL_INDEX).is_file():
+        return
+    inside = place.name == MODEL_INDEX or (place.is_dir() and (place / "config.json").is_file())
+    if inside and (place.absolute().parent / MODEL_INDEX).is_file():
+        raise CheckpointError(
+            f"{place} is a part of a Hugging Face folder: name that, {place.absolute().parent}"
+        )
+    below = sorted(place.glob(f"*/{MODEL_INDEX}")) if place.is_dir() else []
+    if below and not any(place.glob("*.safetensors")):
+        found = ", ".join(str(file.parent) for file in below[:SHOWN])
+        raise CheckpointError(
+            f"{place} has no {MODEL_INDEX}, but folders in it do: name one, such as {found}"
+        )
 
 
 def _check_folder(place: Path) -> None:

@@ -126,3 +126,12 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert os.listdir(tmp_path) == []
+
+
+def test_places_for_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for output in (Path("/"), tmp_path / "loop"):
+        message = rf"{output} is no place for a folder: choose another"
+        with pytest.raises(ConversionError, match=message), staged_folder(output, overwrite=True):
+            pytest.fail("nothing is to be written")
+    assert [p.name for p in tmp_path.iterdir()] == ["loop"]

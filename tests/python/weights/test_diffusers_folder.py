@@ -157,3 +157,36 @@ def test_not_a_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="is a file"):
         DiffusersFolder(tmp_path / "file", PIPELINES)
+
+
+def test_the_wrong_level(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up" / "m").symlink_to(data / "sd3-medium-tiny")
+    for part in ("transformer", "model_index.json"):
+        place = tmp_path / "up" / "m" / part
+        with pytest.raises(
+            CheckpointError, match=rf"{part} is a part of a Hugging Face folder: name .*up/m$"
+        ):
+            convert(place, tmp_path / "out")
+    with pytest.raises(CheckpointError, match=r"up has no model_index\.json, but folders in it do: .*up/m$"):
+        convert(tmp_path / "up", tmp_path / "out")
+
+
+def test_links_in_a_circle_and_pointers(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(CheckpointError, match="loop does not exist"):
+        convert(tmp_path / "loop", tmp_path / "out")
+    source = tmp_path / "source"
+    shutil.copytree(data / "sd3-medium-tiny", source, ignore=shutil.ignore_patterns("golden", "original"))
+    weights = source / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.unlink()
+    weights.symlink_to(weights)
+    message = r"only config\.json, diffusion_pytorch_model\.safetensors \(a link that leads nowhere\)"
+    with pytest.raises(CheckpointError, match=message):
+        convert(source, tmp_path / "out", components=["vae_decoder"])
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    (source / "tokenizer" / "vocab.json").write_text(pointer)
+    with pytest.raises(
+        CheckpointError, match=r"vocab\.json is a Git LFS pointer, not the file: run `git lfs"
+    ):
+        convert(source, tmp_path / "out")

@@ -440,6 +440,27 @@ def test_pefts_alpha(tmp_path: Path) -> None:
     assert found.factor("transformer", "transformer_blocks.0.attn.to_q") == 1.0
 
 
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("[" * 100_000, "its adapter's config is not JSON .it is nested too deep"),
+        (json.dumps({"transformer.lora_alpha": 10**400}), "the alpha 1000.*, expected a finite number"),
+        (json.dumps({"transformer.lora_alpha": "8"}), "the alpha 8, expected a finite number"),
+        (json.dumps({"transformer.alpha_pattern": {"(": 1}}), "alpha_pattern '.', which is no regular expr"),
+    ],
+)
+def test_pefts_configs_that_are_wrong(data: Path, tmp_path: Path, config: str, message: str) -> None:
+    save_file(pair(), tmp_path / "l.safetensors", {"lora_adapter_metadata": config})
+    with pytest.raises(ConversionError, match=message):
+        denoiser(data / "sd3-medium-tiny", tmp_path / "out", lora=tmp_path / "l.safetensors")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_repository_is_no_lora() -> None:
+    with pytest.raises(ConversionError, match="there is no file some/lora: .*`hf download some/lora`"):
+        open_loras("some/lora:0.5")
+
+
 def test_the_gate_and_verify_merge_the_same(
     data: Path, tmp_path: Path, weights: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -194,6 +194,9 @@ def test_what_is_missing(data: Path, tmp_path: Path) -> None:
     # Only a config.json tells which channels of a head that is not 128 wide are rotated.
     with pytest.raises(CheckpointError, match=r"16 wide.*transformer/config\.json, as --tokenizers"):
         convert(flux, tmp_path / "out", components=["denoiser"])
+    other = data / "sd3-medium-tiny"
+    with pytest.raises(CheckpointError, match=rf"--tokenizers {other} is of StableDiffusion3Pipeline, but "):
+        convert(flux, tmp_path / "out", tokenizers=other)
     shutil.copy(data / "flux-dev-tiny/original/ae.safetensors", tmp_path / "ae.safetensors")
     message = r"ae\.safetensors holds no transformer of Stable Diffusion 3 or FLUX"
     with pytest.raises(CheckpointError, match=message):
@@ -211,6 +214,7 @@ def test_what_is_missing(data: Path, tmp_path: Path) -> None:
         ),
         ("model", b"GGUF\3\0", "model is a GGUF file"),
         ("a.onnx", b"", "is an ONNX file"),
+        ("a.zip", b"PK", "is an archive, which has to be unpacked"),
         ("a.txt", b"", r"a\.txt is a file, but no safetensors file: name a Hugging Face folder"),
     ],
 )
