@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sysconfig
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,27 @@ from safetensors.numpy import load_file
 import tintype
 from tintype.bundle import Bundle
 from tintype.pipeline import Pipeline
+from tintype.verify import gate
 from tintype.weight import ComputedWeight
 
 DATA = pathlib.Path(__file__).parent / "data"
 DEMO_MODEL = pathlib.Path(tintype.__file__).parent / "_demo_model"
 
 Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unasked_gate() -> Iterator[None]:
+    """Conversions measure accuracy only where a test asks for it: every other one takes seconds less."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "MOST_SHARE", 0.0)
+        yield
+
+
+@pytest.fixture
+def measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conversions measure accuracy as users' do."""
+    monkeypatch.setattr(gate, "MOST_SHARE", 0.5)
 
 
 @pytest.fixture(scope="session")

@@ -29,9 +29,9 @@ from .errors import (
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .emit import ConversionPlan, plan_conversion
-    from .emit.convert import convert
     from .pipeline import GenerationRequest, GenerationResult, GenerationSettings, Pipeline
     from .run import BackendInfo, Model, backends, load_model
+    from .verify.gate import convert
 
 __all__ = [
     "BackendInfo",
@@ -71,7 +71,7 @@ _LAZY = {
     "Model": ".run",
     "Pipeline": ".pipeline",
     "backends": ".run",
-    "convert": ".emit",
+    "convert": ".verify.gate",
     "load_model": ".run",
     "plan_conversion": ".emit",
 }

@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "run": {"_bridge"},
     "neural_engine": {"run"},
     "pipeline": {"run", "embedded"},
-    "verify": {"pipeline", "emit", "layers", "run"},
+    "verify": {"pipeline", "emit", "layers", "neural_engine", "run"},
     "embedded": {"emit", "verify", "_bridge"},
     "diffusionkit": {"pipeline", "emit", "embedded", "_bridge"},
     "demo_world": set(),

@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from ..errors import UsageError
 from ..names import AUTO, QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
 from .conversion_plan import show_plan
-from .last_steps import accuracy_gate, last_steps
+from .last_steps import last_steps
 from .neural_engine import share_option
 from .output import byte_count, bytes_text, ended_by_signals, progress_bar, size_option
+
+if TYPE_CHECKING:
+    from ..verify import AccuracyGate
 
 __all__ = ["convert"]
 
@@ -113,10 +116,16 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
     " Name 1 for Stable Diffusion 3.5 large turbo.",
 )
 @click.option(
+    "--verify/--no-verify",
+    "measured",
+    default=None,
+    help="Compare the bundle with a float32 conversion before it takes its place, and record how close it is."
+    " [default: where that is reckoned to take a minute at most]",
+)
+@click.option(
     "--no-gate",
     is_flag=True,
-    help="With --quantize: warn where a component or the picture is below 35 dB or a cosine of 0.999,"
-    " instead of failing.",
+    help="Warn where a component or the picture is below 35 dB or a cosine of 0.999, instead of failing.",
 )
 @share_option(
     "--require-neural-engine",
@@ -168,6 +177,7 @@ def convert(
     lora: tuple[str, ...],
     default_steps: int | None,
     default_guidance: float | None,
+    measured: bool | None,
     no_gate: bool,
     require_neural_engine: float | None,
     self_test: bool | None,
@@ -211,7 +221,7 @@ def convert(
             **{
                 option: given and "what it finds is kept in a bundle"
                 for option, given in (
-                    ("--self-test", self_test), ("--previews", previews), ("--probe", probe),
+                    ("--self-test", self_test), ("--previews", previews), ("--probe", probe), ("--verify", measured),
                     ("--require-neural-engine", require_neural_engine is not None),
                 )
             },
@@ -241,15 +251,9 @@ def convert(
         }
         if not dry_run:
             with ended_by_signals(), ExitStack() as stack:
-                accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora) if quantize else None
-                if quantize == AUTO:
-                    from ..verify import Meter
-
-                    choices = {
-                        n: options[n] for n in ("components", "batch", "variant", "tokenizers", "lora")
-                    }
-                    options["measure"] = meter = stack.enter_context(Meter(source, **choices))
-                    accuracy = accuracy_gate(source, variant, tokenizers, no_gate, lora, meter.accuracy)
+                accuracy = None
+                if measured is not False or quantize == AUTO:
+                    accuracy = _gate(source, output, options, measured, no_gate, stack)
                 gate = last_steps(accuracy, self_test, previews, require_neural_engine, probe)
                 bundle = convert_checkpoint(
                     source, output, overwrite=overwrite, resume=resume, gate=gate, **options
@@ -266,12 +270,34 @@ def convert(
             f"{', '.join(f'{s.width}x{s.height}' for s in bundle.sizes)}, "
             f"{len(bundle.components)} components, {bytes_text(weights)}"
         )
+        if accuracy is not None and accuracy.skipped:
+            click.echo(accuracy.skipped)
         for backend, rows in bundle.accuracy.get("probes", {}).items():
             ran = len(rows) - len(failed_probes(bundle.accuracy, backend))
             click.echo(f"probed on {backend}: {ran} of {len(rows)} packages ran")
         for name, component in bundle.components.items():
             if "auto" in component.compression:
                 click.echo(f"{name}: {tried_text(component.compression['auto'])}")
+
+
+def _gate(
+    source: Path,
+    output: Path,
+    options: dict[str, Any],
+    measured: bool | None,
+    no_gate: bool,
+    stack: ExitStack,
+) -> "AccuracyGate":
+    """The gate of a conversion with `options`, which for `--quantize auto` get the meter that it shares."""
+    from ..verify import AccuracyGate, Meter
+
+    files = {name: options[name] for name in ("variant", "tokenizers", "lora")}
+    measure = None
+    if options["quantize"] == AUTO:
+        choices = {name: options[name] for name in ("components", "batch")}
+        options["measure"] = meter = stack.enter_context(Meter(source, **choices, **files))
+        measure = meter.accuracy
+    return AccuracyGate(source, output, force=bool(measured), only_warn=no_gate, measure=measure, **files)
 
 
 def tried_text(tried: Sequence[dict[str, Any]]) -> str:

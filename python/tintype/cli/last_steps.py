@@ -1,17 +1,15 @@
 """What happens to a converted bundle before it takes its place."""
 
 import warnings
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .. import names
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
-    from ..verify import Accuracy
 
-__all__ = ["accuracy_gate", "last_steps"]
+__all__ = ["last_steps"]
 
 
 def last_steps(
@@ -78,39 +76,3 @@ def require_neural_engine(bundle: "Bundle", share: float) -> None:
         raise ConversionError(
             f"{complaint}: convert with --target ane, name fewer components, or lower the bar"
         )
-
-
-def accuracy_gate(
-    source: Path,
-    variant: str | None,
-    tokenizers: Path | None,
-    only_warn: bool,
-    lora: Sequence[str] = (),
-    measure: "Callable[[Bundle, str], Accuracy] | None" = None,
-) -> Callable[["Bundle"], None]:
-    """Verifies a bundle against its checkpoint and records the results; ConversionError, or with `only_warn`
-    a warning, where a component or the picture is too far off. `measure` takes the place of
-    `verify_backends`."""
-
-    def check(bundle: "Bundle") -> None:
-        from ..errors import ConversionError
-        from ..verify import failed_probes, gate_backends, record_accuracy, verify_backends
-
-        # What ended a child would end this process.
-        unsafe = names.COREML if failed_probes(bundle.accuracy, names.COREML) else None
-        backends = [backend for backend in gate_backends() if backend != unsafe]
-        if measure is not None:
-            results = [measure(bundle, backend) for backend in backends]
-        else:
-            results = verify_backends(
-                bundle, source, backends, variant=variant, tokenizers=tokenizers, lora=lora
-            )
-        record_accuracy(bundle, *results)
-        for complaint in (r.complaint for r in results if r.complaint):
-            if not only_warn:
-                raise ConversionError(
-                    f"{complaint}: choose more bits (--quantize), or accept it with --no-gate"
-                )
-            warnings.warn(complaint, UserWarning, stacklevel=2)
-
-    return check

@@ -12,6 +12,7 @@ from .bundle import (
     verify_backends,
     verify_bundle,
 )
+from .gate import AccuracyGate
 from .meter import Meter
 from .metrics import Agreement
 from .previews import fits_quickly, record_previews
@@ -40,6 +41,7 @@ __all__ = [
     "MIN_PSNR",
     "SELF_TEST_PARAMETERS",
     "Accuracy",
+    "AccuracyGate",
     "Agreement",
     "Meter",
     "Probe",

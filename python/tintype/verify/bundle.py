@@ -25,6 +25,7 @@ __all__ = [
     "Accuracy",
     "gate_backends",
     "record_accuracy",
+    "reference_components",
     "verify_backends",
     "verify_bundle",
 ]
@@ -243,24 +244,25 @@ def make_reference(
     from ..emit.loras import check_recorded
 
     check_recorded(bundle, lora)
-    with_t5 = names.TEXT_ENCODER_3 in bundle.components or FAMILIES[bundle.family].t5_required
-    optional = () if with_t5 else (names.TEXT_ENCODER_3,)
-    wanted = [*FAMILIES[bundle.family].required, *bundle.components]
-    if with_t5:
-        wanted.append(names.TEXT_ENCODER_3)
+    wanted = reference_components(bundle)
     denoiser = bundle.components.get(names.DENOISER)
     return convert(
         source,
         output,
         precision="float32",
         size=[(size.width, size.height) for size in (bundle.size, *others)],
-        components=[c for c in names.SELECTABLE_COMPONENTS if c in wanted and c not in optional],
-        max_sequence_length=bundle.context.t5_tokens if with_t5 else None,
+        components=[c for c in names.SELECTABLE_COMPONENTS if c in wanted],
+        max_sequence_length=bundle.context.t5_tokens if names.TEXT_ENCODER_3 in wanted else None,
         batch=denoiser.input(names.LATENT).shape[0] if denoiser is not None else 1,
         variant=variant,
         tokenizers=tokenizers,
         lora=lora,
     )
+
+
+def reference_components(bundle: Bundle) -> tuple[str, ...]:
+    """What a float32 conversion needs for a run that calls every component of the bundle."""
+    return tuple(dict.fromkeys((*FAMILIES[bundle.family].required, *bundle.components)))
 
 
 def _check_interfaces(bundle: Bundle, reference: Bundle) -> None:

@@ -13,7 +13,7 @@ import tintype
 from tintype import names
 
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
-OPTIONS: dict[str, Any] = {"size": [(64, 64), (96, 64)], "max_chunk": 300_000}
+OPTIONS: dict[str, Any] = {"size": [(64, 64), (96, 64)], "max_chunk": 300_000, "gate": None}
 
 API = """
 import os, signal, sys, tintype
@@ -31,7 +31,7 @@ def stop(component, done, total):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 command.progress_bar = lambda quiet: contextlib.nullcontext(stop)
 resume = ["--resume"] if sys.argv[4] == "resume" else []
-sys.exit(run_command(["convert", sys.argv[1], "-o", sys.argv[2], "--no-self-test", *resume]))
+sys.exit(run_command(["convert", sys.argv[1], "-o", sys.argv[2], "--no-self-test", "--no-verify", *resume]))
 """
 
 

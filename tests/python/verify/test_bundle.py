@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,26 +120,3 @@ def test_t5_passes_the_gate_with_int8(data: Path, tmp_path: Path, target: Any) -
     assert bundle.component(names.TEXT_ENCODER_3).compression["weights"] > 0
     assert accuracy.components[names.TEXT_ENCODER_3].cosine > 0.9995
     assert accuracy.complaint == ""
-
-
-def test_convert_holds_compressed_bundles_to_the_bars(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options: list[Any] = ["convert", data / "sd3-medium-tiny", "-o", tmp_path / "b", "--quiet"]
-    line = [str(o) for o in options]
-    assert run_command([*line, "--quantize", "int8"]) == 0
-    assert Bundle.read(tmp_path / "b").accuracy["passed"] is True
-    before = (tmp_path / "b" / names.BUNDLE_FILE).read_bytes()
-
-    line += ["--quantize", "denoiser=palette4", "--components", "denoiser", "--target", "ane", "--overwrite"]
-    assert run_command(line) == 1
-    assert "denoiser reaches 3" in capsys.readouterr().err
-    assert (tmp_path / "b" / names.BUNDLE_FILE).read_bytes() == before
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["b"]
-
-    with warnings.catch_warnings():
-        assert run_command([*line, "--no-gate"]) == 0
-    assert "tintype: warning: denoiser reaches 3" in capsys.readouterr().err
-    bundle = Bundle.read(tmp_path / "b")
-    assert bundle.accuracy["passed"] is False
-    assert bundle.component(names.DENOISER).compression["recipe"] == "palette4"

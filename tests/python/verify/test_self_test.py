@@ -101,7 +101,7 @@ def test_commands(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         return Bundle.read(tmp_path / name).component(names.DENOISER).self_test
 
     assert recorded("small") is not None
-    assert recorded("asked", "--quantize", "denoiser=int8", "--self-test") is not None
+    assert recorded("asked", "--quantize", "denoiser=int8", "--self-test", "--verify") is not None
     assert Bundle.read(tmp_path / "asked").accuracy["passed"]
     assert recorded("not", "--no-self-test") is None
     assert recorded("part", "--components", "vae_decoder,denoiser") is None
