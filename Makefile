@@ -50,6 +50,7 @@ check: $(VENV)/.tintype-tools ## Lint and type-check all languages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	find bridge tests fuzz -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror --style=file
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/shellcheck scripts/*.sh scripts/metal/xcrun .ci/run
 ifneq ($(SWIFT),)
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift swift examples
