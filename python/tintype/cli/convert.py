@@ -221,7 +221,8 @@ def convert(
             **{
                 option: given and "what it finds is kept in a bundle"
                 for option, given in (
-                    ("--self-test", self_test), ("--previews", previews), ("--probe", probe), ("--verify", measured),
+                    ("--self-test", self_test), ("--previews", previews), ("--probe", probe),
+                    ("--verify", measured),
                     ("--require-neural-engine", require_neural_engine is not None),
                 )
             },

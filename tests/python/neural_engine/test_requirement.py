@@ -23,6 +23,15 @@ def test_plans_have_the_last_word() -> None:
     assert Requirement.of_reports(0.9, {}, {"denoiser": plan}).complaint == ""
 
 
+def test_sums_of_costs_round() -> None:
+    cost = sum([0.1] * 10)  # 0.9999999999999999
+    plan = ComputePlan("apple", "ane", "main", {"neural_engine": {"operations": 10, "cost": cost}}, ())
+    assert Requirement.of_reports(1.0, {}, {"denoiser": plan}).complaint == ""
+    shares = {"rounded": 1 - 1e-7, "short": 1 - 2e-6}
+    assert list(Requirement(1.0, "compute_plan", shares).below) == ["short"]
+    assert list(Requirement(1.0, "forecast", shares).below) == list(shares)  # counted, not added up
+
+
 def test_inspect_fails_below_the_bar(
     ane: Bundle, small_package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
