@@ -69,20 +69,15 @@ work="$output/work"
 run rm -rf "$work" "$output/$name.xcframework"
 run mkdir -p "$work"
 
-# The MLX that the Python package is built with: the pin stands in pyproject.toml alone.
+# The C++ half of the MLX that the Python package is built with, for the oldest macOS and not for the one that builds;
+# the pin stands in pyproject.toml alone.
 wheel() {
-  local pin
-  pin="$(sed -n "s/^ *\"\(mlx==[0-9.]*\); sys_platform == 'darwin'\".*/\1/p" "$root/pyproject.toml" | head -1)"
-  [[ -n "$pin" ]] || fail "pyproject.toml pins no mlx for macOS"
-  if "$dry_run"; then
-    run python3 -m venv "$work/venv" >&2
-    run "$work/venv/bin/python" -m pip install --quiet "$pin" >&2
-    echo "$work/venv/mlx"
-    return
-  fi
-  python3 -m venv "$work/venv"
-  "$work/venv/bin/python" -m pip install --quiet "$pin"
-  "$work/venv/bin/python" -c 'import importlib.util as u; print(list(u.find_spec("mlx").submodule_search_locations)[0])'
+  local version
+  version="$(sed -n "s/^ *\"mlx==\([0-9.]*\); sys_platform == 'darwin'\".*/\1/p" "$root/pyproject.toml" | head -1)"
+  [[ -n "$version" ]] || fail "pyproject.toml pins no mlx for macOS"
+  run python3 -m pip install --quiet --target "$work/wheel" --no-deps --only-binary=:all: \
+    --platform "macosx_$(minimum macos | tr . _)_arm64" "mlx-metal==$version" >&2
+  echo "$work/wheel/mlx"
 }
 
 # mlx PLATFORM: where MLX for it is installed, after it was built where nobody named one; prints the path.
@@ -159,22 +154,18 @@ slice() {
     strip -x "$content/Libraries/libmlx.dylib"
     codesign --force --sign - "$content/Libraries/libmlx.dylib"
   elif [[ -n "$metal" ]]; then
-    cp "$metal" "$content/"
+    # Signing takes any other file directly in Versions/A for code. MLX looks into Resources beside itself, too.
+    cp "$metal" "$resources/"
   fi
   strip -x "$content/$name"
   codesign --force --sign - "$framework" >&2
+  codesign --verify --strict "$framework" >&2
   echo "$framework"
 }
 
-# minimum PLATFORM: the oldest system that the slice is built for.
+# minimum PLATFORM: the oldest system that the slice is built for, which is MLX's.
 minimum() {
-  if [[ "$1" != macos ]]; then
-    echo 17.0
-  elif "$from_source"; then
-    echo 14.0
-  else
-    echo 13.3
-  fi
+  if [[ "$1" == macos ]]; then echo 14.0; else echo 17.0; fi
 }
 
 plist() {
@@ -207,7 +198,8 @@ cmake_options() {
     ios) echo -DCMAKE_SYSTEM_NAME=iOS -DCMAKE_OSX_SYSROOT=iphoneos ;;
     simulator) echo -DCMAKE_SYSTEM_NAME=iOS -DCMAKE_OSX_SYSROOT=iphonesimulator ;;
   esac
-  echo -DCMAKE_OSX_ARCHITECTURES=arm64 "-DCMAKE_OSX_DEPLOYMENT_TARGET=$(minimum "$1")"
+  # Without the folder of the MLX that it was built with as a run path: apps' machines may have anything there.
+  echo -DCMAKE_OSX_ARCHITECTURES=arm64 "-DCMAKE_OSX_DEPLOYMENT_TARGET=$(minimum "$1")" -DCMAKE_SKIP_BUILD_RPATH=ON
 }
 
 arguments=()

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import plistlib
 import re
 import subprocess
 import sys
@@ -34,7 +35,9 @@ def test_a_framework_of_three_slices(tmp_path: pathlib.Path) -> None:
     assert not output.exists()
     lines = run.stdout.splitlines()
     assert PIN is not None
-    assert f"{output}/work/venv/bin/python -m pip install --quiet mlx=={PIN[1]} " in lines
+    (wheel,) = (line for line in lines if " pip install " in line)
+    assert f"--target {output}/work/wheel" in wheel
+    assert f"--platform macosx_14_0_arm64 mlx-metal=={PIN[1]} " in wheel
     clones = [line for line in lines if " clone " in line]
     assert all(f"--branch v{PIN[1]} https://github.com/ml-explore/mlx.git" in line for line in clones)
     builds = [line for line in lines if " -DMLX_BUILD_METAL=ON" in line]
@@ -46,7 +49,13 @@ def test_a_framework_of_three_slices(tmp_path: pathlib.Path) -> None:
     engines = [line for line in lines if line.startswith(f"cmake -S {SCRIPTS}/engine")]
     assert [re.search(r"-B \S+/(\w+) -DMLX_DIR=(\S+)", line).groups() for line in engines] == [  # type: ignore[union-attr]
         (name, f"{output}/work/{mlx}/share/cmake/MLX")
-        for name, mlx in (("macos", "venv/mlx"), ("ios", "mlx-ios"), ("simulator", "mlx-simulator"))
+        for name, mlx in (("macos", "wheel/mlx"), ("ios", "mlx-ios"), ("simulator", "mlx-simulator"))
+    ]
+    assert all("-DCMAKE_SKIP_BUILD_RPATH=ON" in line for line in engines)
+    assert [re.findall(r"-DCMAKE_OSX_DEPLOYMENT_TARGET=(\S+)", line) for line in engines] == [
+        ["14.0"],
+        ["17.0"],
+        ["17.0"],
     ]
     (framework,) = (line for line in lines if line.startswith("xcodebuild -create-xcframework"))
     assert framework.count("-framework ") == 3
@@ -65,6 +74,57 @@ def test_macos_from_source() -> None:
     assert "pip install" not in run.stdout
     assert "-DCMAKE_OSX_SYSROOT=macosx" in run.stdout
     assert "-DCMAKE_SYSTEM_NAME" not in run.stdout
+
+
+#: What the commands of a Mac leave behind that the script goes on with.
+MAC = {
+    "uname": "echo Darwin",
+    "cmake": 'while [ $# -gt 0 ]; do if [ "$1" = -B ]; then mkdir -p "$2"; : >"$2/libtintype_engine.dylib"; fi; shift; done',
+    **dict.fromkeys(["codesign", "install_name_tool", "strip", "xcrun"], ""),
+    "xcodebuild": 'for last; do :; done; mkdir "$last"',
+    # Keeps what is deleted last, so that it can be looked at.
+    "rm": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("platform", "shared", "metal", "info", "minimum"),
+    [
+        # Signing takes a file directly in Versions/A for code, and MLX looks beside itself and into Resources there.
+        ("macos", False, "Versions/A/Resources/mlx.metallib", "Versions/A/Resources/Info.plist", "14.0"),
+        ("macos", True, "Versions/A/Libraries/mlx.metallib", "Versions/A/Resources/Info.plist", "14.0"),
+        ("ios", False, "mlx.metallib", "Info.plist", "17.0"),
+    ],
+)
+def test_a_framework_can_be_signed_and_finds_its_metal_library(
+    tmp_path: pathlib.Path, platform: str, shared: bool, metal: str, info: str, minimum: str
+) -> None:
+    tools, mlx, output = tmp_path / "bin", tmp_path / "mlx", tmp_path / "out"
+    for folder in (tools, mlx / "lib", mlx / "share/cmake/MLX"):
+        folder.mkdir(parents=True)
+    for name, body in MAC.items():
+        (tools / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tools / name).chmod(0o755)
+    libraries = ["mlx.metallib", "libmlx.dylib" if shared else "libmlx.a"]
+    for file in ("share/cmake/MLX/MLXConfig.cmake", *(f"lib/{name}" for name in libraries)):
+        (mlx / file).touch()
+    output.mkdir()
+    run = call(
+        "build-xcframework.sh",
+        *("--platforms", platform, "--mlx", f"{platform}={mlx}", "--output", str(output)),
+        PATH=f"{tools}:{os.environ['PATH']}",
+    )
+    assert run.returncode == 0, run.stdout
+    framework = output / f"work/{platform}/TintypeEngine.framework"
+    assert (framework / metal).is_file()
+    plist = plistlib.loads((framework / info).read_bytes())
+    key = "MinimumOSVersion" if platform == "ios" else "LSMinimumSystemVersion"
+    assert (plist["CFBundleExecutable"], plist[key]) == ("TintypeEngine", minimum)
+    assert (framework / "TintypeEngine").is_file()
+    if platform == "macos":
+        inner = framework / "Versions/A"
+        assert [file.name for file in inner.iterdir() if file.is_file()] == ["TintypeEngine"]
+        assert (framework / "Resources").resolve() == inner / "Resources"
 
 
 @pytest.mark.parametrize(
