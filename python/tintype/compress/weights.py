@@ -1,7 +1,8 @@
 """A weight in fewer bits as the tensors that a package stores: codes and their scales or tables.
 
 Both come out of one pass over the source, block of rows by block of rows and on all cores. The pass runs when
-the first of the two is written; what it gave, a few tens of megabytes at most, is kept until both are.
+the first of the two is written; what it gave, a few tens of megabytes at most, is kept until both are. Two
+threads may write them: the second waits for the pass of the first.
 """
 
 import os
@@ -58,7 +59,7 @@ class CompressedWeight:
         self._parts: Parts | None = None
         self._left = 2
         self._whole: Array | None = None
-        self._lock = threading.Lock()
+        self._passing, self._reading = threading.Lock(), threading.Lock()
 
     @property
     def table_shape(self) -> tuple[int, ...]:
@@ -84,12 +85,13 @@ class CompressedWeight:
         return self.recipe.block or self.shape[1]
 
     def _take(self) -> Parts:
-        parts = self._parts or self._compress()
-        self._left -= 1
-        self._parts = parts if self._left > 0 else None
-        if self._left == 0:
-            self._left = 2
-        return parts
+        with self._passing:
+            parts = self._parts or self._compress()
+            self._left -= 1
+            self._parts = parts if self._left > 0 else None
+            if self._left == 0:
+                self._left = 2
+            return parts
 
     def _compress(self) -> Parts:
         row = int(np.prod(self.shape[1:]))
@@ -140,7 +142,7 @@ class CompressedWeight:
         """Elements of the source, float32; one that is derived gives itself as a whole only, so once."""
         if not isinstance(self.source, DerivedWeight):
             return self.source.elements(begin, end, np.float32)
-        with self._lock:
+        with self._reading:
             if self._whole is None:
                 self._whole = self.source.array(np.float32).reshape(-1)
         return self._whole[begin:end]

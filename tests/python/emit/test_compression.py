@@ -1,6 +1,7 @@
 """Compressed packages: coremltools reads the same values, the engine runs them, the files are small."""
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import tintype
 from tintype import names
 from tintype.bundle import Bundle
-from tintype.compress import RECIPES
+from tintype.compress import RECIPES, CompressedWeight
 from tintype.emit.weight_file import WeightLayout
 from tintype.errors import UsageError
 from tintype.neural_engine import inspect_package
@@ -143,6 +144,28 @@ def test_same_input_same_bytes(data: Path, tmp_path: Path) -> None:
         for name in "ab"
     )
     assert first.to_text() == second.to_text()
+
+
+def test_codes_and_table_on_two_threads_share_one_pass(tmp_path: Path) -> None:
+    value = np.random.default_rng(0).standard_normal((16, 64)).astype(np.float32)
+    passes: list[None] = []
+    second = threading.Event()
+
+    def make() -> Any:
+        passes.append(None)
+        if len(passes) == 2:
+            second.set()
+        second.wait(0.5)  # a pass that another thread begins meanwhile
+        return value
+
+    weight = CompressedWeight(
+        ComputedWeight("w", value.shape, make), value.shape, RECIPES["int8"], np.float16
+    )
+    layout = WeightLayout()
+    layout.add(weight.codes, "int8")
+    layout.add(weight.table, "float16")
+    layout.write(tmp_path / "weight.bin")
+    assert len(passes) == 1
 
 
 def test_blobs_are_what_coremltools_writes(tmp_path: Path) -> None:

@@ -457,7 +457,7 @@ def test_pefts_configs_that_are_wrong(data: Path, tmp_path: Path, config: str, m
 
 
 def test_a_repository_is_no_lora() -> None:
-    with pytest.raises(ConversionError, match="there is no file some/lora: .*`hf download some/lora`"):
+    with pytest.raises(ConversionError, match=r"there is no file some/lora: .*`hf download some/lora`"):
         open_loras("some/lora:0.5")
 
 
