@@ -18,7 +18,10 @@ let isPortable = Context.environment["TINTYPE_PORTABLE_COREML"].map { $0 == "1" 
 
 let coreVideo: [Target.Dependency] = isPortable ? ["CoreVideo"] : []
 let coreML: [Target.Dependency] = isPortable ? ["CoreML"] : []
+let hashing: [Target.Dependency] = isPortable ? ["CSHA256"] : []
 let coreMLTargets: [Target] = [
+  // Apple's systems have CryptoKit.
+  .target(name: "CSHA256", path: "swift/Sources/CSHA256"),
   .target(name: "CoreVideo", path: "swift/Sources/CoreVideo"),
   .testTarget(name: "CoreVideoTests", dependencies: ["CoreVideo"], path: "swift/Tests/CoreVideoTests"),
   .target(
@@ -49,7 +52,7 @@ let package = Package(
     .target(name: "TintypePackages", dependencies: ["TintypeMLX"], path: "swift/Sources/TintypePackages"),
     .target(name: "TintypeImages", dependencies: ["TintypeMLX"] + coreVideo, path: "swift/Sources/TintypeImages"),
     .target(
-      name: "TintypeBackends", dependencies: ["TintypeMLX", "TintypePackages", "TintypeImages"] + coreML,
+      name: "TintypeBackends", dependencies: ["TintypeMLX", "TintypePackages", "TintypeImages"] + coreML + hashing,
       path: "swift/Sources/TintypeBackends"),
     .target(
       name: "TintypeRuntime", dependencies: ["CTintype", "TintypeBackends"], path: "swift/Sources/TintypeRuntime"),

@@ -71,6 +71,6 @@ def test_core_ml_is_declared_for_linux_alone() -> None:
         text = run(SWIFT, "package", "dump-package", cwd=ROOT, **environment)
         return {target["name"] for target in json.loads(text)["targets"]}
 
-    portable = {"CoreML", "CoreVideo", "CoreMLTests", "CoreVideoTests", "CoreMLConsumersTests"}
+    portable = {"CoreML", "CoreVideo", "CoreMLTests", "CoreVideoTests", "CoreMLConsumersTests", "CSHA256"}
     assert targets(TINTYPE_PORTABLE_COREML="1") - targets(TINTYPE_PORTABLE_COREML="0") == portable
     assert ("CoreML" in targets()) == sys.platform.startswith("linux")

@@ -19,6 +19,11 @@ import Testing
     var digest = SHA256()
     digest.update(text)
     #expect(digest.hexDigest() == expected)
+    #if !canImport(CryptoKit)
+      var plain = SHA256(usesInstructions: false)
+      plain.update(text)
+      #expect(plain.hexDigest() == expected)
+    #endif
   }
 
   @Test func piecesMakeNoDifference() {
@@ -28,4 +33,17 @@ import Testing
     for _ in 0..<100 { pieces.update("xyz") }
     #expect(whole.hexDigest() == pieces.hexDigest())
   }
+
+  #if !canImport(CryptoKit)
+    @Test func theProcessorsInstructionsGiveTheSame() {
+      // Pieces that begin and end within blocks and at odd addresses.
+      let bytes = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 3) }
+      var (plain, fast) = (SHA256(usesInstructions: false), SHA256())
+      for (start, end) in [(0, 1), (1, 64), (64, 4099), (4099, 4099), (4099, 100_000)] {
+        plain.update(Array(bytes[start..<end]))
+        bytes.withUnsafeBytes { fast.update(UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
+        #expect(plain.hexDigest() == fast.hexDigest())
+      }
+    }
+  #endif
 }

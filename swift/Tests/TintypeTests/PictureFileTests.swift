@@ -57,7 +57,8 @@ import Testing
       let space = try #require(CGColorSpace(name: CGColorSpace.displayP3))
       let wide = try #require(plain.copy(colorSpace: space))
       let data = NSMutableData()
-      let target = try #require(CGImageDestinationCreateWithData(data, "public.png" as CFString, 1, nil))
+      let target = try #require(
+        CGImageDestinationCreateWithData(data as CFMutableData, "public.png" as CFString, 1, nil))
       CGImageDestinationAddImage(target, wide, nil)
       #expect(CGImageDestinationFinalize(target))
       let bytes = try RGBImage(file: data as Data).bytes

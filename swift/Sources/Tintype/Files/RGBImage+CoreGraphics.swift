@@ -43,7 +43,7 @@
       let identifiers: [PictureFormat: String] = [.jpeg: "public.jpeg", .heic: "public.heic", .tiff: "public.tiff"]
       let data = NSMutableData()
       guard let identifier = identifiers[format], let image = cgImage,
-        let target = CGImageDestinationCreateWithData(data, identifier as CFString, 1, nil)
+        let target = CGImageDestinationCreateWithData(data as CFMutableData, identifier as CFString, 1, nil)
       else { return nil }
       let options = [kCGImageDestinationLossyCompressionQuality: quality]
       CGImageDestinationAddImage(target, image, options as CFDictionary)

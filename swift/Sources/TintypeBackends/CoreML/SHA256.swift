@@ -11,7 +11,10 @@
     func digest() -> [UInt8] { [UInt8](hash.finalize()) }
   }
 #else
-  /// FIPS 180-4. CryptoKit exists only on Apple's systems, and this package has no outside dependency.
+  import CSHA256
+
+  /// FIPS 180-4, by the processor's own instructions where it has them. CryptoKit exists only on Apple's systems, and this
+  /// package has no outside dependency.
   struct SHA256 {
     private var state: SIMD8<UInt32> = [
       0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
@@ -19,6 +22,11 @@
     /// Less than a block.
     private var pending: [UInt8] = []
     private var length: UInt64 = 0
+    private let usesInstructions: Bool
+
+    static let hasInstructions = tintype_sha256_is_available()
+
+    init(usesInstructions: Bool = hasInstructions) { self.usesInstructions = usesInstructions }
 
     /// First 32 bits of the fractional parts of the cube roots of the first 64 primes.
     private static let constants: [UInt32] = [
@@ -66,6 +74,14 @@
     private mutating func compress(_ blocks: Slice<UnsafeRawBufferPointer>) {
       let bytes = UnsafeRawBufferPointer(rebasing: blocks)
       var state = self.state
+      if usesInstructions {
+        guard let start = bytes.baseAddress else { return }
+        withUnsafeMutableBytes(of: &state) { words in
+          tintype_sha256_mix(words.assumingMemoryBound(to: UInt32.self).baseAddress, start, bytes.count / 64)
+        }
+        self.state = state
+        return
+      }
       withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { words in
         Self.constants.withUnsafeBufferPointer { constants in
           for start in stride(from: 0, to: bytes.count, by: 64) {
