@@ -146,8 +146,8 @@ class AccuracyGate:
         from ..emit.convert import open_checkpoint
         from ..emit.families import FAMILIES as SOURCES
 
-        if bundle.source.get("repository"):
-            return None
+        if not all(Path(place).exists() for place in (self._source, self._tokenizers or self._source)):
+            return None  # on the Hub
         source = open_checkpoint(self._source, absent, self._variant, self._tokenizers)
         folders = SOURCES[source.pipeline].folders(absent)
         source.check_parts(folders)

@@ -3,6 +3,7 @@
 import re
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,17 @@ def test_the_command_names_what_the_conversion_was_told(sd3_half: Bundle, data: 
         f"; `tintype verify b --against {data / MODEL} --variant fp16 --tokenizers 'some where' "
         "--lora a.safetensors:0.5 --lora c:2` measures it"
     )
+
+
+@pytest.mark.parametrize("on_hub", ["source", "tokenizers"])
+def test_nothing_is_downloaded_to_measure_a_part(
+    sd3_half: Bundle, data: Path, measuring: None, on_hub: str
+) -> None:
+    part = {names.VAE_DECODER: sd3_half.component(names.VAE_DECODER)}
+    places: dict[str, Any] = {"source": data / MODEL, on_hub: "someone/model"}
+    asked = AccuracyGate(output="b", **places)
+    asked(replace(sd3_half, components=part))
+    assert "its inputs come from components that would have to be downloaded" in asked.skipped
 
 
 def test_parts_whose_inputs_cannot_be_made_are_converted_unmeasured(

@@ -468,7 +468,16 @@ def test_the_gate_and_verify_merge_the_same(
     model = "sd3-medium-tiny"
     save_file(lora("kohya", model, weights(model)), tmp_path / "l.safetensors")
     choice = f"{tmp_path / 'l.safetensors'}:0.5"
-    line = ["convert", str(data / model), "-o", str(tmp_path / "b"), "--size", "128x128", "--quiet"]
+    line = [
+        "convert",
+        str(data / model),
+        "-o",
+        str(tmp_path / "b"),
+        "--size",
+        "128x128",
+        "--quiet",
+        "--verify",
+    ]
     line += ["--components", "denoiser,vae_decoder", "--quantize", "denoiser=int8", "--lora", choice]
     assert run_command(line) == 0, capsys.readouterr().err
     bundle = Bundle.read(tmp_path / "b")
