@@ -141,27 +141,59 @@ void finish(const MicroKernel& kernel, const Tile& tile, float* sums, int width,
   }
 }
 
+// Adds what one depth gives to the tile's sums, or makes them at the first.
+void accumulate(const MicroKernel& kernel, const Tile& tile, int start, int depth, const PackedRows& a,
+                const float* packed, float* sums, int width) {
+  for (int j = 0; j < width; j += kernel.columns) {
+    for (int i = 0; i < tile.rows; i += kernel.rows) {
+      kernel.multiply(std::min(kernel.rows, tile.rows - i), depth, a.panel(tile.row + i, start, depth),
+                      packed + static_cast<int64_t>(j) * depth, sums + static_cast<int64_t>(i) * width + j,
+                      width, start > 0);
+    }
+  }
+}
+
+/** Memory for a tile's sums and a depth of packed columns. */
+struct TileMemory {
+  int width;
+  float *sums, *packed;
+
+  TileMemory(const MicroKernel& kernel, int columns)
+      : width(static_cast<int>(rounded_up(columns, kernel.columns))) {
+    static thread_local Scratch scratch;
+    sums = scratch.floats(static_cast<size_t>(width) * static_cast<size_t>(kRowBlock + kDepth));
+    packed = sums + static_cast<int64_t>(width) * kRowBlock;
+  }
+};
+
 template <typename B>
 void multiply_tile(const Tile& tile, int k, const PackedRows& a, const B& b, const Product& c) {
   const MicroKernel& kernel = micro_kernel();
-  static thread_local Scratch scratch;
-  int width = static_cast<int>(rounded_up(tile.columns, kernel.columns));
-  float* sums = scratch.floats(static_cast<size_t>(width) * static_cast<size_t>(kRowBlock + kDepth));
-  float* packed = sums + static_cast<int64_t>(width) * kRowBlock;
+  TileMemory memory(kernel, tile.columns);
   for (int start = 0; start < k; start += kDepth) {
     int depth = std::min(kDepth, k - start);
-    pack_columns(kernel, b, tile.column, tile.columns, start, depth, packed);
-    for (int j = 0; j < width; j += kernel.columns) {
-      for (int i = 0; i < tile.rows; i += kernel.rows) {
-        kernel.multiply(std::min(kernel.rows, tile.rows - i), depth, a.panel(tile.row + i, start, depth),
-                        packed + static_cast<int64_t>(j) * depth, sums + static_cast<int64_t>(i) * width + j,
-                        width, start > 0);
-      }
-    }
+    pack_columns(kernel, b, tile.column, tile.columns, start, depth, memory.packed);
+    accumulate(kernel, tile, start, depth, a, memory.packed, memory.sums, memory.width);
   }
-  if (k == 0) std::fill(sums, sums + static_cast<int64_t>(tile.rows) * width, 0.0f);
-  finish(kernel, tile, sums, width, c);
+  if (k == 0) std::fill(memory.sums, memory.sums + static_cast<int64_t>(tile.rows) * memory.width, 0.0f);
+  finish(kernel, tile, memory.sums, memory.width, c);
 }
+
+// All tiles of the same columns where there is one depth: the columns are packed once.
+template <typename B>
+void multiply_strip(int m, int height, const Tile& first, int k, const PackedRows& a, const B& b,
+                    const Product& c) {
+  const MicroKernel& kernel = micro_kernel();
+  TileMemory memory(kernel, first.columns);
+  pack_columns(kernel, b, first.column, first.columns, 0, k, memory.packed);
+  for (int row = 0; row < m; row += height) {
+    Tile tile{row, std::min(height, m - row), first.column, first.columns};
+    accumulate(kernel, tile, 0, k, a, memory.packed, memory.sums, memory.width);
+    finish(kernel, tile, memory.sums, memory.width, c);
+  }
+}
+
+constexpr int64_t kStrips = 64;  // that keep every processor busy
 
 template <typename B>
 void multiply_all(int m, int n, int k, const Matrix& a, const B& b, const Product& c) {
@@ -172,13 +204,17 @@ void multiply_all(int m, int n, int k, const Matrix& a, const B& b, const Produc
   PackedRows rows = pack_all_rows(kernel, m, k, a, packed);
   int blocks = (m + kRowBlock - 1) / kRowBlock;
   int height = static_cast<int>(rounded_up((m + blocks - 1) / blocks, kernel.rows));
+  int64_t strips = (n + kColumnBlock - 1) / kColumnBlock;
+  bool in_strips = k > 0 && k <= kDepth && strips >= kStrips;
+  if (in_strips) blocks = 1;
   auto task = [&](int64_t index) {
     int row = static_cast<int>(index % blocks) * height,
         column = static_cast<int>(index / blocks) * kColumnBlock;
     Tile tile{row, std::min(height, m - row), column, std::min(kColumnBlock, n - column)};
+    if (in_strips) return multiply_strip(m, height, tile, k, rows, b, c);
     if (tile.rows > 0) multiply_tile(tile, k, rows, b, c);
   };
-  int64_t tasks = static_cast<int64_t>(blocks) * ((n + kColumnBlock - 1) / kColumnBlock);
+  int64_t tasks = blocks * strips;
   if (static_cast<int64_t>(m) * n * k < 1 << 18) {  // waking a thread costs more
     for (int64_t i = 0; i < tasks; ++i) task(i);
   } else {

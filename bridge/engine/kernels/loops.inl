@@ -13,9 +13,37 @@ TINTYPE_INLINE void map(long count, const T* x, T* y, Function function) {
   for (long j = i; j < count; ++j) y[j] = tail[j - i];
 }
 
-TINTYPE_INLINE Vector sqrt_of(Vector v) {
-  for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
-  return v;
+// Functions of angles, and logarithms.
+template <typename T>
+void slow_curve(Unary op, float a, long count, const T* x, T* y) {
+  switch (op) {
+    case Unary::kLog:
+      return map(count, x, y, [a](Vector v) __attribute__((always_inline)) { return log_of(v + a); });
+    case Unary::kExp2:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return exp2_of(v); });
+    case Unary::kSoftplus:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return softplus_of(v); });
+    case Unary::kInverseErf:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return inverse_erf_of(v); });
+    case Unary::kSin:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return sin_of(v); });
+    case Unary::kCos:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return cos_of(v); });
+    case Unary::kTan:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return tan_of(v); });
+    case Unary::kAsin:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return asin_of(v); });
+    case Unary::kAcos:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return acos_of(v); });
+    case Unary::kAtan:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return atan_of(v); });
+    case Unary::kSinh:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return sinh_of(v); });
+    case Unary::kCosh:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return cosh_of(v); });
+    default:
+      return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return atanh_of(v); });
+  }
 }
 
 // Curves with an exponential in them.
@@ -38,8 +66,10 @@ void curve(Unary op, float a, long count, const T* x, T* y) {
     }
     case Unary::kGelu:
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return gelu_of<kHalf>(v); });
-    default:
+    case Unary::kGeluTanh:
       return map(count, x, y, [](Vector v) __attribute__((always_inline)) { return gelu_tanh_of<kHalf>(v); });
+    default:
+      return slow_curve(op, a, count, x, y);
   }
 }
 

@@ -22,6 +22,19 @@ enum class Unary {
   kSigmoidLinear,  // x · sigmoid(a · x)
   kGelu,
   kGeluTanh,
+  kExp2,
+  kLog,  // of x + a
+  kSoftplus,
+  kInverseErf,
+  kSin,
+  kCos,
+  kTan,
+  kAsin,
+  kAcos,
+  kAtan,
+  kSinh,
+  kCosh,
+  kAtanh,
 };
 
 enum class Binary { kAdd, kSub, kMul, kDiv, kMax, kMin };

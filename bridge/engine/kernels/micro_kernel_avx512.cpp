@@ -7,6 +7,10 @@ constexpr int kLanes = 16, kRows = 12;
 #include "kernels/vectors.inl"
 // The order matters: curves, tiles and loops are made of vectors.
 #include "kernels/curves.inl"
+// Angles come before logarithms, which use their signs.
+#include "kernels/angles.inl"
+// Logarithms are made of exponentials too.
+#include "kernels/logarithms.inl"
 // Loops are made of curves.
 #include "kernels/tiles.inl"
 // The table of them all stands at the end of the last.

@@ -120,6 +120,11 @@ TINTYPE_INLINE Vector at_least(Vector x, float limit) {
 #endif
 }
 
+TINTYPE_INLINE Vector sqrt_of(Vector v) {
+  for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+}
+
 TINTYPE_INLINE Vector size_of(Vector x) {
   Integers bits = reinterpret_cast<Integers&>(x) & 0x7fffffff;
   return reinterpret_cast<Vector&>(bits);

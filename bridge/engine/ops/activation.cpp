@@ -123,13 +123,16 @@ array softmax(Call& call) {
 }
 
 array softplus(Call& call) {
+  if (call.is_ours({"x"})) return curve(call, Unary::kSoftplus);
   array x = call.wide("x");
   return mx::logaddexp(x, scalar_like(0, x));
 }
 
 array softplus_parametric(Call& call) {
   array x = call.wide("x");
-  array inner = mx::logaddexp(mx::multiply(x, per_channel(call, "beta", x)), scalar_like(0, x));
+  array steep = mx::multiply(x, per_channel(call, "beta", x));
+  array inner = kernels::is_ours(x) ? kernels::unary(Unary::kSoftplus, steep, x.dtype())
+                                    : mx::logaddexp(steep, scalar_like(0, x));
   return mx::multiply(per_channel(call, "alpha", x), inner);
 }
 

@@ -61,9 +61,23 @@ array mod(Call& call) {
   return mx::remainder(x, y);
 }
 
+// A constant exponent whose power is one of the engine's functions.
+std::optional<array> known_power(Call& call) {
+  if (!call.is_ours({"x"}) || !call.is_constant("y") || call.tensor("y").ndim() > call.tensor("x").ndim() ||
+      call.tensor("y").size() != 1 || call.tensor("x").size() == 0)
+    return std::nullopt;
+  double exponent = call.number("y");
+  if (exponent != 1 && exponent != 2 && exponent != -1) return std::nullopt;
+  kernels::Unary op = exponent == 2   ? kernels::Unary::kSquare
+                      : exponent == 1 ? kernels::Unary::kCopy
+                                      : kernels::Unary::kInverse;
+  return kernels::unary(op, call.tensor("x"), call.output_dtype(), 0, 0, {call.is_only_reader("x")});
+}
+
 // MLX squares and multiplies integers, which never ends on a negative exponent.
 array pow(Call& call) {
   check_broadcast(call, {"x", "y"});
+  if (auto y = known_power(call)) return *y;
   array x = call.wide("x"), y = call.wide("y");
   if (!are_integers(x, y)) return mx::power(x, y);
   array zero(0, y.dtype());

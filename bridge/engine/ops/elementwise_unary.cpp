@@ -52,6 +52,7 @@ array clip(Call& call) {
 }
 
 array exp2(Call& call) {
+  if (call.is_ours({"x"})) return ours(call, Unary::kExp2);
   array x = call.wide("x");
   return mx::power(scalar_like(2, x), x);
 }
@@ -63,6 +64,7 @@ array inverse(Call& call) {
 }
 
 array log(Call& call) {
+  if (call.is_ours({"x"})) return ours(call, Unary::kLog, call.number_or("epsilon", 1e-45));
   array x = call.wide("x");
   return mx::log(mx::add(x, scalar_like(call.number_or("epsilon", 1e-45), x)));
 }
@@ -88,15 +90,15 @@ array threshold(Call& call) {
 OpTable elementwise_unary_ops() {
   return {
       {"abs", apply<Unary::kAbs, mx::abs>, "x"},
-      {"acos", apply<mx::arccos>, "x"},
-      {"asin", apply<mx::arcsin>, "x"},
-      {"atan", apply<mx::arctan>, "x"},
-      {"atanh", apply<mx::arctanh>, "x"},
+      {"acos", apply<Unary::kAcos, mx::arccos>, "x"},
+      {"asin", apply<Unary::kAsin, mx::arcsin>, "x"},
+      {"atan", apply<Unary::kAtan, mx::arctan>, "x"},
+      {"atanh", apply<Unary::kAtanh, mx::arctanh>, "x"},
       {"cast", cast, "x dtype"},
       {"ceil", ceil, "x"},
       {"clip", clip, "x alpha beta"},
-      {"cos", apply<mx::cos>, "x"},
-      {"cosh", apply<mx::cosh>, "x"},
+      {"cos", apply<Unary::kCos, mx::cos>, "x"},
+      {"cosh", apply<Unary::kCosh, mx::cosh>, "x"},
       {"erf", apply<Unary::kErf, mx::erf>, "x"},
       {"exp", apply<Unary::kExp, mx::exp>, "x"},
       {"exp2", exp2, "x"},
@@ -107,11 +109,11 @@ OpTable elementwise_unary_ops() {
       {"round", round, "x"},
       {"rsqrt", rsqrt, "x epsilon?"},
       {"sign", sign, "x"},
-      {"sin", apply<mx::sin>, "x"},
-      {"sinh", apply<mx::sinh>, "x"},
+      {"sin", apply<Unary::kSin, mx::sin>, "x"},
+      {"sinh", apply<Unary::kSinh, mx::sinh>, "x"},
       {"sqrt", apply<Unary::kSqrt, mx::sqrt>, "x"},
       {"square", apply<Unary::kSquare, mx::square>, "x"},
-      {"tan", apply<mx::tan>, "x"},
+      {"tan", apply<Unary::kTan, mx::tan>, "x"},
       {"tanh", apply<Unary::kTanh, mx::tanh>, "x"},
       {"threshold", threshold, "x alpha"},
   };

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
@@ -21,9 +22,16 @@ int scaled_length(Call& call, const char* name, int length) {
   return static_cast<int>(scaled);
 }
 
-array bilinear(const array& x, int height, int width, Grid grid) {
+// x as it is stored where the engine's own kernel reads it.
+array source_of(Call& call) {
+  return call.is_ours({"x"}) ? call.tensor("x") : call.wide("x");
+}
+
+array bilinear(Call& call, const array& x, int height, int width, Grid grid) {
   int rank = static_cast<int>(x.ndim());
-  return resized_linear(resized_linear(x, rank - 2, height, grid), rank - 1, width, grid);
+  array columns = resized_linear(x, rank - 2, height, grid, mx::float32);
+  return resized_linear(columns, rank - 1, width, grid,
+                        call.is_ours({"x"}) ? call.output_dtype() : mx::float32);
 }
 
 // Every output place takes the input place floor(i * in / out).
@@ -35,7 +43,7 @@ array nearest(const array& x, int axis, int target) {
   for (int i = 0; i < target; ++i) {
     index[static_cast<size_t>(i)] = static_cast<int>(static_cast<int64_t>(i) * length / target);
   }
-  return mx::take(x, array(index.begin(), {target}), axis);
+  return kernels::take(x, array(index.begin(), {target}), axis);
 }
 
 void require_target(Call& call, const array& x, int height, int width) {
@@ -65,21 +73,21 @@ array resize_nearest_neighbor(Call& call) {
 }
 
 array upsample_bilinear(Call& call) {
-  array x = call.wide("x");
+  array x = source_of(call);
   require_image(call, x);
   bool corners = call.flag_or("align_corners", true), centres = call.flag_or("half_pixel_centers", !corners);
   int height = scaled_length(call, "scale_factor_height", x.shape(-2));
   int width = scaled_length(call, "scale_factor_width", x.shape(-1));
   if (corners && centres) call.fail("align_corners and half_pixel_centers exclude each other", "both", "one");
-  return bilinear(x, height, width, corners ? align_corners : centres ? half_pixel : from_origin);
+  return bilinear(call, x, height, width, corners ? align_corners : centres ? half_pixel : from_origin);
 }
 
 array resize_bilinear(Call& call) {
-  array x = call.wide("x");
+  array x = source_of(call);
   require_image(call, x);
   int height = call.integer_or("target_size_height", 1), width = call.integer_or("target_size_width", 1);
   require_target(call, x, height, width);
-  return bilinear(x, height, width, grid_of(call));
+  return bilinear(call, x, height, width, grid_of(call));
 }
 
 // The last `resized_dims` axes take their lengths from the end of `shape`, where 0 keeps x's.
@@ -107,7 +115,7 @@ array resize(Call& call) {
     if (target < 0 || target > kLongestSide)
       call.fail("the target size is impossible", std::to_string(target),
                 "0 to " + std::to_string(kLongestSide));
-    y = linear ? resized_linear(y, axis, target, grid) : resized_nearest(y, axis, target, grid);
+    y = linear ? resized_linear(y, axis, target, grid, mx::float32) : resized_nearest(y, axis, target, grid);
   }
   return linear && whole ? mx::round(y) : y;
 }

@@ -56,10 +56,11 @@ array sampled_at(Call& call, const array& x, array column, array row) {
     row = mx::clip(row, array(0.0f), array(static_cast<float>(height - 1)));
   }
   array image = mx::reshape(mx::arange(x.shape(0)), {-1, 1, 1});
-  array pixels = sampled(x, image, row, column, mode == "nearest",
-                         padding == "constant" ? Outside::kConstant : Outside::kBorder,
-                         call.number_or("padding_value", 0));
-  return mx::moveaxis(pixels, -1, 1);
+  return sampled(x, image, row, column,
+                 {.nearest = mode == "nearest",
+                  .outside = padding == "constant" ? Outside::kConstant : Outside::kBorder,
+                  .value = static_cast<float>(call.number_or("padding_value", 0)),
+                  .leading = 1});
 }
 
 void require_size(Call& call, int height, int width) {
@@ -211,10 +212,11 @@ array crop_resize(Call& call) {
   array image = every ? mx::reshape(mx::arange(x.shape(0)), {1, -1, 1, 1})
                       : array(boxes.images.begin(), {count, 1, 1, 1});
   // Outside the image the whole place is pad_value, not only a share of it.
-  array pixels = sampled(x, image, row, column, false, Outside::kBorder, 0);
-  array outside = mx::expand_dims(mx::logical_or(mx::isnan(row), mx::isnan(column)), -1);
-  pixels = mx::where(outside, scalar_like(call.number_or("pad_value", 0), pixels), pixels);
-  pixels = mx::moveaxis(pixels, -1, 2);  // [boxes, images, c, height, width]
+  array pixels = sampled(x, image, row, column,
+                         {.nearest = false,
+                          .outside = Outside::kNowhere,
+                          .value = static_cast<float>(call.number_or("pad_value", 0)),
+                          .leading = 2});  // [boxes, images, c, height, width]
   return call.has("roi") ? pixels : mx::squeeze(pixels, 1);
 }
 

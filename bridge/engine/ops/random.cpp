@@ -1,7 +1,10 @@
 #include "mlx/random.h"
 
+#include <cmath>
 #include <random>
 
+#include "kernels/primitives.h"
+#include "kernels/random.h"
 #include "ops/call.h"
 #include "ops/registry.h"
 
@@ -9,42 +12,64 @@ namespace tintype {
 
 namespace {
 
+using kernels::Unary;
+
 /*
  * MIL leaves the generator open; here it is MLX's (Threefry). The same seed gives the same values in every
  * call, on every machine. Without one (-1) each call draws its own.
  */
-array key_of(Call& call) {
+uint64_t seed_of(Call& call) {
   int seed = call.integer_or("seed", -1);
-  return mx::random::key(seed >= 0 ? static_cast<uint64_t>(seed) : std::random_device{}());
+  return seed >= 0 ? static_cast<uint64_t>(seed) : std::random_device{}();
 }
 
-mx::Shape shape_of(Call& call) {
-  std::vector<int> shape = call.integers("shape");
+array uniform(Call& call, const mx::Shape& shape, float low, float high) {
+  uint64_t seed = seed_of(call);
+  if (computes_on_cpu()) return kernels::random_uniform(shape, low, high, seed);
+  return mx::random::uniform(array(low), array(high), shape, mx::float32, mx::random::key(seed));
+}
+
+mx::Shape checked(Call& call, const mx::Shape& shape) {
   int64_t count = 1;
   for (int size : shape) {
     if (size < 0) call.fail("the shape is negative", std::to_string(size), "0 or more");
     count = size > 0 && count > kMostElements / size ? kMostElements : count * size;
   }
-  // Bits, and the values that are made of them; MLX's generator cannot be ended half-way.
+  // Uniform numbers, and those that are made of them.
   call.require_memory(2 * sizeof(float) * static_cast<uint64_t>(count));
-  return to_shape(shape);
+  return shape;
 }
 
+mx::Shape shape_of(Call& call) {
+  return checked(call, to_shape(call.integers("shape")));
+}
+
+// By the inverse of the distribution, as MLX does.
 array random_normal(Call& call) {
-  auto mean = static_cast<float>(call.number_or("mean", 0)),
-       scale = static_cast<float>(call.number_or("stddev", 1));
-  return mx::random::normal(shape_of(call), mx::float32, mean, scale, key_of(call));
+  double mean = call.number_or("mean", 0), scale = call.number_or("stddev", 1) * std::sqrt(2.0);
+  array x = uniform(call, shape_of(call), std::nextafter(-1.0f, 0.0f), 1.0f);
+  if (computes_on_cpu()) {
+    array y = kernels::unary(Unary::kInverseErf, x, mx::float32);
+    return kernels::unary(Unary::kAffine, y, mx::float32, static_cast<float>(scale), static_cast<float>(mean),
+                          {.x = true});
+  }
+  return mx::add(mx::multiply(mx::erfinv(x), scalar_like(scale, x)), scalar_like(mean, x));
 }
 
 array random_uniform(Call& call) {
-  array low(static_cast<float>(call.number_or("low", 0))),
-      high(static_cast<float>(call.number_or("high", 1)));
-  return mx::random::uniform(low, high, shape_of(call), mx::float32, key_of(call));
+  return uniform(call, shape_of(call), static_cast<float>(call.number_or("low", 0)),
+                 static_cast<float>(call.number_or("high", 1)));
 }
 
 array random_bernoulli(Call& call) {
   array chance(static_cast<float>(call.number_or("prob", 0.5)));
-  return mx::random::bernoulli(chance, shape_of(call), key_of(call));
+  return mx::less(uniform(call, shape_of(call), 0, 1), chance);
+}
+
+array minus_log(const array& x) {
+  if (!kernels::is_ours(x)) return mx::negative(mx::log(x));
+  array y = kernels::unary(Unary::kLog, x, x.dtype());
+  return kernels::unary(Unary::kNegate, y, x.dtype(), 0, 0, {.x = true});
 }
 
 // x [n, classes] of logits or probabilities -> [n, size] of classes.
@@ -56,7 +81,12 @@ array random_categorical(Call& call) {
   if (x.ndim() < 1 || x.shape(-1) < 1 || size < 0)
     call.fail("x has no classes, or size is negative",
               describe_shape(x.shape()) + " and " + std::to_string(size), "[n, classes] and 0 or more");
-  return mx::random::categorical(mode == "probs" ? mx::log(x) : x, -1, size, key_of(call));
+  mx::Shape shape = x.shape();  // [n, size, classes]: the class whose logit and Gumbel noise are the highest
+  shape.insert(shape.end() - 1, size);
+  array noise = minus_log(minus_log(uniform(call, checked(call, shape), 0, 1)));
+  array logits = mx::expand_dims(mode == "probs" ? mx::log(x) : x, -2);
+  if (noise.size() == 0) return mx::zeros({shape.begin(), shape.end() - 1}, mx::int32);
+  return mx::argmax(mx::add(logits, noise), -1);
 }
 
 }  // namespace

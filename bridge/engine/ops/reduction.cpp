@@ -78,6 +78,13 @@ array reduce_log_sum(Call& call) {
 array reduce_log_sum_exp(Call& call) {
   auto [x, axes, keep_dims] = arguments(call);
   if (x.size() == 0) return mx::log(mx::sum(mx::exp(x), axes, keep_dims));  // which MLX's own refuses
+  if (kernels::is_ours(x)) {
+    array highest = mx::max(x, axes, true);
+    array base = mx::where(mx::isfinite(highest), highest, scalar_like(0, x));
+    array sum = mx::sum(kernels::exp(mx::subtract(x, base)), axes, true);
+    array y = mx::add(kernels::unary(kernels::Unary::kLog, sum, x.dtype()), base);
+    return keep_dims ? y : mx::squeeze(y, axes);
+  }
   return mx::logsumexp(x, axes, keep_dims);
 }
 

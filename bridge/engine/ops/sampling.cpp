@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include "kernels/primitives.h"
 
 namespace tintype {
 
@@ -56,20 +59,21 @@ Grid grid_of(Call& call) {
             "DEFAULT, ALIGN_CORNERS, STRICT_ALIGN_CORNERS, OFFSET_CORNERS or UNALIGN_CORNERS");
 }
 
-array resized_linear(const array& x, int axis, int target, Grid grid) {
+array resized_linear(const array& x, int axis, int target, Grid grid, mx::Dtype dtype) {
   int length = x.shape(axis);
-  std::vector<int> low, high;
-  std::vector<float> fraction;
+  kernels::Neighbours places;
   for (int i = 0; i < target; ++i) {
     double place = std::min(length - 1.0, std::max(0.0, grid(i, length, target)));
     int floor = static_cast<int>(place);
-    low.push_back(floor);
-    high.push_back(std::min(floor + 1, length - 1));
-    fraction.push_back(static_cast<float>(place - floor));
+    places.low.push_back(floor);
+    places.high.push_back(std::min(floor + 1, length - 1));
+    places.share.push_back(static_cast<float>(place - floor));
   }
-  array first = mx::take(x, array(low.begin(), {target}), axis);
-  array second = mx::take(x, array(high.begin(), {target}), axis);
-  return mx::add(first, mx::multiply(mx::subtract(second, first), along(fraction, x, axis)));
+  if (kernels::is_ours(x) && kernels::is_ours(dtype))
+    return kernels::interpolate(x, axis, std::move(places), dtype);
+  array first = mx::take(x, array(places.low.begin(), {target}), axis);
+  array second = mx::take(x, array(places.high.begin(), {target}), axis);
+  return mx::add(first, mx::multiply(mx::subtract(second, first), along(places.share, x, axis)));
 }
 
 array resized_nearest(const array& x, int axis, int target, Grid grid) {
@@ -84,11 +88,14 @@ array resized_nearest(const array& x, int axis, int target, Grid grid) {
                         : static_cast<int64_t>(std::floor(grid(i, length, target) + 0.5));
     index.push_back(static_cast<int>(std::clamp<int64_t>(place, 0, length - 1)));
   }
-  return mx::take(x, array(index.begin(), {target}), axis);
+  return kernels::take(x, array(index.begin(), {target}), axis);
 }
 
-array sampled(const array& images, const array& image, const array& y, const array& x, bool nearest,
-              Outside outside, double value) {
+namespace {
+
+// The same of MLX's ops.
+array sampled_by_mlx(const array& images, const array& image, const array& y, const array& x,
+                     const SamplePlan& plan) {
   int channels = images.shape(1), height = images.shape(2), width = images.shape(3);
   // A pixel's channels side by side, so that a place is one row.
   array rows = mx::reshape(mx::transpose(images, {0, 2, 3, 1}), {images.shape(0) * height * width, channels});
@@ -103,11 +110,11 @@ array sampled(const array& images, const array& image, const array& y, const arr
         mx::add(mx::multiply(mx::add(mx::multiply(image, array(height)), clamped(row, height)), array(width)),
                 clamped(column, width));
     array found = mx::take(rows, index, 0);
-    if (outside != Outside::kConstant) return found;
+    if (plan.outside != Outside::kConstant) return found;
     array inside = mx::logical_and(is_inside(row, height), is_inside(column, width));
-    return mx::where(mx::expand_dims(inside, -1), found, scalar_like(value, found));
+    return mx::where(mx::expand_dims(inside, -1), found, scalar_like(plan.value, found));
   };
-  if (nearest) return pixel(mx::round(py), mx::round(px));
+  if (plan.nearest) return pixel(mx::round(py), mx::round(px));
   array top = mx::floor(py), left = mx::floor(px), one = array(1.0f);
   array down = mx::expand_dims(mx::astype(mx::subtract(py, top), rows.dtype()), -1);
   array right = mx::expand_dims(mx::astype(mx::subtract(px, left), rows.dtype()), -1);
@@ -117,6 +124,24 @@ array sampled(const array& images, const array& image, const array& y, const arr
   array below = mx::add(top, one), beside = mx::add(left, one);
   return mixed(mixed(pixel(top, left), pixel(top, beside), right),
                mixed(pixel(below, left), pixel(below, beside), right), down);
+}
+
+}  // namespace
+
+array sampled(const array& images, const array& image, const array& y, const array& x,
+              const SamplePlan& plan) {
+  bool fits = int64_t{images.shape(2)} * images.shape(3) <= std::numeric_limits<int32_t>::max();
+  if (kernels::is_ours(images) && images.dtype() == mx::float32 && fits) {
+    mx::Shape shape = mx::broadcast_shapes(image.shape(), mx::broadcast_shapes(y.shape(), x.shape()));
+    return kernels::sample(images, mx::broadcast_to(image, shape), mx::broadcast_to(y, shape),
+                           mx::broadcast_to(x, shape), plan);
+  }
+  array pixels = sampled_by_mlx(images, image, y, x, plan);
+  if (plan.outside == Outside::kNowhere) {
+    array nowhere = mx::expand_dims(mx::logical_or(mx::isnan(y), mx::isnan(x)), -1);
+    pixels = mx::where(nowhere, scalar_like(plan.value, pixels), pixels);
+  }
+  return mx::moveaxis(pixels, -1, plan.leading);
 }
 
 }  // namespace tintype

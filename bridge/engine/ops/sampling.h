@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/places.h"
 #include "ops/call.h"
 
 namespace tintype {
@@ -24,8 +25,8 @@ double align_corners(int i, double length, int target);
 double half_pixel(int i, double length, int target);
 double from_origin(int i, double length, int target);
 
-/** One axis of `x` with `target` elements: linear between neighbours. */
-array resized_linear(const array& x, int axis, int target, Grid grid);
+/** One axis of `x` with `target` elements of `dtype`: linear between neighbours. */
+array resized_linear(const array& x, int axis, int target, Grid grid, mx::Dtype dtype);
 
 /**
  * The same with the nearest element. DEFAULT counts from pixel centres, floor((i + 0.5) length / target):
@@ -33,18 +34,15 @@ array resized_linear(const array& x, int axis, int target, Grid grid);
  */
 array resized_nearest(const array& x, int axis, int target, Grid grid);
 
-/** What lies outside an image. */
-enum class Outside {
-  kConstant,  // a value, also as the neighbour of a place near the border
-  kBorder,    // the border's pixels
-};
+using kernels::Outside;
+using kernels::SamplePlan;
 
 /**
- * Pixels of images [b, c, h, w] at any places: [*P, c], where `image` (int32), `y` and `x` (float32, in
- * pixels) broadcast to P. A place that is no number counts as outside.
+ * Pixels of images [b, c, h, w] at any places: [*L, c, *R], where `image` (int32), `y` and `x` (float32, in
+ * pixels) broadcast to [*L, *R] with `plan.leading` axes L. A place that is no number counts as outside.
  */
-array sampled(const array& images, const array& image, const array& y, const array& x, bool nearest,
-              Outside outside, double value);
+array sampled(const array& images, const array& image, const array& y, const array& x,
+              const SamplePlan& plan);
 
 /** The ops that sample at given places (image_sampling.cpp); image_resizing's table holds them. */
 array affine(Call& call);

@@ -1,4 +1,5 @@
 #include "kernels/compressed.h"
+#include "kernels/places.h"
 #include "ops/call.h"
 #include "ops/integers.h"
 #include "ops/registry.h"
@@ -82,7 +83,7 @@ array gather(Call& call) {
   // A table that is stored compressed gives its rows without being expanded.
   auto compressed = axis == 0 && batch_dims == 0 ? kernels::compressed_weight_of(x) : nullptr;
   if (compressed) return kernels::take_rows(compressed, indices);
-  if (batch_dims == 0) return mx::take(x, indices, axis);
+  if (batch_dims == 0) return kernels::take(x, indices, axis);
   if (batch_dims < 0 || batch_dims > axis || batch_dims > static_cast<int>(given.ndim())) {
     call.fail("batch_dims do not fit", std::to_string(batch_dims), "0 to axis");
   }

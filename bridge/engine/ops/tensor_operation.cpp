@@ -3,6 +3,8 @@
 #include <new>
 #include <numeric>
 
+#include "kernels/order.h"
+#include "kernels/places.h"
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
@@ -12,11 +14,23 @@ namespace tintype {
 
 namespace {
 
+// Places of the first `count` elements along an axis in their order; ties stay as they lie.
+array order_of(const array& x, int axis, int count, bool ascending) {
+  bool whole = mx::issubdtype(x.dtype(), mx::integer) || x.dtype() == mx::bool_;
+  bool narrow = whole && (x.dtype().size() < 4 || x.dtype() == mx::int32);
+  array key = mx::astype(x, !whole ? mx::float32 : narrow ? mx::int32 : mx::int64);
+  if (kernels::can_order(key) && x.size() > 0)
+    return mx::swapaxes(kernels::order_last(mx::swapaxes(key, axis, -1), count, ascending), axis, -1);
+  array order = mx::argsort(ascending ? key : mx::negative(key), axis);
+  mx::Shape stop = order.shape();
+  stop[axis] = count;
+  return mx::slice(order, mx::Shape(order.ndim(), 0), stop);
+}
+
 array argsort(Call& call) {
   const array& x = call.tensor("x");
   int axis = call.axis_or("axis", -1, x.ndim());
-  if (call.flag_or("ascending", false)) return mx::argsort(x, axis);
-  return mx::argsort(mx::negative(mx::astype(x, mx::float32)), axis);
+  return order_of(x, axis, x.shape(axis), call.flag_or("ascending", false));
 }
 
 // Keeps `lower` diagonals below the main one and `upper` above; -1 keeps them all.
@@ -167,7 +181,7 @@ array pad(Call& call) {
       call.fail("reflection needs more elements than it adds", std::to_string(std::max(before, after)),
                 "less than " + std::to_string(y.shape(axis)));
     }
-    y = mx::take(y, padded_index(y.shape(axis), before, after, reflect), axis);
+    y = kernels::take(y, padded_index(y.shape(axis), before, after, reflect), axis);
   }
   return y;
 }
@@ -248,11 +262,7 @@ std::vector<array> topk(Call& call) {
   if (k == -1) k = x.shape(axis);
   if (k < 0 || k > x.shape(axis))
     call.fail("k is beyond the axis", std::to_string(k), "at most " + std::to_string(x.shape(axis)));
-  array key = mx::astype(x, mx::issubdtype(x.dtype(), mx::integer) ? mx::int64 : mx::float32);
-  array order = mx::argsort(ascending ? key : mx::negative(key), axis);
-  mx::Shape stop = order.shape();
-  stop[axis] = k;
-  array indices = mx::slice(order, mx::Shape(order.ndim(), 0), stop);
+  array indices = order_of(x, axis, k, ascending);
   array values = mx::take_along_axis(x, indices, axis);
   if (!call.flag_or("return_indices", true)) return {values};
   return {values, mx::astype(indices, mx::int32)};
