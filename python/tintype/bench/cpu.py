@@ -113,6 +113,30 @@ def _cases() -> Iterator[Case]:
         2 * 9 * 256 * 256 * area,
         0.8,
     )
+    line, taps = (1, 512, 3000), (512, 512, 3)  # a Whisper-like encoder's second layer
+    yield Case(
+        "conv of one axis, 3, 512→512, 3000",
+        line,
+        lambda g, x: g.op("conv", x=x, weight=g.weight("c", taps, np.float16), pad_type="same", name="c"),
+        2.0 * 3 * 512 * 512 * 3000,
+        0.8,
+    )
+    turned = (256, 128, 4, 4)
+    yield Case(
+        "transposed conv 4×4, stride 2, 256→128, 64²",
+        (1, 256, 64, 64),
+        lambda g, x: g.op(
+            "conv_transpose",
+            x=x,
+            weight=g.weight("c", turned, np.float16),
+            strides=[2, 2],
+            pad_type="custom",
+            pad=[1, 1, 1, 1],
+            name="c",
+        ),
+        2.0 * 16 * 256 * 128 * 64 * 64,
+        0.5,
+    )
     yield Case("attention 24 × 1178 × 64", rows, _attention, scores, 0.6)
     yield Case("transformer block, 1536 wide, 1178 tokens", rows, _block, 12 * products + scores, 0.75)
     moved = 2.0 * TOKENS * WIDTH * 2 * CHAIN  # float16, read and written
