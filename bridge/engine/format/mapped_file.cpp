@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "support/error.h"
 
@@ -45,18 +46,31 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path, cons
                          "Convert or download the package again."});
   }
   auto size = static_cast<size_t>(status.st_size);
-  if (size == 0) return std::shared_ptr<const MappedFile>(new MappedFile(nullptr, 0, false));
+  if (size == 0) return std::shared_ptr<const MappedFile>(new MappedFile(nullptr, 0, -1, what));
   void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.value, 0);
   if (data == MAP_FAILED) refuse_file(path, what, errno);
-  return std::shared_ptr<const MappedFile>(new MappedFile(static_cast<const uint8_t*>(data), size, true));
+  auto* bytes = static_cast<const uint8_t*>(data);
+  return std::shared_ptr<const MappedFile>(new MappedFile(bytes, size, std::exchange(file.value, -1), what));
 }
 
 std::shared_ptr<const MappedFile> MappedFile::view(std::span<const uint8_t> bytes) {
-  return std::shared_ptr<const MappedFile>(new MappedFile(bytes.data(), bytes.size(), false));
+  return std::shared_ptr<const MappedFile>(new MappedFile(bytes.data(), bytes.size(), -1, ""));
 }
 
 MappedFile::~MappedFile() {
-  if (mapped_) ::munmap(const_cast<uint8_t*>(data_), size_);
+  if (descriptor_ < 0) return;
+  ::munmap(const_cast<uint8_t*>(data_), size_);
+  ::close(descriptor_);
+}
+
+void MappedFile::require_whole() const {
+  struct stat status{};
+  if (descriptor_ < 0 || ::fstat(descriptor_, &status) != 0) return;
+  if (static_cast<uint64_t>(status.st_size) >= size_) return;
+  refuse(TT_ERROR_IO,
+         {what_, "the file was cut short after it was opened", std::to_string(status.st_size) + " bytes",
+          std::to_string(size_),
+          "Write the package again, beside the old one, rename it into place, and load it anew."});
 }
 
 }  // namespace tintype

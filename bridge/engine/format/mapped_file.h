@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace tintype {
 
@@ -22,12 +23,18 @@ class MappedFile {
 
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
 
+  /** TT_ERROR_IO if the file is shorter than when it was mapped: to read what it lost would end the process.
+   */
+  void require_whole() const;
+
  private:
-  MappedFile(const uint8_t* data, size_t size, bool mapped) : data_(data), size_(size), mapped_(mapped) {}
+  MappedFile(const uint8_t* data, size_t size, int descriptor, std::string what)
+      : data_(data), size_(size), descriptor_(descriptor), what_(std::move(what)) {}
 
   const uint8_t* data_;
   size_t size_;
-  bool mapped_;
+  int descriptor_;  // -1: bytes in memory
+  std::string what_;
 };
 
 }  // namespace tintype

@@ -115,6 +115,10 @@ std::shared_ptr<const MappedFile> Package::file_of(const Literal& literal) {
   return blob_file(literal.file_name).file();
 }
 
+void Package::require_whole() const {
+  for (const auto& [name, file] : files_) file.file()->require_whole();
+}
+
 uint64_t Package::weight_bytes() const {
   uint64_t total = 0;
   for (const auto& [name, file] : files_) total += file.file()->bytes().size();

@@ -33,6 +33,9 @@ class Package {
   /** The file that holds the literal's bytes, to keep them mapped. */
   std::shared_ptr<const MappedFile> file_of(const Literal& literal);
 
+  /** Refuses if a weight file has been cut short since it was mapped. */
+  void require_whole() const;
+
   /** Bytes of all weight files mapped so far. */
   uint64_t weight_bytes() const;
 

@@ -85,6 +85,7 @@ Result Model::predict(const Request& request) {
   auto& function = const_cast<LoadedFunction&>(named(request.function));
   State::Use use(request.state);
   check_state(*this, function, request.state);
+  package_.require_whole();
   std::optional<Monitor> monitor;
   if (request.progress || request.collects_statistics) {
     monitor.emplace(*function.program, request.collects_statistics);

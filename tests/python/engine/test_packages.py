@@ -270,3 +270,25 @@ def test_optional_input_takes_its_default(tmp_path, kind, field, value):
     engine = ctypes_api.Model(path)
     assert engine.features(ctypes_api.INPUT)["bias"][2]
     np.testing.assert_array_equal(engine.predict({"x": np.ones(2, kind)})["y"], [1 + value, 1 + value])
+
+
+def test_weights_cut_short_while_loaded(tmp_path):
+    weight = RNG.rand(64, 64).astype(np.float32)
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 64))], opset_version=ct.target.iOS17)
+    def program(x):
+        return mb.linear(x=x, weight=weight, name="y")
+
+    engine = load(program, tmp_path, ct.target.iOS17)
+    x = np.ones((1, 64), np.float32)
+    engine.predict({"x": x})
+    file = tmp_path / "net.mlpackage/Data/com.apple.CoreML/weights/weight.bin"
+    whole = file.read_bytes()
+    file.write_bytes(b"")
+    with pytest.raises(ctypes_api.EngineError, match=rf"cut short.*got 0 bytes, expected {len(whole)}"):
+        engine.predict({"x": x})
+    file.write_bytes(whole)  # the same file: it may be read again
+    np.testing.assert_allclose(engine.predict({"x": x})["y"], x @ weight.T, rtol=1e-5)
+    file.rename(tmp_path / "old.bin")
+    file.write_bytes(b"")  # another file in its place: the model keeps the one that it opened
+    np.testing.assert_allclose(engine.predict({"x": x})["y"], x @ weight.T, rtol=1e-5)
