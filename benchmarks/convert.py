@@ -35,7 +35,7 @@ from checkpoints import make_checkpoint, make_lora, parameters
 
 CONVERT = (
     "import json, sys, tintype; "
-    "tintype.convert(sys.argv[1], sys.argv[2], components=['denoiser'], **json.loads(sys.argv[3]))"
+    "tintype.convert(sys.argv[1], sys.argv[2], components=['denoiser'], gate=None, **json.loads(sys.argv[3]))"
 )
 
 #: Bars: times of `cp`, and seconds on top; bytes of anonymous memory.
