@@ -197,7 +197,7 @@ def test_an_input_is_given_once(tmp_path: pathlib.Path, capsys: pytest.CaptureFi
         (["generate", "x", "--model", "nothing"], 1, "there is no bundle at nothing: convert a model"),
         (["convert", "nothing", "-o", "b"], 1, "nothing"),
         (["inspect", "nothing"], 1, "there is nothing at nothing: name a bundle or an .mlpackage"),
-        (["inspect", "."], 1, ". is no bundle, .mlpackage or .png: name one of these"),
+        (["inspect", "."], 1, ". is no bundle, .mlpackage, folder of them, or .png: name one of these"),
         (["run", "nothing", "-o", "a.npz"], 1, "there is no model at nothing"),
         (["run", "nothing", "--input", "x", "-o", "a.npz"], 2, "--input is 'x', expected NAME=FILE.npy"),
         (
