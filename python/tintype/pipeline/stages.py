@@ -3,7 +3,8 @@
 import copy
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -118,9 +119,13 @@ class StageModels:
         description = self._bundle.component(component)
         paths = self._bundle.package_paths(component)
         units = self.units[STAGE_OF[component]]
-        models = [load_model(path, backend, units, self._time_box) for path in paths]
-        for part, model in zip(description.parts, models, strict=True):
-            self._check(component, part, model)
+        with ExitStack() as loaded:
+            models = []
+            for part, path in zip(description.parts, paths, strict=True):
+                models.append(load_model(path, backend, units, self._time_box))
+                loaded.callback(models[-1].close)
+                self._check(component, part, models[-1])
+            loaded.pop_all()
         return ComponentModel(description, models, reason)
 
     def _trusted(self, component: str, backend: str) -> ComponentModel:
@@ -139,16 +144,17 @@ class StageModels:
             return model
         file = self._bundle.root / test.path
         try:
-            check_self_test(file, test, component, row, model)
+            with _closed_on_error(model):
+                check_self_test(file, test, component, row, model)
         except EngineError as error:
-            model.close()
             if backend != names.AUTO:
                 raise
             reason = f"auto: {component} failed its self-test ({error}), so MLX runs it"
             model = self._load(component, names.MLX, reason)
-            # Wrong there as well: then it is the model, and no picture of it would be right.
-            check_self_test(file, test, component, row, model)
-            self._remember(component, error, reason)
+            with _closed_on_error(model):
+                # Wrong there as well: then it is the model, and no picture of it would be right.
+                check_self_test(file, test, component, row, model)
+                self._remember(component, error, reason)
             return model
         self._verdicts.remember_pass(packages, units)
         return model
@@ -253,6 +259,15 @@ class StageModels:
                     f"{model.path} has the {kind} {', '.join(have)}, but {names.BUNDLE_FILE} lists "
                     f"{', '.join(want)} for {component}: convert the model again"
                 )
+
+
+@contextmanager
+def _closed_on_error(model: ComponentModel) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        model.close()
+        raise
 
 
 def _floats(outputs: Mapping[str, Array]) -> dict[str, Array]:

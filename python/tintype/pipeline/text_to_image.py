@@ -10,6 +10,7 @@ for event in pipeline.steps("a red circle"):      # the caller owns progress and
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -213,7 +214,7 @@ class Pipeline:
         prompt: str | GenerationRequest,
         negative_prompt: str | None = None,
         **options: "Unpack[RequestOptions]",
-    ) -> Iterator[Conditioned | Step | GenerationResult]:
+    ) -> Generator[Conditioned | Step | GenerationResult, None, None]:
         """`generate` as a generator: yields Conditioned, every Step, and the GenerationResult.
 
         Values are checked at once; the work happens as the caller iterates, who cancels by stopping.
@@ -260,8 +261,14 @@ class Pipeline:
     ) -> None:
         self.close()
 
-    def _run(self, plan: Plan) -> Iterator[Conditioned | Step | GenerationResult]:
+    def _run(self, plan: Plan) -> Generator[Conditioned | Step | GenerationResult, None, None]:
         models = self._models.for_run(plan.units, RunStatistics() if plan.statistics else None)
+        try:
+            yield from self._events(plan, models)
+        finally:  # also where the caller stops, or a stage fails
+            models.done(self.bundle.components)
+
+    def _events(self, plan: Plan, models: StageModels) -> Iterator[Conditioned | Step | GenerationResult]:
         clock = _Clock(models)
         latent = self.bundle.latent_at(plan.size.width, plan.size.height)
         schedule = bundle_schedule(self.bundle.schedule, plan.settings.steps, latent.height * latent.width)
@@ -313,13 +320,15 @@ class Pipeline:
 
 
 def _results(
-    events: Iterator[Conditioned | Step | GenerationResult], on_step: Callable[[Step], object] | None
+    events: Generator[Conditioned | Step | GenerationResult, None, None],
+    on_step: Callable[[Step], object] | None,
 ) -> Iterator[GenerationResult]:
-    for event in events:
-        if isinstance(event, Step) and on_step is not None:
-            on_step(event)
-        if isinstance(event, GenerationResult):
-            yield event
+    with closing(events):  # what on_step raises would keep them, and the models, alive in its traceback
+        for event in events:
+            if isinstance(event, Step) and on_step is not None:
+                on_step(event)
+            if isinstance(event, GenerationResult):
+                yield event
 
 
 @dataclass(frozen=True)

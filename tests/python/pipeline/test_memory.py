@@ -8,7 +8,7 @@ import pytest
 
 from tintype.bundle import Bundle
 from tintype.errors import InvalidInputError, UsageError
-from tintype.pipeline import Conditioned, GenerationResult, Pipeline, Step
+from tintype.pipeline import Conditioned, GenerationResult, Pipeline, Step, text_to_image
 
 COMPONENTS = ("text_encoder", "text_encoder_2", "text_encoder_3", "modulation", "denoiser", "vae_decoder")
 
@@ -63,6 +63,30 @@ def test_a_freed_model_is_closed(sd3: Bundle) -> None:
         next(iter(pipeline.steps("x", steps=1, seed=0)))
         with pytest.raises(InvalidInputError, match="closed"):
             model.predict({"input_ids": np.zeros((1, 77), np.int32)})
+
+
+@pytest.mark.parametrize("ending", ["on_step", "stopping", "failing"])
+def test_a_run_without_an_end_frees_its_models(
+    sd3: Bundle, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        assert pipeline.loaded == ("denoiser",)
+        raise KeyboardInterrupt
+
+    with Pipeline.load(sd3, backend="mlx", reduce_memory=True) as pipeline:
+        if ending == "stopping":
+            events = pipeline.steps("x", steps=2, seed=0)
+            assert any(isinstance(event, Step) for event in events)
+            assert pipeline.loaded == ("denoiser",)
+            events.close()
+        else:
+            if ending == "failing":
+                monkeypatch.setattr(text_to_image, "euler_step", stop)
+            # The exception is held, and with it the frames that it went through.
+            with pytest.raises(KeyboardInterrupt) as held:
+                pipeline.generate("x", steps=2, seed=0, on_step=stop)
+            assert held.value.__traceback__ is not None
+        assert pipeline.loaded == ()
 
 
 def test_prewarming_loads_what_a_run_needs(sd3: Bundle) -> None:

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 import tintype
 from tintype import names
 from tintype.bundle import Bundle
-from tintype.errors import BundleError, EngineError
+from tintype.errors import BundleError, EngineError, InvalidInputError
 from tintype.pipeline import stages
 from tintype.run import FallbackWarning, load_model
 from tintype.run.runtimes import INSTALLED, Runtimes
@@ -54,15 +54,17 @@ def recorded(sd3_half: Bundle, tmp_path: Path) -> Bundle:
     return record_self_test(Bundle.read(shutil.copytree(sd3_half.root, tmp_path / "bundle")))
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
-    """Core ML exists, and its denoiser is wrong by `factor`."""
+def pretend(monkeypatch: pytest.MonkeyPatch, factor: float) -> list[Any]:
+    """Core ML exists, and its denoiser is wrong by `factor`. The models that are loaded, as they come."""
+    loaded: list[Any] = []
 
     def load(path: Path, backend: str, units: str, time_box: float | None) -> Any:
-        if backend == names.MLX or "denoiser" not in path.name:
-            return load_model(path, names.MLX, units)
-        return AsCoreML(path, factor)
+        on_mlx = backend == names.MLX or "denoiser" not in path.name
+        loaded.append(load_model(path, names.MLX, units) if on_mlx else AsCoreML(path, factor))
+        return loaded[-1]
 
     monkeypatch.setattr(stages, "load_model", load)
+    return loaded
 
 
 def test_a_system_that_is_right(recorded: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,12 +96,16 @@ def test_a_model_that_is_wrong_everywhere_is_damaged(
     file = recorded.root / "self_test/denoiser.safetensors"
     tensors = load_file(file)
     save_file({n: v * np.float16(3) if n == "expected.velocity" else v for n, v in tensors.items()}, file)
-    pretend(monkeypatch, 1.0)
+    loaded = pretend(monkeypatch, 1.0)
     with (
         tintype.Pipeline.load(recorded) as pipeline,
         pytest.raises(EngineError, match="kernels compute the model wrongly on mlx"),
     ):
         pipeline.generate("a red circle", **RUN)
+    on_core_ml, on_mlx = (model for model in loaded if "denoiser" in str(model.path))
+    for model in (on_core_ml, on_mlx):
+        with pytest.raises(InvalidInputError, match="closed"):
+            _ = model.metadata
     assert not list(tmp_path.glob("cache/verdicts/*.json"))
 
 
@@ -178,9 +184,11 @@ def test_verify_reports_what_a_wrong_system_does(
 def test_a_damaged_recording(recorded: Bundle, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     assert recorded.root is not None
     (recorded.root / "self_test/denoiser.safetensors").write_bytes(content)
-    pretend(monkeypatch, 1.0)
+    loaded = pretend(monkeypatch, 1.0)
     with (
         tintype.Pipeline.load(recorded) as pipeline,
         pytest.raises(BundleError, match="record it again with verify --self-test"),
     ):
         pipeline.generate("a red circle", **RUN)
+    with pytest.raises(InvalidInputError, match="closed"):
+        _ = loaded[-1].metadata

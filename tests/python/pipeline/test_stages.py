@@ -10,11 +10,12 @@ import pytest
 
 from tintype import names
 from tintype.bundle import Bundle, Context
-from tintype.errors import BundleError, EngineError, ModelFileError, ModelFormatError
-from tintype.pipeline import Pipeline
+from tintype.errors import BundleError, EngineError, InvalidInputError, ModelFileError, ModelFormatError
+from tintype.pipeline import Pipeline, stages
 from tintype.pipeline.denoising import batches
 from tintype.pipeline.families import compose_context, t5_context
 from tintype.pipeline.stages import StageModels
+from tintype.run import Model, load_model
 
 MODEL = "Data/com.apple.CoreML/model.mlmodel"
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
@@ -91,6 +92,22 @@ def test_a_package_that_bundle_json_does_not_describe(copy: pathlib.Path) -> Non
         BundleError, match=r"vae_decoder.mlpackage has the inputs latent, but bundle.json lists"
     ):
         draw(copy)
+
+
+def test_packages_that_do_not_fit_are_freed(copy: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Model] = []
+
+    def load(*arguments: Any) -> Model:
+        loaded.append(load_model(*arguments))
+        return loaded[-1]
+
+    edit(copy, lambda value: value["components"]["denoiser"].update(path="vae_decoder.mlpackage"))
+    monkeypatch.setattr(stages, "load_model", load)
+    with pytest.raises(BundleError, match="has the inputs"):
+        StageModels(Bundle.read(copy)).model(names.DENOISER, "mlx")
+    (model,) = loaded
+    with pytest.raises(InvalidInputError, match="closed"):
+        _ = model.metadata
 
 
 def test_shapes_that_bundle_json_gets_wrong(copy: pathlib.Path) -> None:
