@@ -39,7 +39,7 @@ let coreMLProducts: [Product] = [
 
 let package = Package(
   name: "Tintype",
-  platforms: [.macOS(.v13), .iOS(.v16)],
+  platforms: [.macOS(.v13), .iOS(.v16), .tvOS(.v16), .visionOS(.v1)],
   products: [
     .library(name: "Tintype", targets: ["Tintype"]),
     .library(name: "TintypeMLX", targets: ["TintypeMLX"]),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import PackageDescription
 
 let package = Package(
   name: "App",
+  platforms: [.macOS(.v13), .iOS(.v16)],
   dependencies: [.package(url: "REPOSITORY", from: "0.1.0")],
   targets: [.executableTarget(name: "App", dependencies: [.product(name: "Tintype", package: "tintype")])])
 """
@@ -63,6 +65,18 @@ def test_an_app_depends_on_a_version(tmp_path: Path) -> None:
     lines = run(SWIFT, "run", "App", cwd=app).splitlines()
     assert lines[0].startswith("a lighthouse at dawn ")
     assert lines[1].startswith("there is no bundle at ")
+
+
+def test_the_documents_ask_apps_for_the_packages_oldest_systems() -> None:
+    """On a Mac SwiftPM refuses an app that names an older system than its dependency, or none."""
+
+    def platforms(text: str) -> set[str]:
+        (row,) = re.findall(r"^\s*platforms: \[(.+)\],", text, re.MULTILINE)
+        return set(row.split(", "))
+
+    package = platforms((ROOT / "Package.swift").read_text())
+    assert platforms((ROOT / "docs/embedding.md").read_text()) == package
+    assert platforms(MANIFEST) < package
 
 
 @pytest.mark.skipif(SWIFT is None, reason="no Swift on this machine")

@@ -97,7 +97,7 @@ extension CoreMLBackend {
   public func computePlan(
     of package: URL, units: ComputeUnits, function: String? = nil
   ) async throws -> ComputePlanReport {
-    guard #available(macOS 14.4, iOS 17.4, tvOS 17.4, watchOS 10.4, visionOS 1.1, *) else {
+    guard #available(macOS 14.4, iOS 17.4, tvOS 17.4, visionOS 1.1, *) else {
       throw BackendError.failed(
         backend: .coreml, kind: .unsupported,
         message: "compute plans need macOS 14.4 or iOS 17.4; on older systems, Instruments' Core ML template shows "
@@ -136,7 +136,7 @@ extension CoreMLBackend {
   }
 }
 
-@available(macOS 14.4, iOS 17.4, tvOS 17.4, watchOS 10.4, visionOS 1.1, *)
+@available(macOS 14.4, iOS 17.4, tvOS 17.4, visionOS 1.1, *)
 extension MLModelStructure.Program.Block {
   /// The block's operations, and those in the blocks of its conditions and loops.
   fileprivate var allOperations: [MLModelStructure.Program.Operation] {
@@ -144,7 +144,7 @@ extension MLModelStructure.Program.Block {
   }
 }
 
-@available(macOS 14, iOS 17, tvOS 17, watchOS 10, *)
+@available(macOS 14, iOS 17, tvOS 17, *)
 extension ComputePlanReport.Device {
   fileprivate init(_ device: MLComputeDevice) {
     // Not a switch: Apple may add devices.

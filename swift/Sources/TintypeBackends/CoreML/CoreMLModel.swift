@@ -143,7 +143,7 @@ private final class FunctionModel: @unchecked Sendable {
 
   /// A state of this model, zeroed.
   func makeState(_ function: FunctionDescription) throws -> CoreMLState {
-    guard #available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *) else {
+    guard #available(macOS 15, iOS 18, tvOS 18, visionOS 2, *) else {
       throw BackendError.failed(
         backend: .coreml, kind: .unsupported,
         message: "models with states need macOS 15 or iOS 18; use backend \"mlx\"")
@@ -223,7 +223,7 @@ private final class FunctionModel: @unchecked Sendable {
     _ features: any MLFeatureProvider, _ options: MLPredictionOptions, _ state: CoreMLState?
   ) throws -> any MLFeatureProvider {
     guard let state else { return try model.prediction(from: features, options: options) }
-    guard #available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *) else { throw BackendError.noStates(.coreml) }
+    guard #available(macOS 15, iOS 18, tvOS 18, visionOS 2, *) else { throw BackendError.noStates(.coreml) }
     return try state.exclusively { try model.prediction(from: features, using: $0, options: options) }
   }
 }
@@ -233,7 +233,7 @@ extension MLModelConfiguration {
   convenience init(units: ComputeUnits, function: String?) throws {
     self.init()
     if let function {
-      guard #available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *) else {
+      guard #available(macOS 15, iOS 18, tvOS 18, visionOS 2, *) else {
         throw BackendError.failed(
           backend: .coreml, kind: .unsupported,
           message: "function \"\(function)\" cannot be chosen: packages with several functions need macOS 15 or "

@@ -8,14 +8,14 @@ final class CoreMLState: ModelState, @unchecked Sendable {
   private let state: Any
   private let isUsed = Locked(false)
 
-  @available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *)
+  @available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)
   init(_ state: MLState, _ features: [FeatureDescription]) {
     self.state = state
     self.features = features
   }
 
   /// Calls `body` with the state; throws where somebody else uses it.
-  @available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *)
+  @available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)
   func exclusively<Result>(_ body: (MLState) throws -> Result) throws -> Result {
     guard let state = state as? MLState,
       isUsed.withLock({ used in
@@ -49,7 +49,7 @@ final class CoreMLState: ModelState, @unchecked Sendable {
   }
 
   private func withArray<Result>(_ name: String, _ body: (MLMultiArray) throws -> Result) throws -> Result {
-    guard #available(macOS 15, iOS 18, tvOS 18, watchOS 11, visionOS 2, *),
+    guard #available(macOS 15, iOS 18, tvOS 18, visionOS 2, *),
       features.contains(where: { $0.name == name })
     else { throw unknown(name) }
     return try exclusively { try $0.withMultiArray(for: name, body) }
