@@ -44,6 +44,15 @@ def run(*command: object, cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
+def targets(**environment: str) -> dict[str, set[str]]:
+    """Every target of the package, with the targets that it depends on."""
+    text = run(SWIFT, "package", "dump-package", cwd=ROOT, **environment)
+    return {
+        target["name"]: {dependency["byName"][0] for dependency in target["dependencies"]}
+        for target in json.loads(text)["targets"]
+    }
+
+
 @pytest.mark.skipif(SWIFT is None, reason="no Swift on this machine")
 def test_an_app_depends_on_a_version(tmp_path: Path) -> None:
     repository, app = tmp_path / "tintype", tmp_path / "app"
@@ -81,10 +90,19 @@ def test_the_documents_ask_apps_for_the_packages_oldest_systems() -> None:
 
 @pytest.mark.skipif(SWIFT is None, reason="no Swift on this machine")
 def test_core_ml_is_declared_for_linux_alone() -> None:
-    def targets(**environment: str) -> set[str]:
-        text = run(SWIFT, "package", "dump-package", cwd=ROOT, **environment)
-        return {target["name"] for target in json.loads(text)["targets"]}
-
     portable = {"CoreML", "CoreVideo", "CoreMLTests", "CoreVideoTests", "CoreMLConsumersTests", "CSHA256"}
-    assert targets(TINTYPE_PORTABLE_COREML="1") - targets(TINTYPE_PORTABLE_COREML="0") == portable
+    assert set(targets(TINTYPE_PORTABLE_COREML="1")) - set(targets(TINTYPE_PORTABLE_COREML="0")) == portable
     assert ("CoreML" in targets()) == sys.platform.startswith("linux")
+
+
+@pytest.mark.skipif(SWIFT is None, reason="no Swift on this machine")
+def test_the_architecture_tells_what_each_target_uses() -> None:
+    rows = re.findall(
+        r"^\| `swift/Sources/(\w+)` \|.*\| ([^|]+) \|$",
+        (ROOT / "docs/architecture.md").read_text(),
+        re.MULTILINE,
+    )
+    told = {name: set(uses.split(", ")) - {"–"} for name, uses in rows}
+    declared = targets(TINTYPE_PORTABLE_COREML="1")
+    assert told == {name: declared[name] for name in told}
+    assert set(told) == {folder.name for folder in (ROOT / "swift/Sources").iterdir()}

@@ -22,7 +22,7 @@ public protocol Tokenizer: Sendable {
   /// The id that fills the rest of a fixed length.
   var padTokenID: Int32 { get }
 
-  /// How many special tokens stand before and after the text's own.
+  /// The ids of the special tokens that stand before and after the text's own.
   var specialTokens: (before: [Int32], after: [Int32]) { get }
 
   /// The text's own ids, without the special tokens around them.

@@ -78,7 +78,7 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
 
   /// The text sequence that the denoiser attends to: tokens that CLIP and T5 read, and its width.
   public struct Context: Codable, Sendable, Equatable {
-    /// Tokens that CLIP reads; 0 where only T5 is attended to.
+    /// Tokens that CLIP reads, attended to or (in FLUX) only pooled.
     public let clipTokens: Int
     /// Tokens that T5 reads.
     public let t5Tokens: Int

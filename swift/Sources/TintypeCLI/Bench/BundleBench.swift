@@ -57,7 +57,7 @@ struct BundleBench {
       let choice: BackendChoice = kind == .coreml ? .coreml : .mlx
       do {
         try makeBackend(choice).checkAvailability()
-      } catch  where kinds.count > 1 {
+      } catch let error where kinds.count > 1 {
         unavailable[kind.rawValue] = "\(error)"
         continue
       }
