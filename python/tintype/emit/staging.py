@@ -47,9 +47,9 @@ def staged_folder(
         raise ConversionError(f"{output} is no place for a folder: choose another output")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        left = _clean_up(output, resumes)
+        _put_back(output)
         _check(output, overwrite, mark)
-        stage, lock = _locked(left, output)
+        stage, lock = _left(output, resumes) or _new(output)
     except OSError as error:
         raise ConversionError(
             f"cannot write to {output.parent} ({error.strerror}): choose another output folder"
@@ -73,19 +73,52 @@ def staged_folder(
         os.close(lock)
 
 
-def _locked(left: Path | None, output: Path) -> tuple[Path, int]:
-    """The folder `left`, or a new one where another run was faster; and the handle that holds its lock."""
-    if left is not None:
-        lock = os.open(left, os.O_RDONLY)
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return left, lock
-        os.close(lock)
-    stage = Path(tempfile.mkdtemp(prefix=f".{output.name}{MARK}", dir=output.parent))
-    lock = os.open(stage, os.O_RDONLY)
-    with suppress(OSError):  # a file system without locks: leftovers are never touched there
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    return stage, lock
+def _new(output: Path) -> tuple[Path, int]:
+    """A folder beside `output`, and the handle that holds its lock."""
+    while True:
+        stage = Path(tempfile.mkdtemp(prefix=f".{output.name}{MARK}", dir=output.parent))
+        with suppress(FileNotFoundError):  # another run's clean-up was faster than the lock
+            lock = os.open(stage, os.O_RDONLY)
+            with suppress(OSError):  # a file system without locks: leftovers are never touched there
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_at(lock, stage):
+                return stage, lock
+            os.close(lock)
+
+
+def _left(output: Path, resumes: Callable[[Path], bool] | None) -> tuple[Path, int] | None:
+    """Remove what killed runs left; the folder of one that may be resumed is left and returned, with the
+    handle that holds its lock."""
+    found = None
+    for path in sorted(output.parent.glob(glob.escape(f".{output.name}{MARK}") + "*")):
+        lock = _lock(path)
+        if lock is None:
+            continue
+        if found is None and resumes is not None and resumes(path):
+            found = path, lock
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+    return found
+
+
+def _lock(path: Path) -> int | None:
+    """A handle that holds the folder's lock; None where another run does, or has removed the folder."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(handle, path):
+            return handle
+    os.close(handle)
+    return None
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether what was opened still has its name."""
+    return path.exists() and os.path.samestat(os.fstat(handle), path.stat())
 
 
 def _check(output: Path, overwrite: bool, mark: str) -> None:
@@ -106,40 +139,20 @@ def _publish(stage: Path, output: Path, overwrite: bool, mark: str) -> None:
     replaced = output.with_name(f".{output.name}{REPLACED}")
     if output.exists():
         os.rename(output, replaced)
-    os.rename(stage, output)
+    try:
+        os.rename(stage, output)
+    except OSError:
+        _put_back(output)
+        raise
     shutil.rmtree(replaced, ignore_errors=True)
     sync_path(output.parent)
 
 
-def _clean_up(output: Path, resumes: Callable[[Path], bool] | None) -> Path | None:
-    """Remove what killed runs left, and put back an old bundle that one had moved aside; the folder of a
-    killed run that may be resumed is left and returned."""
+def _put_back(output: Path) -> None:
+    """Give a bundle that an overwrite has moved aside its name again, unless the name is taken."""
     replaced = output.with_name(f".{output.name}{REPLACED}")
     if replaced.exists() and not output.exists():
         os.rename(replaced, output)
-    found = None
-    for path in sorted(output.parent.glob(glob.escape(f".{output.name}{MARK}") + "*")):
-        if not path.is_dir() or _is_locked(path):
-            continue
-        if found is None and resumes is not None and resumes(path):
-            found = path
-        else:
-            shutil.rmtree(path, ignore_errors=True)
-    return found
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def _sync(folder: Path) -> None:

@@ -5,10 +5,12 @@ import fcntl
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tintype.emit.staging import staged_folder
+from tintype.emit import staging
+from tintype.emit.staging import MARK, REPLACED, staged_folder
 from tintype.errors import ConversionError
 
 
@@ -101,6 +103,63 @@ def test_a_running_conversion_is_left_alone(tmp_path: Path) -> None:
     write(tmp_path / "bundle", "new")
     assert live.is_dir()
     os.close(handle)
+
+
+@pytest.mark.parametrize("moment", ["before the folder is opened", "before it is locked"])
+def test_a_folder_that_another_run_took_for_a_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    module, name = (staging.tempfile, "mkdtemp") if "opened" in moment else (staging.fcntl, "flock")
+    real = getattr(module, name)
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        result = real(*arguments, **options) if name == "mkdtemp" else None
+        monkeypatch.setattr(module, name, real)
+        write(tmp_path / "bundle", "the other run's", overwrite=True)
+        return result if name == "mkdtemp" else real(*arguments, **options)
+
+    monkeypatch.setattr(module, name, interrupted)
+    write(tmp_path / "bundle", "new", overwrite=True)
+    assert (tmp_path / "bundle" / "bundle.json").read_text() == "new"
+    assert hidden(tmp_path) == []
+
+
+def test_leftovers_are_locked_while_they_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else another run may take one over meanwhile."""
+    dead = tmp_path / ".bundle.tintype-dead"
+    dead.mkdir()
+    removed: list[Path] = []
+
+    def remove(path: Path, **options: Any) -> None:
+        if path == dead:
+            handle = os.open(dead, os.O_RDONLY)
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.close(handle)
+            removed.append(path)
+            dead.rmdir()
+
+    monkeypatch.setattr(staging.shutil, "rmtree", remove)
+    write(tmp_path / "bundle", "new")
+    assert removed == [dead]
+
+
+def test_an_overwrite_that_fails_at_the_last_step_keeps_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, rename = tmp_path / "bundle", os.rename
+    write(output, "old")
+
+    def fail(source: Path, target: Path) -> None:
+        if MARK in source.name and REPLACED not in source.name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        write(output, "new", overwrite=True)
+    assert (output / "bundle.json").read_text() == "old"
+    assert hidden(tmp_path) == []
 
 
 def test_an_old_bundle_that_was_moved_aside_comes_back(tmp_path: Path) -> None:
