@@ -174,6 +174,8 @@ class Bundle:
         """
         root = Path(path)
         file = root / names.BUNDLE_FILE
+        if root.is_file():
+            raise BundleError(f"{root} is a file: name the folder of a bundle")
         if not root.is_dir():
             raise BundleError(
                 f"there is no bundle at {root}: convert a model with `tintype convert SOURCE -o {root}`"

@@ -14,6 +14,7 @@ from ..layers import Precision, Target
 from ..weights import (
     HubCheckpoint,
     LoraChoices,
+    OriginalFiles,
     Source,
     download,
     is_repository,
@@ -231,9 +232,10 @@ def open_checkpoint(
         def lacking(family: Family) -> Sequence[str]:
             return [folder for folder in family.folders(components) if not alone.has(folder)]
 
-        companion = _load(str(tokenizers), lacking, variant, progress, outline)
-        tokenizers = companion.path
-        missing |= {f"{companion.repository}/{file}": size for file, size in companion.missing.items()}
+        if isinstance(alone, OriginalFiles):  # a folder takes none, as open_source says
+            companion = _load(str(tokenizers), lacking, variant, progress, outline)
+            tokenizers = companion.path
+            missing |= {f"{companion.repository}/{file}": size for file, size in companion.missing.items()}
     opened = open_source(place, PIPELINES, variant=variant, tokenizers=tokenizers)
     if found is not None:
         opened.name = found.repository.split("/")[1]

@@ -58,7 +58,7 @@ def _check_space(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise ConversionError(
-            f"{path.name} needs {needed / 1e9:.2f} GB, but its disk has {free / 1e9:.2f} GB left: "
+            f"{path.name} needs {needed / 1e6:.1f} MB, but its disk has {free / 1e6:.1f} MB left: "
             "free some space, or choose another output"
         )
 

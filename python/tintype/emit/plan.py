@@ -100,6 +100,7 @@ class Plan:
         t5_config = T5Config.from_json(source.config(folder), folder) if with_t5 else None
         _check_widths(family, transformer, autoencoder, clips, t5_config)
         tokens = _clip_tokens(family, source, clips, chosen)
+        schedule = family.schedule(source.json(SCHEDULER_FILE))
         plan = cls(
             family=family,
             source=source,
@@ -118,10 +119,11 @@ class Plan:
                 t5_tokens=_t5_tokens(family, transformer, source, max_sequence_length, with_t5) or tokens,
                 dim=transformer.context_width,
             ),
-            schedule=family.schedule(source.json(SCHEDULER_FILE)),
+            schedule=schedule,
             defaults=_chosen_defaults(
                 default_steps,
                 default_guidance,
+                schedule.num_train_timesteps,
                 _defaults(source.index.get("tintype"), family.defaults(transformer)),
             ),
         )
@@ -351,14 +353,14 @@ def _t5_tokens(
     with_t5: bool,
 ) -> int | None:
     """T: the caller's, or the tokenizer's up to what the family reads; None for CLIP's length without T5."""
+    if wanted is not None and not (is_count(wanted) and wanted <= MAX_T5_TOKENS):
+        raise UsageError(f"max_sequence_length is {wanted!r}, expected an integer from 1 to {MAX_T5_TOKENS}")
     if not with_t5 and not family.t5_required:
         return None
     if wanted is None and not with_t5 and not source.has(family.t5.tokenizer_folder):
         return family.t5_tokens(transformer)
     if wanted is None:
         return t5_tokens(source, family.t5.tokenizer_folder, family.t5_tokens(transformer))
-    if not is_count(wanted) or wanted > MAX_T5_TOKENS:
-        raise UsageError(f"max_sequence_length is {wanted!r}, expected an integer from 1 to {MAX_T5_TOKENS}")
     return wanted
 
 
@@ -381,10 +383,10 @@ def _defaults(wishes: Any, own: Defaults) -> Defaults:
     return Defaults(steps, float(guidance))
 
 
-def _chosen_defaults(steps: int | None, guidance: float | None, own: Defaults) -> Defaults:
+def _chosen_defaults(steps: int | None, guidance: float | None, most: int, own: Defaults) -> Defaults:
     """The caller's defaults, and `own` where there are none."""
-    if steps is not None and not is_count(steps):
-        raise UsageError(f"default_steps is {steps!r}, expected an integer of at least 1")
+    if steps is not None and not (is_count(steps) and steps <= most):
+        raise UsageError(f"default_steps is {steps!r}, expected an integer from 1 to {most}")
     if guidance is not None and not (is_number(guidance) and guidance >= 0):
         raise UsageError(f"default_guidance is {guidance!r}, expected a number of at least 0")
     return Defaults(

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, UsageError
 from ..values import decode_json
 from .checkpoint import Checkpoint, Rename
 from .quantized import expanded
@@ -51,6 +51,8 @@ class DiffusersFolder:
         `variant` names the files to read ("fp16"); None reads those without one, or the only one there is. A
         `partial` folder may lack model_index.json and weights: it has what lies in it.
         """
+        if variant is not None and not re.fullmatch(r"\w+", variant):
+            raise UsageError(f"variant is {variant!r}, expected a word in the files' names, such as fp16")
         self.path = Path(path)
         self.name = Path(os.path.realpath(self.path)).name
         self.files: dict[str, Path] = {}

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, UsageError
+from ..names import BUNDLE_FILE
 from .checkpoint import SHOWN
 from .diffusers_folder import MODEL_INDEX, DiffusersFolder
 from .original import OriginalFiles
@@ -42,6 +43,11 @@ def open_source(
     _check_level(place)
     if not single:
         _check_folder(place)
+        if tokenizers is not None:
+            raise UsageError(
+                f"tokenizers are of single files, and {place} is a Hugging Face folder, which has its own: "
+                "leave them out"
+            )
         return DiffusersFolder(place, pipelines, variant)
     if place.is_file() and place.suffix != ".safetensors":
         raise CheckpointError(
@@ -55,6 +61,9 @@ def _check_level(place: Path) -> None:
     """CheckpointError where the folder of a pipeline is one level up or down."""
     if (place / MODEL_INDEX).is_file():
         return
+    if (place / BUNDLE_FILE).is_file() or place.suffix in (".mlpackage", ".mlmodelc"):
+        kind = "a bundle" if (place / BUNDLE_FILE).is_file() else "a Core ML model"
+        raise CheckpointError(f"{place} is {kind}, which is converted already: name the checkpoint it is of")
     inside = place.name == MODEL_INDEX or (place.is_dir() and (place / "config.json").is_file())
     if inside and (place.absolute().parent / MODEL_INDEX).is_file():
         raise CheckpointError(

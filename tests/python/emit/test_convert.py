@@ -380,7 +380,7 @@ def test_defaults_of_a_distilled_checkpoint(data: Path, tmp_path: Path) -> None:
     plain = convert(source, tmp_path / "plain", components=["vae_decoder"], default_steps=8)
     assert (plain.defaults.steps, plain.defaults.guidance_scale) == (8, 7.0)
     for choice, message in (
-        ({"default_steps": 0}, "default_steps is 0, expected an integer of at least 1"),
+        ({"default_steps": 0}, "default_steps is 0, expected an integer from 1 to 1000"),
         ({"default_guidance": -1.0}, r"default_guidance is -1\.0, expected a number of at least 0"),
     ):
         with pytest.raises(UsageError, match=message):

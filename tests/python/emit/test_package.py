@@ -104,7 +104,7 @@ def test_full_disk_is_noticed_before_writing(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(
-        ConversionError, match=r"m\.mlpackage needs .* GB, but its disk has 0\.00 GB left: free"
+        ConversionError, match=r"m\.mlpackage needs .* MB, but its disk has 0\.0 MB left: free"
     ):
         write_package(small, tmp_path / "m.mlpackage")
     assert not (tmp_path / "m.mlpackage").exists()

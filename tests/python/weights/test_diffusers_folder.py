@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tintype import convert
-from tintype.errors import CheckpointError
+from tintype.errors import CheckpointError, UsageError
 from tintype.weights import DiffusersFolder
 
 PIPELINES = ("StableDiffusion3Pipeline",)
@@ -190,3 +190,35 @@ def test_links_in_a_circle_and_pointers(data: Path, tmp_path: Path) -> None:
         CheckpointError, match=r"vocab\.json is a Git LFS pointer, not the file: run `git lfs"
     ):
         convert(source, tmp_path / "out")
+
+
+def test_what_is_converted_already(data: Path, tmp_path: Path) -> None:
+    bundle = convert(data / "sd3-medium-tiny", tmp_path / "b", components=["vae_decoder"])
+    with pytest.raises(
+        CheckpointError, match="b is a bundle, which is converted already: name the checkpoint"
+    ):
+        convert(tmp_path / "b", tmp_path / "out")
+    with pytest.raises(CheckpointError, match="is a Core ML model, which is converted already"):
+        convert(bundle.package_path("vae_decoder"), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"variant": ""}, "variant is '', expected a word in the files' names, such as fp16"),
+        ({"variant": "../fp16"}, "variant is '../fp16', expected a word"),
+        (
+            {"tokenizers": "some/repository"},
+            "tokenizers are of single files, and .* is a Hugging Face folder",
+        ),
+        (
+            {"max_sequence_length": -1, "components": ["vae_decoder"]},
+            "max_sequence_length is -1, expected an",
+        ),
+        ({"default_steps": 10**20}, "default_steps is 1000.*, expected an integer from 1 to 1000"),
+    ],
+)
+def test_choices_that_cannot_be(data: Path, tmp_path: Path, options: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        convert(data / "sd3-medium-tiny", tmp_path / "out", **options)
+    assert list(tmp_path.iterdir()) == []
