@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import names
-from .embedded import cache_folder
-from .errors import ConversionError, UsageError
+from .embedded import cache_folder, cached_conversion
+from .errors import UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -142,29 +142,19 @@ class DiffusionPipeline:
 
     def _bundle(self, size: tuple[int, int]) -> "Bundle":
         from .bundle import Bundle
-        from .emit import convert
 
         if (Path(self._source) / names.BUNDLE_FILE).is_file():
             return Bundle.read(Path(self._source))
         target = cache_folder() / f"diffusionkit-{self._key(size)}"
-        if target.is_dir():
-            return Bundle.read(target)
         kept = [c for c in names.SELECTABLE_COMPONENTS if self._use_t5 or c != names.TEXT_ENCODER_3]
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            return convert(
-                self._source,
-                target,
-                precision=self._precision,
-                size=size,
-                components=None if self._use_t5 else kept,
-                tokenizers=None if self._tokenizers is None else Path(self._tokenizers),
-            )
-        except OSError as error:
-            raise ConversionError(
-                f"{self._source} cannot be converted into {target.parent} ({error.strerror or error}): make "
-                "that folder writable, or name another one with TINTYPE_CACHE"
-            ) from error
+        return cached_conversion(
+            target,
+            self._source,
+            precision=self._precision,
+            size=size,
+            components=None if self._use_t5 else kept,
+            tokenizers=None if self._tokenizers is None else Path(self._tokenizers),
+        )
 
     def _key(self, size: tuple[int, int]) -> str:
         """Names a conversion: what was asked for, the release, and the state of a local source's files."""

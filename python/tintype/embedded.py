@@ -1,14 +1,12 @@
-"""The embedded default model: a tiny trained pipeline, converted into the cache folder on first use.
+"""The cache folder, and the embedded default model: a tiny trained pipeline, converted into it on first use.
 
 The checkpoint (`_demo_model`, Stable Diffusion 3 layout) travels with the package; its bundle is made once
-per content and release. Two processes may do so at the same time: each writes a folder of its own, and the
-first rename wins. `TINTYPE_CACHE` names another cache folder than the system's.
+per content and release. `TINTYPE_CACHE` names another cache folder than the system's.
 """
 
 import hashlib
 import os
 import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -16,16 +14,14 @@ from typing import Any, Final
 from ._bridge import VERSION
 from .bundle import Bundle
 from .errors import BundleError, ConversionError
+from .files import converter_sources
 
-__all__ = ["EMBEDDED_NAME", "cache_folder", "embedded_bundle", "embedded_checkpoint"]
+__all__ = ["EMBEDDED_NAME", "cache_folder", "cached_conversion", "embedded_bundle", "embedded_checkpoint"]
 
 EMBEDDED_NAME = "tintype-demo"
 
 #: What a Neural Engine runs, and what the checkpoint holds.
 PRECISION: Final = "float16"
-
-#: Parts of the package whose change makes another bundle of the same checkpoint.
-CONVERTER: Final = ("emit", "layers", "models", "weights", "pipeline/preview.py")
 
 
 def cache_folder() -> Path:
@@ -59,42 +55,42 @@ def embedded_bundle(
     source = embedded_checkpoint()
     folder = Path(cache) if cache is not None else cache_folder()
     target = folder / f"{EMBEDDED_NAME}-{_key(source)}"
+
+    def gate(bundle: Bundle) -> None:
+        from .verify import record_previews
+
+        record_previews(bundle)
+
+    return cached_conversion(target, source, precision=PRECISION, progress=progress, gate=gate)
+
+
+def cached_conversion(target: Path, source: "str | Path", **choices: Any) -> Bundle:
+    """The bundle `target` in the cache, converted from `source` if it is missing or damaged.
+
+    `choices` are those of `tintype.emit.convert`. Several processes may do so at the same time: the first to
+    end wins. Raises as `convert`, and ConversionError, naming the folder and the remedy, if the cache cannot
+    be written.
+    """
     if target.is_dir():
         try:
             return Bundle.read(target)
         except BundleError:
             shutil.rmtree(target, ignore_errors=True)  # damaged from outside: made again below
-    private = folder / f".{target.name}.{uuid.uuid4().hex[:8]}"
+    # Imported here: the pipeline reaches this module, and must not drag the converter in.
+    from .emit import convert
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Imported here: the pipeline reaches this module, and must not drag the converter in.
-        from .emit import convert
-        from .verify import record_previews
-
-        made = private / EMBEDDED_NAME
-        convert(source, made, precision=PRECISION, progress=progress, gate=record_previews)
-        _publish(made, target)
-    except OSError as error:
-        raise ConversionError(
-            f"the embedded model cannot be converted into {folder} ({error.strerror or error}): "
-            f"make that folder writable, or name another one with TINTYPE_CACHE"
-        ) from error
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
-    return Bundle.read(target)
-
-
-def _publish(made: Path, target: Path) -> None:
-    """Renames `made` to `target`, unless another process was faster."""
-    try:
-        made.rename(target)
-    except OSError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return convert(source, target, **choices)
+    except ConversionError:
         if not target.is_dir():
             raise
-
-
-def _sources(part: Path) -> list[Path]:
-    return [part] if part.is_file() else list(part.rglob("*.py"))
+        return Bundle.read(target)  # another process was faster
+    except OSError as error:
+        raise ConversionError(
+            f"{source} cannot be converted into {target.parent} ({error.strerror or error}): make that "
+            "folder writable, or name another one with TINTYPE_CACHE"
+        ) from error
 
 
 def _key(source: Path) -> str:
@@ -102,9 +98,7 @@ def _key(source: Path) -> str:
     digest = hashlib.sha256()
     digest.update(VERSION.encode())
     package = Path(__file__).parent
-    files = [p for p in source.rglob("*") if p.is_file()]
-    files += [p for part in CONVERTER for p in _sources(package / part)]
-    for file in sorted(files):
+    for file in sorted([*converter_sources(), *(p for p in source.rglob("*") if p.is_file())]):
         digest.update(file.relative_to(package).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all.
+"""Files that appear complete or not at all, and those of the converter.
 
 A leaf module: anything may import it, it imports errors alone.
 """
@@ -12,7 +12,11 @@ from typing import BinaryIO
 
 from .errors import UsageError
 
-__all__ = ["atomic_write", "check_writable", "umask"]
+__all__ = ["atomic_write", "check_writable", "converter_sources", "umask"]
+
+#: The parts of the package that decide what a conversion writes; so do the modules beside them.
+CONVERTER = ("compress", "emit", "layers", "models", "weights")
+PREVIEWS = ("pipeline/preview.py", "verify/previews.py")
 
 
 def check_writable(target: Path) -> None:
@@ -58,3 +62,10 @@ def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def converter_sources() -> list[Path]:
+    """The source files whose change makes another bundle of the same checkpoint, sorted."""
+    package = Path(__file__).parent
+    found = [*package.glob("*.py"), *(package / file for file in PREVIEWS)]
+    return sorted(found + [file for part in CONVERTER for file in (package / part).rglob("*.py")])

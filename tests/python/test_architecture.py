@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 import tintype
+from tintype.files import CONVERTER, converter_sources
 
 PACKAGE = pathlib.Path(tintype.__file__).parent
 
@@ -34,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": {"run", "embedded"},
     "verify": {"pipeline", "emit", "layers", "neural_engine", "run"},
     "embedded": {"emit", "verify", "_bridge"},
-    "diffusionkit": {"pipeline", "emit", "embedded", "_bridge"},
+    "diffusionkit": {"pipeline", "embedded", "_bridge"},
     "demo_world": set(),
     "bench": {"pipeline", "run", "emit", "models", "layers", "embedded", "demo_world"},
     "cli": {"pipeline", "run", "emit", "verify", "neural_engine", "bench", "embedded"},
@@ -106,3 +107,14 @@ def test_only_layers_call_the_builder() -> None:
         )
     }
     assert callers == {"layers"}
+
+
+def test_the_converters_sources_are_all_that_it_is_made_of() -> None:
+    sources = converter_sources()
+    assert all(file.is_file() for file in sources)
+    known = {file.relative_to(PACKAGE).with_suffix("").parts[0] for file in sources}
+    own = {file for part in CONVERTER for file in parts()[part]}
+    assert own <= set(sources)
+    used = {part for file in own for part in imports(file)} & set(parts())
+    assert used <= known
+    assert {"weight", "bpe", "names"} <= used

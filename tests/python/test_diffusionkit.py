@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from tintype.bundle import Bundle
 from tintype.diffusionkit import DiffusionPipeline, FluxPipeline
+from tintype.emit import convert
 from tintype.errors import CheckpointError, UsageError
 from tintype.pipeline import Pipeline
 
@@ -64,6 +66,31 @@ def test_a_checkpoint_is_converted_once_for_each_size(
         PROMPT, latent_size=(8, 16), seed=1, verbose=False
     )
     np.testing.assert_array_equal(pixels(first), pixels(again))
+    assert os.listdir(tmp_path) == [folder.name]
+
+
+def test_a_cached_bundle_that_is_damaged_or_made_meanwhile(
+    data: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINTYPE_CACHE", str(tmp_path))
+    checkpoint = data / "sd3-medium-tiny"
+
+    def draw() -> Any:
+        pipeline = DiffusionPipeline(model_version=checkpoint, use_t5=False, backend="mlx")
+        return pixels(pipeline.generate_image(PROMPT, 1, latent_size=(8, 8), seed=1, verbose=False)[0])
+
+    first = draw()
+    (folder,) = tmp_path.iterdir()
+    (folder / "bundle.json").write_text("{")
+    np.testing.assert_array_equal(draw(), first)
+
+    def beaten(source: pathlib.Path, output: pathlib.Path, **choices: Any) -> Bundle:
+        convert(source, output, **choices)  # the other process
+        return convert(source, output, **choices)
+
+    shutil.rmtree(folder)
+    monkeypatch.setattr("tintype.emit.convert", beaten)
+    np.testing.assert_array_equal(draw(), first)
     assert os.listdir(tmp_path) == [folder.name]
 
 

@@ -19,15 +19,13 @@ from ..bundle import Component
 from ..bundle_components import component_json, read_component
 from ..bundle_reader import BundleReader
 from ..errors import BundleError
+from ..files import converter_sources
 from .plan import Plan
 from .staging import sync_path
 
 __all__ = ["PROGRESS_FILE", "Record", "fingerprint", "matches"]
 
 PROGRESS_FILE = "progress.json"
-
-#: The parts of the package that decide what is written.
-CONVERTER = ("compress", "emit", "layers", "models", "weights")
 
 WEIGHT_FILE = Path("Data/com.apple.CoreML/weights/weight.bin")
 READ_BYTES = 1 << 22
@@ -77,9 +75,7 @@ class Record:
 
 def fingerprint(plan: Plan, quantize: str, sources: Iterator[Path]) -> str:
     """A hash of all that decides the bytes of the packages; `sources` are the checkpoint's files."""
-    package = Path(__file__).parents[1]
-    code = [p for part in CONVERTER for p in sorted((package / part).rglob("*.py"))]
-    digests = [hashlib.sha256(p.read_bytes()).hexdigest() for p in code]
+    digests = [hashlib.sha256(p.read_bytes()).hexdigest() for p in converter_sources()]
     files = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(sources)]
     choices: dict[str, Any] = {
         "quantize": quantize,
