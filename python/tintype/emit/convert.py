@@ -20,6 +20,7 @@ from ..weights import (
     is_repository,
     open_loras,
     open_source,
+    pipeline_class,
 )
 from .auto import Auto, Measure
 from .components import Progress, write_component
@@ -254,7 +255,7 @@ def _load(
     """Load a repository on the Hugging Face Hub: of its family, the folders that are wanted."""
 
     def folders(index: Mapping[str, Any]) -> Sequence[str]:
-        family = FAMILIES.get(str(index.get("_class_name")))
+        family = FAMILIES.get(pipeline_class(index))
         return () if family is None else wanted(family)
 
     def report(done: int, total: int) -> None:

@@ -5,7 +5,7 @@ their tensors imply is made in `original_configs`.
 """
 
 from .checkpoint import Checkpoint, Rename
-from .diffusers_folder import DiffusersFolder
+from .diffusers_folder import DiffusersFolder, pipeline_class
 from .hub import HubCheckpoint, download, is_repository
 from .lora import Lora, LoraChoices, open_loras
 from .lora_merge import Merges, bind_loras, merge
@@ -33,4 +33,5 @@ __all__ = [
     "merge",
     "open_loras",
     "open_source",
+    "pipeline_class",
 ]

@@ -23,9 +23,18 @@ from .checkpoint import Checkpoint, Rename
 from .quantized import expanded
 from .safetensors import LFS_POINTER, SafetensorsFile, StoredWeight
 
-__all__ = ["DiffusersFolder", "variant_suffixes"]
+__all__ = ["DiffusersFolder", "pipeline_class", "variant_suffixes"]
 
 MODEL_INDEX = "model_index.json"
+#: A pipeline that was saved for another task has the same models: class → the one for text alone.
+SAME_MODELS = {
+    f"{family}{task}Pipeline": f"{family}Pipeline"
+    for family, tasks in (
+        ("StableDiffusion3", ("Img2Img", "Inpaint", "PAG", "PAGImg2Img")),
+        ("Flux", ("Img2Img", "Inpaint")),
+    )
+    for task in tasks
+}
 STEMS = ("diffusion_pytorch_model", "model")
 
 #: A file of a variant, or its index; the group is the variant.
@@ -73,13 +82,14 @@ class DiffusersFolder:
                 f"{self.path} has no {MODEL_INDEX}: name the folder of a Hugging Face (diffusers) pipeline"
             )
         self.index = self.json(MODEL_INDEX)
-        kind = self.index.get("_class_name")
+        kind = pipeline_class(self.index)
         if kind not in pipelines:
+            name, expected = self.index.get("_class_name"), " or ".join(pipelines)
             raise CheckpointError(
-                f"{self.path / MODEL_INDEX}: _class_name is {kind!r}, expected {' or '.join(pipelines)}: "
+                f"{self.path / MODEL_INDEX}: _class_name is {name!r}, expected {expected}: "
                 "Tintype converts no other pipelines yet"
             )
-        self.pipeline = str(kind)
+        self.pipeline = kind
 
     def has(self, component: str) -> bool:
         """Whether the pipeline has this component, by its index."""
@@ -175,6 +185,12 @@ class DiffusersFolder:
             raise CheckpointError(f"{path} is missing: download the whole checkpoint")
         self.files[relative] = path
         return SafetensorsFile(path)
+
+
+def pipeline_class(index: Mapping[str, Any]) -> str:
+    """The text-to-image class of a model_index.json's models; what the file says where there is none."""
+    kind = str(index.get("_class_name"))
+    return SAME_MODELS.get(kind, kind)
 
 
 def variant_suffixes(names: Sequence[str], variant: str | None) -> Sequence[str]:

@@ -20,7 +20,7 @@ from ..weight import Weight
 from . import diffusion_kit_keys as kit
 from . import original_keys as keys
 from .checkpoint import Checkpoint, Rename
-from .diffusers_folder import MODEL_INDEX, DiffusersFolder
+from .diffusers_folder import MODEL_INDEX, DiffusersFolder, pipeline_class
 from .original_configs import CONFIGS, SCHEDULERS
 from .quantized import expanded
 from .safetensors import SafetensorsFile
@@ -121,11 +121,12 @@ class OriginalFiles:
         companion = self._companion
         if companion is None or not companion.holds(MODEL_INDEX):
             return
-        kind = companion.json(MODEL_INDEX).get("_class_name", self.pipeline)
+        index = companion.json(MODEL_INDEX)
+        kind = pipeline_class(index) if "_class_name" in index else self.pipeline
         del companion.files[MODEL_INDEX]  # the bundle is not made of it
         if kind != self.pipeline:
             raise CheckpointError(
-                f"--tokenizers {companion.path} is of {str(kind)[:60]}, but {self.path} is of "
+                f"--tokenizers {companion.path} is of {kind[:60]}, but {self.path} is of "
                 f"{self.pipeline}: name a folder of the same model"
             )
 

@@ -141,6 +141,16 @@ def test_component_that_the_pipeline_does_not_have(folder: Path) -> None:
         DiffusersFolder(folder, PIPELINES).folder("text_encoder_3")
 
 
+@pytest.mark.parametrize("task", ["Img2Img", "Inpaint", "PAG"])
+def test_pipelines_saved_for_another_task_have_the_same_models(folder: Path, task: str) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    index["_class_name"] = f"StableDiffusion3{task}Pipeline"
+    (folder / "model_index.json").write_text(json.dumps(index))
+    assert DiffusersFolder(folder, PIPELINES).pipeline == "StableDiffusion3Pipeline"
+    with pytest.raises(CheckpointError, match=f"is 'StableDiffusion3{task}Pipeline', expected FluxPipeline"):
+        DiffusersFolder(folder, ("FluxPipeline",))
+
+
 def test_not_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not exist"):
         DiffusersFolder(tmp_path / "none", PIPELINES)
