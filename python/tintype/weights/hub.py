@@ -192,14 +192,20 @@ def _bar_class(report: Callable[[int], object]) -> Any:
 
 
 def _cached(name: str, revision: str, file: str | None) -> HubCheckpoint | None:
-    """What the cache holds of the repository."""
-    from huggingface_hub import try_to_load_from_cache
+    """What the cache holds of the repository: its folder, or the single file."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    found = try_to_load_from_cache(name, file or MODEL_INDEX, revision=revision)
-    if not isinstance(found, str):
+    try:
+        # No patterns: what was needed is there, which is not the whole repository.
+        found = snapshot_download(name, revision=revision, local_files_only=True, allow_patterns=[])
+        folder = Path(found)
+        if file is None and not (folder / MODEL_INDEX).is_file():
+            file = single_files(name, [path.name for path in folder.iterdir()], None)[0]
+    except (LocalEntryNotFoundError, CheckpointError):
         return None
-    place = Path(found)
-    return HubCheckpoint(place if file else place.parent, name, place.parent.name)
+    place = folder / (file or "")
+    return HubCheckpoint(place, name, folder.name) if place.exists() else None
 
 
 def _refused(error: Exception) -> bool:

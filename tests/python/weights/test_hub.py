@@ -241,7 +241,8 @@ def test_a_single_file(hub: HubServer, repository: Path, data: Path, tmp_path: P
     outlined = plan(hub.url, tmp_path / "empty", *arguments, source=named)
     assert outlined["packages"] == local["packages"]
     assert outlined["download_bytes"] == sum(f.stat().st_size for f in repository.glob("*.safetensors"))
-    assert convert("http://127.0.0.1:9", tmp_path, *arguments, source=named).returncode == 0
+    for source in (named, NAME):
+        assert convert("http://127.0.0.1:9", tmp_path, *arguments, source=source).returncode == 0
 
 
 def test_tokenizers_of_a_repository(hub: HubServer, data: Path, tmp_path: Path) -> None:
