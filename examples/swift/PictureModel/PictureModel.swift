@@ -1,3 +1,4 @@
+import Foundation
 import Tintype
 
 #if canImport(Combine)
@@ -74,7 +75,7 @@ public final class PictureModel {
         show(event)
       }
     } catch {
-      if !Task.isCancelled { phase = .failed("\(error)") }
+      if !Task.isCancelled { phase = .failed(error.localizedDescription) }
     }
   }
 

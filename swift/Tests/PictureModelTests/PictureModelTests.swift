@@ -1,11 +1,12 @@
+import Foundation
 import PictureModel
 import Testing
 
 @testable import Tintype
 
 @Suite @MainActor struct PictureModelTests {
-  private struct Broken: Error, CustomStringConvertible {
-    let description = "the model is broken"
+  private struct Broken: LocalizedError {
+    let errorDescription: String? = "the model is broken"
   }
 
   nonisolated private static func step(_ number: Int, of steps: Int, preview: RGBImage? = nil) throws -> GenerationEvent
