@@ -5,9 +5,10 @@ A leaf module: anything may import it, it imports nothing.
 
 import json
 import math
+import numbers
 from typing import Any
 
-__all__ = ["decode_json", "is_count", "is_number"]
+__all__ = ["decode_json", "finite", "is_count", "is_number"]
 
 
 def decode_json(text: "str | bytes") -> Any:
@@ -26,6 +27,17 @@ def is_number(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:  # an integer of more than 308 digits
         return False
+
+
+def finite(value: Any) -> float | None:
+    """`value`, a real number of any type (NumPy's, too), as a float; None for what is none or not finite."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def is_count(value: Any, minimum: int = 1) -> bool:

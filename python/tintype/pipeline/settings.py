@@ -1,6 +1,5 @@
 """What one run wants, checked before anything is loaded; and the record of it that goes into the picture."""
 
-import math
 import numbers
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from .. import names
 from ..bundle import Bundle, Size
 from ..errors import UsageError
 from ..run import check_backend, check_units
+from ..values import finite
 from .families import FAMILIES, Family
 from .noise import GENERATORS, MAX_SEED, Noise, NoiseStream, random_seed
 from .request import GenerationRequest, StageChoice
@@ -239,12 +239,12 @@ def _checked_steps(value: Any, bundle: Bundle) -> int:
 def _checked_guidance(value: Any, bundle: Bundle) -> float:
     if value is None:
         return bundle.defaults.guidance_scale
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-    if not real or not math.isfinite(float(value)) or float(value) < 0:
+    number = finite(value)
+    if number is None or number < 0:
         raise UsageError(
             f"guidance_scale is {value!r}, expected a number of at least 0 (1 or less: no guidance)"
         )
-    return float(value)
+    return number
 
 
 def _checked_seed(value: Any) -> int:
@@ -277,17 +277,17 @@ def _checked_size(bundle: Bundle, size: Any) -> tuple[int, int]:
     if len(values) != 2 or not all(_is_integer(side) and side > 0 for side in values):
         raise UsageError(f"size is {size!r}, expected (width, height) in pixels, as in {own}")
     width, height = int(values[0]), int(values[1])
+    if any((width, height) == (known.width, known.height) for known in bundle.sizes):
+        return width, height
     for name, side in (("width", width), ("height", height)):
         if side % SIDE_MULTIPLE:
             nearest = max(SIDE_MULTIPLE, round(side / SIDE_MULTIPLE) * SIDE_MULTIPLE)
             raise UsageError(f"{name} is {side}, expected a multiple of {SIDE_MULTIPLE}, such as {nearest}")
-    if all((width, height) != (known.width, known.height) for known in bundle.sizes):
-        sizes = ", ".join(f"{known.width}x{known.height}" for known in bundle.sizes)
-        raise UsageError(
-            f"size is {width}x{height}, but the model {bundle.name} was converted for {sizes}: "
-            f"leave size out, or convert the model again with --size {width}x{height}"
-        )
-    return width, height
+    sizes = ", ".join(f"{known.width}x{known.height}" for known in bundle.sizes)
+    raise UsageError(
+        f"size is {width}x{height}, but the model {bundle.name} was converted for {sizes}: "
+        f"leave size out, or convert the model again with --size {width}x{height}"
+    )
 
 
 def _checked_latents(value: Any, shape: tuple[int, ...]) -> Array:

@@ -4,7 +4,6 @@ The rules are docs/bundle_format.md, "Beginning with a picture".
 Shape key: C, h, w = the latent, H, W = the picture.
 """
 
-import numbers
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .. import names
 from ..bundle import Bundle, Latent, Size
 from ..errors import UsageError
+from ..values import finite
 from .request import GenerationRequest
 
 __all__ = ["DEFAULT_STRENGTH", "RESIZINGS", "ImageSource", "LatentSource", "checked_source", "pixels_of"]
@@ -86,16 +86,15 @@ def checked_source(bundle: Bundle, request: GenerationRequest, size: Size) -> Im
             if getattr(request, name) is not None:
                 raise UsageError(f"{name} has no influence without image: name the picture to begin with")
         return None
-    strength: Any = DEFAULT_STRENGTH if request.strength is None else request.strength
-    real = isinstance(strength, numbers.Real) and not isinstance(strength, bool | np.bool_)
-    if not real or not 0 < float(strength) <= 1:  # NaN is not above 0
+    strength = DEFAULT_STRENGTH if request.strength is None else finite(request.strength)
+    if strength is None or not 0 < strength <= 1:
         raise UsageError(
-            f"strength is {strength!r}, expected a number above 0 up to 1 (1 begins with noise alone)"
+            f"strength is {request.strength!r}, expected a number above 0 up to 1 (1 begins with noise alone)"
         )
     bundle.component(names.VAE_ENCODER)
     image = pixels_of("image", request.image)
     mask = None if request.mask is None else pixels_of("mask", request.mask)
-    return ImageSource(*_sized(image, mask, request.resize, bundle, size), float(strength))
+    return ImageSource(*_sized(image, mask, request.resize, bundle, size), strength)
 
 
 def pixels_of(name: str, value: Any) -> Array:

@@ -52,7 +52,7 @@ class Lora:
 
     def __init__(self, path: "str | Path", scale: float = 1.0) -> None:
         self.path = Path(path)
-        if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale):
+        if not is_number(scale):
             raise UsageError(f"the scale of the LoRA {self.path} is {scale!r}, expected a finite number")
         if self.path.suffix in (".pt", ".pth", ".ckpt", ".bin"):
             raise ConversionError(
@@ -152,14 +152,14 @@ class _PeftScaling:
 
     @classmethod
     def read(cls, file: SafetensorsFile) -> "_PeftScaling":
-        text = file.metadata.get("lora_adapter_metadata")
+        text: Any = file.metadata.get("lora_adapter_metadata")
         beside = file.path.with_name("adapter_config.json")
         prefixed = isinstance(text, str)
-        if not prefixed and file.path.name == "adapter_model.safetensors" and beside.is_file():
-            text = beside.read_text(encoding="utf-8")
         try:
-            config = decode_json(text) if isinstance(text, str) else {}
-        except ValueError as error:
+            if not prefixed and file.path.name == "adapter_model.safetensors" and beside.is_file():
+                text = beside.read_bytes()
+            config = decode_json(text) if isinstance(text, str | bytes) else {}
+        except (OSError, ValueError) as error:
             raise ConversionError(
                 f"{file.path}: its adapter's config is not JSON ({error}): download the LoRA again"
             ) from error

@@ -211,7 +211,7 @@ class SafetensorsFile:
         dtype: Any = fields.get("dtype")
         shape: Any = fields.get("shape")
         offsets: Any = fields.get("data_offsets")
-        if dtype not in ITEM_SIZES:
+        if not isinstance(dtype, str) or dtype not in ITEM_SIZES:
             self._fail(f"gives {name} the unknown dtype {dtype!r}", REMEDY)
         if not _counts(shape):
             self._fail(f"gives {name} the shape {shape!r}", REMEDY)

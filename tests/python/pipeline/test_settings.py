@@ -1,12 +1,13 @@
 """What a run refuses: every message names the value and the remedy."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tintype.bundle import Bundle
+from tintype.bundle import Bundle, Size
 from tintype.errors import UsageError
 from tintype.pipeline import Pipeline
 from tintype.pipeline.request import GenerationRequest
@@ -36,6 +37,7 @@ LATENTS = "expected a float array of shape (1, 16, 16, 16)"
         ({"steps": True}, f"steps is True, {STEPS}"),
         ({"guidance_scale": math.nan}, f"guidance_scale is nan, {GUIDANCE}"),
         ({"guidance_scale": math.inf}, f"guidance_scale is inf, {GUIDANCE}"),
+        ({"guidance_scale": 10**400}, f"guidance_scale is {10**400}, {GUIDANCE}"),
         ({"guidance_scale": -1}, f"guidance_scale is -1, {GUIDANCE}"),
         ({"guidance_scale": "7"}, f"guidance_scale is '7', {GUIDANCE}"),
         ({"seed": -1}, f"seed is -1, {SEED}"),
@@ -66,6 +68,13 @@ def test_refusals(sd3: Bundle, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         plan(sd3, **options)
     assert str(caught.value) == message
+
+
+def test_a_bundles_own_size_is_never_refused(sd3: Bundle) -> None:
+    """A VAE of fewer stages makes pictures whose sides 16 does not divide."""
+    small = replace(sd3, size=Size(72, 64), latent=replace(sd3.latent, width=18, height=16, downscale=4))
+    made = plan(small, size=(72, 64))
+    assert (made.settings.width, made.settings.height) == (72, 64)
 
 
 def test_the_pipeline_refuses_before_it_runs(sd3: Bundle) -> None:

@@ -92,6 +92,7 @@ STRENGTH = "expected a number above 0 up to 1 (1 begins with noise alone)"
         ({"image": WHOLE, "strength": 0}, f"strength is 0, {STRENGTH}"),
         ({"image": WHOLE, "strength": 1.01}, f"strength is 1.01, {STRENGTH}"),
         ({"image": WHOLE, "strength": float("nan")}, f"strength is nan, {STRENGTH}"),
+        ({"image": WHOLE, "strength": 10**400}, f"strength is {10**400}, {STRENGTH}"),
         ({"image": WHOLE, "strength": "1"}, f"strength is '1', {STRENGTH}"),
         ({"mask": WHOLE}, "mask has no influence without image: name the picture to begin with"),
         ({"strength": 0.5}, "strength has no influence without image: name the picture to begin with"),

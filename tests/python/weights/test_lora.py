@@ -456,6 +456,15 @@ def test_pefts_configs_that_are_wrong(data: Path, tmp_path: Path, config: str, m
     assert not (tmp_path / "out").exists()
 
 
+def test_a_config_and_a_scale_that_are_wrong(tmp_path: Path) -> None:
+    save_file(pair(), tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_bytes(b'{"a": "\xff"}')
+    with pytest.raises(ConversionError, match=r"its adapter's config is not JSON .*0xff"):
+        open_loras(tmp_path / "adapter_model.safetensors")
+    with pytest.raises(UsageError, match=r"the scale of the LoRA .* is 1000*, expected a finite number"):
+        open_loras([(tmp_path / "adapter_model.safetensors", 10**400)])
+
+
 def test_a_repository_is_no_lora() -> None:
     with pytest.raises(ConversionError, match=r"there is no file some/lora: .*`hf download some/lora`"):
         open_loras("some/lora:0.5")

@@ -117,6 +117,11 @@ DAMAGED = [
     ("not json", (3, b"{,}", b""), "the header is not JSON"),
     ("not an object", (None, [1], b""), "not a JSON object"),
     ("no dtype", (None, {"w": {**ENTRY, "dtype": "F99"}}, bytes(8)), "w the unknown dtype 'F99'"),
+    (
+        "dtype is a list",
+        (None, {"w": {**ENTRY, "dtype": ["F32"]}}, bytes(8)),
+        r"w the unknown dtype \['F32'\]",
+    ),
     ("entry is a list", (None, {"w": []}, b""), "w the unknown dtype None"),
     ("negative shape", (None, {"w": {**ENTRY, "shape": [-2]}}, bytes(8)), r"w the shape \[-2\]"),
     ("offsets", (None, {"w": {**ENTRY, "data_offsets": [0]}}, bytes(8)), r"w the offsets \[0\]"),
