@@ -23,9 +23,9 @@ from ..errors import UsageError
 from ..layers import MILProgram, Network, Precision
 from ..models import apple_sd3
 from ..weights import LoraChoices
-from .components import compressed_programs
+from .components import check_globs, prepare_program
 from .convert import Progress, prepare
-from .package import write_package
+from .package import write_placed
 from .plan import OTHER_HALF, TRANSFORMER, VAE, Plan
 from .staging import staged_folder
 from .tokenizers import copy_clip_tokenizer, copy_t5_tokenizer
@@ -118,8 +118,9 @@ def export_apple_sd3(
                 if progress is not None:
                     progress(label, done, total)
 
-            (stored,), _ = compressed_programs([program], component, recipes.get(component))
-            write_package(stored, stage / f"{name}.mlpackage", report)
+            prepared = prepare_program(program, recipes.get(component))
+            check_globs(recipes.get(component), component, [prepared])
+            write_placed(prepared.placed, stage / f"{name}.mlpackage", report)
         (stage / "compile.sh").write_text(COMPILE, encoding="utf-8")
         (stage / "README.md").write_text(_readme(plan, recipes), encoding="utf-8")
         described = {

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from ..bundle import Bundle, Component
 from ..compress import NONE, RECIPES, Selection, UnevenWeightError, candidates
 from ..layers import MILProgram
-from .components import Progress, write_component
+from .components import Progress, prepare_program, write_component
 from .plan import Plan
 
 __all__ = ["Auto", "Measure", "Measured"]
@@ -89,10 +89,11 @@ class Auto:
     ) -> Component:
         for recipe in recipes:
             selection = None if recipe == NONE else Selection.all(RECIPES[recipe])
-            # Compressing changes a program in place.
+            # What is prepared is used up.
             built, programs = programs or self.plan.build(name), ()
+            prepared = [prepare_program(program, selection) for program in built]
             try:
-                component = write_component(built, name, self.stage, selection, self.progress)
+                component = write_component(prepared, name, self.stage, selection, self.progress)
             except UnevenWeightError as error:
                 tried.append({"recipe": recipe, "refused": str(error)})
                 _remove(self.stage, name)

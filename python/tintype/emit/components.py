@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,36 @@ from ..bundle import Chunk, Component, Interface, TensorSpec
 from ..compress import RECIPES, Selection
 from ..errors import UsageError
 from ..layers import Compression, FunctionIO, IOSpec, MILProgram, compress_program
-from .package import write_package
+from .package import PlacedProgram, place, write_placed
 
-__all__ = ["Progress", "compressed_programs", "write_component"]
+__all__ = ["PreparedProgram", "Progress", "check_globs", "prepare_program", "write_component"]
 
 #: Called with (component, bytes of weights written, bytes of weights in all).
 Progress = Callable[[str, int, int], None]
 
 
+@dataclass(frozen=True)
+class PreparedProgram:
+    """A program that is ready to be written. Of `program` only the description is left, its ops are gone;
+    `compression` is what was compressed, None if nothing was to be."""
+
+    program: MILProgram
+    placed: PlacedProgram
+    compression: Compression | None
+
+
+def prepare_program(program: MILProgram, selection: Selection | None) -> PreparedProgram:
+    """Store the weights of `program`, which is used up, as `selection` says, and translate it."""
+    compression = None
+    if selection is not None:
+        program, compression = compress_program(program, selection)
+    placed = place(program)
+    program.release()
+    return PreparedProgram(program, placed, compression)
+
+
 def write_component(
-    programs: Sequence[MILProgram],
+    prepared: Sequence[PreparedProgram],
     name: str,
     stage: Path,
     selection: Selection | None,
@@ -26,19 +47,20 @@ def write_component(
 ) -> Component:
     """Write the program of a component, or its chunks, into `stage` and describe what was written.
 
-    `selection` is what its weights are stored as, None for their precision. UsageError for its globs that
-    match nothing.
+    `selection` is what they were prepared with. UsageError for its globs that match nothing.
     """
-    stored, done = compressed_programs(programs, name, selection)
+    programs = [part.program for part in prepared]
+    done = [part.compression for part in prepared if part.compression is not None]
+    check_globs(selection, name, prepared)
     chunks = []
-    for index, program in enumerate(stored, start=1):
+    for index, (program, part) in enumerate(zip(programs, prepared, strict=True), start=1):
         path = f"{name}.mlpackage" if len(programs) == 1 else f"{name}_chunk{index}.mlpackage"
 
         def report(written: int, total: int, label: str = path.removesuffix(".mlpackage")) -> None:
             if progress is not None:
                 progress(label, written, total)
 
-        package = write_package(program, stage / path, report)
+        package = write_placed(part.placed, stage / path, report)
         chunks.append(
             Chunk(
                 path=path,
@@ -67,19 +89,6 @@ def write_component(
     )
 
 
-def compressed_programs(
-    programs: Sequence[MILProgram], name: str, selection: Selection | None
-) -> tuple[list[MILProgram], list[Compression]]:
-    """The programs of the component `name` with their weights stored as `selection` says, and what was
-    compressed; UsageError for globs that match nothing."""
-    if selection is None:
-        return list(programs), []
-    pairs = [compress_program(program, selection) for program in programs]
-    done = [report for _, report in pairs]
-    _check_globs(selection, name, done)
-    return [program for program, _ in pairs], done
-
-
 def _function(io: FunctionIO) -> Interface:
     return Interface(_specs(io.inputs), _specs(io.outputs))
 
@@ -96,10 +105,13 @@ def _joined(programs: Sequence[MILProgram], function: str | None) -> Interface:
     return Interface(tuple(inputs.values()), _specs(io.outputs))
 
 
-def _check_globs(selection: Selection, name: str, done: Sequence[Compression]) -> None:
-    """UsageError where a glob of a mixture matches no weight."""
-    candidates = [weight for part in done for weight in part.candidates]
-    idle = selection.idle(candidates) if selection.name not in RECIPES else ()
+def check_globs(selection: Selection | None, name: str, prepared: Sequence[PreparedProgram]) -> None:
+    """UsageError where a glob of a mixture matches no weight of the component `name`."""
+    if selection is None or selection.name in RECIPES:
+        return
+    done = (part.compression for part in prepared)
+    candidates = [weight for part in done if part is not None for weight in part.candidates]
+    idle = selection.idle(candidates)
     if idle:
         some = ", ".join(candidates[:3]) + (", …" if len(candidates) > 3 else "")
         raise UsageError(

@@ -23,7 +23,7 @@ from ..weights import (
     pipeline_class,
 )
 from .auto import Auto, Measure
-from .components import Progress, write_component
+from .components import Progress, prepare_program, write_component
 from .families import FAMILIES, Family
 from .loras import with_loras
 from .plan import PIPELINES, Plan
@@ -147,15 +147,15 @@ def convert(
                 return replace(_bundle(plan, components, {}, {}), root=stage)
 
             auto = Auto(plan, stage, describe, measure, progress)
-        for name, programs in plan.programs():
-            if name in done.finished:
-                continue
-            if auto is not None:
-                done.add(name, auto.smallest(name, programs))
-            else:
-                done.add(name, write_component(programs, name, stage, recipes.get(name), progress))
         if auto is not None:
+            for name, programs in plan.programs():
+                if name not in done.finished:
+                    done.add(name, auto.smallest(name, programs))
             auto.back_off(done.finished, done.add)
+        else:
+            for name, prepared in plan.finished(lambda name, p: prepare_program(p, recipes.get(name))):
+                if name not in done.finished:
+                    done.add(name, write_component(prepared, name, stage, recipes.get(name), progress))
         bundle = _bundle(plan, done.finished, copied, hashes.result())
         (stage / names.BUNDLE_FILE).write_text(bundle.to_text(), encoding="utf-8")
         if gate is not None:

@@ -16,12 +16,10 @@ from .. import names
 from ..bundle import Size
 from ..compress import Selection, recipes_for
 from ..errors import TintypeError, UsageError
-from ..layers import MAIN, MILProgram
-from ._milproto import model_bytes
+from ..layers import MAIN
 from .apple_sd3 import PACKAGES, PROFILE, apple_programs, apple_recipes
-from .components import compressed_programs
+from .components import PreparedProgram, check_globs, prepare_program
 from .convert import packages_of, prepare
-from .weight_file import WeightLayout
 
 __all__ = ["ConversionPlan", "PackagePlan", "plan_conversion"]
 
@@ -113,11 +111,12 @@ def plan_conversion(
         if profile == PROFILE:
             recipes = apple_recipes(plan, quantize)
             for name, program in apple_programs(plan):
-                rows += _packages(name, [program], recipes.get(name), PACKAGES[name])
+                part = prepare_program(program, recipes.get(name))
+                rows += _packages(name, [part], recipes.get(name), PACKAGES[name])
         else:
             recipes = recipes_for(quantize, plan.target, packages_of(plan.components))
-            for name, programs in plan.programs():
-                rows += _packages(name, programs, recipes.get(name), name)
+            for name, prepared in plan.finished(lambda name, p: prepare_program(p, recipes.get(name))):
+                rows += _packages(name, prepared, recipes.get(name), name)
         source_bytes = sum(path.stat().st_size for path in plan.source.files.values())
     compressing = sum(SECONDS_A_MILLION.get(row.recipe or "", 0.0) * row.parameters / 1e6 for row in rows)
     written = sum(row.package_bytes for row in rows)
@@ -148,18 +147,16 @@ def outline_folder() -> Iterator[Path]:
 
 
 def _packages(
-    name: str, programs: Sequence[MILProgram], selection: Selection | None, package: str
+    name: str, prepared: Sequence[PreparedProgram], selection: Selection | None, package: str
 ) -> list[PackagePlan]:
     rows = []
-    stored, _ = compressed_programs(programs, name, selection)
-    for number, program in enumerate(stored, start=1):
-        label = package if len(programs) == 1 else f"{package}_chunk{number}"
-        functions = tuple(program.functions) or (MAIN,)
-        layout = WeightLayout()
-        size = len(model_bytes(program, layout))
+    check_globs(selection, name, prepared)
+    for number, part in enumerate(prepared, start=1):
+        label = package if len(prepared) == 1 else f"{package}_chunk{number}"
+        functions = tuple(part.program.functions) or (MAIN,)
         used = selection.name if selection is not None else None
-        count = program.parameters
-        rows.append(PackagePlan(name, label, functions, used, count, 2 * count, size + layout.size))
+        count, size = part.program.parameters, len(part.placed.model) + part.placed.layout.size
+        rows.append(PackagePlan(name, label, functions, used, count, 2 * count, size))
     return rows
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConversionError
-from ..layers import MILProgram
+from ..layers import MILProgram, uncollected
 from ._milproto import model_bytes
 from .weight_file import WeightLayout
 
-__all__ = ["Package", "write_package"]
+__all__ = ["Package", "PlacedProgram", "place", "write_package", "write_placed"]
 
 AUTHOR = "com.apple.CoreML"
 
@@ -31,6 +31,22 @@ class Package:
     sha256: str
 
 
+@dataclass(frozen=True)
+class PlacedProgram:
+    """A program as the bytes of its model.mlmodel and the places of its weights: all that its package is
+    written from."""
+
+    model: bytes
+    layout: WeightLayout
+
+
+def place(program: MILProgram) -> PlacedProgram:
+    """Translate `program` and place its weights; reads none."""
+    layout = WeightLayout()
+    with uncollected():
+        return PlacedProgram(model_bytes(program, layout), layout)
+
+
 def write_package(
     program: MILProgram, path: Path, progress: Callable[[int, int], None] | None = None
 ) -> Package:
@@ -38,8 +54,14 @@ def write_package(
 
     `progress` hears the bytes of weights written and to be written.
     """
-    layout = WeightLayout()
-    model = model_bytes(program, layout)
+    return write_placed(place(program), path, progress)
+
+
+def write_placed(
+    program: PlacedProgram, path: Path, progress: Callable[[int, int], None] | None = None
+) -> Package:
+    """`write_package` of a program that is placed."""
+    model, layout = program.model, program.layout
     _check_space(path, len(model) + layout.size)
     data = path / "Data" / AUTHOR
     (data / "weights").mkdir(parents=True)

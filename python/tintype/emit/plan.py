@@ -7,7 +7,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from .. import layers as nn
 from .. import names
@@ -28,6 +29,11 @@ __all__ = ["PIPELINES", "Plan"]
 
 PIPELINES = tuple(FAMILIES)
 TRANSFORMER, VAE = "transformer", "vae"
+
+T = TypeVar("T")
+
+#: Called with a component's name and a program of it.
+Finish = Callable[[str, MILProgram], T]
 
 #: The longest T5 prompt that a caller may ask for: what the models were trained with.
 MAX_T5_TOKENS = 512
@@ -182,7 +188,12 @@ class Plan:
 
         A component is one program, or the chunks of one.
         """
-        for name, build in self._builders().items():
+        return self.finished(_as_it_is)
+
+    def finished(self, finish: Finish[T]) -> Iterator[tuple[str, list[T]]]:
+        """`programs`, but what `finish` makes of each: of a chunk before the next one is built, so that no
+        more than one needs to be in memory."""
+        for name, build in self._builders(finish).items():
             if name in self.components:
                 yield from build()
 
@@ -191,17 +202,20 @@ class Plan:
         if name == names.MODULATION:
             return [self._modulation(self.weights(TRANSFORMER, TRANSFORMER))]
         if name == names.DENOISER:
-            return self._chunks(self.weights(TRANSFORMER, TRANSFORMER))
-        return next(programs for _, programs in self._builders()[name]())
+            return self._chunks(self.weights(TRANSFORMER, TRANSFORMER), _as_it_is)
+        return next(programs for _, programs in self._builders(_as_it_is)[name]())
 
-    def _builders(self) -> Mapping[str, Callable[[], Iterator[tuple[str, list[MILProgram]]]]]:
+    def _builders(self, finish: Finish[T]) -> Mapping[str, Callable[[], Iterator[tuple[str, list[T]]]]]:
+        def alone(name: str, build: Callable[[str], MILProgram]) -> Iterator[tuple[str, list[T]]]:
+            yield name, [finish(name, build(name))]
+
         return {
-            names.TEXT_ENCODER: lambda: self._clip(names.TEXT_ENCODER),
-            names.TEXT_ENCODER_2: lambda: self._clip(names.TEXT_ENCODER_2),
-            names.TEXT_ENCODER_3: self._t5,
-            names.DENOISER: self._denoiser,
-            names.VAE_DECODER: lambda: self._vae(names.VAE_DECODER),
-            names.VAE_ENCODER: lambda: self._vae(names.VAE_ENCODER),
+            names.TEXT_ENCODER: partial(alone, names.TEXT_ENCODER, self._clip),
+            names.TEXT_ENCODER_2: partial(alone, names.TEXT_ENCODER_2, self._clip),
+            names.TEXT_ENCODER_3: partial(alone, names.TEXT_ENCODER_3, self._t5),
+            names.DENOISER: partial(self._denoiser, finish),
+            names.VAE_DECODER: partial(alone, names.VAE_DECODER, self._vae),
+            names.VAE_ENCODER: partial(alone, names.VAE_ENCODER, self._vae),
         }
 
     def open_weights(self) -> None:
@@ -212,7 +226,7 @@ class Plan:
     def weights(self, component: str, folder: str) -> Checkpoint:
         return merge(self.source.weights(folder, HUGGING_FACE[component]), self.merges.get(folder, {}))
 
-    def _clip(self, name: str) -> Iterator[tuple[str, list[MILProgram]]]:
+    def _clip(self, name: str) -> MILProgram:
         weights = self.weights(name, self.family.clips[name].folder)
         program = clip.build(
             self.clips[name],
@@ -222,20 +236,21 @@ class Plan:
             target=self.target,
         )
         weights.check()
-        yield name, [program]
+        return program
 
-    def _t5(self) -> Iterator[tuple[str, list[MILProgram]]]:
+    def _t5(self, name: str) -> MILProgram:
         assert self.t5 is not None  # `make` reads it whenever the component is selected
-        weights = self.weights(names.TEXT_ENCODER_3, self.family.t5.folder)
+        weights = self.weights(name, self.family.t5.folder)
         program = t5.build(
             self.t5, weights, precision=self.precision, tokens=self.context.t5_tokens, target=self.target
         )
         weights.check()
-        yield names.TEXT_ENCODER_3, [program]
+        return program
 
-    def _denoiser(self) -> Iterator[tuple[str, list[MILProgram]]]:
+    def _denoiser(self, finish: Finish[T]) -> Iterator[tuple[str, list[T]]]:
         weights = self.weights(TRANSFORMER, TRANSFORMER)
-        modulation, chunks = self._modulation(weights), self._chunks(weights)
+        modulation = finish(names.MODULATION, self._modulation(weights))
+        chunks = self._chunks(weights, finish)
         weights.check()
         yield names.MODULATION, [modulation]
         yield names.DENOISER, chunks
@@ -246,7 +261,7 @@ class Plan:
         )
         return program
 
-    def _chunks(self, weights: Checkpoint) -> list[MILProgram]:
+    def _chunks(self, weights: Checkpoint, finish: Finish[T]) -> list[T]:
         """The denoiser, perhaps in chunks."""
         row = self.family.model.DenoiserRow
         return cuts.build_chunks(
@@ -258,9 +273,10 @@ class Plan:
             precision=self.precision,
             target=self.target,
             max_bytes=self.max_chunk,
+            finish=partial(finish, names.DENOISER),
         )
 
-    def _vae(self, name: str) -> Iterator[tuple[str, list[MILProgram]]]:
+    def _vae(self, name: str) -> MILProgram:
         weights = self.weights(VAE, VAE)
         network = vae.decoder if name == names.VAE_DECODER else vae.encoder
         program = nn.build_functions(
@@ -273,7 +289,11 @@ class Plan:
             self.target,
         )
         weights.check(OTHER_HALF[name])
-        yield name, [program]
+        return program
+
+
+def _as_it_is(_: str, program: MILProgram) -> MILProgram:
+    return program
 
 
 def _check_batch(family: Family, batch: int) -> None:

@@ -41,6 +41,7 @@ from .graph import (
     Var,
     build_functions,
     build_program,
+    uncollected,
 )
 from .linear import affine, conv2d, embedding, gather, linear, scaled_bias
 from .norm import group_norm, head_rms_norm, layer_norm, rms_norm
@@ -135,6 +136,7 @@ __all__ = [
     "tokens_from_image",
     "tokens_from_rows",
     "transpose",
+    "uncollected",
     "upsample_nearest",
     "vector_from_rows",
 ]

@@ -26,7 +26,7 @@ from coremltools.converters.mil.mil import Builder as mb  # noqa: E402
 from coremltools.converters.mil.mil import Program, types  # noqa: E402
 
 from ..weight import Array, ComputedWeight, Weight, WeightProvider  # noqa: E402
-from .repeats import PlainFunction, Repeats  # noqa: E402
+from .repeats import PlainFunction, Repeats, release  # noqa: E402
 
 __all__ = [
     "FunctionIO",
@@ -39,6 +39,7 @@ __all__ = [
     "Var",
     "build_functions",
     "build_program",
+    "uncollected",
 ]
 
 Precision = Literal["float16", "float32"]
@@ -98,6 +99,10 @@ class MILProgram:
     def default_function(self) -> Any:
         """The pymil function that runs where none is named."""
         return self.program.functions[self.program.default_function_name]
+
+    def release(self) -> None:
+        """Give back the memory of the ops; only what describes the program remains."""
+        release(self.program)
 
 
 class Graph:
@@ -276,8 +281,8 @@ class Network(NamedTuple):
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection meanwhile: it would search the growing graph, which all lives, over and over."""
+def uncollected() -> Iterator[None]:
+    """No garbage collection meanwhile: it would search a growing graph, which all lives, over and over."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -310,7 +315,7 @@ def build_functions(
     dtype and shape are one.
     """
     program, functions, graph = Program(), {}, None
-    with _BUILDER, _uncollected():
+    with _BUILDER, uncollected():
         for name, network in networks.items():
             graph, functions[name] = _add_function(program, name, network, weights, precision, target, graph)
     assert graph is not None, "a program has a function"

@@ -11,11 +11,11 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from coremltools.converters.mil.mil import Builder as mb
-from coremltools.converters.mil.mil import Function, Operation
+from coremltools.converters.mil.mil import Function, Operation, Program
 from coremltools.converters.mil.mil import Var as PymilVar
 from coremltools.converters.mil.mil.block import curr_block
 
-__all__ = ["PlainFunction", "Repeats"]
+__all__ = ["PlainFunction", "Repeats", "release"]
 
 
 class PlainFunction(Function):  # type: ignore[misc]
@@ -58,6 +58,25 @@ class Repeats:
         if found is None:
             found = self._types[kind] = (value.dtype, tuple(value.shape), value._sym_val is not None)
         return found
+
+
+def release(program: Program) -> None:
+    """Give back the memory of a program that is not used any more.
+
+    Its parts refer to each other in circles, which only the garbage collector would find, at the price of
+    searching all of them.
+    """
+    for function in program.functions.values():
+        ops = list(function.operations)
+        node = function.operations.start
+        while node is not None:
+            node.prev, node.next, node = None, None, node.next
+        for op in ops:
+            for var in op._output_vars:
+                var._op = var._child_ops = var.consuming_blocks = None
+            op.__dict__.clear()
+        function.__dict__.clear()
+    program.functions.clear()
 
 
 def _is_plain(op: Operation, inputs: Mapping[str, Any]) -> bool:

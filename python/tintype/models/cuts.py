@@ -7,8 +7,8 @@ so that the chunks compute what the whole computes, to the bit.
 Several sizes of the picture are several functions of each package; the weights are the same.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ..layers import Graph, IOSpec, MILProgram, Network, Precision, Target, Var,
 __all__ = ["BlockRow", "Blocks", "build_chunks", "whole"]
 
 Vars = Mapping[str, Var]
+T = TypeVar("T")
 
 #: A limit counts weights as float16, whatever they are stored as later.
 BYTES_A_PARAMETER = 2
@@ -77,16 +78,18 @@ def build_chunks(
     precision: Precision,
     target: Target,
     max_bytes: int | None,
-) -> list[MILProgram]:
+    finish: Callable[[MILProgram], T],
+) -> list[T]:
     """The denoiser in as few packages as keep the weights of each within `max_bytes` (as float16); one if
     that is None or enough.
 
-    `rows` is the denoiser by function, one a size, the default first. ConversionError when one block alone is
-    larger than the limit.
+    `rows` is the denoiser by function, one a size, the default first. `finish` makes of each program, before
+    the next one is built, what is returned: programs need much memory together. ConversionError when one
+    block alone is larger than the limit.
     """
     networks = {name: whole(row) for name, row in rows.items()}
     if max_bytes is None:
-        return [nn.build_functions(networks, weights, precision, target)]
+        return [finish(nn.build_functions(networks, weights, precision, target))]
     bytes_ = _block_bytes(next(iter(rows.values())), weights, precision)
     for number in range(1, len(bytes_) + 1):
         bounds = balanced(bytes_, number)
@@ -96,14 +99,29 @@ def build_chunks(
                 if number > 1
                 else [nn.build_functions(networks, weights, precision, target)]
             )
-            # Tables that every chunk needs, those of further sizes, and the target's own come on top.
-            if max(p.parameters for p in programs) * BYTES_A_PARAMETER <= max_bytes:
-                return programs
+            finished = _finished(programs, max_bytes, finish)
+            if finished is not None:
+                return finished
     largest = int(np.argmax(bytes_))
     raise ConversionError(
         f"max_chunk is {max_bytes / 1e6:.4g} MB, but block {largest} of the denoiser alone has "
         f"{bytes_[largest] / 1e6:.2f} MB of weights as float16: choose a larger limit, or none"
     )
+
+
+def _finished(
+    programs: Iterable[MILProgram], max_bytes: int, finish: Callable[[MILProgram], T]
+) -> list[T] | None:
+    """What `finish` makes of all programs; None if the weights of one are more than `max_bytes`.
+
+    Tables that every chunk needs, those of further sizes, and the target's own are in none of the counts.
+    """
+    found = []
+    for program in programs:
+        if program.parameters * BYTES_A_PARAMETER > max_bytes:
+            return None
+        found.append(finish(program))
+    return found
 
 
 def _block_bytes(row: BlockRow, weights: WeightProvider, precision: Precision) -> list[int]:
@@ -149,16 +167,14 @@ def _build(
     weights: WeightProvider,
     precision: Precision,
     target: Target,
-) -> list[MILProgram]:
-    programs: list[MILProgram] = []
+) -> Iterator[MILProgram]:
     streams: dict[str, Sequence[IOSpec]] = dict.fromkeys(rows, ())
     for number, (begin, end) in enumerate(bounds, start=1):
         networks = {name: _chunk(row, begin, end, number, streams[name]) for name, row in rows.items()}
         program = nn.build_functions(networks, weights, precision, target)
         outputs = {name: io.outputs for name, io in program.functions.items()}
         streams = {name: outputs.get(name, program.outputs) for name in rows}
-        programs.append(program)
-    return programs
+        yield program
 
 
 def _chunk(row: BlockRow, begin: int, end: int, number: int, streams: Sequence[IOSpec]) -> Network:

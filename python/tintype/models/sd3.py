@@ -253,10 +253,10 @@ def position_table(g: Graph, config: SD3Config, rows: int, columns: int) -> Var:
     top, left = (side - rows) // 2, (side - columns) // 2
 
     def make() -> Array:
-        crop = np.empty((rows, columns * width), np.float32)
+        crop = np.empty((rows, columns * width), g.float)
         for row in range(rows):
             begin = ((top + row) * side + left) * width
-            crop[row] = table.elements(begin, begin + columns * width, np.float32)
+            crop[row] = table.elements(begin, begin + columns * width, g.float)
         return crop.reshape(rows * columns, width)  # (S, W)
 
     # The crop is another one for every size, even for one with as many patches.
