@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import tintype
+from tintype import layers as nn
 from tintype import names
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
+from tintype.emit.convert import prepare
 from tintype.errors import ConversionError, TintypeError, UsageError
 from tintype.models.cuts import balanced
 
@@ -181,3 +183,22 @@ def test_command_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 )
 def test_balanced(sizes: list[int], parts: int, expected: list[tuple[int, int]]) -> None:
     assert balanced(sizes, parts) == expected
+
+
+def test_a_chunk_is_finished_before_the_next_one_is_built(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = prepare(data / "sd3-medium-tiny", components=[names.DENOISER], target="ane", max_chunk=300_000)
+    events: list[str] = []
+    build = nn.build_functions
+
+    def built(*args: Any, **options: Any) -> Any:
+        events.append("built")
+        return build(*args, **options)
+
+    monkeypatch.setattr(nn, "build_functions", built)
+    for _, rows in plan.finished(lambda name, _: events.append(name)):
+        assert rows
+    assert events[0] == names.MODULATION
+    assert events[1:] == ["built", names.DENOISER] * (len(events) // 2)
+    assert len(events) > 3

@@ -1,5 +1,6 @@
 """Ops made as copies of earlier ones: what coremltools would have made of each."""
 
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,17 @@ def test_same_bytes_without_copies(
         Repeats, "add", lambda self, kind, name, inputs: getattr(mb, kind)(name=name, **inputs)
     )
     assert whole(tmp_path / "plain") == copies
+
+
+def test_a_released_program_needs_no_garbage_collection(build: Build) -> None:
+    def body(g: Graph, x: Var) -> Mapping[str, Var]:
+        left, right = nn.split(g, x, 2, 1, name="split")
+        return {"y": nn.concat(g, [right, left], 1, output="y")}
+
+    program = build(body, {"x": (2, 6)})
+    ops = [weakref.ref(op) for op in program.default_function.operations]
+    assert len(ops) > 2
+    with nn.uncollected():
+        program.release()
+        assert not any(ref() for ref in ops)
+    assert [spec.name for spec in program.outputs] == ["y"]
