@@ -33,10 +33,7 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
         return "default"
     if value.lower() == "none":
         return None
-    number = byte_count(value)
-    if number is None:
-        raise click.BadParameter(f"{value!r} is no number of bytes, such as 1GB, 500MB or 2GiB, and not none")
-    return number
+    return byte_count(value)
 
 
 @click.command(short_help="Convert a checkpoint to a bundle.")

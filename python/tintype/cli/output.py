@@ -1,6 +1,7 @@
 """What the commands share: progress bars, sizes, JSON, tables."""
 
 import json
+import math
 import re
 import signal
 import sys
@@ -106,11 +107,13 @@ def _by_stage(name: str, choices: Sequence[str], text: str) -> Callable[[F], F]:
     )
 
 
-def byte_count(text: str) -> int | None:
-    """`1GB`, `500MB`, `2GiB` or a number of bytes; None where it is none of them."""
+def byte_count(text: str) -> int:
+    """`1GB`, `500MB`, `2GiB` or a number of bytes; BadParameter for anything else."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(i?)B?", text, re.IGNORECASE)
     number = match and float(match[1]) * (1024 if match[3] else 1000) ** " KMG".index(match[2].upper() or " ")
-    return int(number) if number else None
+    if not number or not math.isfinite(number):
+        raise click.BadParameter(f"{text[:40]!r} is no number of bytes, such as 1GB, 500MB or 2GiB")
+    return int(number)
 
 
 units_option = click.option(

@@ -1,7 +1,8 @@
 """`tintype run`: any .mlpackage on numpy files."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
@@ -47,10 +48,9 @@ def run(
     as_json: bool,
 ) -> None:
     """Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz."""
-    import numpy as np
-
     from ..errors import UsageError
     from ..files import atomic_write
+    from ..pipeline.image import UNREADABLE
     from ..run import load_model
 
     arrays = {}
@@ -61,8 +61,8 @@ def run(
         if name in arrays:
             raise UsageError(f"--input {name} is given twice: give each input once")
         try:
-            arrays[name] = np.load(file, allow_pickle=False) if file.endswith(".npy") else _picture(file)
-        except (OSError, ValueError) as error:
+            arrays[name] = _array(file)
+        except UNREADABLE as error:
             raise UsageError(
                 f"--input {name}: {file} cannot be read as an .npy file or a picture ({error})"
             ) from error
@@ -70,7 +70,7 @@ def run(
         outputs = model.predict(arrays, function, statistics=stats)
         statistics = model.last_statistics
         with atomic_write(output) as archive:
-            np.savez(archive, **outputs)  # type: ignore[arg-type]
+            _write(archive, outputs)
         backend, reason = model.backend, model.reason
     if as_json:
         rows = [{"name": n, "dtype": str(v.dtype), "shape": list(v.shape)} for n, v in outputs.items()]
@@ -87,9 +87,26 @@ def run(
         click.echo(prediction_text(statistics))
 
 
-def _picture(file: str) -> Any:
-    """A picture in any format that PIL reads, upright."""
-    from PIL import Image, ImageOps
+def _array(file: str) -> Any:
+    """The values in an .npy file, or a picture in any format that PIL reads, upright."""
+    import numpy as np
 
-    with Image.open(file) as image:
-        return ImageOps.exif_transpose(image).copy()
+    if file.endswith(".npy"):
+        return np.load(file, allow_pickle=False)
+    from PIL import ImageOps
+
+    from ..pipeline.image import load_picture
+
+    return ImageOps.exif_transpose(load_picture(file))
+
+
+def _write(file: BinaryIO, arrays: Mapping[str, Any]) -> None:
+    """An .npz file, whose arrays may have any name: `np.savez` has arguments of its own."""
+    import zipfile
+
+    import numpy as np
+
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, value in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(value), allow_pickle=False)

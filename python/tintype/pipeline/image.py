@@ -14,10 +14,21 @@ from ..errors import UsageError
 from ..files import atomic_write, check_writable
 from ..values import decode_json
 
-__all__ = ["PNG_KEY", "check_target", "read_parameters", "save_image", "to_image"]
+__all__ = [
+    "PNG_KEY",
+    "UNREADABLE",
+    "check_target",
+    "load_picture",
+    "read_parameters",
+    "save_image",
+    "to_image",
+]
 
 #: The PNG text chunk that holds the settings as JSON.
 PNG_KEY = "parameters"
+
+#: What PIL raises for files that are no pictures, are damaged, or are too large to be meant.
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 def to_image(decoded: np.ndarray[Any, Any]) -> Image.Image:
@@ -54,10 +65,16 @@ def check_target(path: str | os.PathLike[str]) -> str:
     return kind
 
 
-def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The settings inside a PNG that Tintype wrote; {} if there are none."""
+def load_picture(path: str | os.PathLike[str]) -> Image.Image:
+    """The picture in the file, its pixels read; one of UNREADABLE."""
     with Image.open(path) as image:
-        text = getattr(image, "text", {}).get(PNG_KEY, "{}")
+        image.load()
+    return image
+
+
+def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings inside a PNG that Tintype wrote; {} if there are none. Else one of UNREADABLE."""
+    text = getattr(load_picture(path), "text", {}).get(PNG_KEY, "{}")
     try:
         value = decode_json(text)
     except ValueError:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from .. import names
 from ..bundle import Bundle, Latent, Size
 from ..errors import UsageError
 from ..values import finite
+from .image import UNREADABLE, load_picture
 from .request import GenerationRequest
 
 __all__ = ["DEFAULT_STRENGTH", "RESIZINGS", "ImageSource", "LatentSource", "checked_source", "pixels_of"]
@@ -104,9 +105,8 @@ def pixels_of(name: str, value: Any) -> Array:
     """
     if isinstance(value, str | os.PathLike):
         try:
-            with Image.open(value) as opened:
-                return _rgb(opened)
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            return _rgb(load_picture(value))
+        except UNREADABLE as error:
             raise UsageError(
                 f"{name} is {str(value)!r}, which cannot be read as a picture ({error}): name a PNG or "
                 "JPEG file"

@@ -25,8 +25,14 @@ def is_compiled(runtimes: "Runtimes", package: Path) -> bool:
     """Whether something compiled is kept for the package at this path, unless it has changed since."""
     wanted = os.path.realpath(package)
     notes = [entry.with_suffix(".source") for entry in _entries(runtimes, package)]
-    served = (line for note in notes if note.is_file() for line in note.read_text("utf-8").splitlines())
-    return any(os.path.realpath(line) == wanted for line in served)
+    return any(os.path.realpath(line) == wanted for note in notes for line in _lines(note))
+
+
+def _lines(note: Path) -> list[str]:
+    try:
+        return note.read_text("utf-8").splitlines()
+    except (OSError, ValueError):  # another process has removed it, or it is damaged
+        return []
 
 
 def _entries(runtimes: "Runtimes", package: Path) -> list[Path]:

@@ -19,7 +19,8 @@ def check_time_box(seconds: Any) -> float | None:
     """`seconds` if it is a time to wait, or None for no limit; UsageError otherwise."""
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if seconds is None or (number and seconds > 0):
-        return None if seconds is None else float(seconds)
+        # Threads cannot wait longer than that, which is centuries.
+        return None if seconds is None or seconds > threading.TIMEOUT_MAX else float(seconds)
     raise UsageError(f"time_box is {seconds!r}, expected a positive number of seconds, or None for no limit")
 
 

@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -140,15 +141,28 @@ def test_a_picture_is_drawn_again_from_its_settings(
     assert f"seed             {old['seed']}\n" in capsys.readouterr().out
 
 
+def huge_picture(folder: pathlib.Path) -> pathlib.Path:
+    """A PNG whose header announces 30000 x 30000 pixels."""
+    file = folder / "huge.png"
+    Image.new("L", (1, 1)).save(file)
+    content = bytearray(file.read_bytes())
+    content[16:24] = (30000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    file.write_bytes(content)
+    return file
+
+
 def test_pictures_without_settings_are_refused(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain, broken = tmp_path / "plain.png", tmp_path / "broken.png"
     Image.new("RGB", (4, 4)).save(plain)
     broken.write_bytes(b"no picture")
+    huge = huge_picture(tmp_path)
     for path, message in (
         (plain, f"{plain} carries no settings: only PNG files that tintype wrote do"),
         (broken, f"{broken} cannot be read as a picture"),
+        (huge, f"{huge} cannot be read as a picture (Image size (900000000 pixels) exceeds limit"),
         (tmp_path / "gone.png", "there is no picture at"),
     ):
         assert run_command(["generate", "--from", str(path), "-o", str(tmp_path / "o.png")]) == 2
@@ -380,6 +394,38 @@ def test_backends(capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(capsys.readouterr().out)
     assert [set(row) for row in rows] == [{"name", "available", "reason", "details"}] * 2
     assert rows[1]["available"]
+
+
+def test_inputs_of_run_that_cannot_be_read(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.npy").touch()
+    for file, reason in ((tmp_path / "empty.npy", "No data left"), (huge_picture(tmp_path), "exceeds limit")):
+        assert run_command(["run", "nothing", "--input", f"x={file}", "-o", "a.npz"]) == 2
+        message = capsys.readouterr().err
+        assert f"--input x: {file} cannot be read as an .npy file or a picture" in message
+        assert reason in message
+
+
+def test_run_writes_outputs_of_any_name(tmp_path: pathlib.Path) -> None:
+    """`np.savez` has an argument called `file`."""
+    import coremltools as ct
+    from coremltools.converters.mil import Builder
+
+    @Builder.program(input_specs=[Builder.TensorSpec((2, 3))], opset_version=ct.target.iOS17)
+    def program(x):
+        return Builder.identity(x=x, name="file")
+
+    model = ct.convert(program, compute_precision=ct.precision.FLOAT32, pass_pipeline=ct.PassPipeline.EMPTY)
+    model.save(str(tmp_path / "file.mlpackage"))
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.save(tmp_path / "x.npy", x)
+    output = tmp_path / "o.npz"
+    arguments = [f"--input=x={tmp_path / 'x.npy'}", "--backend=mlx", "-o", str(output)]
+    assert run_command(["run", str(tmp_path / "file.mlpackage"), *arguments]) == 0
+    with np.load(output) as found:
+        assert found.files == ["file"]
+        np.testing.assert_array_equal(found["file"], x)
 
 
 def test_run_any_package(

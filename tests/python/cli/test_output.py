@@ -36,6 +36,14 @@ def test_time_boxes_that_cannot_be(value: str, capsys: pytest.CaptureFixture[str
     assert f"'{value}' is no positive number of seconds, and not none" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command", [["convert", "x", "-o", "y", "--max-chunk"], ["generate", "x", "--memory-budget"]]
+)
+def test_byte_counts_beyond_a_float(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command([*command, "9" * 400]) == 2
+    assert f"'{'9' * 40}' is no number of bytes, such as 1GB" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("size", ["1024", "axb", "-1x8", "1x2x3", "9" * 5000 + "x16", "x"])
 @pytest.mark.parametrize("command", [["generate", "x"], ["convert", "x", "-o", "y"], ["verify", "x"]])
 def test_sizes_that_cannot_be(command: list[str], size: str, capsys: pytest.CaptureFixture[str]) -> None:
