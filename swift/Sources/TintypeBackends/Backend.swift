@@ -68,7 +68,16 @@ extension Backend {
 
   /// Opens packages that run in this order as one model; a single one is opened as it is.
   func loadParts(_ packages: [URL], units: ComputeUnits) throws -> any LoadedModel {
-    let parts = try packages.map { try load($0, units: units) }
+    try joined(packages.map { try load($0, units: units) })
+  }
+
+  /// Parts that run in this order as one model; a single one is it.
+  func joined(_ parts: [any LoadedModel]) throws -> any LoadedModel {
+    guard !parts.isEmpty else {
+      throw BackendError.failed(
+        backend: kind, kind: .invalidArgument,
+        message: "no packages were given: name one, or a model's chunks in the order in which they run")
+    }
     return parts.count == 1 ? parts[0] : try ChunkedModel(parts)
   }
 }

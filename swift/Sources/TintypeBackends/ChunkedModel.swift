@@ -4,13 +4,14 @@ import TintypeMLX
 /// enough for the Neural Engine.
 ///
 /// Each chunk takes what it asks for by name, from the model's inputs or an earlier chunk's outputs. Values pass from
-/// chunk to chunk as they are, without a change of type.
+/// chunk to chunk as they are, without a change of type. Nothing is kept between predictions.
 struct ChunkedModel: LoadedModel {
   let chunks: [any LoadedModel]
   let description: ModelDescription
 
   /// Throws `BackendError.failed` where the chunks do not fit each other.
   init(_ chunks: [any LoadedModel]) throws {
+    for (index, chunk) in chunks.enumerated() { try Self.checkKeepsNothing(chunk, number: index + 1) }
     self.chunks = chunks
     var names: [String?] = [nil]
     for name in chunks.flatMap({ $0.description.functions.dropFirst().map(\.name) }) where !names.contains(name) {
@@ -27,6 +28,7 @@ struct ChunkedModel: LoadedModel {
   }
 
   func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
+    if options.state != nil { throw BackendError.noStates(backend) }
     guard let whole = description.function(named: options.function) else {
       throw BackendError.unknownFunction(name: options.function ?? "", known: description.functions.map(\.name))
     }
@@ -64,7 +66,15 @@ struct ChunkedModel: LoadedModel {
     let consumed = Set(parts.flatMap { $0.inputs.map(\.name) })
     return FunctionDescription(
       name: function ?? parts.first?.name ?? "main", inputs: inputs,
-      outputs: outputs.filter { !consumed.contains($0.name) }, states: parts.flatMap(\.states))
+      outputs: outputs.filter { !consumed.contains($0.name) })
+  }
+
+  private static func checkKeepsNothing(_ chunk: any LoadedModel, number: Int) throws {
+    guard let state = chunk.description.functions.flatMap(\.states).first else { return }
+    throw BackendError.failed(
+      backend: chunk.backend, kind: .unsupported,
+      message: "chunk \(number) keeps the state \"\(state.name)\" between predictions, which chunks cannot: "
+        + "convert the model to one package")
   }
 
   private static func check(

@@ -34,8 +34,9 @@ private struct Fixed: LoadedModel {
   let backend = BackendKind.coreml
   let description: ModelDescription
 
-  init(_ inputs: [FeatureDescription], _ outputs: [FeatureDescription]) {
-    description = ModelDescription(functions: [FunctionDescription(name: "main", inputs: inputs, outputs: outputs)])
+  init(_ inputs: [FeatureDescription], _ outputs: [FeatureDescription], states: [FeatureDescription] = []) {
+    description = ModelDescription(
+      functions: [FunctionDescription(name: "main", inputs: inputs, outputs: outputs, states: states)])
   }
 
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] { [:] }
@@ -95,6 +96,38 @@ private func chunks(_ functions: [String] = ["main"], asked: Locked<[String?]> =
       ])
     }
     #expect(error?.description.hasPrefix("chunk 2 takes \"b\" as float32 [1], but an earlier one gives it as") == true)
+  }
+
+  @Test(arguments: BackendKind.allCases) func noChunksAreNoModel(_ kind: BackendKind) throws {
+    let fallback = FallbackBackend(
+      first: ScriptedBackend(kind: kind), second: ScriptedBackend(kind: .mlx), notice: { _ in })
+    for backend in [ScriptedBackend(kind: kind), fallback] as [any Backend] {
+      let error = #expect(throws: BackendError.self) { try backend.load(chunks: [], units: .all, passing: nil) }
+      #expect(error?.kind == .invalidArgument)
+      #expect(
+        error?.description.hasPrefix("no packages were given: name one, or a model's chunks in the order") == true)
+    }
+  }
+
+  @Test func statesAreRefused() throws {
+    let chunk = try chunks().chunks[0]
+    let stateful = Fixed(
+      [FeatureDescription(name: "hidden", elementType: .float16, shape: [1])], [],
+      states: [FeatureDescription(name: "cache", elementType: .float16, shape: [1])])
+    let error = #expect(throws: BackendError.self) { try ChunkedModel([chunk, stateful]) }
+    #expect(error?.kind == .unsupported)
+    #expect(
+      error?.description
+        == "chunk 2 keeps the state \"cache\" between predictions, which chunks cannot: convert the model to one "
+        + "package")
+    final class State: ModelState {
+      func tensor(named name: String) throws -> Tensor { try Tensor(shape: [1], floats: [0]) }
+      func set(_ name: String, to tensor: Tensor) throws {}
+    }
+    let inputs = ["latent": try one(1), "context": try one(2), "scale": try one(10)]
+    #expect(throws: BackendError.noStates(.mlx)) {
+      try chunks().predict(inputs, options: PredictionOptions(state: State()))
+    }
   }
 
   /// What Core ML does not know before a prediction is no reason to refuse a model.
