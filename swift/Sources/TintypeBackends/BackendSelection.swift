@@ -139,9 +139,14 @@ struct FallbackBackend: Backend {
     notice(
       "\(first.kind.rawValue) could not \(verb) \(package.lastPathComponent) (\(reason)); "
         + "using \(second.kind.rawValue)")
+    if !Self.mayPass(reason) { verdicts?.remember("\(reason)", on: package, units: units) }
+  }
+
+  /// Whether a failure is true of this moment, not of the model.
+  static func mayPass(_ reason: any Error) -> Bool {
     switch (reason as? BackendError)?.kind {
-    case .unavailable, .outOfMemory: break  // True of this moment, not of the model.
-    default: verdicts?.remember("\(reason)", on: package, units: units)
+    case .unavailable, .outOfMemory: true
+    default: false
     }
   }
 

@@ -12,10 +12,13 @@ final class FallbackModel: LoadedModel {
   private let package: URL
   private let units: ComputeUnits
   private let current: Locked<Current>
+  /// Held while the second backend loads, so that it does once. `current` is free meanwhile: whoever only asks which
+  /// backend runs must not wait for seconds.
+  private let moving = Locked(())
 
   private struct Current {
     var model: any LoadedModel
-    /// The second backend gave numbers that are not finite either: it is the model, not the backend.
+    /// The second backend gave numbers that are not finite either, or cannot run the model: no other is asked again.
     var mayBeInfinite = false
   }
 
@@ -37,40 +40,51 @@ final class FallbackModel: LoadedModel {
 
   func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
     let (model, mayBeInfinite) = current.withLock { ($0.model, $0.mayBeInfinite) }
+    let caller = Caller(options.progress)
+    var options = options
+    options.progress = caller.progress
     do {
       let outputs = try model.predict(inputs, options: options)
       // A state is one backend's: a model in the middle of its states cannot move.
-      guard model.backend == backends.first.kind, options.state == nil, !mayBeInfinite,
-        let error = outputs.firstNonFinite(backend)
-      else {
-        return outputs
-      }
-      return try verified(outputs, error, inputs, options)
-    } catch let error
-      where model.backend == backends.first.kind && options.state == nil && FallbackBackend.mayHelp(after: error)
-    {
-      let other = try replacement(after: error)
-      return try other.predict(inputs, options: options)
+      guard isFirst(model), options.state == nil, !mayBeInfinite, let error = outputs.firstNonFinite(model.backend)
+      else { return outputs }
+      return try verified(outputs, error, inputs, options, caller)
+    } catch {
+      if let wish = caller.wish { throw wish }
+      guard isFirst(model), options.state == nil, FallbackBackend.mayHelp(after: error) else { throw error }
+      return try replacement(after: error).predict(inputs, options: options)
     }
   }
 
   func makeState(function: String?) throws -> any ModelState { try model.makeState(function: function) }
 
+  private func isFirst(_ model: any LoadedModel) -> Bool { model.backend == backends.first.kind }
+
   /// Outputs with NaN or infinity: the second backend says whether the model or the first backend is to blame.
   private func verified(
-    _ outputs: [String: Tensor], _ error: BackendError, _ inputs: [String: Tensor], _ options: PredictionOptions
+    _ outputs: [String: Tensor], _ error: BackendError, _ inputs: [String: Tensor], _ options: PredictionOptions,
+    _ caller: Caller
   ) throws -> [String: Tensor] {
-    guard let other = try? backends.second.load(package, units: units),
-      let others = try? other.predict(inputs, function: options.function), others.firstNonFinite(other.backend) == nil
-    else {
-      current.withLock { $0.mayBeInfinite = true }
-      return outputs
+    // It has told that all is done; from here on it is only asked whether the outputs are still wanted.
+    let progress = options.progress.map { tell in { @Sendable (_: Double) in try tell(1) } }
+    let options = PredictionOptions(function: options.function, progress: progress)
+    let (others, didMove) = try moving.withLock { _ in
+      let (model, mayBeInfinite) = current.withLock { ($0.model, $0.mayBeInfinite) }
+      if mayBeInfinite { return (outputs, false) }
+      // Another thread may have moved on already.
+      if !isFirst(model) { return (try model.predict(inputs, options: options), false) }
+      do {
+        let other = try backends.second.load(package, units: units)
+        let others = try other.predict(inputs, options: options)
+        let isBetter = others.firstNonFinite(other.backend) == nil
+        current.withLock { if isBetter { $0.model = other } else { $0.mayBeInfinite = true } }
+        return (isBetter ? others : outputs, isBetter)
+      } catch let failure where caller.wish == nil && FallbackBackend.mayHelp(after: failure) {
+        if !FallbackBackend.mayPass(failure) { current.withLock { $0.mayBeInfinite = true } }
+        return (outputs, false)
+      }
     }
-    current.withLock { current in
-      if current.model.backend != backends.first.kind { return }
-      current.model = other
-      backends.moveOn(from: package, units: units, after: error, verb: "run")
-    }
+    if didMove { backends.moveOn(from: package, units: units, after: error, verb: "run") }
     return others
   }
 
@@ -78,12 +92,35 @@ final class FallbackModel: LoadedModel {
   func moveOn(after reason: any Error) throws { _ = try replacement(after: reason) }
 
   private func replacement(after reason: any Error) throws -> any LoadedModel {
-    try current.withLock { current in
+    let (model, didMove) = try moving.withLock { _ in
+      let model = self.model
       // Another thread may have moved on already.
-      if current.model.backend != backends.first.kind { return current.model }
-      current.model = try backends.loadSecond(package, units: units, after: reason)
-      backends.moveOn(from: package, units: units, after: reason, verb: "run")
-      return current.model
+      if !isFirst(model) { return (model, false) }
+      let other = try backends.loadSecond(package, units: units, after: reason)
+      current.withLock { $0.model = other }
+      return (other, true)
+    }
+    if didMove { backends.moveOn(from: package, units: units, after: reason, verb: "run") }
+    return model
+  }
+}
+
+/// Keeps what the caller's own function throws, which is his wish and no failure of a backend.
+private final class Caller: Sendable {
+  private let tell: (@Sendable (Double) throws -> Void)?
+  private let thrown = Locked<(any Error)?>(nil)
+
+  init(_ tell: (@Sendable (Double) throws -> Void)?) { self.tell = tell }
+
+  var wish: (any Error)? { thrown.withLock { $0 } }
+
+  var progress: (@Sendable (Double) throws -> Void)? {
+    guard let tell else { return nil }
+    return { share in
+      do { try tell(share) } catch {
+        self.thrown.withLock { $0 = error }
+        throw error
+      }
     }
   }
 }

@@ -55,13 +55,16 @@ extension FallbackBackend {
   /// Each chunk falls back by itself; a failed self-test moves all of them, since it does not say which one is wrong.
   func load(chunks: [URL], units: ComputeUnits, passing selfTest: SelfTest?) throws -> any LoadedModel {
     let parts = try chunks.map { try load($0, units: units) }
-    let model = parts.count == 1 ? parts[0] : try ChunkedModel(parts)
+    let model = try joined(parts)
     let movable = parts.compactMap { $0 as? FallbackModel }
     guard let selfTest, !movable.isEmpty else { return model }
-    if let verdicts, verdicts.havePassed(chunks, units: units) { return model }
+    /// The chunks that the first backend runs: a pass says nothing of the others.
+    func onFirst() -> [URL] { zip(chunks, parts).filter { $1.backend == kind }.map(\.0) }
+    if let verdicts, verdicts.havePassed(onFirst(), units: units) { return model }
     do {
       try selfTest.check(model)
-      verdicts?.rememberPass(chunks, units: units)
+      // Without those that failed in the test and moved on.
+      verdicts?.rememberPass(onFirst(), units: units)
     } catch let error where FallbackBackend.mayHelp(after: error) {
       for part in movable { try part.moveOn(after: error) }
       // Wrong there as well: then it is the model, and no picture of it would be right.

@@ -59,6 +59,68 @@ import Testing
     #expect(mlx.loads.withLock { $0 } == 0)
   }
 
+  private struct Enough: Error {}
+
+  /// What the caller throws to end a prediction says nothing of the backend.
+  @Test func whatTheCallerThrowsIsNoFailure() throws {
+    let model = try fallback(ScriptedBackend(kind: .coreml)).load(package, units: .all)
+    #expect(throws: Enough.self) { try model.predict([:], options: PredictionOptions { _ in throw Enough() }) }
+    #expect(model.backend == .coreml)
+    #expect(mlx.loads.withLock { $0 } == 0 && notices.withLock { $0 }.isEmpty)
+  }
+
+  /// While the second backend loads, and when that is told, others may ask which one runs.
+  @Test(arguments: [BackendError.failed(backend: .coreml, kind: .runtime, message: "the reason"), nil])
+  func nobodyWhoAsksWaitsForAMove(_ error: BackendError?) throws {
+    let model = Locked<(any LoadedModel)?>(nil)
+    let answers = Locked<[Bool]>([])
+    let ask: @Sendable () -> Void = {
+      let done = DispatchSemaphore(value: 0)
+      DispatchQueue.global().async {
+        _ = model.withLock { $0 }?.backend
+        done.signal()
+      }
+      let isAnswered = done.wait(timeout: .now() + 10) == .success
+      answers.withLock { $0.append(isAnswered) }
+    }
+    let backend = FallbackBackend(
+      first: ScriptedBackend(kind: .coreml, predicting: error, value: .nan),
+      second: ScriptedBackend(kind: .mlx, beforeLoading: ask), notice: { _ in ask() })
+    let loaded = try backend.load(package, units: .all)
+    model.withLock { $0 = loaded }
+    #expect(try loaded.predict([:]).keys.first == "mlx")
+    #expect(answers.withLock { $0 } == [true, true])
+  }
+
+  @Test func theLookAtTheSecondCanBeEnded() throws {
+    let model = try fallback(ScriptedBackend(kind: .coreml, value: .nan)).load(package, units: .all)
+    let told = Locked<[Double]>([])
+    #expect(throws: Enough.self) {
+      try model.predict(
+        [:],
+        options: PredictionOptions { share in
+          let calls = told.withLock { told in
+            told.append(share)
+            return told.count
+          }
+          if calls > 2 { throw Enough() }
+        })
+    }
+    #expect(told.withLock { $0 } == [0, 1, 1])
+    #expect(model.backend == .coreml)
+    #expect(try model.predict([:]).keys.first == "mlx")
+  }
+
+  /// Only a second backend that says the same of the model, or never runs it, ends the looking.
+  @Test(arguments: [(BackendError.FailureKind.outOfMemory, "mlx"), (.unsupported, "coreml")])
+  func aFailedLookIsRepeatedWhereItMayPass(_ kind: BackendError.FailureKind, _ next: String) throws {
+    let second = ScriptedBackend(kind: .mlx, loading: failure(kind), failingLoads: 1)
+    let backend = FallbackBackend(first: ScriptedBackend(kind: .coreml, value: .nan), second: second) { _ in }
+    let model = try backend.load(package, units: .all)
+    #expect(try model.predict([:]).keys.first == "coreml")
+    #expect(try model.predict([:]).keys.first == next)
+  }
+
   @Test func namedBackendsAreStrict() {
     #expect(makeBackend(.mlx).kind == .mlx)
     #expect(makeBackend(.coreml).kind == .coreml)

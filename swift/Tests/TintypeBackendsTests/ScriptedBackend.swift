@@ -7,6 +7,8 @@ struct ScriptedBackend: Backend {
   let kind: BackendKind
   var availability: BackendError?
   var loading: BackendError?
+  /// How many loads end with `loading`: all, or the first ones.
+  var failingLoads = Int.max
   var predicting: BackendError?
   /// What every prediction gives, under the backend's name or `output`.
   var value: Float = 0
@@ -17,9 +19,12 @@ struct ScriptedBackend: Backend {
   func checkAvailability() throws { if let availability { throw availability } }
 
   func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
-    loads.withLock { $0 += 1 }
+    let number = loads.withLock { loads in
+      loads += 1
+      return loads
+    }
     beforeLoading()
-    if let loading { throw loading }
+    if let loading, number <= failingLoads { throw loading }
     return Model(backend: kind, error: predicting, value: value, output: output ?? kind.rawValue)
   }
 

@@ -74,6 +74,28 @@ import Testing
     #expect(try backend.load(package, units: .ane, passing: failing).backend == .mlx)
   }
 
+  /// The second backend took over in the test, for a reason that may pass: the first one has shown nothing.
+  @Test func aPassOnTheSecondIsNotTheFirsts() throws {
+    let reason = BackendError.failed(backend: .coreml, kind: .outOfMemory, message: "the reason")
+    let first = ScriptedBackend(kind: .coreml, predicting: reason)
+    let second = ScriptedBackend(kind: .mlx, value: 8, output: "coreml")
+    let backend = FallbackBackend(first: first, second: second, notice: { _ in }, verdicts: verdicts)
+    let test = SelfTest(inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [8])], tolerance: 0)
+    #expect(try backend.load(package, units: .all, passing: test).backend == .mlx)
+    #expect(!verdicts.hasPassed(package, units: .all))
+  }
+
+  @Test func aChunkOnTheSecondHasNotPassed() throws {
+    let other = folder.url.appendingPathComponent("add.mlpackage")
+    try FileManager.default.copyItem(at: Fixture.package("add"), to: other)
+    verdicts.remember("slow", on: other, units: .all)
+    let backend = FallbackBackend(
+      first: ScriptedBackend(kind: .coreml), second: ScriptedBackend(kind: .mlx), notice: { _ in }, verdicts: verdicts)
+    let test = SelfTest(inputs: [:], expected: [:], tolerance: 0)
+    _ = try backend.load(chunks: [package, other], units: .all, passing: test)
+    #expect(verdicts.hasPassed(package, units: .all) && !verdicts.hasPassed(other, units: .all))
+  }
+
   @Test func aModelThatIsWrongEverywhereThrows() throws {
     let first = ScriptedBackend(kind: .coreml, value: 7)
     let second = ScriptedBackend(kind: .mlx, value: 6, output: "coreml")
