@@ -4,7 +4,7 @@
   import Foundation
 #endif
 
-/// The files of an `.mlpackage`.
+/// The files of an `.mlpackage`, or of another model of one file or a folder.
 package struct PackageFiles {
   package let package: URL
 
@@ -30,15 +30,23 @@ package struct PackageFiles {
 
   /// Bytes of all weight files.
   package func weightBytes() -> Int {
-    all().filter { $0.path.hasSuffix(".bin") }.reduce(0) { $0 + $1.size }
+    ((try? all()) ?? []).filter { $0.path.hasSuffix(".bin") }.reduce(0) { $0 + $1.size }
   }
 
-  /// Every file with its path inside the package and its size, in the order of the paths. Links are followed.
-  package func all() -> [(path: String, size: Int)] {
-    let paths = (try? FileManager.default.subpathsOfDirectory(atPath: package.path)) ?? []
-    return paths.sorted().compactMap { path in
-      guard let status = try? FileStatus(of: package.appendingPathComponent(path)), !status.isFolder else { return nil }
-      return (path, status.size)
+  /// Every file with its path inside the package and its size, in the order of the paths; a package that is a file itself
+  /// has that one, under the empty path. Links are followed. Throws where one of them cannot be read.
+  package func all() throws -> [(path: String, size: Int)] {
+    try files(under: "").sorted { $0.path < $1.path }
+  }
+
+  /// Where a file of `all` lies.
+  package func url(of path: String) -> URL { path.isEmpty ? package : package.appendingPathComponent(path) }
+
+  private func files(under path: String) throws -> [(path: String, size: Int)] {
+    let status = try FileStatus(of: url(of: path))
+    guard status.isFolder else { return [(path, status.size)] }
+    return try FileManager.default.contentsOfDirectory(atPath: url(of: path).path).flatMap { name in
+      try files(under: path.isEmpty ? name : "\(path)/\(name)")
     }
   }
 }

@@ -16,6 +16,9 @@ import Testing
     try FileManager.default.copyItem(at: Fixture.package("linear"), to: package)
   }
 
+  /// The same cache for one that waits for nobody who is gone.
+  private var forgetful: CompileCache { CompileCache(folder: cache.folder, forgottenAfter: -1) }
+
   /// Stands in for Core ML's compiler: a folder with one file among the temporary files.
   private static func compiler(_ calls: Locked<Int>) -> (URL) throws -> URL {
     { package in
@@ -95,6 +98,25 @@ import Testing
     #expect(CacheEntry(url: first).packages == [moved.standardizedFileURL.path])
   }
 
+  /// An update moves all of an app's packages, and the first one that it asks for may be the one that changed.
+  @Test func anUpdatedAppCompilesOnlyWhatChanged() throws {
+    let calls = Locked(0)
+    let homes = ["old", "new"].map { folder.url.appendingPathComponent($0) }
+    try FileManager.default.createDirectory(at: homes[0], withIntermediateDirectories: true)
+    for name in ["linear", "add"] {
+      let package = homes[0].appendingPathComponent("\(name).mlpackage")
+      try FileManager.default.copyItem(at: Fixture.package(name), to: package)
+      _ = try cache.model(for: package, compile: Self.compiler(calls))
+    }
+    try FileManager.default.moveItem(at: homes[0], to: homes[1])
+    let changed = homes[1].appendingPathComponent("linear.mlpackage")
+    try Data([1]).write(to: changed.appendingPathComponent("more"))
+    _ = try cache.model(for: changed, compile: Self.compiler(calls))
+    #expect(calls.withLock { $0 } == 3)
+    _ = try cache.model(for: homes[1].appendingPathComponent("add.mlpackage"), compile: Self.compiler(calls))
+    #expect(calls.withLock { $0 } == 3)
+  }
+
   @Test func packagesOfTheSameContentShareAnEntry() throws {
     let calls = Locked(0)
     let home = folder.url.appendingPathComponent("copy")
@@ -109,7 +131,7 @@ import Testing
     #expect(try entries().count == 2)
     try FileManager.default.removeItem(at: copy)
     try Data([2]).write(to: package.appendingPathComponent("more"))
-    let last = try cache.model(for: package, compile: Self.compiler(calls))
+    let last = try forgetful.model(for: package, compile: Self.compiler(calls))
     #expect(try entries() == [last.lastPathComponent])
   }
 
@@ -127,14 +149,24 @@ import Testing
     #expect(try entries().count == 2)
   }
 
-  @Test func entriesOfPackagesThatAreGoneAreDropped() throws {
+  @Test func entriesOfPackagesThatAreLongGoneAreDropped() throws {
     let calls = Locked(0)
     let other = folder.url.appendingPathComponent("other.mlpackage")
-    try FileManager.default.copyItem(at: package, to: other)
-    _ = try cache.model(for: other, compile: Self.compiler(calls))
-    try FileManager.default.removeItem(at: other)
+    let away = folder.url.appendingPathComponent("away")
+    try FileManager.default.copyItem(at: Fixture.package("add"), to: other)
+    let gone = CacheEntry(url: try cache.model(for: other, compile: Self.compiler(calls)))
+    try FileManager.default.moveItem(at: other, to: away)
     let entry = try cache.model(for: package, compile: Self.compiler(calls))
-    #expect(try entries() == [entry.lastPathComponent])
+    #expect(try entries().count == 2)
+    // A volume that is there again: the wait begins anew when the package is missed again.
+    try FileManager.default.moveItem(at: away, to: other)
+    #expect(try cache.model(for: other, compile: Self.compiler(calls)) == gone.url)
+    #expect(try !folder.names(in: "cache").contains { $0.hasSuffix(".gone") })
+    try FileManager.default.removeItem(at: other)
+    try Data([1]).write(to: package.appendingPathComponent("more"))
+    let last = try forgetful.model(for: package, compile: Self.compiler(calls))
+    #expect(last != entry && calls.withLock { $0 } == 3)
+    #expect(try entries() == [last.lastPathComponent])
     #expect(try folder.names(in: "cache").filter { !$0.hasPrefix("digests") }.count == 3)
   }
 

@@ -7,7 +7,7 @@ import TintypePackages
 #endif
 
 /// A compiled model in the cache, with small files beside it: `.source` lists the packages that it serves, `.files` says
-/// what it is made of, `.again` that it was made anew once.
+/// what it is made of, `.again` that it was made anew once, `.gone` since when none of its packages was found.
 struct CacheEntry {
   /// The `.mlmodelc`.
   let url: URL
@@ -18,16 +18,26 @@ struct CacheEntry {
   /// The entry serves this package too. Packages that are gone are dropped from the list.
   func serve(_ package: String) {
     let known = packages
+    try? FileManager.default.removeItem(at: note("gone"))
     if known.contains(package) { return }
     write(known.filter(FileManager.default.fileExists(atPath:)) + [package])
   }
 
-  /// Whether a package that exists still needs the entry, when `changed` has another one.
-  func isWanted(after changed: String) -> Bool {
+  /// Whether another package than `changed`, which has an entry of its own, may still need this one. A package that is
+  /// gone may come back from elsewhere (an app that was updated, another volume), within `patience` seconds.
+  func isWanted(after changed: String, patience: Double) -> Bool {
     let known = packages
-    let remaining = known.filter { $0 != changed && FileManager.default.fileExists(atPath: $0) }
-    if !remaining.isEmpty, remaining != known { write(remaining) }
-    return known.isEmpty || !remaining.isEmpty
+    let others = known.filter { $0 != changed }
+    if known.isEmpty || others.isEmpty { return known.isEmpty }
+    let present = others.filter(FileManager.default.fileExists(atPath:))
+    let remaining = present.isEmpty ? others : present
+    if remaining != known { write(remaining) }
+    guard present.isEmpty else {
+      try? FileManager.default.removeItem(at: note("gone"))
+      return true
+    }
+    if text(in: "gone") == nil { write("", in: "gone") }
+    return (try? FileStatus(of: note("gone"))).map { $0.age < patience } ?? false
   }
 
   /// Keeps what the entry is made of, to tell damage later.
@@ -42,11 +52,11 @@ struct CacheEntry {
 
   func remove() {
     try? FileManager.default.removeItem(at: url)
-    for kind in ["source", "files", "again"] { try? FileManager.default.removeItem(at: note(kind)) }
+    for kind in ["source", "files", "again", "gone"] { try? FileManager.default.removeItem(at: note(kind)) }
   }
 
   private var files: String {
-    PackageFiles(package: url).all().map { "\($0.size) \($0.path)" }.joined(separator: "\n")
+    ((try? PackageFiles(package: url).all()) ?? []).map { "\($0.size) \($0.path)" }.joined(separator: "\n")
   }
 
   private func write(_ packages: [String]) { write(packages.joined(separator: "\n"), in: "source") }

@@ -25,6 +25,8 @@ struct CompileCache {
   let folder: URL
   /// After how many seconds an unfinished entry has nobody who finishes it.
   var abandonedAfter = 86_400.0
+  /// For how many seconds an entry whose packages are gone waits for one of the same content.
+  var forgottenAfter = 30 * 86_400.0
 
   /// The system's cache folder for this user.
   static var standardFolder: URL {
@@ -116,15 +118,16 @@ struct CompileCache {
     return true
   }
 
-  /// Drops what nobody will ask for again: the same package before it changed, packages that are gone, and what a
-  /// process left that ended while it moved an entry here.
+  /// Drops what nobody will ask for again: the same package before it changed, packages that have been gone for long, and
+  /// what a process left that ended while it moved an entry here.
   private func removeStaleEntries(of package: String, except current: String) {
     let manager = FileManager.default
     let names = (try? manager.contentsOfDirectory(atPath: folder.path)) ?? []
     for name in names where name.hasSuffix(".mlmodelc") && name != current {
       let entry = folder.appendingPathComponent(name)
       if !name.hasPrefix(".") {
-        if !CacheEntry(url: entry).isWanted(after: package) { CacheEntry(url: entry).remove() }
+        let entry = CacheEntry(url: entry)
+        if !entry.isWanted(after: package, patience: forgottenAfter) { entry.remove() }
       } else if let age = try? FileStatus(of: entry).age, age > abandonedAfter {
         try? manager.removeItem(at: entry)
       }

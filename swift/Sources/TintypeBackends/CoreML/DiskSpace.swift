@@ -33,7 +33,9 @@ enum DiskSpace {
   }
 
   /// Bytes of all files in a folder.
-  static func size(of folder: URL) -> Int { PackageFiles(package: folder).all().reduce(0) { $0 + $1.size } }
+  static func size(of folder: URL) -> Int {
+    ((try? PackageFiles(package: folder).all()) ?? []).reduce(0) { $0 + $1.size }
+  }
 
   private static func underlying(_ error: any Error) -> (any Error)? {
     #if canImport(Darwin)

@@ -17,12 +17,26 @@ enum ModelKey {
   /// The package's own path is no part of it, so that a package may move.
   ///
   /// - Parameter place: what else the key depends on, such as the system.
+  ///
+  /// Throws `BackendError.failed` where a file cannot be read or there is none.
   static func digest(of package: URL, place: String, _ digests: FileDigests) throws -> String {
     var key = SHA256()
     key.update("2 \(place)\n")
-    for file in PackageFiles(package: package).all() {
-      key.update("\(file.path) \(try digests.digest(of: package.appendingPathComponent(file.path)))\n")
+    let package = PackageFiles(package: package)
+    do {
+      let files = try package.all()
+      guard !files.isEmpty else { throw unreadable(package, "holds no files: check the path") }
+      for file in files { key.update("\(file.path) \(try digests.digest(of: package.url(of: file.path)))\n") }
+    } catch let error as BackendError {
+      throw error
+    } catch {
+      throw unreadable(package, "cannot be read (\(CoreMLPlatform.reason(of: error))): check its permissions")
     }
     return String(key.hexDigest().prefix(32))
+  }
+
+  private static func unreadable(_ package: PackageFiles, _ problem: String) -> BackendError {
+    .failed(
+      backend: .coreml, kind: .io, message: "\(package.package.path) \(problem), or convert the model again")
   }
 }
