@@ -108,7 +108,7 @@ private final class FunctionModel: @unchecked Sendable {
   init(compiled: URL, function: String?, units: ComputeUnits) throws {
     let configuration = try MLModelConfiguration(units: units, function: function)
     do {
-      model = try MLModel(contentsOf: compiled, configuration: configuration)
+      model = try withAutoreleasePool { try MLModel(contentsOf: compiled, configuration: configuration) }
       classifier = ClassifierDescription(model.modelDescription)
     } catch {
       // Core ML's word for files that it cannot read; the portable one's errors know their kind.
@@ -148,11 +148,17 @@ private final class FunctionModel: @unchecked Sendable {
         backend: .coreml, kind: .unsupported,
         message: "models with states need macOS 15 or iOS 18; use backend \"mlx\"")
     }
-    return CoreMLState(model.makeState(), function.states)
+    return withAutoreleasePool { CoreMLState(model.makeState(), function.states) }
   }
 
   func predict(
     _ inputs: [String: Tensor], _ function: FunctionDescription, using state: CoreMLState?
+  ) throws -> [String: Tensor] {
+    try withAutoreleasePool { try tensors(inputs, function, state) }
+  }
+
+  private func tensors(
+    _ inputs: [String: Tensor], _ function: FunctionDescription, _ state: CoreMLState?
   ) throws -> [String: Tensor] {
     do {
       let values = try inputs.map { name, tensor in

@@ -52,7 +52,7 @@ final class CoreMLState: ModelState, @unchecked Sendable {
     guard #available(macOS 15, iOS 18, tvOS 18, visionOS 2, *),
       features.contains(where: { $0.name == name })
     else { throw unknown(name) }
-    return try exclusively { try $0.withMultiArray(for: name, body) }
+    return try exclusively { state in try withAutoreleasePool { try state.withMultiArray(for: name, body) } }
   }
 
   private func unknown(_ name: String) -> BackendError {
