@@ -73,7 +73,7 @@ struct RunCommand {
         }
       })
     try runner.checkAvailability()
-    let model = try runner.load(package, units: units)
+    let model = try await Blocking.run { [package, units] in try runner.load(package, units: units) }
     guard let described = model.description.function(named: function) else {
       throw BackendError.unknownFunction(name: function ?? "", known: model.description.functions.map(\.name))
     }

@@ -34,6 +34,28 @@ import Testing
     }
   }
 
+  /// Compiling takes minutes: it must leave Swift's own threads, as many as processors, to others.
+  @Test func compilingHoldsNoThreadOfSwifts() async throws {
+    let gate = DispatchSemaphore(value: 0)
+    let isOpened = Locked(true)
+    let count = 2 * ProcessInfo.processInfo.activeProcessorCount
+    let begun = Locked(0)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for index in 0..<count {
+        let backend = CoreMLBackend(cacheFolder: folder.url.appendingPathComponent("\(index)")) { _ in
+          begun.withLock { $0 += 1 }
+          if gate.wait(timeout: .now() + 20) == .timedOut { isOpened.withLock { $0 = false } }
+        }
+        group.addTask { _ = try await backend.computePlan(of: Fixture.package("linear"), units: .cpu) }
+      }
+      // Reached only while all of them wait, if threads are left.
+      while begun.withLock({ $0 }) < count, isOpened.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(5)) }
+      for _ in 0..<count { gate.signal() }
+      try await group.waitForAll()
+    }
+    #expect(isOpened.withLock { $0 })
+  }
+
   @Test func coreMLIsToldTheFunction() throws {
     #expect(try MLModelConfiguration(units: .cpu, function: "thrice").functionName == "thrice")
     #expect(try MLModelConfiguration(units: .cpu, function: nil).functionName == nil)

@@ -23,14 +23,14 @@ public final class MLComputePlan: Sendable {
   public static func load(
     contentsOf url: URL, configuration: MLModelConfiguration
   ) async throws -> sending MLComputePlan {
-    MLComputePlan(try MLModelStructure.read(url))
+    MLComputePlan(try await MLModelStructure.load(contentsOf: url))
   }
 
   /// Makes the plan of an asset.
   public static func load(
     asset: MLModelAsset, configuration: MLModelConfiguration
   ) async throws -> sending MLComputePlan {
-    MLComputePlan(try MLModelStructure.read(asset.url))
+    MLComputePlan(try await MLModelStructure.load(asset: asset))
   }
 
   /// nil for constants, which do not run.

@@ -12,7 +12,7 @@ extension MLModel {
 
   /// The same without blocking the caller.
   public class func compileModel(at modelURL: URL) async throws -> URL {
-    try CompiledModel.make(from: modelURL)
+    try await Blocking.run { try CompiledModel.make(from: modelURL) }
   }
 
   /// The same; `handler` is called on another thread.

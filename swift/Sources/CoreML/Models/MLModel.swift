@@ -61,7 +61,8 @@ open class MLModel: @unchecked Sendable {
   open class func load(
     contentsOf url: URL, configuration: MLModelConfiguration = MLModelConfiguration()
   ) async throws -> sending MLModel {
-    try MLModel(contentsOf: url, settings: configuration.settings)
+    let settings = configuration.settings
+    return try await Blocking.run { try MLModel(contentsOf: url, settings: settings) }
   }
 
   /// The same; `handler` is called on another thread.

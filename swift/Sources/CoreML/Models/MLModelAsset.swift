@@ -1,4 +1,5 @@
 import Dispatch
+import TintypeMLX
 
 /// A compiled model as a value: what it is, without loading it.
 public final class MLModelAsset: Sendable {
@@ -43,28 +44,30 @@ public final class MLModelAsset: Sendable {
   }
 
   /// What the default function takes and gives.
-  public func modelDescription() async throws -> MLModelDescription { try description(of: nil) }
+  public func modelDescription() async throws -> MLModelDescription {
+    try await Blocking.run { try self.model(of: nil) }.modelDescription
+  }
 
   /// What a function takes and gives.
   public func modelDescription(of functionName: String) async throws -> MLModelDescription {
-    try description(of: functionName)
+    try await Blocking.run { try self.model(of: functionName) }.modelDescription
   }
 
   /// The functions of the package, the default one first.
-  public func functionNames() async throws -> [String] { try names() }
+  public func functionNames() async throws -> [String] { try await Blocking.run { try self.names() } }
 
   /// What the default function takes and gives; `handler` is called on another thread.
   public func modelDescription(
     completionHandler handler: @escaping @Sendable (MLModelDescription?, (any Error)?) -> Void
   ) {
-    answer(handler) { try $0.description(of: nil) }
+    answer(handler) { try $0.model(of: nil).modelDescription }
   }
 
   /// What a function takes and gives; `handler` is called on another thread.
   public func modelDescription(
     of functionName: String, completionHandler handler: @escaping @Sendable (MLModelDescription?, (any Error)?) -> Void
   ) {
-    answer(handler) { try $0.description(of: functionName) }
+    answer(handler) { try $0.model(of: functionName).modelDescription }
   }
 
   /// The functions of the package, the default one first; `handler` is called on another thread.
@@ -72,10 +75,10 @@ public final class MLModelAsset: Sendable {
     answer(handler) { try $0.names() }
   }
 
-  private func description(of functionName: String?) throws -> MLModelDescription {
+  private func model(of functionName: String?) throws -> MLModel {
     let configuration = MLModelConfiguration()
     configuration.functionName = functionName
-    return try MLModel(contentsOf: url, configuration: configuration).modelDescription
+    return try MLModel(contentsOf: url, configuration: configuration)
   }
 
   private func names() throws -> [String] {
@@ -109,7 +112,7 @@ extension MLModel {
   /// Opens an asset; `handler` is called on another thread.
   public class func load(
     _ asset: MLModelAsset, configuration: MLModelConfiguration,
-    completionHandler handler: @escaping (MLModel?, (any Error)?) -> Void
+    completionHandler handler: @escaping @Sendable (MLModel?, (any Error)?) -> Void
   ) {
     load(contentsOf: asset.url, configuration: configuration) { result in
       withExtendedLifetime(asset) {

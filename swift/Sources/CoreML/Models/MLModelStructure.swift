@@ -1,3 +1,4 @@
+import TintypeMLX
 import TintypePackages
 
 /// What a model is made of. The portable implementation runs ML Programs, so a structure here is one.
@@ -103,15 +104,16 @@ public enum MLModelStructure: Sendable {
 
   /// Reads the structure of a compiled model.
   public static func load(contentsOf url: URL) async throws -> MLModelStructure {
-    try read(url)
+    try await Blocking.run { try read(url) }
   }
 
   /// Reads the structure of an asset.
   public static func load(asset: MLModelAsset) async throws -> MLModelStructure {
-    try read(asset.url)
+    // The model's files may be the asset's own.
+    try await Blocking.run { try withExtendedLifetime(asset) { try read(asset.url) } }
   }
 
-  static func read(_ url: URL) throws -> MLModelStructure {
+  private static func read(_ url: URL) throws -> MLModelStructure {
     let package = try CompiledModel.package(in: url)
     do {
       let bytes = try Data(contentsOf: PackageFiles(package: package).specificationURL())

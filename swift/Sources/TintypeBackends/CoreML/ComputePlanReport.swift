@@ -104,7 +104,7 @@ extension CoreMLBackend {
           + "where a model runs")
     }
     do {
-      let compiled = try compiledModel(of: package)
+      let compiled = try await Blocking.run { try compiledModel(of: package) }
       let known = (try? PackageFiles(package: package).specification())?.description.functions.map(\.name)
       // Core ML is told a name only where it is not the default one's: systems before macOS 15 know no others.
       let chosen = function == known?.first ? nil : function

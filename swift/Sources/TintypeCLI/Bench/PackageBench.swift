@@ -40,7 +40,7 @@ struct PackageBench {
       do {
         let backend = makeBackend(kind == .coreml ? .coreml : .mlx)
         try backend.checkAvailability()
-        let model = try backend.load(package, units: units)
+        let model = try await Blocking.run { [package, units] in try backend.load(package, units: units) }
         let inputs = try Self.zeros(for: model.description)
         routes.append((kind.rawValue, { count in for _ in 0..<count { _ = try model.predict(inputs) } }))
         if kind == .mlx {

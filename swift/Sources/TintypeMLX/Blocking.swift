@@ -1,5 +1,4 @@
 import Dispatch
-import TintypeMLX
 
 /// Work that takes long and does not suspend, kept off Swift's own small set of threads.
 package enum Blocking {
