@@ -75,7 +75,7 @@ struct GenerateCommand {
     defer { progress.clear() }
     progress.show("reading the prompt", 0, of: 1)
     // Written as they come: those that are done stay if a later one fails.
-    var results: [GenerationResult] = []
+    var results: [Drawn] = []
     for try await event in try pipeline.events(request, count: count) {
       switch event {
       case .compiling(let component): progress.tellCompiling(component.rawValue)
@@ -87,7 +87,7 @@ struct GenerateCommand {
       case .done(let result):
         progress.clear()
         try write(result)
-        results.append(result)
+        results.append(Drawn(result))
       }
     }
     // A cancelled stream ends without an error.
@@ -118,7 +118,7 @@ struct GenerateCommand {
     return file.deletingLastPathComponent().appendingPathComponent(name)
   }
 
-  private func report(_ results: [GenerationResult], _ terminal: Terminal) throws {
+  private func report(_ results: [Drawn], _ terminal: Terminal) throws {
     if printsJSON {
       let reports = results.map { Report($0, output: numbered(output, $0.settings.imageIndex).path) }
       return terminal.line(try reports.count == 1 ? jsonText(reports[0]) : jsonText(reports))
@@ -196,6 +196,20 @@ struct GenerateCommand {
     }
   }
 
+  /// What is told of a picture at the end, without its pixels and latents.
+  private struct Drawn {
+    let settings: GenerationSettings
+    let stages: [Stage: StageRun]
+    let timings: Timings
+    let statistics: [Stage: StageStatistics]
+    let warnings: [String]
+
+    init(_ result: GenerationResult) {
+      (settings, stages, timings) = (result.settings, result.stages, result.timings)
+      (statistics, warnings) = (result.statistics, result.warnings)
+    }
+  }
+
   /// What `--json` prints: the keys of Python's command, the backends once more for scripts, and warnings.
   private struct Report: Encodable {
     let output: String
@@ -207,7 +221,7 @@ struct GenerateCommand {
     let statistics: [String: StageStatistics]?
     let warnings: [String]
 
-    init(_ result: GenerationResult, output: String) {
+    init(_ result: Drawn, output: String) {
       self.output = output
       settings = result.settings
       backends = result.settings.backends

@@ -168,6 +168,38 @@ import Testing
     await #expect(throws: CancellationError.self) { try await cancelled.value }
   }
 
+  /// What the consumer of a stream lets go is gone: thousands of pictures must not pile up.
+  @Test func aStreamKeepsNoPictures() async throws {
+    let fake = try FakeBundle()
+    let (alive, drawn, consumed) = (Locked(0), Locked(0), Locked(0))
+    let most = Locked(0)
+    let backend = fake.backend { component, _ in
+      guard component == .vaeDecoder else { return nil }
+      let number = drawn.withLock { drawn in
+        drawn += 1
+        return drawn
+      }
+      while consumed.withLock({ $0 }) < number - 1 { Thread.sleep(forTimeInterval: 0.001) }
+      most.withLock { $0 = max($0, alive.withLock { $0 }) }
+      alive.withLock { $0 += 1 }
+      let size = 3 * 8 * 16 * MemoryLayout<Float>.size
+      nonisolated(unsafe) let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+      memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+      return [
+        "image": try Tensor(shape: [1, 3, 8, 16], elementType: .float32, taking: memory) {
+          memory.deallocate()
+          alive.withLock { $0 -= 1 }
+        }
+      ]
+    }
+    for try await event in try fake.pipeline(backend).events(GenerationRequest("a", steps: 1), count: 8) {
+      if case .done = event { consumed.withLock { $0 += 1 } }
+    }
+    #expect(drawn.withLock { $0 } == 8)
+    // The last one's event may be in the consumer's hands, and one in the run's.
+    #expect(most.withLock { $0 } <= 2)
+  }
+
   @Test func whatTheBackendSaysOfItselfIsReported() async throws {
     let fake = try FakeBundle()
     let backend = fake.backend(kind: .mlx)

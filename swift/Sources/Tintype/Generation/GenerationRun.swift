@@ -19,17 +19,16 @@ struct GenerationRun: Sendable {
     let projection: LatentProjection?
   }
 
-  func pictures(_ tell: @escaping @Sendable (GenerationEvent) -> Void) async throws -> [GenerationResult] {
+  /// Draws all pictures. Each is told when it is done and not kept: one has megabytes of latents and pixels.
+  func pictures(_ tell: @escaping @Sendable (GenerationEvent) -> Void) async throws {
     var recorder = RunRecorder(collectsStatistics: plan.collectsStatistics, tell: tell)
     plan.warnings.forEach(recorder.warn)
     let shared = try await shared(recorder)
     var stream = plan.noise
-    var results: [GenerationResult] = []
     for index in 0..<plan.count {
       if index > 0 { recorder = recorder.next() }
-      results.append(try await picture(index, noise: try stream.next(), shared, recorder, tell))
+      try await picture(index, noise: try stream.next(), shared, recorder, tell)
     }
-    return results
   }
 
   private func shared(_ recorder: RunRecorder) async throws -> Shared {
@@ -55,7 +54,7 @@ struct GenerationRun: Sendable {
   private func picture(
     _ index: Int, noise: Tensor, _ shared: Shared, _ recorder: RunRecorder,
     _ tell: @Sendable (GenerationEvent) -> Void
-  ) async throws -> GenerationResult {
+  ) async throws {
     let (schedule, rows) = (shared.schedule, shared.rows)
     var settings = plan.settings
     settings.imageIndex = index
@@ -85,9 +84,7 @@ struct GenerationRun: Sendable {
     if index == plan.count - 1 { await models.finished(with: [.denoiser]) }
     let (decoded, _) = try await recorder.time(\.vae) { try await decode(final, recorder) }
     await models.finished(with: [.vaeDecoder])
-    let result = try finished(settings, noise, final, decoded, recorder)
-    tell(.done(result))
-    return result
+    tell(.done(try finished(settings, noise, final, decoded, recorder)))
   }
 
   /// x + (σ_next − σ)·v, float32.

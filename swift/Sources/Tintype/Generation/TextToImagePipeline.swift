@@ -45,7 +45,7 @@ public struct TextToImagePipeline: Sendable {
     _ request: GenerationRequest, onEvent: @escaping @Sendable (GenerationEvent) -> Void = { _ in }
   ) async throws -> GenerationResult {
     // A plan for one picture gives one.
-    try await run(try plan(request, count: 1), onEvent)[0]
+    try await results(of: try plan(request, count: 1), onEvent)[0]
   }
 
   /// Draws several pictures, one after the other. The text is encoded once; the seed's noise continues from picture to
@@ -53,7 +53,7 @@ public struct TextToImagePipeline: Sendable {
   public func generate(
     _ request: GenerationRequest, count: Int, onEvent: @escaping @Sendable (GenerationEvent) -> Void = { _ in }
   ) async throws -> [GenerationResult] {
-    try await run(try plan(request, count: count), onEvent)
+    try await results(of: try plan(request, count: count), onEvent)
   }
 
   /// `generate` as a stream: `.conditioned`, every `.step`, `.done`, for each picture, and warnings and compiling
@@ -66,7 +66,7 @@ public struct TextToImagePipeline: Sendable {
     return AsyncThrowingStream { continuation in
       let task = Task {
         do {
-          _ = try await run(plan) { continuation.yield($0) }
+          try await run(plan) { continuation.yield($0) }
           continuation.finish()
         } catch {
           continuation.finish(throwing: error)
@@ -130,9 +130,20 @@ public struct TextToImagePipeline: Sendable {
     try GenerationPlan(request, count: count, bundle: bundle.descriptor, configuration: configuration)
   }
 
+  private func results(
+    of plan: GenerationPlan, _ tell: @escaping @Sendable (GenerationEvent) -> Void
+  ) async throws -> [GenerationResult] {
+    let results = Locked<[GenerationResult]>([])
+    try await run(plan) { event in
+      if case .done(let result) = event { results.withLock { $0.append(result) } }
+      tell(event)
+    }
+    return results.withLock { $0 }
+  }
+
   private func run(
     _ plan: GenerationPlan, _ tell: @escaping @Sendable (GenerationEvent) -> Void
-  ) async throws -> [GenerationResult] {
+  ) async throws {
     try await GenerationRun(models: models, text: text, previews: previews, plan: plan).pictures(tell)
   }
 }
