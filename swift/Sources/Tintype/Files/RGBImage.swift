@@ -9,8 +9,8 @@ public struct RGBImage: Sendable, Equatable {
 
   /// Nil where the bytes do not fill the size.
   public init?(width: Int, height: Int, bytes: [UInt8]) {
-    guard width > 0, height > 0, width.multipliedReportingOverflow(by: height).overflow == false,
-      bytes.count == width * height * 3
+    guard width > 0, height > 0, bytes.count.isMultiple(of: 3), (bytes.count / 3).isMultiple(of: width),
+      bytes.count / 3 / width == height
     else { return nil }
     self.width = width
     self.height = height
