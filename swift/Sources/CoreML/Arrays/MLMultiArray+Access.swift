@@ -53,8 +53,19 @@ extension MLMultiArray {
     tensor.view.copyElements(to: dataPointer, strides: steps)
   }
 
-  /// All indices in C order.
-  var indices: [[Int]] { (0..<count).map(index(ofElement:)) }
+  /// Copies all elements to another array, which has room for them from the element at `offset` on; they are converted
+  /// where its type is another one.
+  func copyElements(to target: MLMultiArray, offset: Int = 0) {
+    let place = target.dataPointer + offset * target.dataType.elementType.size
+    if dataType == target.dataType { return view.copyElements(to: place, strides: target.steps) }
+    do {
+      let converted = try Tensor(copying: view).converted(to: target.dataType.elementType)
+      converted.view.copyElements(to: place, strides: target.steps)
+    } catch {
+      // As everywhere else in Swift where memory ends.
+      fatalError("\(error)")
+    }
+  }
 
   func offset(of index: [Int]) -> Int {
     precondition(index.count == extents.count, "\(index.count) indices for shape \(extents)")

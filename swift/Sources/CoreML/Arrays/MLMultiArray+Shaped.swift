@@ -24,11 +24,7 @@ extension MLMultiArray {
   /// Copies the elements to an array of the same shape, converting them where its type differs.
   public func transfer(to destination: MLMultiArray) {
     precondition(extents == destination.extents, "shape \(extents) cannot be transferred to \(destination.extents)")
-    if dataType == destination.dataType, destination.view.isContiguous {
-      view.copyElements(to: destination.dataPointer)
-      return
-    }
-    for index in indices { destination.set(double(at: offset(of: index)), at: destination.offset(of: index)) }
+    copyElements(to: destination)
   }
 
   /// Calls `body` with the storage, padding included, as elements of the array's own type.

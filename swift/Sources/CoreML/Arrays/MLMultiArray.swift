@@ -100,11 +100,7 @@ open class MLMultiArray {
     self.init(zeros: extents, dataType: dataType)
     var offset = 0
     for array in multiArrays {
-      for index in array.indices {
-        var target = index
-        target[axis] += offset
-        set(array.double(at: array.offset(of: index)), at: self.offset(of: target))
-      }
+      array.copyElements(to: self, offset: offset * steps[axis])
       offset += array.extents[axis]
     }
   }
