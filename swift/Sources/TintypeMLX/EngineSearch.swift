@@ -12,9 +12,9 @@
 /// 2. the path in the environment variable `TINTYPE_ENGINE_LIBRARY`: likewise;
 /// 3. beside the image that holds this code (in Python's wheel: `tintype/lib/`) and in `../lib` of it;
 /// 4. on Apple's systems, `TintypeEngine.framework` in the app's Frameworks folder (scripts/build-xcframework.sh);
-/// 5. `build/engine/` of the checkout that this code was compiled in (`make env` puts it there), if the image or the
-///    executable lies in that checkout. No other folder above them is searched: in a folder that several users write to,
-///    anybody could put a library there.
+/// 5. in debug builds, `build/engine/` of the checkout that this code was compiled in (`make env` puts it there), if the
+///    image or the executable lies in that checkout. No other folder above them is searched: in a folder that several
+///    users write to, anybody could put a library there.
 public enum EngineSearch {
   /// The variable that names the library's file.
   public static let environmentVariable = "TINTYPE_ENGINE_LIBRARY"
@@ -65,10 +65,15 @@ public enum EngineSearch {
     return (nil, places)
   }
 
-  /// The repository's folder when this file was compiled; nil where it is not there any more.
+  /// The repository's folder when this file was compiled; nil where it is not there any more, and in release builds,
+  /// which must not carry the path of a developer's folder.
   private static var checkout: String? {
-    // <root>/swift/Sources/TintypeMLX/EngineSearch.swift
-    realPath((0..<4).reduce(#filePath) { path, _ in folder(of: path) })
+    #if DEBUG
+      // <root>/swift/Sources/TintypeMLX/EngineSearch.swift
+      return realPath((0..<4).reduce(#filePath) { path, _ in folder(of: path) })
+    #else
+      return nil
+    #endif
   }
 
   static func folder(of path: String) -> String {
