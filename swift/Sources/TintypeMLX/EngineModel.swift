@@ -81,8 +81,8 @@ public final class EngineModel: @unchecked Sendable {
       descriptor.data = UnsafeMutableRawPointer(mutating: view.base)
       descriptor.dtype = view.elementType.abiValue
       descriptor.rank = Int32(view.shape.count)
-      store(view.shape, in: &descriptor.shape)
-      store(view.strides, in: &descriptor.strides)
+      view.shape.store(in: &descriptor.shape)
+      view.strides.store(in: &descriptor.strides)
       descriptors.append(descriptor)
     }
     try descriptors.withUnsafeBufferPointer(body)
@@ -113,7 +113,7 @@ public final class EngineModel: @unchecked Sendable {
       guard let elementType = ElementType(abiValue: feature.dtype) else {
         throw EngineError.failure(.unsupported, "\"\(name)\" has the unknown element type \(feature.dtype)")
       }
-      let shape = feature.rank < 0 ? nil : load(feature.shape, rank: Int(feature.rank))
+      let shape = feature.rank < 0 ? nil : [Int](feature.shape, rank: feature.rank)
       return FeatureDescription(
         name: name, elementType: elementType, shape: shape, isOptional: feature.optional != 0)
     }
@@ -143,29 +143,14 @@ private final class EngineResult: @unchecked Sendable {
       throw EngineError.failure(
         .runtime, "output \"\(name)\" has dtype \(descriptor.dtype) and rank \(descriptor.rank), which are unknown")
     }
-    let shape = load(descriptor.shape, rank: Int(descriptor.rank))
+    let shape = [Int](descriptor.shape, rank: descriptor.rank)
     guard let data = descriptor.data else {
       return (name, try Tensor.zeros(shape: shape, elementType: elementType))
     }
-    let strides = load(descriptor.strides, rank: Int(descriptor.rank))
+    let strides = [Int](descriptor.strides, rank: descriptor.rank)
     let view = TensorView(base: data, elementType: elementType, shape: shape, strides: strides)
     if !view.isContiguous { return (name, try Tensor(copying: view)) }
     // Capturing self is the point: the memory lives as long as the result.
     return (name, try Tensor(shape: shape, elementType: elementType, taking: data) { _ = self })
-  }
-}
-
-typealias Extents = (Int64, Int64, Int64, Int64, Int64, Int64, Int64, Int64)
-
-func load(_ extents: Extents, rank: Int) -> [Int] {
-  withUnsafeBytes(of: extents) { bytes in
-    bytes.bindMemory(to: Int64.self).prefix(max(rank, 0)).map { Int($0) }
-  }
-}
-
-private func store(_ values: [Int], in extents: inout Extents) {
-  withUnsafeMutableBytes(of: &extents) { bytes in
-    let target = bytes.bindMemory(to: Int64.self)
-    for (index, value) in values.prefix(target.count).enumerated() { target[index] = Int64(value) }
   }
 }

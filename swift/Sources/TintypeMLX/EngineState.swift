@@ -27,12 +27,11 @@ public final class EngineState: @unchecked Sendable {
       throw EngineError.failure(
         .runtime, "state \"\(name)\" has dtype \(descriptor.dtype) and rank \(descriptor.rank), which are unknown")
     }
-    let rank = Int(descriptor.rank)
     return try withExtendedLifetime(self) {
       try body(
         TensorView(
-          base: data, elementType: type, shape: load(descriptor.shape, rank: rank),
-          strides: load(descriptor.strides, rank: rank)))
+          base: data, elementType: type, shape: [Int](descriptor.shape, rank: descriptor.rank),
+          strides: [Int](descriptor.strides, rank: descriptor.rank)))
     }
   }
 }

@@ -27,8 +27,8 @@ private func tensor(
   guard (0...Int32(TT_MAX_RANK)).contains(descriptor.rank) else {
     throw MisuseError("predict: input \"\(name)\" has rank \(descriptor.rank), expected 0 to \(TT_MAX_RANK)")
   }
-  let shape = load(descriptor.shape, rank: Int(descriptor.rank))
-  let strides = load(descriptor.strides, rank: Int(descriptor.rank))
+  let shape = [Int](descriptor.shape, rank: descriptor.rank)
+  let strides = [Int](descriptor.strides, rank: descriptor.rank)
   let count = try Tensor.elementCount(of: shape, elementType: elementType)
   try function.checkInput(named: name, shape: shape, elementType: elementType)
   guard let data = descriptor.data else {
@@ -54,20 +54,5 @@ private func checkReach(of name: String, shape: [Int], strides: [Int], elementSi
       throw MisuseError("predict: input \"\(name)\" has strides \(strides), which reach beyond any memory")
     }
     reach = sum
-  }
-}
-
-typealias Extents = (Int64, Int64, Int64, Int64, Int64, Int64, Int64, Int64)
-
-func load(_ extents: Extents, rank: Int) -> [Int] {
-  withUnsafeBytes(of: extents) { bytes in
-    bytes.bindMemory(to: Int64.self).prefix(max(rank, 0)).map { Int(truncatingIfNeeded: $0) }
-  }
-}
-
-func store(_ values: [Int], in extents: inout Extents) {
-  withUnsafeMutableBytes(of: &extents) { bytes in
-    let target = bytes.bindMemory(to: Int64.self)
-    for (index, value) in values.prefix(target.count).enumerated() { target[index] = Int64(value) }
   }
 }

@@ -69,7 +69,7 @@ func describeFeature(
           message: "\"\(description.name)\" has rank \(shape.count), at most \(TT_MAX_RANK) is possible")
       }
       result.rank = Int32(shape.count)
-      store(shape, in: &result.shape)
+      shape.store(in: &result.shape)
     } else {
       result.rank = -1
     }

@@ -93,7 +93,7 @@ func descriptor(of tensor: Tensor, named name: CName, for entry: String) throws 
   descriptor.data = UnsafeMutableRawPointer(mutating: view.base)
   descriptor.dtype = view.elementType.abiValue
   descriptor.rank = Int32(view.shape.count)
-  store(view.shape, in: &descriptor.shape)
-  store(view.strides, in: &descriptor.strides)
+  view.shape.store(in: &descriptor.shape)
+  view.strides.store(in: &descriptor.strides)
   return descriptor
 }
