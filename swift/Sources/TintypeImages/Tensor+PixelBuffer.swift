@@ -1,6 +1,11 @@
 import CoreVideo
 import TintypeMLX
 
+#if canImport(Darwin)
+  // Dictionaries become CFDictionary by it.
+  import Foundation
+#endif
+
 // Pictures between their two forms: a tensor (uint8 [height, width, 3] in RGB order, or [height, width] in gray), and a
 // pixel buffer, whose rows may be padded and whose bytes have an order of their own.
 
