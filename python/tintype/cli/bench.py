@@ -1,12 +1,16 @@
 """`tintype bench`: measure this machine, or the embedded model, and print a table."""
 
 import click
+from click.core import ParameterSource
 
 from .output import backend_option, echo_json, progress_bar
 
 __all__ = ["bench"]
 
 SUITES = ("demo", "cpu", "fusion", "memory")
+
+#: Option → the one suite that it belongs to.
+OWNERS = {"megabytes": "memory", "count": "demo", "steps": "demo", "backend": "demo"}
 
 
 @click.command(short_help="Measure accuracy or speed.")
@@ -46,12 +50,23 @@ def bench(
     tintype bench --suite fusion
     tintype bench --suite memory --megabytes 4000
     """
+    _check_options(suite)
     if suite in ("cpu", "fusion"):
         _engine(suite, quiet, as_json)
     elif suite == "memory":
         _memory(megabytes, as_json)
     else:
         _demo(count, steps, backend, quiet, as_json)
+
+
+def _check_options(suite: str) -> None:
+    """UsageError for an option of another suite."""
+    from ..errors import UsageError
+
+    context = click.get_current_context()
+    for option, owner in OWNERS.items():
+        if owner != suite and context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{option} belongs to --suite {owner}, not {suite}: leave it out")
 
 
 def _demo(count: int, steps: int, backend: str, quiet: bool, as_json: bool) -> None:

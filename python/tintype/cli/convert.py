@@ -211,9 +211,10 @@ def convert(
             "--batch": batch == 2 and "its denoiser always takes both rows",
             "--target ane": target == "ane" and "its graphs are laid out as the pipeline's inputs are",
             "--max-chunk": max_chunk != "default" and "the pipeline opens the denoiser as one model",
-            "--max-sequence-length": max_sequence_length and "the pipeline reads 77 tokens of T5",
+            "--max-sequence-length": max_sequence_length is not None and "the pipeline reads 77 tokens of T5",
+            "--no-gate": no_gate and quantize is None and "it has no gate, which runs bundles",
             "--resume": resume and "only bundles are resumed",
-            "--default-steps": default_steps and "a run's defaults are the pipeline's own",
+            "--default-steps": default_steps is not None and "a run's defaults are the pipeline's own",
             "--default-guidance": default_guidance is not None and "a run's defaults are the pipeline's own",
             **{
                 option: given and "what it finds is kept in a bundle"

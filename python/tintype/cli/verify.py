@@ -99,10 +99,13 @@ def verify(
     """
     from ..bundle import Bundle
 
-    if sizes and (against is None or probe or previews or self_test or ranges):
-        raise UsageError(
-            "--size is measured against a checkpoint: name it with --against, and nothing else to do"
-        )
+    checkpoint = {"--against": against, "--variant": variant, "--tokenizers": tokenizers, "--lora": lora}
+    tasks = {"--ranges": ranges, "--self-test": self_test, "--probe": probe, "--previews": previews}
+    _check_tasks(
+        [option for option, given in tasks.items() if given],
+        [option for option, given in checkpoint.items() if given],
+        bool(sizes),
+    )
     if (bundle / PROFILE_FILE).is_file():
         raise BundleError(
             f"{bundle} is a folder for Apple's pipeline, and has no {BUNDLE_FILE}: its networks are those of "
@@ -127,6 +130,20 @@ def verify(
     else:
         click.echo(accuracy_text(described.accuracy))
     return 0 if described.accuracy.get("passed") else 1
+
+
+def _check_tasks(tasks: Sequence[str], checkpoint: Sequence[str], sizes: bool) -> None:
+    """UsageError for options that would be passed over, of the `tasks` and `checkpoint` options given."""
+    if sizes and (tasks or "--against" not in checkpoint):
+        raise UsageError(
+            "--size is measured against a checkpoint: name it with --against, and nothing else to do"
+        )
+    if len(tasks) > 1:
+        raise UsageError(f"{' and '.join(tasks)} are tasks of their own: name one at a time")
+    if checkpoint and tasks and tasks[0] != "--ranges":
+        raise UsageError(f"{tasks[0]} looks at the bundle alone: leave {checkpoint[0]} out")
+    if checkpoint and "--against" not in checkpoint:
+        raise UsageError(f"{checkpoint[0]} says how to read a checkpoint: name it with --against")
 
 
 def _verified(

@@ -67,7 +67,8 @@ def check_target(path: str | os.PathLike[str]) -> str:
 
 def load_picture(path: str | os.PathLike[str]) -> Image.Image:
     """The picture in the file, its pixels read; one of UNREADABLE."""
-    with Image.open(path) as image:
+    image = Image.open(path)
+    with image:
         image.load()
     return image
 

@@ -219,6 +219,19 @@ def test_an_input_is_given_once(tmp_path: pathlib.Path, capsys: pytest.CaptureFi
             2,
             "no.npy cannot be read as an .npy file",
         ),
+        (
+            ["verify", "b", "--probe", "--previews"],
+            2,
+            "--probe and --previews are tasks of their own: name one",
+        ),
+        (
+            ["verify", "b", "--probe", "--against", "c"],
+            2,
+            "--probe looks at the bundle alone: leave --against",
+        ),
+        (["verify", "b", "--variant", "fp16"], 2, "--variant says how to read a checkpoint: name it with"),
+        (["bench", "--suite", "cpu", "--backend", "mlx"], 2, "--backend belongs to --suite demo, not cpu"),
+        (["bench", "--megabytes", "100"], 2, "--megabytes belongs to --suite memory, not demo: leave it out"),
         (["paint"], 2, "No such command 'paint'"),
     ],
 )

@@ -148,6 +148,9 @@ def test_command_and_refusals(data: Path, tmp_path: Path, capsys: pytest.Capture
         (["--max-chunk", "none"], "the pipeline opens the denoiser as one model"),
         (["--size", "96x96"], "the pipeline opens models of one size"),
         (["--default-steps", "4"], "a run's defaults are the pipeline's own"),
+        (["--default-steps", "0"], "a run's defaults are the pipeline's own"),
+        (["--max-sequence-length", "0"], "the pipeline reads 77 tokens of T5"),
+        (["--no-gate"], "it has no gate, which runs bundles"),
         (["--self-test"], "what it finds is kept in a bundle"),
     ):
         assert run_command([*command, *option]) == 2
