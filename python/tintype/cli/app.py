@@ -40,14 +40,12 @@ def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -
 @click.group(
     epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
-@click.option("--debug", is_flag=True, envvar="TINTYPE_DEBUG", help="Show tracebacks of errors.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks of errors.")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
 )
-@click.pass_context
-def cli(context: click.Context, debug: bool) -> None:
+def cli() -> None:
     """Draw pictures with diffusion transformers on Core ML or MLX, and convert models for both."""
-    context.obj = debug
 
 
 for command in (generate, convert, inspect, verify, backends, run, warm, bench):
