@@ -43,9 +43,10 @@ function(tintype_add_swift_runtime)
     # FoundationEssentials alone leaves out ICU: 14 MB instead of 58.
     list(APPEND flags -Xswiftc -static-stdlib -Xswiftc -DTINTYPE_ESSENTIALS_ONLY -Xlinker -s)
   endif()
-  # SwiftPM knows best what is out of date, and a build with nothing to do takes about a second.
+  # SwiftPM knows best what is out of date, and a build with nothing to do takes about a second. It takes $CC for its
+  # C targets, which build front ends set to a compiler that lacks what Swift's own clang has.
   add_custom_target(tintype_swift_runtime ALL
-    COMMAND "${SWIFT_EXECUTABLE}" build ${flags}
+    COMMAND "${CMAKE_COMMAND}" -E env --unset=CC --unset=CXX "${SWIFT_EXECUTABLE}" build ${flags}
     WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
     BYPRODUCTS "${library}"
     COMMENT "Building the Swift runtime" USES_TERMINAL VERBATIM)
