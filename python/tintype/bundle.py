@@ -420,9 +420,17 @@ def _resolutions(reader: BundleReader) -> tuple[Resolution, ...]:
 
 
 def _check_resolutions(reader: BundleReader, bundle: Bundle) -> None:
-    """The default comes first, no size twice, and components have a function for every size or for none."""
+    """The default comes first, no size twice, sizes are their latents' times downscale, and components have a
+    function for every size or for none."""
     rows = bundle.resolutions
     default = Resolution(bundle.size, bundle.latent.height, bundle.latent.width)
+    downscale = bundle.latent.downscale
+    for key, row in [("size", default), *((f"sizes[{i}]", row) for i, row in enumerate(rows))]:
+        width, height = row.latent_width * downscale, row.latent_height * downscale
+        if row.size != Size(width, height):
+            found = f"{row.size.width}x{row.size.height}"
+            latent = f"the latent's {row.latent_width}x{row.latent_height} times latent.downscale {downscale}"
+            reader.fail(key, found, f"{width}x{height}, {latent}", "convert the model again")
     if rows and rows[0] != default:
         first = f"{rows[0].size.width}x{rows[0].size.height}"
         expected = f"the default size {bundle.size.width}x{bundle.size.height} and its latent"

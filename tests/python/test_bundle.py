@@ -161,6 +161,11 @@ def test_bad_sizes_are_named(sized: dict[str, Any]) -> None:
     sized["sizes"] = [sized["sizes"][1]] * 2
     with pytest.raises(BundleError, match="sizes is 2, expected every size once"):
         Bundle.from_json(sized)
+    sized["sizes"][1] = {"width": 200, "height": 128, "latent": {"height": 16, "width": 24}}
+    with pytest.raises(
+        BundleError, match=r"sizes\[1\] is '200x128', expected 192x128, the latent's 24x16 times"
+    ):
+        Bundle.from_json(sized)
 
 
 BAD: list[tuple[str, Change, str]] = [
@@ -171,6 +176,11 @@ BAD: list[tuple[str, Change, str]] = [
     ("family", lambda d: d.update(family="unet"), "family is 'unet', expected one of sd3"),
     ("target", lambda d: d.update(target="tpu"), "target is 'tpu', expected one of gpu, ane"),
     ("size", lambda d: d["size"].update(width=0), r"size\.width is 0, expected an integer of at least 1"),
+    (
+        "downscale",
+        lambda d: d["latent"].update(downscale=65536),
+        r"size is '128x128', expected 1048576x1048576, the latent's 16x16 times latent\.downscale 65536",
+    ),
     ("size text", lambda d: d["size"].update(width="8"), r"size\.width is '8'"),
     ("size list", lambda d: d.update(size=[1, 2]), r"size is \[1, 2\], expected an object"),
     (

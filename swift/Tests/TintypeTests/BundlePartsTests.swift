@@ -130,6 +130,14 @@ private func values(_ shapes: [String: [Int]], of inputs: [String: Tensor]) thro
   @Test(arguments: [
     ("sizes", "[]", "sizes is empty, expected the default size and others"),
     (
+      "sizes",
+      #"""
+      [{"width": 16, "height": 8, "latent": {"height": 1, "width": 2}},
+       {"width": 24, "height": 8, "latent": {"height": 1, "width": 2}}]
+      """#,
+      "sizes[1] is 24x8, expected 16x8, the latent's 2x1 times latent.downscale 8"
+    ),
+    (
       "self_test", #"{"path": "../x", "tolerance": 0.1}"#,
       "components.denoiser.self_test.path is '../x', expected a relative path inside the bundle, without '..'"
     ),

@@ -74,6 +74,14 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
       (["size", "width"], "\"x\"", "size.width: expected an integer: convert the model again"),
       (["latent", "height"], "0", "latent.height is 0, expected an integer of at least 1: convert the model again"),
       (
+        ["latent", "downscale"], "65536",
+        "size is 32x16, expected 262144x131072, the latent's 4x2 times latent.downscale 65536: convert the model again"
+      ),
+      (
+        ["latent", "channels"], "1025",
+        "latent.channels is 1025, expected an integer of at most 1024: convert the model again"
+      ),
+      (
         ["latent", "scale"], "0",
         "latent.scale is 0.0, expected a finite number other than 0: convert the model again"
       ),
@@ -133,6 +141,17 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
       #expect("\(error)" == "bundle.json: \(message)")
       return error is BundleError
     }
+  }
+
+  @Test func picturesThatMemoryCannotHoldAreRefused() throws {
+    let data = try json { object in
+      object["size"] = ["width": 16_384, "height": 16_384]
+      object["latent"] = [
+        "channels": 4, "height": 2048, "width": 2048, "downscale": 8, "scale": 1, "shift": 0,
+      ]
+    }
+    let error = try #require(throws: BundleError.self) { try ModelBundle.decode(data, file: "bundle.json") }
+    #expect(error.description.contains("size is [3, 16384, 16384], expected a list of positive integers that memory"))
   }
 
   @Test(arguments: ["/etc", "a/../../b", "..", "", ".", "C:\\x", "a\\b", "./"]) func pathsStayInside(_ path: String) {

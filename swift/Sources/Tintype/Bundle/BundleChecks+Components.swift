@@ -17,6 +17,7 @@ extension BundleChecks {
         try count("sizes[\(index)].\(key)", value, most: Limit.side)
       }
       try elements("sizes[\(index)].latent", [latent.channels, row.latent.height, row.latent.width])
+      try picture("sizes[\(index)]", row.size, height: row.latent.height, width: row.latent.width)
       if sizes[..<index].contains(where: { $0.size == row.size }) {
         throw bad("sizes[\(index)]", "\(row.size)", "each size once")
       }

@@ -7,7 +7,7 @@ struct BundleChecks {
     let (latent, context) = (descriptor.latent, descriptor.context)
     for (key, value, most) in [
       ("size.width", descriptor.size.width, Limit.side), ("size.height", descriptor.size.height, Limit.side),
-      ("latent.channels", latent.channels, Limit.side), ("latent.height", latent.height, Limit.side),
+      ("latent.channels", latent.channels, Limit.channels), ("latent.height", latent.height, Limit.side),
       ("latent.width", latent.width, Limit.side), ("latent.downscale", latent.downscale, Limit.side),
       ("schedule.num_train_timesteps", descriptor.schedule.trainTimesteps, Limit.tokens),
       ("context.clip_tokens", context.clipTokens, Limit.tokens), ("context.t5_tokens", context.t5Tokens, Limit.tokens),
@@ -17,6 +17,7 @@ struct BundleChecks {
       try count(key, value, most: most)
     }
     try elements("latent", [latent.channels, latent.height, latent.width])
+    try picture("size", descriptor.size, height: latent.height, width: latent.width)
     try elements("context", [context.clipTokens + context.t5Tokens, context.dim])
     for (key, value, mayBeZero) in [
       ("latent.scale", latent.scale, false), ("latent.shift", latent.shift, true),
@@ -39,6 +40,8 @@ struct BundleChecks {
   /// Above these a value is a mistake, and would only be found when memory runs out.
   enum Limit {
     static let side = 1 << 16
+    /// Previews solve for 9 unknowns a channel; the widest latents that are published have 512 channels.
+    static let channels = 1 << 10
     static let tokens = 1 << 20
     static let elements = 1 << 28
   }
@@ -69,6 +72,16 @@ struct BundleChecks {
       }
       product = next
     }
+  }
+
+  /// A picture has `downscale` pixels along each edge of its latent's, and memory can hold it.
+  func picture(_ key: String, _ size: ImageSize, height: Int, width: Int) throws {
+    let downscale = descriptor.latent.downscale
+    let expected = ImageSize(width: width * downscale, height: height * downscale)
+    guard size == expected else {
+      throw bad(key, "\(size)", "\(expected), the latent's \(width)x\(height) times latent.downscale \(downscale)")
+    }
+    try elements(key, [3, size.height, size.width])
   }
 
   private func dynamic(_ shift: BundleDescriptor.DynamicShift) throws {
