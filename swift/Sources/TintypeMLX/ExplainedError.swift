@@ -17,8 +17,9 @@ extension ExplainedError {
     return remedy.map { "\(problem): \($0)" } ?? problem
   }
 
-  public var errorDescription: String? { description }
+  /// The problem alone: an alert shows the remedy beside it.
+  public var errorDescription: String? { explanation.problem }
 
-  /// The second half.
+  /// The remedy.
   public var recoverySuggestion: String? { explanation.remedy }
 }

@@ -20,7 +20,8 @@ public enum TokenizerError: Error, Equatable, Sendable {
 
 extension TokenizerError: LocalizedError, CustomStringConvertible {
   public var description: String { "\(explanation.problem): \(explanation.remedy)" }
-  public var errorDescription: String? { description }
+  /// The problem alone: an alert shows the remedy beside it.
+  public var errorDescription: String? { explanation.problem }
   /// What helps.
   public var recoverySuggestion: String? { explanation.remedy }
 

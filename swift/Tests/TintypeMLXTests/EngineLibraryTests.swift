@@ -60,7 +60,7 @@ import Testing
     #expect(
       error.description == "the engine library was not found (looked for /nowhere/engine.so); embed it in the app as "
         + "docs/embedding.md says, or set TINTYPE_ENGINE_LIBRARY to its path")
-    #expect(error.localizedDescription == error.description)
+    #expect(error.localizedDescription == error.reason)
     #expect(error.recoverySuggestion == error.remedy)
   }
 

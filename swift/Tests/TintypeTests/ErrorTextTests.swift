@@ -25,10 +25,14 @@ import Tintype
     (GenerationSettings.NoSettings(), "name a picture that tintype has written"),
   ]
 
-  @Test(arguments: errors.indices) func theSystemsTextIsOurs(_ index: Int) {
+  @Test(arguments: errors.indices) func problemAndRemedyAreEachSaidOnce(_ index: Int) {
     let (error, remedy) = Self.errors[index]
-    #expect((error as any Error).localizedDescription == "\(error)")
     #expect(error.recoverySuggestion?.hasPrefix(remedy ?? "") == remedy.map { _ in true })
-    if let suggestion = error.recoverySuggestion { #expect("\(error)".hasSuffix(suggestion)) }
+    let problem = (error as any Error).localizedDescription
+    guard let suggestion = error.recoverySuggestion else {
+      #expect(problem == "\(error)")
+      return
+    }
+    #expect("\(error)" == problem + (error is EngineError || error is BackendError ? "; " : ": ") + suggestion)
   }
 }

@@ -71,6 +71,9 @@ public enum CoreMLPlatform {
     if let error = error as? any StatusCarryingError {
       return .failed(backend: .coreml, kind: error.status, message: error.message)
     }
+    if let error = error as? any ExplainedError {
+      return .failed(backend: .coreml, kind: kind, message: error.description)
+    }
     return .failed(backend: .coreml, kind: kind, message: reason(of: error))
   }
 
