@@ -28,7 +28,7 @@ public final class PictureModel {
   /// The last preview while drawing, then the picture.
   public private(set) var picture: RGBImage? { willSet { changes() } }
   /// The seed of the picture, to draw it again.
-  public private(set) var seed: Int? { willSet { changes() } }
+  public private(set) var seed: UInt32? { willSet { changes() } }
 
   /// What the model had to say of the last picture, such as that another backend runs it.
   public private(set) var warnings: [String] = [] { willSet { changes() } }
@@ -50,7 +50,7 @@ public final class PictureModel {
   }
 
   /// Begins a picture; one that is being drawn is given up.
-  public func draw(seed: Int? = nil) {
+  public func draw(seed: UInt32? = nil) {
     task?.cancel()
     let request = GenerationRequest(prompt, negativePrompt: negativePrompt, seed: seed, previewInterval: 2)
     (phase, warnings) = (.drawing(step: 0, of: 0), [])

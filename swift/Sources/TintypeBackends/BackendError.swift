@@ -12,8 +12,8 @@ public enum BackendError: Error, Sendable, Equatable {
   case unknownFunction(name: String, known: [String])
   /// A tensor of another shape than the model takes; -1 stands for an extent that may vary.
   case shapeMismatch(name: String, expected: [Int], actual: [Int])
-  /// A picture of another size than the model takes; both in pixels across × down.
-  case imageSizeMismatch(name: String, expected: String, actual: String)
+  /// A picture of another size than the model takes.
+  case imageSizeMismatch(name: String, expected: ImageDescription, actual: ImageDescription.Size)
   /// A tensor of another element type than the model takes.
   case elementTypeMismatch(name: String, expected: ElementType, actual: ElementType)
   /// The backend itself refused or failed; the text is its own.
@@ -47,7 +47,10 @@ extension BackendError: ExplainedError {
     case .shapeMismatch(let name, let expected, let actual):
       ("input \"\(name)\" has shape \(actual), the model takes \(expected)", nil)
     case .imageSizeMismatch(let name, let expected, let actual):
-      ("input \"\(name)\" is a picture of \(actual) pixels, the model takes \(expected)", "scale the picture")
+      (
+        "input \"\(name)\" is a picture of \(actual) pixels, the model takes \(expected.sizeText)",
+        "scale the picture"
+      )
     case .elementTypeMismatch(let name, let expected, let actual):
       (
         "input \"\(name)\" is \(actual.rawValue), the model takes \(expected.rawValue)",

@@ -129,7 +129,9 @@ struct Arguments: Equatable {
   ) throws -> Number? {
     guard let text = values[name] else { return nil }
     guard let number = Number(text) else {
-      let expected = type == Int.self ? "an integer" : "a number"
+      let expected =
+        type == UInt32.self
+        ? "an integer from 0 to \(UInt32.max)" : type == Int.self ? "an integer" : "a number"
       throw ArgumentError(problem: "\(name) is '\(text)', expected \(expected)", command: spec.fullName)
     }
     return number

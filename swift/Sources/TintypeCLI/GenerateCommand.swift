@@ -38,7 +38,7 @@ struct GenerateCommand {
     if let text = arguments.values["--negative-prompt"] { request.negativePrompt = text }
     if let steps = try arguments.number("--steps", Int.self, spec) { request.steps = steps }
     if let scale = try arguments.number("--guidance-scale", Double.self, spec) { request.guidanceScale = scale }
-    if let seed = try arguments.number("--seed", Int.self, spec) { request.seed = seed }
+    if let seed = try arguments.number("--seed", UInt32.self, spec) { request.seed = seed }
     if let generator = arguments.values["--generator"].flatMap(NoiseGenerator.init) { request.generator = generator }
     if let size = try arguments.size(spec) { request.size = size }
     if arguments.has("--no-t5") { request.useT5 = false }
@@ -127,9 +127,9 @@ struct GenerateCommand {
     let runs = Stage.allCases.compactMap { stage in result.stages[stage].map { (stage: stage, run: $0) } }
     if let first = runs.first, runs.allSatisfy({ $0.run == first.run }) {
       terminal.line(
-        "\(runs.map(\.stage.rawValue).joined(separator: ", ")) on \(first.run.backend) (\(first.run.reason))")
+        "\(runs.map(\.stage.rawValue).joined(separator: ", ")) on \(first.run.backends.joinedName) (\(first.run.reason))")
     } else {
-      for row in runs { terminal.line("\(row.stage.rawValue) on \(row.run.backend) (\(row.run.reason))") }
+      for row in runs { terminal.line("\(row.stage.rawValue) on \(row.run.backends.joinedName) (\(row.run.reason))") }
     }
     for result in results {
       let settings = result.settings
@@ -224,7 +224,7 @@ struct GenerateCommand {
     init(_ result: Drawn, output: String) {
       self.output = output
       settings = result.settings
-      backends = result.settings.backends
+      backends = Dictionary(uniqueKeysWithValues: result.stages.map { ($0.rawValue, $1.backends.joinedName) })
       stages = Dictionary(uniqueKeysWithValues: result.stages.map { ($0.rawValue, $1) })
       let seconds = result.timings
       timings = [

@@ -37,7 +37,9 @@ struct PictureReport: Encodable {
 
   /// A line a setting; what was not used is left out.
   var text: String {
-    let backends = settings.backends.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    let backends = Stage.allCases.compactMap { stage in
+      settings.backends[stage].map { "\(stage.rawValue) \($0.joinedName)" }
+    }
     let rows: [(String, String?)] = [
       ("prompt", settings.prompt), ("negative prompt", settings.negativePrompt), ("steps", "\(settings.steps)"),
       ("guidance scale", shortNumber(settings.guidanceScale)), ("seed", settings.seed.map { "\($0)" } ?? "-"),

@@ -24,7 +24,7 @@ func stageLines(_ stages: [(stage: Stage, cost: StageStatistics)]) -> [String] {
   let head = ["stage", "backend", "predictions", "ms", "peak", "weights"]
   let sums = stages.map { stage, cost in
     [
-      stage.rawValue, cost.backends.map(\.rawValue).joined(separator: "+"), "\(cost.predictions)",
+      stage.rawValue, cost.backends.joinedName, "\(cost.predictions)",
       decimals(1000 * cost.seconds, 2), cost.peakBytes.map(bytesText) ?? "-", cost.weightBytes.map(bytesText) ?? "-",
     ]
   }

@@ -45,7 +45,8 @@ struct WarmCommand {
     let rows = warmed.map {
       let compiled = $0.wasCompiled.map { $0 ? ", compiled" : ", was compiled before" } ?? ""
       return [
-        $0.component.rawValue, "\(decimals($0.seconds, 2)) s", "on \($0.run.backend) (\($0.run.reason))\(compiled)",
+        $0.component.rawValue, "\(decimals($0.seconds, 2)) s",
+        "on \($0.run.backends.joinedName) (\($0.run.reason))\(compiled)",
       ]
     }
     tableLines(rows, right: 1..<2).forEach(terminal.line)
@@ -62,7 +63,7 @@ struct WarmCommand {
 
     init(_ warmed: WarmedComponent) {
       component = warmed.component.rawValue
-      (backend, reason) = (warmed.run.backend, warmed.run.reason)
+      (backend, reason) = (warmed.run.backends.joinedName, warmed.run.reason)
       (seconds, compiled, warnings) = (warmed.seconds, warmed.wasCompiled, warmed.warnings)
     }
   }

@@ -46,7 +46,7 @@ import Testing
 
   @Test func kernelsThatAreRightPass() async throws {
     try record(error: 0)
-    #expect(try await draw(.coreml).stages[.vae]?.backend == "coreml")
+    #expect(try await draw(.coreml).stages[.vae]?.backends == [.coreml])
   }
 
   @Test func aStrictCoreMLThrowsWhereTheyAreWrong() async throws {
@@ -54,7 +54,7 @@ import Testing
     let error = await #expect(throws: BackendError.self) { try await draw(.coreml) }
     #expect(error?.description.hasSuffix("this system's kernels compute the model wrongly on coreml") == true)
     // Only Core ML's kernels are doubted.
-    #expect(try await draw(.mlx).stages[.vae]?.backend == "mlx")
+    #expect(try await draw(.mlx).stages[.vae]?.backends == [.mlx])
   }
 
   @Test func compilingIsToldAtTheFirstUseOnly() async throws {

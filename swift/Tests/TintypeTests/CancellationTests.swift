@@ -68,7 +68,8 @@ import Testing
   @Test func runsThatAreCancelledLeaveNothingBehind() async throws {
     let pipeline = try TestBundles.pipeline("sd3-medium-tiny-float32")
     func cycle(_ number: Int) async throws {
-      let request = GenerationRequest("a", steps: 2, guidanceScale: 1, seed: number, backend: .all(.mlx), useT5: false)
+      let request = GenerationRequest(
+        "a", steps: 2, guidanceScale: 1, seed: UInt32(number), backend: .all(.mlx), useT5: false)
       switch number % 4 {
       case 0:
         let task = Task { try await pipeline.generate(request) }

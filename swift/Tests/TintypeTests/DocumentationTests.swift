@@ -58,17 +58,21 @@ import Tintype
       .done(
         GenerationResult(
           image: image, initialLatents: latents, latents: latents, decoded: latents, settings: settings,
-          stages: [.vae: StageRun(backend: "mlx", reason: "asked for")], timings: Timings(load: 1, vae: 2))),
+          stages: [.vae: StageRun(backends: [.mlx], reason: "asked for")], timings: Timings(load: 1, vae: 2))),
     ]
     guard case .done(let result)? = events.last else {
       Issue.record("no result")
       return
     }
-    #expect(result.timings.total == 3 && result.stages[.vae]?.backend == "mlx")
+    #expect(result.timings.total == 3 && result.stages[.vae]?.backends == [.mlx])
     let progress = WarmingProgress(component: .denoiser, index: 0, count: 1)
     let warmed = WarmedComponent(
-      component: progress.component, run: StageRun(backend: "coreml", reason: "asked for"), seconds: 1)
+      component: progress.component, run: StageRun(backends: [.coreml], reason: "asked for"), seconds: 1)
     #expect(warmed.warnings.isEmpty)
+    let run = StageRun(backends: [.coreml, .mlx], reason: "chosen")
+    let json = try JSONEncoder().encode(run)
+    #expect(String(decoding: json, as: UTF8.self).contains(#""backend":"coreml+mlx""#))
+    #expect(try JSONDecoder().decode(StageRun.self, from: json) == run)
     // As PNG files carry them.
     let copy = try JSONDecoder().decode(GenerationSettings.self, from: JSONEncoder().encode(settings))
     #expect(copy == settings)
@@ -109,7 +113,7 @@ import Tintype
       bundleAt: TestBundles.url("sd3-medium-tiny-float32"),
       configuration: PipelineConfiguration(backend: .all(.mlx).with(.vae, .coreml), units: .all(.cpu)))
     let result = try await pipeline.generate(GenerationRequest("a cat", steps: 1))
-    #expect(result.stages[.vae]?.backend == "coreml")
+    #expect(result.stages[.vae]?.backends == [.coreml])
     await pipeline.unload([.textEncoder])
     do {
       _ = try await pipeline.generate(GenerationRequest("a cat", steps: 0))

@@ -12,7 +12,7 @@ import Tintype
     (BackendError.missingInput(name: "x", known: []), nil),
     (TokenizerError.unreadable(file: "f", reason: "r"), "convert the model again"),
     (BundleError.noFolder(path: "p"), "convert a model with `tintype convert SOURCE -o p`"),
-    (RequestError.seed(-1), "leave it out for a random one"),
+    (RequestError.previewInterval(0), "leave it out for no previews"),
     (
       PipelineError.notFinite(component: .denoiser, backend: .coreml, output: "y", count: 1),
       "try another backend, or convert the model again in float32"

@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test func theLargestSeedIsLegal() throws {
-    #expect(try plan(GenerationRequest("x", seed: Int(UInt32.max))).settings.seed == 4_294_967_295)
+    #expect(try plan(GenerationRequest("x", seed: .max)).settings.seed == 4_294_967_295)
   }
 
   @Test(arguments: [
@@ -54,14 +54,6 @@ import Testing
     (
       GenerationRequest("x", guidanceScale: 1e300),
       "guidanceScale is 1e+300, expected a number of at least 0 (1 or less: no guidance)"
-    ),
-    (
-      GenerationRequest("x", seed: -1),
-      "seed is -1, expected an integer from 0 to 4294967295: leave it out for a random one"
-    ),
-    (
-      GenerationRequest("x", seed: 4_294_967_296),
-      "seed is 4294967296, expected an integer from 0 to 4294967295: leave it out for a random one"
     ),
     (
       GenerationRequest("x", size: ImageSize(width: 100, height: 64)),

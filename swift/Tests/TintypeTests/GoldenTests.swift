@@ -55,10 +55,8 @@ private let tolerance = 1e-4
     check(result.decoded, try golden("image"), "image")
     let picture = try PNGReader(Data(contentsOf: TestData.url("sd3-medium-tiny/golden/image.png"))).image
     #expect(largestDifference(result.image, picture) <= 1)
-    #expect(
-      result.settings.backends == [
-        "text_encoder": backend.rawValue, "denoiser": backend.rawValue, "vae": backend.rawValue,
-      ])
+    let kind = try #require(BackendKind(rawValue: backend.rawValue))
+    #expect(result.settings.backends == [.textEncoder: [kind], .denoiser: [kind], .vae: [kind]])
     #expect(result.warnings.isEmpty)
   }
 
@@ -139,7 +137,7 @@ private let tolerance = 1e-4
     let mixed = try await draw(.all(.mlx).with(.vae, .coreml))
     #expect(largestDifference(mlx.image, coreml.image) <= 1)
     #expect(largestDifference(mlx.image, mixed.image) <= 1)
-    #expect(mixed.settings.backends == ["text_encoder": "mlx", "denoiser": "mlx", "vae": "coreml"])
+    #expect(mixed.settings.backends == [.textEncoder: [.mlx], .denoiser: [.mlx], .vae: [.coreml]])
     await pipeline.unload()
     #expect(try await draw(.all(.mlx)).image == mlx.image)
   }

@@ -221,7 +221,7 @@ import Testing
     #expect(told.withLock { $0 } == result.warnings + ["done"])
     #expect(result.warnings == ["coreml could not load the package (no such op); using mlx"])
     #expect(result.stages[.vae]?.reason == "coreml could not load the package (no such op); using mlx")
-    #expect(result.stages[.denoiser] == StageRun(backend: "mlx", reason: "asked for"))
+    #expect(result.stages[.denoiser] == StageRun(backends: [.mlx], reason: "asked for"))
     // Once is enough.
     #expect(try await pipeline.generate(request).warnings.isEmpty)
   }

@@ -45,14 +45,14 @@ struct GenerationPlan: Sendable {
     if let interval = request.previewInterval, interval < 1 { throw RequestError.previewInterval(interval) }
     source = try request.source.map { try Self.checked($0, bundle: bundle) }
     (self.count, previewInterval) = (count, request.previewInterval)
-    let seed: Int?
+    let seed: UInt32?
     if let given = request.initialLatents {
       guard count == 1 else { throw RequestError.latentsOfSeveral(count: count) }
       seed = nil
       noise = NoiseStream(try Self.checked(latents: given, shape: bundle.latent.shape))
     } else {
-      let used = try Self.checked(seed: request.seed)
-      seed = Int(used)
+      let used = request.seed ?? UInt32.random(in: .min ... .max)
+      seed = used
       noise = NoiseStream(request.generator, seed: used, shape: bundle.latent.shape)
     }
     settings = GenerationSettings(
@@ -64,12 +64,6 @@ struct GenerationPlan: Sendable {
     backend = request.backend ?? configuration.backend
     units = request.units ?? configuration.units
     collectsStatistics = request.collectsStatistics
-  }
-
-  private static func checked(seed: Int?) throws -> UInt32 {
-    guard let seed else { return UInt32.random(in: .min ... .max) }
-    guard let exact = UInt32(exactly: seed) else { throw RequestError.seed(seed) }
-    return exact
   }
 
   private static func sized(_ bundle: BundleDescriptor, _ size: ImageSize?) throws -> BundleDescriptor {

@@ -8,8 +8,8 @@ public struct GenerationRequest: Sendable {
   public var steps: Int?
   /// How strongly the prompt is followed, at least 0; 1 or less leaves the negative prompt out.
   public var guidanceScale: Double?
-  /// 0 … 2³²−1. Nil draws one, which the result's settings report.
-  public var seed: Int?
+  /// Nil draws one, which the result's settings report.
+  public var seed: UInt32?
   /// What draws the noise from the seed.
   public var generator: NoiseGenerator
   /// One of the sizes that the bundle was converted for (`BundleDescriptor.availableSizes`); nil: its own.
@@ -32,7 +32,7 @@ public struct GenerationRequest: Sendable {
 
   /// A request for a prompt; what is left out is the bundle's default.
   public init(
-    _ prompt: String, negativePrompt: String = "", steps: Int? = nil, guidanceScale: Double? = nil, seed: Int? = nil,
+    _ prompt: String, negativePrompt: String = "", steps: Int? = nil, guidanceScale: Double? = nil, seed: UInt32? = nil,
     generator: NoiseGenerator = .numpy, size: ImageSize? = nil, source: ImageSource? = nil, previewInterval: Int? = nil,
     initialLatents: Tensor? = nil,
     backend: PerStage<BackendChoice>? = nil, units: PerStage<ComputeUnits>? = nil, useT5: Bool = true,

@@ -38,17 +38,46 @@ public struct GenerationResult: Sendable {
   }
 }
 
-/// Which backend ran a stage, and why that one. A stage whose components ended on two backends names both.
-public struct StageRun: Codable, Sendable, Equatable {
-  /// "coreml" or "mlx"; joined by "+" where components ended on both.
-  public let backend: String
+/// Which backend ran a stage, and why that one.
+public struct StageRun: Sendable, Equatable {
+  /// One, or both where the stage's components ended on different ones, in the order of their first use.
+  public let backends: [BackendKind]
   /// Asked for, chosen, or why `auto` moved on.
   public let reason: String
 
   /// What ran a stage, and why that.
-  public init(backend: String, reason: String) {
-    self.backend = backend
+  public init(backends: [BackendKind], reason: String) {
+    self.backends = backends
     self.reason = reason
+  }
+}
+
+/// As JSON it has the keys of Python's: "backend" is "coreml", "mlx" or "coreml+mlx".
+extension StageRun: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case backend, reason
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(backends.joinedName, forKey: .backend)
+    try values.encode(reason, forKey: .reason)
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    backends = [BackendKind](joinedName: try values.decode(String.self, forKey: .backend))
+    reason = try values.decode(String.self, forKey: .reason)
+  }
+}
+
+extension [BackendKind] {
+  /// As JSON and the command line name several: "coreml+mlx".
+  package var joinedName: String { map(\.rawValue).joined(separator: "+") }
+
+  /// Names that this release does not know are left out.
+  init(joinedName: String) {
+    self = joinedName.split(separator: "+").compactMap { BackendKind(rawValue: String($0)) }
   }
 }
 

@@ -165,7 +165,7 @@ struct GenerationRun: Sendable {
     }
     let stages = recorder.stages
     var settings = settings
-    for (stage, run) in stages { settings.backends[stage.rawValue] = run.backend }
+    settings.backends = stages.mapValues(\.backends)
     return GenerationResult(
       image: image, initialLatents: noise, latents: latents, decoded: decoded, settings: settings, stages: stages,
       timings: recorder.timings, statistics: recorder.statistics, warnings: recorder.warnings)

@@ -9,7 +9,7 @@ public struct GenerationSettings: Codable, Sendable, Equatable {
   /// How strongly the prompt was followed; 1 or less: without guidance.
   public let guidanceScale: Double
   /// Nil: the caller gave the noise.
-  public let seed: Int?
+  public let seed: UInt32?
   /// What drew the noise; nil as `seed`.
   public let generator: NoiseGenerator?
   /// Pixels across.
@@ -26,14 +26,14 @@ public struct GenerationSettings: Codable, Sendable, Equatable {
   public let strength: Double?
   /// The picture's place among those of its run, from 0: how often noise was drawn from the seed before.
   public var imageIndex: Int
-  /// Stage to the backend that ran it.
-  public var backends: [String: String]
+  /// What ran each stage.
+  public var backends: [Stage: [BackendKind]]
 
   /// Settings as a run reports them, for previews of views and stand-ins of tests.
   public init(
-    prompt: String, negativePrompt: String = "", steps: Int, guidanceScale: Double, seed: Int?,
+    prompt: String, negativePrompt: String = "", steps: Int, guidanceScale: Double, seed: UInt32?,
     generator: NoiseGenerator? = .numpy, width: Int, height: Int, useT5: Bool = true, model: String,
-    precision: String = "float16", strength: Double? = nil, imageIndex: Int = 0, backends: [String: String] = [:]
+    precision: String = "float16", strength: Double? = nil, imageIndex: Int = 0, backends: [Stage: [BackendKind]] = [:]
   ) {
     self.prompt = prompt
     self.negativePrompt = negativePrompt
@@ -79,7 +79,8 @@ public struct GenerationSettings: Codable, Sendable, Equatable {
     try values.encode(precision, forKey: .precision)
     try values.encodeIfPresent(strength, forKey: .strength)
     if imageIndex > 0 { try values.encode(imageIndex, forKey: .imageIndex) }
-    try values.encode(backends, forKey: .backends)
+    let names = backends.map { ($0.rawValue, $1.joinedName) }
+    try values.encode(Dictionary(uniqueKeysWithValues: names), forKey: .backends)
   }
 }
 
@@ -90,7 +91,7 @@ extension GenerationSettings {
     negativePrompt = try values.decode(String.self, forKey: .negativePrompt)
     steps = try values.decode(Int.self, forKey: .steps)
     guidanceScale = try values.decode(Double.self, forKey: .guidanceScale)
-    seed = try values.decodeIfPresent(Int.self, forKey: .seed)
+    seed = try values.decodeIfPresent(UInt32.self, forKey: .seed)
     generator = try values.decodeIfPresent(NoiseGenerator.self, forKey: .generator)
     width = try values.decode(Int.self, forKey: .width)
     height = try values.decode(Int.self, forKey: .height)
@@ -99,6 +100,10 @@ extension GenerationSettings {
     precision = try values.decode(String.self, forKey: .precision)
     strength = try values.decodeIfPresent(Double.self, forKey: .strength)
     imageIndex = try values.decodeIfPresent(Int.self, forKey: .imageIndex) ?? 0
-    backends = try values.decodeIfPresent([String: String].self, forKey: .backends) ?? [:]
+    // Stages that this release does not know are left out.
+    let names = try values.decodeIfPresent([String: String].self, forKey: .backends) ?? [:]
+    backends = names.reduce(into: [:]) { backends, row in
+      if let stage = Stage(rawValue: row.key) { backends[stage] = [BackendKind](joinedName: row.value) }
+    }
   }
 }

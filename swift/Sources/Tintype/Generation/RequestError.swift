@@ -4,8 +4,6 @@ public enum RequestError: Error, Equatable, Sendable {
   case steps(Int, most: Int, modelDefault: Int)
   /// Negative or not finite.
   case guidanceScale(Double)
-  /// Outside of 0 … 2³²−1.
-  case seed(Int)
   /// A side that 16 (the VAE's 8 times the patch's 2) does not divide.
   case sizeMultiple(side: String, value: Int)
   /// A size that the bundle was not converted for; `own` are those that it was.
@@ -42,8 +40,6 @@ extension RequestError: ExplainedError {
       ("steps is \(value), expected an integer from 1 to \(most); \(modelDefault) is this model's default", nil)
     case .guidanceScale(let value):
       ("guidanceScale is \(value), expected a number of at least 0 (1 or less: no guidance)", nil)
-    case .seed(let value):
-      ("seed is \(value), expected an integer from 0 to \(UInt32.max)", "leave it out for a random one")
     case .sizeMultiple(let side, let value):
       ("\(side) is \(value), expected a multiple of \(Self.sideMultiple), such as \(Self.nearest(value))", nil)
     case .sizeMismatch(let requested, let model, let own):

@@ -92,13 +92,11 @@ final class RunRecorder: Sendable {
   /// Which backend ran each stage so far, and why.
   var stages: [Stage: StageRun] {
     state.withLock(\.runs).mapValues { rows in
-      StageRun(
-        backend: unique(rows.map(\.backend.rawValue)).joined(separator: "+"),
-        reason: unique(rows.map(\.reason)).joined(separator: "; "))
+      StageRun(backends: unique(rows.map(\.backend)), reason: unique(rows.map(\.reason)).joined(separator: "; "))
     }
   }
 
-  private func unique(_ texts: [String]) -> [String] {
-    texts.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  private func unique<Value: Equatable>(_ values: [Value]) -> [Value] {
+    values.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
   }
 }

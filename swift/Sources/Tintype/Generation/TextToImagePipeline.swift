@@ -114,11 +114,10 @@ public struct TextToImagePipeline: Sendable {
         component, choice: (backend ?? configuration.backend)[component.stage],
         units: (units ?? configuration.units)[component.stage], recorder: recorder)
       guard let run = recorder.stages[component.stage] else { continue }
-      let usesCoreML = run.backend.split(separator: "+").contains { $0 == BackendKind.coreml.rawValue }
       warmed.append(
         WarmedComponent(
           component: component, run: run, seconds: recorder.timings.load,
-          wasCompiled: usesCoreML ? recorder.compiled.contains(component) : nil, warnings: recorder.warnings))
+          wasCompiled: run.backends.contains(.coreml) ? recorder.compiled.contains(component) : nil, warnings: recorder.warnings))
     }
     return warmed
   }

@@ -88,7 +88,7 @@ extension FunctionDescription {
     }
     guard feature.accepts(shape: shape) else {
       if let image = feature.image, let size = image.size(ofShape: shape) {
-        throw BackendError.imageSizeMismatch(name: name, expected: image.sizeText, actual: size.description)
+        throw BackendError.imageSizeMismatch(name: name, expected: image, actual: size)
       }
       throw BackendError.shapeMismatch(name: name, expected: feature.shape ?? [], actual: shape)
     }

@@ -35,7 +35,7 @@ struct DemoSuite {
     for picture in 0...pictures {
       for index in contenders.indices {
         onPicture(contenders[index].kind, picture * contenders.count + index, (pictures + 1) * contenders.count)
-        let pair = try await draw(contenders[index], seed: picture)
+        let pair = try await draw(contenders[index], seed: UInt32(picture))
         if picture > 0 { contenders[index].pairs.append(pair) }
       }
     }
@@ -53,7 +53,7 @@ struct DemoSuite {
     return Contender(kind: kind, pipeline: try .init(bundle: bundle, configuration: configuration), models: models)
   }
 
-  private func draw(_ contender: Contender, seed: Int) async throws -> (whole: Double, models: Double) {
+  private func draw(_ contender: Contender, seed: UInt32) async throws -> (whole: Double, models: Double) {
     contender.models.withLock { $0 = 0 }
     let start = ContinuousClock.now
     _ = try await contender.pipeline.generate(GenerationRequest(Self.prompt, steps: steps, seed: seed))
