@@ -34,7 +34,7 @@ import Tintype
         .joined(separator: "\n")
     }
     // Parts of manifests are no code of an app's; tests/python/test_swift_package.py builds such an app.
-    let manifests = shown.filter { $0.hasPrefix(".package(") || $0.contains("Target.Dependency") }
+    let manifests = shown.filter { $0.contains(".package(") || $0.contains("Target.Dependency") }
     #expect(manifests.count == (file == "README.md" ? 0 : 2))
     let compiled = try blocks(
       of: "swift/Tests/TintypeTests/DocumentationExamples.swift", from: "// \(file)", to: "// end")
