@@ -60,6 +60,7 @@ struct CommandLineTool: Sendable {
 
   private static func code(_ error: any Error) -> Int32 {
     switch error {
+    case let error as PlacedError: code(error.error)
     case is ArgumentError, is RequestError: Exit.usage
     case is CancellationError: Exit.interrupted
     case is NothingRuns: Exit.unavailable
@@ -68,7 +69,7 @@ struct CommandLineTool: Sendable {
     }
   }
 
-  private static func text(_ error: any Error) -> String {
+  static func text(_ error: any Error) -> String {
     // Tintype's own errors describe themselves; the system's have a localised sentence.
     switch error {
     case is CocoaError, is POSIXError: error.localizedDescription

@@ -17,8 +17,8 @@ struct CommandSpec: Sendable {
   struct Positional: Sendable {
     let name: String
     let help: String
-    /// An option that takes its place.
-    var unless: String?
+    /// Options that take its place.
+    var unless: [String] = []
     /// May be left out.
     var isOptional = false
   }
@@ -112,7 +112,7 @@ struct Arguments: Equatable {
     // Help is given however incomplete the rest is.
     if flags.contains(CommandSpec.Option.help.name) { return }
     let missing = spec.positionals.dropFirst(positionals.count).first
-    if let missing, !missing.isOptional, missing.unless.map({ values[$0] == nil }) ?? true {
+    if let missing, !missing.isOptional, missing.unless.allSatisfy({ values[$0] == nil }) {
       throw fail("\(missing.name) is missing")
     }
     if positionals.count > spec.positionals.count {

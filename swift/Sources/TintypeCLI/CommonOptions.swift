@@ -74,12 +74,11 @@ extension Arguments {
 
   func size(_ spec: CommandSpec) throws -> ImageSize? {
     guard let text = values["--size"] else { return nil }
-    let sides = text.lowercased().split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
-    guard sides.count == 2, let width = sides[0], let height = sides[1], width >= 0, height >= 0 else {
+    guard let size = ImageSize(text) else {
       throw ArgumentError(
         problem: "--size is '\(text)', expected WIDTHxHEIGHT in pixels, such as 1024x768", command: spec.fullName)
     }
-    return ImageSize(width: width, height: height)
+    return size
   }
 
   /// A whole number of at least 1.
@@ -104,6 +103,15 @@ extension Arguments {
         problem: "--memory-budget is '\(text)', expected bytes, such as 6GB or 800MB", command: spec.fullName)
     }
     return bytes
+  }
+}
+
+extension ImageSize {
+  /// Reads "1024x768".
+  init?(_ text: String) {
+    let sides = text.lowercased().split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard sides.count == 2, let width = sides[0], let height = sides[1], width >= 0, height >= 0 else { return nil }
+    self.init(width: width, height: height)
   }
 }
 

@@ -30,7 +30,8 @@ public enum RequestError: Error, Equatable, Sendable {
   case latentsNotFinite(count: Int)
 
   static let sideMultiple = 16
-  static let mostPictures = 10_000
+  /// The most pictures of one request.
+  package static let mostPictures = 10_000
 }
 
 extension RequestError: ExplainedError {

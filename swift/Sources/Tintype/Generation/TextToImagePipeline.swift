@@ -117,13 +117,17 @@ public struct TextToImagePipeline: Sendable {
       warmed.append(
         WarmedComponent(
           component: component, run: run, seconds: recorder.timings.load,
-          wasCompiled: run.backends.contains(.coreml) ? recorder.compiled.contains(component) : nil, warnings: recorder.warnings))
+          wasCompiled: run.backends.contains(.coreml) ? recorder.compiled.contains(component) : nil,
+          warnings: recorder.warnings))
     }
     return warmed
   }
 
   /// The components whose models are in memory.
   public var loadedComponents: Set<Component> { get async { await models.loaded } }
+
+  /// Throws what a run of the request would throw before anything is loaded.
+  package func check(_ request: GenerationRequest, count: Int) throws { _ = try plan(request, count: count) }
 
   private func plan(_ request: GenerationRequest, count: Int) throws -> GenerationPlan {
     try GenerationPlan(request, count: count, bundle: bundle.descriptor, configuration: configuration)

@@ -1,17 +1,18 @@
 import Foundation
 import Tintype
 
-/// `tintype generate`: a prompt in, a picture out.
+/// `tintype generate`: a prompt in, a picture out; of a file of prompts, one or more a line.
 struct GenerateCommand {
   private let model: URL?
-  private let request: GenerationRequest
+  private let jobs: [DrawingJob]
   private let configuration: PipelineConfiguration
   private let repeatWarnings: [String]
   private let output: URL
   private let latentsOutput: URL?
   private let noiseOutput: URL?
   private let previewFolder: URL?
-  private let count: Int
+  private let hasPromptFile: Bool
+  private let resumes: Bool
   private let isQuiet: Bool
   private let printsJSON: Bool
 
@@ -22,13 +23,36 @@ struct GenerateCommand {
     latentsOutput = file("--latents-out")
     noiseOutput = file("--noise-out")
     previewFolder = file("--preview-folder")
-    count = try arguments.number("--count", Int.self, Self.spec) ?? 1
+    resumes = arguments.has("--resume")
     isQuiet = arguments.has("--quiet")
     printsJSON = arguments.has("--json")
     configuration = try arguments.configuration(Self.spec)
+    let prompts = arguments.values["--prompt-file"]
+    hasPromptFile = prompts != nil
+    func fail(_ problem: String) -> ArgumentError { ArgumentError(problem: problem, command: Self.spec.fullName) }
+    if hasPromptFile, !arguments.positionals.isEmpty || arguments.values["--from"] != nil {
+      throw fail("--prompt-file names all prompts: leave PROMPT and --from out")
+    }
+    if hasPromptFile, latentsOutput != nil || noiseOutput != nil {
+      throw fail("--latents-out and --noise-out are of one PROMPT: leave --prompt-file out, or them")
+    }
     let settings = try Self.settings(arguments)
     repeatWarnings = settings?.cannotRepeat ?? []
-    request = try Self.request(settings.map(GenerationRequest.init(repeating:)), arguments)
+    var request = try Self.request(settings.map(GenerationRequest.init(repeating:)), arguments)
+    let count = try arguments.number("--count", Int.self, Self.spec) ?? 1
+    let source = SourceNames(
+      image: arguments.values["--image"], mask: arguments.values["--mask"],
+      resizing: arguments.values["--resize"].flatMap(Resizing.init),
+      strength: try arguments.number("--strength", Double.self, Self.spec))
+    if let prompts {
+      let common = PromptFile.Common(
+        request: request, count: count, source: source, configuration: configuration, output: output,
+        command: Self.spec.fullName)
+      jobs = try PromptFile(prompts, common: common).jobs()
+    } else {
+      request.source = try source.source(PictureFiles(), place: "--", command: Self.spec.fullName)
+      jobs = [DrawingJob(request: request, count: count, output: output, place: nil)]
+    }
   }
 
   /// The request of a picture, or a new one, with what the command line says.
@@ -43,7 +67,6 @@ struct GenerateCommand {
     if let size = try arguments.size(spec) { request.size = size }
     if arguments.has("--no-t5") { request.useT5 = false }
     request.collectsStatistics = arguments.has("--stats")
-    request.source = try source(arguments)
     request.previewInterval = arguments.values["--preview-folder"] == nil ? nil : 1
     return request
   }
@@ -61,111 +84,103 @@ struct GenerateCommand {
   }
 
   func run(_ terminal: Terminal, environment: [String: String]) async throws {
-    do { _ = try PictureFormat(writing: output) } catch {
-      throw Self.badSuffix(output, PictureFormat.writableSuffixes.joined(separator: " or "), option: "--output")
-    }
-    try Self.check(output)
+    for job in jobs { try job.told { try Self.checkPicture(job.output) } }
     if let latentsOutput { try Self.checkArray(latentsOutput, option: "--latents-out") }
     if let noiseOutput { try Self.checkArray(noiseOutput, option: "--noise-out") }
     if let previewFolder { try Self.checkFolder(previewFolder) }
     repeatWarnings.forEach(terminal.warn)
     let folder = try model ?? EmbeddedModel.folder(environment: environment)
     let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
+    for job in jobs { try job.told { try pipeline.check(job.request, count: job.count) } }
     let progress = ProgressLine(terminal, quiet: isQuiet, bar: !printsJSON)
     defer { progress.clear() }
-    progress.show("reading the prompt", 0, of: 1)
-    // Written as they come: those that are done stay if a later one fails.
-    var results: [Drawn] = []
-    for try await event in try pipeline.events(request, count: count) {
-      switch event {
-      case .compiling(let component): progress.tellCompiling(component.rawValue)
-      case .warning(let text): progress.warn(text)
-      case .conditioned(let start): progress.show("drawing", 0, of: start.schedule.timesteps.count)
-      case .step(let step):
-        progress.show(step.number == step.steps ? "decoding" : "drawing", step.number, of: step.steps)
-        try writePreview(step)
-      case .done(let result):
-        progress.clear()
-        try write(result)
-        results.append(Drawn(result))
+    let left = resumes ? jobs.filter { !Self.isDrawn($0) } : jobs
+    var drawn: [DrawnPicture] = []
+    do {
+      for (index, job) in left.enumerated() {
+        let label = left.count > 1 ? "\(index + 1) of \(left.count): " : ""
+        try await draw(job, label, of: pipeline, progress) { drawn.append($0) }
       }
+    } catch {
+      progress.clear()
+      if left.count > 1, !drawn.isEmpty {
+        let total = left.reduce(0) { $0 + $1.count }
+        terminal.tell("\(drawn.count) of \(total) pictures are drawn; with --resume the same command goes on")
+      }
+      throw error
     }
-    // A cancelled stream ends without an error.
-    try Task.checkCancellation()
-    try report(results, terminal)
+    progress.clear()
+    if printsJSON { return terminal.line(try DrawnPicture.json(drawn, isList: hasPromptFile)) }
+    if isQuiet { return }
+    if left.count < jobs.count { terminal.line("\(jobs.count - left.count) of \(jobs.count) were drawn already") }
+    DrawnPicture.lines(drawn).forEach(terminal.line)
   }
 
-  private func write(_ result: GenerationResult) throws {
+  /// Draws a job's pictures. They are written as they come: those that are done stay if a later one fails.
+  private func draw(
+    _ job: DrawingJob, _ label: String, of pipeline: TextToImagePipeline, _ progress: ProgressLine,
+    done: (DrawnPicture) -> Void
+  ) async throws {
+    do {
+      progress.show(label + "reading the prompt", 0, of: 1)
+      for try await event in try pipeline.events(job.request, count: job.count) {
+        switch event {
+        case .compiling(let component): progress.tellCompiling(component.rawValue)
+        case .warning(let text): progress.warn(job.place.map { "\($0): \(text)" } ?? text)
+        case .conditioned(let start): progress.show(label + "drawing", 0, of: start.schedule.timesteps.count)
+        case .step(let step):
+          progress.show(label + (step.number == step.steps ? "decoding" : "drawing"), step.number, of: step.steps)
+          try writePreview(step, job)
+        case .done(let result):
+          progress.clear()
+          done(try write(result, job))
+        }
+      }
+      // A cancelled stream ends without an error.
+      try Task.checkCancellation()
+    } catch {
+      throw job.placed(error)
+    }
+  }
+
+  private func write(_ result: GenerationResult, _ job: DrawingJob) throws -> DrawnPicture {
     let index = result.settings.imageIndex
-    try result.write(to: numbered(output, index))
-    if let latentsOutput { try AtomicFile.write(NPY.encode(result.latents), to: numbered(latentsOutput, index)) }
-    if let noiseOutput { try AtomicFile.write(NPY.encode(result.initialLatents), to: numbered(noiseOutput, index)) }
+    let file = job.output(of: index)
+    try result.write(to: file)
+    if let latentsOutput { try AtomicFile.write(NPY.encode(result.latents), to: job.numbered(latentsOutput, index)) }
+    if let noiseOutput {
+      try AtomicFile.write(NPY.encode(result.initialLatents), to: job.numbered(noiseOutput, index))
+    }
+    // A picture that is named by a relative path is told by it.
+    let name = job.count > 1 || job.place != nil ? file.path : file.relativePath
+    return DrawnPicture(result, path: file.path, name: name)
   }
 
-  /// step-01.png, or 2-step-01.png of the second of several pictures.
-  private func writePreview(_ step: GenerationEvent.Step) throws {
+  /// step-01.png, or 2-step-01.png of the second of several pictures; of several prompts, their number before it.
+  private func writePreview(_ step: GenerationEvent.Step, _ job: DrawingJob) throws {
     guard let previewFolder, let preview = step.preview else { return }
-    let digits = String(step.steps).count - String(step.number).count
-    let number = String(repeating: "0", count: max(0, digits)) + "\(step.number)"
-    let name = (count > 1 ? "\(step.imageIndex + 1)-" : "") + "step-\(number).png"
+    func padded(_ number: Int, _ most: Int) -> String {
+      String(repeating: "0", count: max(0, "\(most)".count - "\(number)".count)) + "\(number)"
+    }
+    let place =
+      jobs.count > 1 ? jobs.firstIndex { $0.place == job.place }.map { "\(padded($0 + 1, jobs.count))-" } : nil
+    let picture = job.count > 1 ? "\(step.imageIndex + 1)-" : ""
+    let name = "\(place ?? "")\(picture)step-\(padded(step.number, step.steps)).png"
     try AtomicFile.write(PNG.encode(preview), to: previewFolder.appendingPathComponent(name))
   }
 
-  /// "out.png" of several pictures is "out-1.png", "out-2.png", …
-  private func numbered(_ file: URL, _ index: Int) -> URL {
-    guard count > 1 else { return file }
-    let name = "\(file.deletingPathExtension().lastPathComponent)-\(index + 1).\(file.pathExtension)"
-    return file.deletingLastPathComponent().appendingPathComponent(name)
-  }
-
-  private func report(_ results: [Drawn], _ terminal: Terminal) throws {
-    if printsJSON {
-      let reports = results.map { Report($0, output: numbered(output, $0.settings.imageIndex).path) }
-      return terminal.line(try reports.count == 1 ? jsonText(reports[0]) : jsonText(reports))
-    }
-    guard !isQuiet, let result = results.first else { return }
-    let runs = Stage.allCases.compactMap { stage in result.stages[stage].map { (stage: stage, run: $0) } }
-    if let first = runs.first, runs.allSatisfy({ $0.run == first.run }) {
-      terminal.line(
-        "\(runs.map(\.stage.rawValue).joined(separator: ", ")) on \(first.run.backends.joinedName) (\(first.run.reason))")
-    } else {
-      for row in runs { terminal.line("\(row.stage.rawValue) on \(row.run.backends.joinedName) (\(row.run.reason))") }
-    }
-    for result in results {
-      let settings = result.settings
-      let seed = settings.seed.map { "seed \($0)" } ?? "the given noise"
-      // A picture that is named by a relative path is told by it.
-      let name = count > 1 ? numbered(output, settings.imageIndex).path : output.relativePath
-      terminal.line(
-        "\(name): \(settings.width)x\(settings.height), \(settings.steps) steps, "
-          + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(result.timings.total, 1)) s")
-      let statistics = Stage.allCases.compactMap { stage in result.statistics[stage].map { (stage, $0) } }
-      stageLines(statistics).forEach(terminal.line)
+  private static func isDrawn(_ job: DrawingJob) -> Bool {
+    job.outputs.allSatisfy { file in
+      var isFolder: ObjCBool = false
+      return FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder) && !isFolder.boolValue
     }
   }
 
-  private static func source(_ arguments: Arguments) throws -> ImageSource? {
-    func fail(_ problem: String) -> ArgumentError { ArgumentError(problem: problem, command: spec.fullName) }
-    func picture(_ option: String) throws -> RGBImage? {
-      guard let path = arguments.values[option] else { return nil }
-      do {
-        return try RGBImage(contentsOf: URL(fileURLWithPath: path))
-      } catch let error as CocoaError {
-        throw fail("\(option) is '\(path)', which cannot be read (\(error.localizedDescription))")
-      } catch {
-        throw fail("\(option) is '\(path)', but \(error)")
-      }
+  private static func checkPicture(_ file: URL) throws {
+    do { _ = try PictureFormat(writing: file) } catch {
+      throw badSuffix(file, PictureFormat.writableSuffixes.joined(separator: " or "), option: "--output")
     }
-    let strength = try arguments.number("--strength", Double.self, spec)
-    guard let image = try picture("--image") else {
-      for option in ["--mask", "--resize", "--strength"] where arguments.values[option] != nil {
-        throw fail("\(option) has no influence without --image: name the picture to begin with")
-      }
-      return nil
-    }
-    return ImageSource(
-      image, mask: try picture("--mask"), resizing: arguments.values["--resize"].flatMap(Resizing.init),
-      strength: strength ?? ImageSource.defaultStrength)
+    try check(file)
   }
 
   /// Before minutes of work: whether the file can be written where it shall be.
@@ -193,47 +208,6 @@ struct GenerateCommand {
     guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
       throw ArgumentError(
         problem: "the folder \(folder.path) does not exist: make it, or name another file", command: spec.fullName)
-    }
-  }
-
-  /// What is told of a picture at the end, without its pixels and latents.
-  private struct Drawn {
-    let settings: GenerationSettings
-    let stages: [Stage: StageRun]
-    let timings: Timings
-    let statistics: [Stage: StageStatistics]
-    let warnings: [String]
-
-    init(_ result: GenerationResult) {
-      (settings, stages, timings) = (result.settings, result.stages, result.timings)
-      (statistics, warnings) = (result.statistics, result.warnings)
-    }
-  }
-
-  /// What `--json` prints: the keys of Python's command, the backends once more for scripts, and warnings.
-  private struct Report: Encodable {
-    let output: String
-    let settings: GenerationSettings
-    let backends: [String: String]
-    let stages: [String: StageRun]
-    let timings: [String: Double]
-    /// By stage; none: not asked for.
-    let statistics: [String: StageStatistics]?
-    let warnings: [String]
-
-    init(_ result: Drawn, output: String) {
-      self.output = output
-      settings = result.settings
-      backends = Dictionary(uniqueKeysWithValues: result.stages.map { ($0.rawValue, $1.backends.joinedName) })
-      stages = Dictionary(uniqueKeysWithValues: result.stages.map { ($0.rawValue, $1) })
-      let seconds = result.timings
-      timings = [
-        "load": seconds.load, "text_encoder": seconds.textEncoder, "modulation": seconds.modulation,
-        "denoiser": seconds.denoiser, "vae": seconds.vae, "total": seconds.total,
-      ]
-      let statistics = result.statistics.map { ($0.rawValue, $1) }
-      self.statistics = statistics.isEmpty ? nil : Dictionary(uniqueKeysWithValues: statistics)
-      warnings = result.warnings
     }
   }
 }

@@ -3,13 +3,17 @@ import Tintype
 extension GenerateCommand {
   static let spec = CommandSpec(
     name: "generate", summary: "Draw a picture.", discussion: "Draw PROMPT.",
-    positionals: [.init(name: "PROMPT", help: "What the picture shows; put quotes around it.", unless: "--from")],
+    positionals: [
+      .init(
+        name: "PROMPT", help: "What the picture shows; put quotes around it.", unless: ["--from", "--prompt-file"])
+    ],
     options: requestOptions + sourceOptions + runOptions,
     examples: [
       "tintype generate \"a red circle above a blue square\"",
       "tintype generate \"a photo of a cat\" --model sd3.bundle --seed 7 -o cat.png",
       "tintype generate --from cat.png --model sd3.bundle --steps 50 -o better.png",
       "tintype generate \"a photo of a dog\" --model sd3.bundle --image cat.png --strength 0.7",
+      "tintype generate --prompt-file prompts.txt --model sd3.bundle --resume -o pictures/out.png",
     ])
 
   private static let requestOptions: [CommandSpec.Option] = [
@@ -17,6 +21,12 @@ extension GenerateCommand {
       name: "--from", value: "PNG",
       help: "Take prompt and settings from a picture that tintype wrote; what else is given replaces them."),
     .model,
+    .init(
+      name: "--prompt-file", value: "FILE",
+      help:
+        "Draw every line of a text file (-: the standard input): a prompt, or a JSON object with a prompt and other "
+        + "settings, {\"prompt\": \"a cat\", \"seed\": 7, \"output\": \"cat.png\"}. Files are numbered by line."),
+    .init(name: "--resume", help: "Leave out what --prompt-file has drawn already, by its files."),
     .init(name: "--negative-prompt", value: "TEXT", help: "What the picture should not show."),
     .init(name: "--steps", value: "N", help: "Denoising steps. [default: the model's]"),
     .init(

@@ -168,7 +168,10 @@ enum CLITestBundles {
   @Test(arguments: [
     (["--steps", "0"], "steps is 0, expected an integer from 1 to 1000; 28 is this model's default"),
     (["--size", "100x128"], "width is 100, expected a multiple of 16, such as 96"),
-    (["--seed", "-1"], "--seed is '-1', expected an integer from 0 to 4294967295"),
+    (
+      ["--seed", "-1"],
+      "--seed is '-1', expected an integer from 0 to 4294967295 (see `tintype generate --help`)"
+    ),
   ]) func valuesTheModelCannotUseAreUsageErrors(_ extra: [String], _ message: String) async throws {
     let console = try Console()
     let model = try CLITestBundles.url("sd3-medium-tiny-float32").path

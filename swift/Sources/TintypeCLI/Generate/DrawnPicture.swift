@@ -1,0 +1,76 @@
+import Tintype
+
+/// What is told of a picture at the end, without its pixels and latents: those of many would fill the memory.
+struct DrawnPicture {
+  private let path: String
+  /// As the command line names it.
+  private let name: String
+  private let settings: GenerationSettings
+  private let stages: [Stage: StageRun]
+  private let timings: Timings
+  private let statistics: [Stage: StageStatistics]
+  private let warnings: [String]
+
+  init(_ result: GenerationResult, path: String, name: String) {
+    (self.path, self.name) = (path, name)
+    (settings, stages, timings) = (result.settings, result.stages, result.timings)
+    (statistics, warnings) = (result.statistics, result.warnings)
+  }
+
+  /// One picture as an object, several and those of a file of prompts as a list.
+  static func json(_ pictures: [DrawnPicture], isList: Bool) throws -> String {
+    try !isList && pictures.count == 1 ? jsonText(Report(pictures[0])) : jsonText(pictures.map(Report.init))
+  }
+
+  /// What ran the first one, then every picture.
+  static func lines(_ pictures: [DrawnPicture]) -> [String] {
+    guard let first = pictures.first else { return [] }
+    return first.stageLines + pictures.flatMap(\.lines)
+  }
+
+  private var stageLines: [String] {
+    let runs = Stage.allCases.compactMap { stage in stages[stage].map { (stage: stage.rawValue, run: $0) } }
+    func line(_ stages: String, _ run: StageRun) -> String {
+      "\(stages) on \(run.backends.joinedName) (\(run.reason))"
+    }
+    if let first = runs.first, runs.allSatisfy({ $0.run == first.run }) {
+      return [line(runs.map(\.stage).joined(separator: ", "), first.run)]
+    }
+    return runs.map { line($0.stage, $0.run) }
+  }
+
+  private var lines: [String] {
+    let seed = settings.seed.map { "seed \($0)" } ?? "the given noise"
+    let line =
+      "\(name): \(settings.width)x\(settings.height), \(settings.steps) steps, "
+      + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(timings.total, 1)) s"
+    let costs = Stage.allCases.compactMap { stage in statistics[stage].map { (stage, $0) } }
+    return [line] + TintypeCLI.stageLines(costs)
+  }
+
+  /// What `--json` prints: the keys of Python's command, the backends once more for scripts, and warnings.
+  private struct Report: Encodable {
+    let output: String
+    let settings: GenerationSettings
+    let backends: [String: String]
+    let stages: [String: StageRun]
+    let timings: [String: Double]
+    /// By stage; none: not asked for.
+    let statistics: [String: StageStatistics]?
+    let warnings: [String]
+
+    init(_ picture: DrawnPicture) {
+      output = picture.path
+      (settings, warnings) = (picture.settings, picture.warnings)
+      stages = Dictionary(uniqueKeysWithValues: picture.stages.map { ($0.rawValue, $1) })
+      backends = stages.mapValues(\.backends.joinedName)
+      let seconds = picture.timings
+      timings = [
+        "load": seconds.load, "text_encoder": seconds.textEncoder, "modulation": seconds.modulation,
+        "denoiser": seconds.denoiser, "vae": seconds.vae, "total": seconds.total,
+      ]
+      let statistics = picture.statistics.map { ($0.rawValue, $1) }
+      self.statistics = statistics.isEmpty ? nil : Dictionary(uniqueKeysWithValues: statistics)
+    }
+  }
+}
