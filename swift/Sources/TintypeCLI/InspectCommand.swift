@@ -130,12 +130,13 @@ struct PackageReport: Encodable {
   let path: String
   let specificationVersion: Int
   let functions: [String: Function]
+  let parameters: Int
   let weightBytes: Int
   let metadata: [String: String]
   private let order: [String]
 
   private enum CodingKeys: String, CodingKey {
-    case kind, path, functions, metadata
+    case kind, path, functions, parameters, metadata
     case specificationVersion = "specification_version"
     case weightBytes = "weight_bytes"
   }
@@ -143,7 +144,7 @@ struct PackageReport: Encodable {
   init(_ summary: PackageSummary, path: String) {
     self.path = path
     specificationVersion = summary.specificationVersion
-    weightBytes = summary.weightBytes
+    (parameters, weightBytes) = (summary.parameters, summary.weightBytes)
     metadata = summary.metadata
     order = summary.description.functions.map(\.name)
     functions = Dictionary(
@@ -159,7 +160,10 @@ struct PackageReport: Encodable {
   }
 
   var text: String {
-    var lines = ["\(path): specification \(specificationVersion), \(bytesText(weightBytes)) of weights"]
+    var lines = [
+      "\(path): specification \(specificationVersion), \(countText(parameters)) parameters, "
+        + "\(bytesText(weightBytes)) of weights"
+    ]
     for name in order {
       guard let function = functions[name] else { continue }
       lines += ["", "\(name): \(function.opCount) ops (\(opsText(function.ops)))"]

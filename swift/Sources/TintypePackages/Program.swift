@@ -118,6 +118,17 @@ package struct ProgramFunction: Equatable, Sendable {
     return functions.sorted { ($0.name == "main" ? 0 : 1, $0.name) < ($1.name == "main" ? 0 : 1, $1.name) }
   }
 
+  /// How often each kind of op occurs, constants apart.
+  package var counts: [String: Int] { operations.reduce(into: [:]) { $0[$1.kind, default: 0] += 1 } }
+
+  /// Elements of the weights in the weight file; compressed ones count as what they stand for.
+  package var parameters: Int {
+    let decompressing = operations.filter { $0.kind.hasPrefix("constexpr_") }
+    let consumed = Set(decompressing.flatMap(\.inputs).flatMap(\.values))
+    let stored = constants.filter { $1.isStored && !consumed.contains($0) }.compactMap(\.value.tensor)
+    return Count.sum((decompressing.flatMap(\.outputTensors) + stored).map(\.elements))
+  }
+
   /// Types of the tensors bound to an argument.
   package func arguments(_ operation: ProgramOperation, _ name: String) -> [ProgramTensor] {
     operation.values(of: name).compactMap { tensors[$0] }

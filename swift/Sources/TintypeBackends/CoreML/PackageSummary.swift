@@ -13,10 +13,12 @@ package struct PackageSummary: Sendable {
   package let specificationVersion: Int
   /// Functions with their inputs, outputs and states.
   package let description: ModelDescription
-  /// How often each op occurs, by function.
+  /// How often each op occurs, by function, constants apart.
   package let operations: [String: [String: Int]]
   /// Author, licence, description and the package's own entries.
   package let metadata: [String: String]
+  /// Elements of the weights; compressed ones count as what they stand for.
+  package let parameters: Int
   /// Bytes of all weight files.
   package let weightBytes: Int
 
@@ -24,10 +26,14 @@ package struct PackageSummary: Sendable {
   package init(package: URL) throws {
     let files = PackageFiles(package: package)
     do {
-      let specification = try files.specification()
+      let bytes = [UInt8](try Data(contentsOf: files.specificationURL()))
+      let specification = try PackageSpecification(parsing: bytes)
+      let functions = try ProgramFunction.all(parsing: bytes) ?? []
       specificationVersion = specification.version
       description = specification.description
-      operations = specification.operations
+      operations = functions.reduce(into: [:]) { $0[$1.name] = $1.counts }
+      // Functions of one package share their weights.
+      parameters = functions.map(\.parameters).max() ?? 0
       metadata = specification.metadata
       weightBytes = files.weightBytes()
     } catch {
