@@ -29,11 +29,11 @@ public enum ComputeUnits: String, Sendable, Codable, CaseIterable {
   /// Whatever Core ML prefers.
   case all
   /// The CPU alone.
-  case cpu
+  case cpuOnly = "cpu"
   /// The CPU and the GPU.
-  case gpu
+  case cpuAndGPU = "gpu"
   /// The CPU and the Neural Engine.
-  case ane
+  case cpuAndNeuralEngine = "ane"
 }
 
 /// An engine that opens packages.

@@ -32,7 +32,7 @@ struct InspectCommand {
   private let printsJSON: Bool
 
   init(_ arguments: Arguments) throws {
-    units = arguments.values["--units"] == nil ? .ane : arguments.units()
+    units = arguments.values["--units"] == nil ? .cpuAndNeuralEngine : arguments.units()
     showsPlan = arguments.has("--neural-engine")
     required = try Self.share(arguments)
     path = URL(fileURLWithPath: arguments.positionals[0])

@@ -24,9 +24,9 @@ struct LoadSettings {
     }
     switch Int(options.pointee.units) {
     case Int(TT_UNITS_ALL): units = .all
-    case Int(TT_UNITS_CPU_ONLY): units = .cpu
-    case Int(TT_UNITS_CPU_AND_GPU): units = .gpu
-    case Int(TT_UNITS_CPU_AND_NEURAL_ENGINE): units = .ane
+    case Int(TT_UNITS_CPU_ONLY): units = .cpuOnly
+    case Int(TT_UNITS_CPU_AND_GPU): units = .cpuAndGPU
+    case Int(TT_UNITS_CPU_AND_NEURAL_ENGINE): units = .cpuAndNeuralEngine
     default: throw MisuseError("\(entry): options.units is \(options.pointee.units), expected 0 to 3")
     }
     if let folder = options.pointee.cache_folder {

@@ -150,9 +150,9 @@ import Testing
 
   @Test func aCompiledModelCanBeOpenedItself() throws {
     let folder = try TemporaryFolder()
-    _ = try CoreMLBackend(cacheFolder: folder.url).load(Fixture.package("linear"), units: .cpu)
+    _ = try CoreMLBackend(cacheFolder: folder.url).load(Fixture.package("linear"), units: .cpuOnly)
     let entry = try #require(try folder.names().first { $0.hasSuffix(".mlmodelc") })
-    let model = try CoreMLBackend(cacheFolder: folder.url).load(folder.url.appendingPathComponent(entry), units: .cpu)
+    let model = try CoreMLBackend(cacheFolder: folder.url).load(folder.url.appendingPathComponent(entry), units: .cpuOnly)
     #expect(model.description.inputs.map(\.name) == ["x"])
     #expect(try model.predict(["x": x])["y"]?.shape == [2, 4])
   }

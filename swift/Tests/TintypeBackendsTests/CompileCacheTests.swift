@@ -69,15 +69,15 @@ import Testing
   @Test func aFineTuneRunsItsOwnWeights() throws {
     let backend = CoreMLBackend(cacheFolder: cache.folder)
     let x = try Tensor(shape: [2, 3], floats: [Float](repeating: 1, count: 6))
-    let before = try backend.load(package, units: .cpu).predict(["x": x])["y"]?.floats()
+    let before = try backend.load(package, units: .cpuOnly).predict(["x": x])["y"]?.floats()
     let weights = package.appendingPathComponent("Data/com.apple.CoreML/weights/weight.bin")
     let time = try #require(FileManager.default.attributesOfItem(atPath: weights.path)[.modificationDate] as? Date)
     // The last weight is another number.
     let changed = try Data(contentsOf: weights).dropLast(4) + withUnsafeBytes(of: Float(7)) { Data($0) }
     try changed.write(to: weights, options: .atomic)
     try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: weights.path)
-    let after = try backend.load(package, units: .cpu).predict(["x": x])["y"]?.floats()
-    #expect(after == (try MLXBackend().load(package, units: .cpu).predict(["x": x])["y"]?.floats()))
+    let after = try backend.load(package, units: .cpuOnly).predict(["x": x])["y"]?.floats()
+    #expect(after == (try MLXBackend().load(package, units: .cpuOnly).predict(["x": x])["y"]?.floats()))
     #expect(after != before)
   }
 

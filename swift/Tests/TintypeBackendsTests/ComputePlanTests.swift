@@ -26,11 +26,11 @@ import Testing
 
   @Test func functionsHaveTheirOwnPlans() async throws {
     let package = Fixture.package("two_functions")
-    #expect(try await backend.computePlan(of: package, units: .cpu, function: "thrice").function == "thrice")
+    #expect(try await backend.computePlan(of: package, units: .cpuOnly, function: "thrice").function == "thrice")
     // Without a name, the package's default one, which is not the first by name.
-    #expect(try await backend.computePlan(of: package, units: .cpu).function == "twice")
+    #expect(try await backend.computePlan(of: package, units: .cpuOnly).function == "twice")
     await #expect(throws: BackendError.unknownFunction(name: "absent", known: ["thrice", "twice"])) {
-      try await backend.computePlan(of: package, units: .cpu, function: "absent")
+      try await backend.computePlan(of: package, units: .cpuOnly, function: "absent")
     }
   }
 
@@ -46,7 +46,7 @@ import Testing
           begun.withLock { $0 += 1 }
           if gate.wait(timeout: .now() + 20) == .timedOut { isOpened.withLock { $0 = false } }
         }
-        group.addTask { _ = try await backend.computePlan(of: Fixture.package("linear"), units: .cpu) }
+        group.addTask { _ = try await backend.computePlan(of: Fixture.package("linear"), units: .cpuOnly) }
       }
       // Reached only while all of them wait, if threads are left.
       while begun.withLock({ $0 }) < count, isOpened.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(5)) }
@@ -57,8 +57,8 @@ import Testing
   }
 
   @Test func coreMLIsToldTheFunction() throws {
-    #expect(try MLModelConfiguration(units: .cpu, function: "thrice").functionName == "thrice")
-    #expect(try MLModelConfiguration(units: .cpu, function: nil).functionName == nil)
+    #expect(try MLModelConfiguration(units: .cpuOnly, function: "thrice").functionName == "thrice")
+    #expect(try MLModelConfiguration(units: .cpuOnly, function: nil).functionName == nil)
   }
 
   #if os(Linux)

@@ -10,7 +10,7 @@ import Testing
 
   private func load(_ name: String, _ kind: BackendKind) throws -> any LoadedModel {
     let backend: any Backend = kind == .mlx ? MLXBackend() : CoreMLBackend(cacheFolder: Self.cache)
-    return try backend.load(Fixture.package(name), units: .cpu)
+    return try backend.load(Fixture.package(name), units: .cpuOnly)
   }
 
   @Test(arguments: BackendKind.allCases)

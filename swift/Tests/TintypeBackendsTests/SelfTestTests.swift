@@ -69,9 +69,9 @@ import Testing
     let passing = SelfTest(inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [7])], tolerance: 0)
     let failing = SelfTest(inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [0])], tolerance: 0)
     #expect(try backend.load(package, units: .all, passing: passing).backend == .coreml)
-    #expect(verdicts.hasPassed(package, units: .all) && !verdicts.hasPassed(package, units: .ane))
+    #expect(verdicts.hasPassed(package, units: .all) && !verdicts.hasPassed(package, units: .cpuAndNeuralEngine))
     #expect(try backend.load(package, units: .all, passing: failing).backend == .coreml)
-    #expect(try backend.load(package, units: .ane, passing: failing).backend == .mlx)
+    #expect(try backend.load(package, units: .cpuAndNeuralEngine, passing: failing).backend == .mlx)
   }
 
   /// The second backend took over in the test, for a reason that may pass: the first one has shown nothing.
@@ -108,10 +108,10 @@ import Testing
   @Test func coreMLRunsItOnceAndIsStrict() throws {
     let backend = CoreMLBackend(cacheFolder: folder.url)
     let wrong = try test(right.map { $0 + 0.5 })
-    #expect(throws: BackendError.self) { try backend.load(package, units: .cpu, passing: wrong) }
-    _ = try backend.load(package, units: .cpu, passing: test(right))
+    #expect(throws: BackendError.self) { try backend.load(package, units: .cpuOnly, passing: wrong) }
+    _ = try backend.load(package, units: .cpuOnly, passing: test(right))
     // Passed once, so that it is not run again.
-    _ = try backend.load(package, units: .cpu, passing: wrong)
+    _ = try backend.load(package, units: .cpuOnly, passing: wrong)
     #expect(throws: BackendError.self) { try backend.load(package, units: .all, passing: wrong) }
   }
 }

@@ -10,7 +10,7 @@ import Testing
 
   private func model(_ kind: BackendKind, _ name: String = "stateful") throws -> any LoadedModel {
     let backend: any Backend = kind == .mlx ? MLXBackend() : CoreMLBackend(cacheFolder: folder.url)
-    return try backend.load(Fixture.package(name), units: .cpu)
+    return try backend.load(Fixture.package(name), units: .cpuOnly)
   }
 
   private func half(_ values: [Float]) throws -> Tensor {

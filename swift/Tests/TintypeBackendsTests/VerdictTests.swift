@@ -33,16 +33,16 @@ import Testing
 
   @Test func aFailedLoadIsRemembered() throws {
     let first = ScriptedBackend(kind: .coreml, loading: failure(.unsupported))
-    #expect(try fallback(first).load(package, units: .ane).backend == .mlx)
-    #expect(try fallback(first).load(package, units: .ane).backend == .mlx)
+    #expect(try fallback(first).load(package, units: .cpuAndNeuralEngine).backend == .mlx)
+    #expect(try fallback(first).load(package, units: .cpuAndNeuralEngine).backend == .mlx)
     #expect(first.loads.withLock { $0 } == 1)
-    let verdict = try #require(store.verdict(on: package, units: .ane))
+    let verdict = try #require(store.verdict(on: package, units: .cpuAndNeuralEngine))
     #expect(verdict.reason == "the reason" && verdict.package == package.path)
     #expect(files.count == 1 && files[0].hasPrefix("net-ane-"))
     let texts = notices.withLock { $0 }
     #expect(texts.count == 2)
     #expect(texts[1].hasPrefix("coreml is not tried for net.mlpackage: it failed on \(verdict.date) (the reason);"))
-    #expect(texts[1].hasSuffix("To try again, remove \(store.file(of: package, units: .ane)?.path ?? "")"))
+    #expect(texts[1].hasSuffix("To try again, remove \(store.file(of: package, units: .cpuAndNeuralEngine)?.path ?? "")"))
   }
 
   @Test func aFailedPredictionIsRemembered() throws {
@@ -52,12 +52,12 @@ import Testing
   }
 
   @Test func aVerdictIsAboutItsUnitsSystemAndContent() throws {
-    store.remember("slow", on: package, units: .ane)
-    #expect(store.verdict(on: package, units: .gpu) == nil)
-    #expect(VerdictStore(folder: store.folder, place: "system 2, chip 1").verdict(on: package, units: .ane) == nil)
+    store.remember("slow", on: package, units: .cpuAndNeuralEngine)
+    #expect(store.verdict(on: package, units: .cpuAndGPU) == nil)
+    #expect(VerdictStore(folder: store.folder, place: "system 2, chip 1").verdict(on: package, units: .cpuAndNeuralEngine) == nil)
     let weights = package.appendingPathComponent("Data/com.apple.CoreML/weights/weight.bin")
     try (Data(contentsOf: weights) + Data([0])).write(to: weights)
-    #expect(store.verdict(on: package, units: .ane) == nil)
+    #expect(store.verdict(on: package, units: .cpuAndNeuralEngine) == nil)
   }
 
   @Test(arguments: [BackendError.FailureKind.outOfMemory, .unavailable])

@@ -15,7 +15,7 @@ import Tintype
     #expect(try configuration("--backend", "mlx").backend[.vae] == .mlx)
     let mixed = try configuration("--backend=denoiser=coreml,vae=mlx", "--units", "denoiser=ane")
     #expect(Stage.allCases.map { mixed.backend[$0] } == [.auto, .coreml, .mlx])
-    #expect(Stage.allCases.map { mixed.units[$0] } == [.all, .ane, .all])
+    #expect(Stage.allCases.map { mixed.units[$0] } == [.all, .cpuAndNeuralEngine, .all])
     #expect(mixed.timeBox == .seconds(300))
     #expect(try configuration("--time-box", "2.5").timeBox == .milliseconds(2500))
     #expect(try configuration("--time-box", "none").timeBox == nil)

@@ -59,7 +59,7 @@ import Testing
 
   @Test func compilingIsToldAtTheFirstUseOnly() async throws {
     let configuration = PipelineConfiguration(
-      backend: .all(.coreml), units: .all(.cpu), cacheFolder: folder.url.appendingPathComponent("cache"))
+      backend: .all(.coreml), units: .all(.cpuOnly), cacheFolder: folder.url.appendingPathComponent("cache"))
     func warm() async throws -> (compiling: [Component], warmed: [WarmedComponent]) {
       let pipeline = try TextToImagePipeline(bundleAt: bundle, configuration: configuration)
       let told = Locked<[Component]>([])

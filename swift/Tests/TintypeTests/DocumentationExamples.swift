@@ -20,13 +20,13 @@ private func readme() async throws {
 
 private func models(folder: URL, denoiser: URL, decoder: URL, inputs: [String: Tensor]) async throws {
   // docs/embedding.md
-  let configuration = PipelineConfiguration(units: .all(.ane), memoryBudget: 6_000_000_000, reduceMemory: true)
+  let configuration = PipelineConfiguration(units: .all(.cpuAndNeuralEngine), memoryBudget: 6_000_000_000, reduceMemory: true)
   let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
   try await pipeline.prewarm { print($0.component, $0.index, $0.count, $0.isCompiling) }
   // end
 
   // docs/embedding.md
-  let models = ResidentModels(backend: makeBackend(.auto), units: .ane, memoryBudget: 4 << 30)
+  let models = ResidentModels(backend: makeBackend(.auto), units: .cpuAndNeuralEngine, memoryBudget: 4 << 30)
   try await models.prewarm([denoiser, decoder])  // compile and load ahead, one at a time
   let outputs = try await models.model(at: denoiser).predict(inputs)
   await models.unload(denoiser)
@@ -34,7 +34,7 @@ private func models(folder: URL, denoiser: URL, decoder: URL, inputs: [String: T
   print(outputs)
 
   // docs/embedding.md
-  let report = try await CoreMLBackend().computePlan(of: denoiser, units: .ane)
+  let report = try await CoreMLBackend().computePlan(of: denoiser, units: .cpuAndNeuralEngine)
   print(report.devices)  // ["neural_engine": …, "cpu": …]
   print(report.elsewhere)  // operations off the main device, with the devices that could take them
   // end

@@ -111,7 +111,7 @@ import Tintype
   @Test func stagesAndErrorsAreTheCallers() async throws {
     let pipeline = try TextToImagePipeline(
       bundleAt: TestBundles.url("sd3-medium-tiny-float32"),
-      configuration: PipelineConfiguration(backend: .all(.mlx).with(.vae, .coreml), units: .all(.cpu)))
+      configuration: PipelineConfiguration(backend: .all(.mlx).with(.vae, .coreml), units: .all(.cpuOnly)))
     let result = try await pipeline.generate(GenerationRequest("a cat", steps: 1))
     #expect(result.stages[.vae]?.backends == [.coreml])
     await pipeline.unload([.textEncoder])

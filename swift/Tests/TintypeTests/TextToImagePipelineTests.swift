@@ -140,7 +140,7 @@ import Testing
     await pipeline.unload([.vae])
     _ = try await pipeline.generate(GenerationRequest("a", units: .all(.all)))
     #expect(backend.loads.count == 6 && backend.loads.last == "vae_decoder all")
-    _ = try await pipeline.generate(GenerationRequest("a", units: .all(.all).with(.vae, .cpu)))
+    _ = try await pipeline.generate(GenerationRequest("a", units: .all(.all).with(.vae, .cpuOnly)))
     #expect(backend.loads.count == 7 && backend.loads.last == "vae_decoder cpu")
   }
 

@@ -250,9 +250,9 @@ extension MLModelConfiguration {
     computeUnits =
       switch units {
       case .all: .all
-      case .cpu: .cpuOnly
-      case .gpu: .cpuAndGPU
-      case .ane: .cpuAndNeuralEngine
+      case .cpuOnly: .cpuOnly
+      case .cpuAndGPU: .cpuAndGPU
+      case .cpuAndNeuralEngine: .cpuAndNeuralEngine
       }
   }
 }

@@ -19,7 +19,7 @@ public enum CoreMLPlatform {
     /// Whose Core ML this is: "apple" or "portable".
     public static let implementation = "apple"
     /// What `ComputeUnits` have a meaning here.
-    public static let computeUnits: [ComputeUnits] = [.all, .cpu, .gpu, .ane]
+    public static let computeUnits: [ComputeUnits] = [.all, .cpuOnly, .cpuAndGPU, .cpuAndNeuralEngine]
     /// Whether this is Apple's Core ML.
     public static let isApples = true
 
@@ -43,7 +43,7 @@ public enum CoreMLPlatform {
     /// The MLX engine on the CPU behind Core ML's API; never the Neural Engine.
     public static let implementation = "portable"
     /// The CPU: the others are accepted and ignored.
-    public static let computeUnits: [ComputeUnits] = [.cpu]
+    public static let computeUnits: [ComputeUnits] = [.cpuOnly]
     /// Whether this is Apple's Core ML.
     public static let isApples = false
     /// What the models run on, in the C ABI's words: "apple" or "cpu".
