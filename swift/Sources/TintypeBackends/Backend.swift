@@ -119,7 +119,8 @@ public protocol ModelState: AnyObject, Sendable {
 public protocol LoadedModel: Sendable {
   /// The engine that runs it.
   var backend: BackendKind { get }
-  var description: ModelDescription { get }
+  /// Functions with their inputs, outputs and states.
+  var modelDescription: ModelDescription { get }
   /// JSON about the package: specification version, ops, metadata. nil: the backend cannot know.
   var metadataJSON: String? { get }
 

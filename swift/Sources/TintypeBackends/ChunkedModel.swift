@@ -7,17 +7,17 @@ import TintypeMLX
 /// chunk to chunk as they are, without a change of type. Nothing is kept between predictions.
 struct ChunkedModel: LoadedModel {
   let chunks: [any LoadedModel]
-  let description: ModelDescription
+  let modelDescription: ModelDescription
 
   /// Throws `BackendError.failed` where the chunks do not fit each other.
   init(_ chunks: [any LoadedModel]) throws {
     for (index, chunk) in chunks.enumerated() { try Self.checkKeepsNothing(chunk, number: index + 1) }
     self.chunks = chunks
     var names: [String?] = [nil]
-    for name in chunks.flatMap({ $0.description.functions.dropFirst().map(\.name) }) where !names.contains(name) {
+    for name in chunks.flatMap({ $0.modelDescription.functions.dropFirst().map(\.name) }) where !names.contains(name) {
       names.append(name)
     }
-    description = ModelDescription(functions: try names.map { try Self.joined(chunks, function: $0) })
+    modelDescription = ModelDescription(functions: try names.map { try Self.joined(chunks, function: $0) })
   }
 
   /// The first chunk's, unless a later one moved to another backend.
@@ -29,8 +29,8 @@ struct ChunkedModel: LoadedModel {
 
   func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
     if options.state != nil { throw BackendError.noStates(backend) }
-    guard let whole = description.function(named: options.function) else {
-      throw BackendError.unknownFunction(name: options.function ?? "", known: description.functions.map(\.name))
+    guard let whole = modelDescription.function(named: options.function) else {
+      throw BackendError.unknownFunction(name: options.function ?? "", known: modelDescription.functions.map(\.name))
     }
     if let name = inputs.keys.sorted().first(where: { whole.input(named: $0) == nil }) {
       throw BackendError.unknownInput(name: name, known: whole.inputs.map(\.name))
@@ -47,7 +47,7 @@ struct ChunkedModel: LoadedModel {
 
   /// A chunk's function of that name; one that does not depend on what the functions tell apart has only its default.
   private static func part(_ chunk: any LoadedModel, _ function: String?) -> FunctionDescription? {
-    chunk.description.function(named: function) ?? chunk.description.functions.first
+    chunk.modelDescription.function(named: function) ?? chunk.modelDescription.functions.first
   }
 
   private static func joined(_ chunks: [any LoadedModel], function: String?) throws -> FunctionDescription {
@@ -70,7 +70,7 @@ struct ChunkedModel: LoadedModel {
   }
 
   private static func checkKeepsNothing(_ chunk: any LoadedModel, number: Int) throws {
-    guard let state = chunk.description.functions.flatMap(\.states).first else { return }
+    guard let state = chunk.modelDescription.functions.flatMap(\.states).first else { return }
     throw BackendError.failed(
       backend: chunk.backend, kind: .unsupported,
       message: "chunk \(number) keeps the state \"\(state.name)\" between predictions, which chunks cannot: "

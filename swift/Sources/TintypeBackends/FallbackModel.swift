@@ -31,7 +31,7 @@ final class FallbackModel: LoadedModel {
 
   private var model: any LoadedModel { current.withLock { $0.model } }
   var backend: BackendKind { model.backend }
-  var description: ModelDescription { model.description }
+  var modelDescription: ModelDescription { model.modelDescription }
   var metadataJSON: String? { model.metadataJSON }
 
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {

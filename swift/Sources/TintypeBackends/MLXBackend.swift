@@ -37,7 +37,7 @@ struct MLXModel: LoadedModel {
 
   init(_ model: EngineModel) { self.model = model }
 
-  var description: ModelDescription { model.description }
+  var modelDescription: ModelDescription { model.modelDescription }
   var metadataJSON: String? { model.metadataJSON }
 
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
@@ -61,7 +61,7 @@ struct MLXModel: LoadedModel {
   }
 
   func makeState(function: String?) throws -> any ModelState {
-    guard let known = description.function(named: function), !known.states.isEmpty else {
+    guard let known = modelDescription.function(named: function), !known.states.isEmpty else {
       throw BackendError.noStates(.mlx)
     }
     return try asBackendErrors { MLXState(try EngineState(of: model, function: function)) }

@@ -74,8 +74,8 @@ struct RunCommand {
       })
     try runner.checkAvailability()
     let model = try await Blocking.run { [package, units] in try runner.load(package, units: units) }
-    guard let described = model.description.function(named: function) else {
-      throw BackendError.unknownFunction(name: function ?? "", known: model.description.functions.map(\.name))
+    guard let described = model.modelDescription.function(named: function) else {
+      throw BackendError.unknownFunction(name: function ?? "", known: model.modelDescription.functions.map(\.name))
     }
     var tensors: [String: Tensor] = [:]
     for input in inputs { tensors[input.name] = try input.tensor(for: described.input(named: input.name)) }

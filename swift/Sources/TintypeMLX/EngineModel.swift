@@ -13,7 +13,7 @@ import CTintype
 /// The engine allows calls from several threads at once, and everything here is set at load, hence `@unchecked`.
 public final class EngineModel: @unchecked Sendable {
   /// Functions with their inputs, outputs and states, as the engine tells them.
-  public let description: ModelDescription
+  public let modelDescription: ModelDescription
   let library: EngineLibrary
   let handle: OpaquePointer
 
@@ -25,7 +25,7 @@ public final class EngineModel: @unchecked Sendable {
       throw EngineError.failure(.runtime, "the engine opened \(path) but gave no model")
     }
     do {
-      description = try EngineModel.describe(handle, library)
+      modelDescription = try EngineModel.describe(handle, library)
     } catch {
       library.api.model_free(handle)
       throw error

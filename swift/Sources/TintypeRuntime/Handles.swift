@@ -43,7 +43,7 @@ final class ModelHandle: Handle, Sendable {
     func features(_ descriptions: [FeatureDescription]) -> [Feature] {
       descriptions.map { Feature(name: CName($0.name), description: $0) }
     }
-    functions = model.description.functions.map { function in
+    functions = model.modelDescription.functions.map { function in
       Function(
         name: CName(function.name), description: function, inputs: features(function.inputs),
         outputs: features(function.outputs), states: features(function.states))

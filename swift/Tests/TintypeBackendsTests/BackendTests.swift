@@ -45,7 +45,7 @@ import Testing
 
   @Test(arguments: kinds) func runsEveryFunction(_ kind: BackendKind) throws {
     let model = try load("two_functions", kind)
-    #expect(model.description.functions.map(\.name) == ["twice", "thrice"])
+    #expect(model.modelDescription.functions.map(\.name) == ["twice", "thrice"])
     #expect(try model.predict(["x": x])["y"]?.floats() == [2, 4, 6, 8, 10, 12])
     #expect(try model.predict(["x": x], function: "thrice")["y"]?.floats() == [3, 6, 9, 12, 15, 18])
     #expect(try model.predict(["x": x], function: "twice")["y"]?.floats() == [2, 4, 6, 8, 10, 12])
@@ -74,7 +74,7 @@ import Testing
 
   @Test func descriptionsAgree() throws {
     for name in ["linear", "add", "half", "integer", "multi_output", "two_functions", "texts", "integers"] {
-      #expect(try load(name, .mlx).description == load(name, .coreml).description)
+      #expect(try load(name, .mlx).modelDescription == load(name, .coreml).modelDescription)
     }
   }
 
@@ -140,7 +140,7 @@ import Testing
         group.addTask {
           let a = try Tensor(shape: [2, 3], floats: [Float](repeating: Float(task), count: 6))
           let b = try Tensor(shape: [2, 3], floats: [0, 1, 2, 3, 4, 5])
-          return try model.predict(["a": a, "b": b])["sum"]?.floats() == (0..<6).map { Float($0 + task) }
+          return try await model.predict(["a": a, "b": b])["sum"]?.floats() == (0..<6).map { Float($0 + task) }
         }
       }
       return try await group.reduce(into: []) { $0.append($1) }
@@ -152,8 +152,9 @@ import Testing
     let folder = try TemporaryFolder()
     _ = try CoreMLBackend(cacheFolder: folder.url).load(Fixture.package("linear"), units: .cpuOnly)
     let entry = try #require(try folder.names().first { $0.hasSuffix(".mlmodelc") })
-    let model = try CoreMLBackend(cacheFolder: folder.url).load(folder.url.appendingPathComponent(entry), units: .cpuOnly)
-    #expect(model.description.inputs.map(\.name) == ["x"])
+    let model = try CoreMLBackend(cacheFolder: folder.url).load(
+      folder.url.appendingPathComponent(entry), units: .cpuOnly)
+    #expect(model.modelDescription.inputs.map(\.name) == ["x"])
     #expect(try model.predict(["x": x])["y"]?.shape == [2, 4])
   }
 }

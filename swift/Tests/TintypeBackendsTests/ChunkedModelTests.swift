@@ -6,7 +6,7 @@ import Testing
 /// A model that does what a closure says, with one function or several.
 private struct Part: LoadedModel {
   let backend = BackendKind.mlx
-  let description: ModelDescription
+  let modelDescription: ModelDescription
   let run: @Sendable ([String: Tensor], String?) throws -> [String: Tensor]
 
   init(
@@ -18,7 +18,7 @@ private struct Part: LoadedModel {
         FeatureDescription(name: $0.key, elementType: $0.value, shape: [extent])
       }
     }
-    description = ModelDescription(
+    modelDescription = ModelDescription(
       functions: functions.enumerated().map { index, name in
         FunctionDescription(
           name: name, inputs: features(inputs, extent + index), outputs: features(outputs, extent + index))
@@ -32,10 +32,10 @@ private struct Part: LoadedModel {
 /// A model that gives nothing, with features of any shape.
 private struct Fixed: LoadedModel {
   let backend = BackendKind.coreml
-  let description: ModelDescription
+  let modelDescription: ModelDescription
 
   init(_ inputs: [FeatureDescription], _ outputs: [FeatureDescription], states: [FeatureDescription] = []) {
-    description = ModelDescription(
+    modelDescription = ModelDescription(
       functions: [FunctionDescription(name: "main", inputs: inputs, outputs: outputs, states: states)])
   }
 
@@ -65,8 +65,8 @@ private func chunks(_ functions: [String] = ["main"], asked: Locked<[String?]> =
 
   @Test func theyLookLikeOneModel() throws {
     let model = try chunks()
-    #expect(Set(model.description.inputs.map(\.name)) == ["latent", "context", "scale"])
-    #expect(model.description.outputs.map(\.name) == ["velocity"])
+    #expect(Set(model.modelDescription.inputs.map(\.name)) == ["latent", "context", "scale"])
+    #expect(model.modelDescription.outputs.map(\.name) == ["velocity"])
     let outputs = try model.predict(["latent": one(1), "context": one(2), "scale": one(10)])
     #expect(outputs.mapValues { $0.floats() } == ["velocity": [30]])
   }
@@ -74,7 +74,7 @@ private func chunks(_ functions: [String] = ["main"], asked: Locked<[String?]> =
   @Test func everyChunkRunsTheFunction() throws {
     let asked = Locked<[String?]>([])
     let model = try chunks(["main", "size_32x16"], asked: asked)
-    #expect(model.description.functions.map(\.name) == ["main", "size_32x16"])
+    #expect(model.modelDescription.functions.map(\.name) == ["main", "size_32x16"])
     let two = try Tensor(shape: [2], floats: [1, 2])
     let outputs = try model.predict(["latent": two, "context": two, "scale": two], function: "size_32x16")
     #expect(outputs["velocity"]?.floats() == [2, 4])
@@ -138,7 +138,7 @@ private func chunks(_ functions: [String] = ["main"], asked: Locked<[String?]> =
       let error = #expect(throws: BackendError.self) { try ChunkedModel([first, second]) }
       #expect(error?.description.contains("an earlier one gives it as float32 [1, -1]") == true)
     } else {
-      #expect(try ChunkedModel([first, second]).description.functions.count == 1)
+      #expect(try ChunkedModel([first, second]).modelDescription.functions.count == 1)
     }
   }
 

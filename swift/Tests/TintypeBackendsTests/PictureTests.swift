@@ -16,7 +16,7 @@ import Testing
   @Test(arguments: BackendKind.allCases)
   func picturesGoThrough(_ kind: BackendKind) throws {
     let model = try load("image_bgr", kind)
-    let input = try #require(model.description.inputs.first)
+    let input = try #require(model.modelDescription.inputs.first)
     #expect(input.elementType == .uint8 && input.shape == [4, 6, 3] && input.image?.colorLayout == .bgr)
     let picture = try Tensor(shape: [4, 6, 3], elementType: .uint8) { bytes in
       for index in bytes.indices { bytes[index] = UInt8(2 * index) }
@@ -30,7 +30,7 @@ import Testing
   @Test(arguments: BackendKind.allCases)
   func otherSizesAreRefused(_ kind: BackendKind) throws {
     let model = try load("image_sizes", kind)
-    #expect(model.description.inputs.first?.shape == [-1, -1, 3])
+    #expect(model.modelDescription.inputs.first?.shape == [-1, -1, 3])
     let error = try #require(throws: BackendError.self) {
       try model.predict(["x": Tensor.zeros(shape: [2, 6, 3], elementType: .uint8)])
     }

@@ -33,7 +33,7 @@ struct ScriptedBackend: Backend {
     let error: BackendError?
     let value: Float
     let output: String
-    let description = ModelDescription(functions: [])
+    let modelDescription = ModelDescription(functions: [])
 
     func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
       if let error { throw error }

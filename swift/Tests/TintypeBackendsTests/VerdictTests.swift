@@ -42,7 +42,8 @@ import Testing
     let texts = notices.withLock { $0 }
     #expect(texts.count == 2)
     #expect(texts[1].hasPrefix("coreml is not tried for net.mlpackage: it failed on \(verdict.date) (the reason);"))
-    #expect(texts[1].hasSuffix("To try again, remove \(store.file(of: package, units: .cpuAndNeuralEngine)?.path ?? "")"))
+    #expect(
+      texts[1].hasSuffix("To try again, remove \(store.file(of: package, units: .cpuAndNeuralEngine)?.path ?? "")"))
   }
 
   @Test func aFailedPredictionIsRemembered() throws {
@@ -54,7 +55,9 @@ import Testing
   @Test func aVerdictIsAboutItsUnitsSystemAndContent() throws {
     store.remember("slow", on: package, units: .cpuAndNeuralEngine)
     #expect(store.verdict(on: package, units: .cpuAndGPU) == nil)
-    #expect(VerdictStore(folder: store.folder, place: "system 2, chip 1").verdict(on: package, units: .cpuAndNeuralEngine) == nil)
+    #expect(
+      VerdictStore(folder: store.folder, place: "system 2, chip 1").verdict(on: package, units: .cpuAndNeuralEngine)
+        == nil)
     let weights = package.appendingPathComponent("Data/com.apple.CoreML/weights/weight.bin")
     try (Data(contentsOf: weights) + Data([0])).write(to: weights)
     #expect(store.verdict(on: package, units: .cpuAndNeuralEngine) == nil)
@@ -84,7 +87,7 @@ import Testing
   @Test func slowLoadsAreLeftBehind() async throws {
     let release = DispatchSemaphore(value: 0)
     let first = ScriptedBackend(kind: .coreml, beforeLoading: { release.wait() })
-    let model = try fallback(first, timeBox: .milliseconds(20)).load(package, units: .all)
+    let model = try await fallback(first, timeBox: .milliseconds(20)).load(package, units: .all)
     #expect(model.backend == .mlx)
     #expect(store.verdict(on: package, units: .all)?.reason.hasPrefix("compiling and loading took longer") == true)
     // When it comes to an end after all, the verdict is withdrawn.

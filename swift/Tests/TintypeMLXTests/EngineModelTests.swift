@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test func describesWhatThePackageSays() throws {
-    let description = try model("linear").description
+    let description = try model("linear").modelDescription
     #expect(description.inputs == [FeatureDescription(name: "x", elementType: .float32, shape: [2, 3])])
     #expect(description.outputs == [FeatureDescription(name: "y", elementType: .float32, shape: [2, 4])])
   }
@@ -57,7 +57,7 @@ import Testing
 
   @Test func runsTheNamedFunction() throws {
     let model = try model("two_functions")
-    #expect(model.description.functions.map(\.name) == ["twice", "thrice"])
+    #expect(model.modelDescription.functions.map(\.name) == ["twice", "thrice"])
     let x = try Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6])
     #expect(try run(model, ["x": x])[0].1.floats() == [2, 4, 6, 8, 10, 12])
     #expect(try run(model, ["x": x], function: "thrice")[0].1.floats() == [3, 6, 9, 12, 15, 18])

@@ -35,7 +35,7 @@ import TintypeMLX
   @Test(arguments: ["linear", "half", "integer", "multi_output", "two_functions", "texts", "integers", "colors"])
   func saysWhatTheEngineSays(_ name: String) throws {
     let model = try EngineModel(path: Fixture.package(name).path, library: EngineLibrary.open())
-    #expect(try specification(name).description == model.description)
+    #expect(try specification(name).description == model.modelDescription)
   }
 
   @Test func readsClassifiers() throws {

@@ -71,7 +71,8 @@ import TintypeBackends
     }
     #expect(names.count == 2)
     // The same file that the Swift package itself reads.
-    #expect(names.contains(try #require(runtime.verdictFile(of: Fixture.package("multi_output"), units: .cpuOnly)).path))
+    #expect(
+      names.contains(try #require(runtime.verdictFile(of: Fixture.package("multi_output"), units: .cpuOnly)).path))
     let absent = #expect(throws: Runtime.Failure.self) {
       try Runtime.check { api.verdict_file("absent.mlpackage", nil, &file, $0) }
     }

@@ -20,7 +20,8 @@ private func readme() async throws {
 
 private func models(folder: URL, denoiser: URL, decoder: URL, inputs: [String: Tensor]) async throws {
   // docs/embedding.md
-  let configuration = PipelineConfiguration(units: .all(.cpuAndNeuralEngine), memoryBudget: 6_000_000_000, reduceMemory: true)
+  let configuration = PipelineConfiguration(
+    units: .all(.cpuAndNeuralEngine), memoryBudget: 6_000_000_000, reduceMemory: true)
   let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
   try await pipeline.prewarm { print($0.component, $0.index, $0.count, $0.isCompiling) }
   // end

@@ -46,7 +46,7 @@ final class FakeBackend: Backend {
     let functions =
       [description("main", row.inputs, row.outputs)]
       + (row.functions ?? [:]).map { description($0.key, $0.value.inputs, $0.value.outputs) }
-    return Model(backend: kind, description: ModelDescription(functions: functions)) { [self] inputs, function in
+    return Model(backend: kind, modelDescription: ModelDescription(functions: functions)) { [self] inputs, function in
       log.withLock { $0.calls.append(Call(name, inputs, function)) }
       return try predict(component, inputs)
     }
@@ -57,7 +57,8 @@ final class FakeBackend: Backend {
     for (component, row) in bundle.components {
       guard let chunk = row.chunks?.first(where: { $0.path == "\(name).mlpackage" }) else { continue }
       let function = description("main", chunk.inputs, chunk.outputs)
-      return Model(backend: kind, description: ModelDescription(functions: [function])) { [self] inputs, function in
+      return Model(backend: kind, modelDescription: ModelDescription(functions: [function])) {
+        [self] inputs, function in
         log.withLock { $0.calls.append(Call(name, inputs, function)) }
         if chunk.path == row.chunks?.last?.path, let component = Component(rawValue: component) {
           return try predict(component, inputs)
@@ -89,7 +90,7 @@ final class FakeBackend: Backend {
 
   private struct Model: LoadedModel {
     let backend: BackendKind
-    let description: ModelDescription
+    let modelDescription: ModelDescription
     let run: Prediction
 
     func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {

@@ -31,7 +31,7 @@ open class MLModel: @unchecked Sendable {
     let model = try asCoreMLErrors {
       try EngineModel(path: package.path, library: EngineLibrary.open())
     }
-    let description = model.description
+    let description = model.modelDescription
     guard let function = description.function(named: settings.functionName) else {
       throw MLModelError(
         .generic, status: .invalidArgument,

@@ -82,7 +82,7 @@ public final class MLModelAsset: Sendable {
   }
 
   private func names() throws -> [String] {
-    try MLModel(contentsOf: url).engineModel.description.functions.map(\.name)
+    try MLModel(contentsOf: url).engineModel.modelDescription.functions.map(\.name)
   }
 
   private func answer<Value>(

@@ -92,7 +92,7 @@ struct ComponentModels: Sendable {
       // The recorded prediction guards against Core ML's kernels, which differ from system to system.
       let selfTest = backend.kind == .coreml ? try bundle.selfTest(key.component) : nil
       let model = try backend.load(chunks: packages, units: key.units, passing: selfTest)
-      try Self.checkNames(model.description, row, key.component)
+      try Self.checkNames(model.modelDescription, row, key.component)
       return Loaded(model: model, notices: notices)
     }
   }

@@ -12,7 +12,7 @@ import TintypePackages
 /// A compiled model with one `MLModel` a function, each opened when it is first used.
 final class CoreMLModel: LoadedModel {
   let backend = BackendKind.coreml
-  let description: ModelDescription
+  let modelDescription: ModelDescription
   let metadataJSON: String?
   private let compiled: URL
   private let units: ComputeUnits
@@ -22,9 +22,9 @@ final class CoreMLModel: LoadedModel {
     self.compiled = compiled
     self.units = units
     let model = try FunctionModel(compiled: compiled, function: nil, units: units)
-    description = specification?.description ?? ModelDescription(functions: [model.describe()])
+    modelDescription = specification?.description ?? ModelDescription(functions: [model.describe()])
     metadataJSON = specification.flatMap { ModelMetadata($0, weightBytes: weightBytes).json }
-    models = Locked(description.functions.first.map { [$0.name: model] } ?? [:])
+    models = Locked(modelDescription.functions.first.map { [$0.name: model] } ?? [:])
   }
 
   func predict(_ inputs: [String: Tensor], function name: String?) throws -> [String: Tensor] {
@@ -52,8 +52,8 @@ final class CoreMLModel: LoadedModel {
   }
 
   private func known(_ name: String?) throws -> FunctionDescription {
-    guard let function = description.function(named: name) else {
-      throw BackendError.unknownFunction(name: name ?? "", known: description.functions.map(\.name))
+    guard let function = modelDescription.function(named: name) else {
+      throw BackendError.unknownFunction(name: name ?? "", known: modelDescription.functions.map(\.name))
     }
     return function
   }

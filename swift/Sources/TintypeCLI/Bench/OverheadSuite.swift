@@ -17,8 +17,10 @@ struct OverheadSuite {
     var program = BenchProgram(shape: [4])
     try program.apply("mul", row: [2, 2, 2, 2])
     try program.write(to: package)
-    let found = try await PackageBench(package: package, kinds: BackendKind.allCases, units: .cpuOnly, count: predictions)
-      .run()
+    let found = try await PackageBench(
+      package: package, kinds: BackendKind.allCases, units: .cpuOnly, count: predictions
+    )
+    .run()
     let notes = found.unavailable.sorted { $0.key < $1.key }.map { "\($0) not measured: \($1)" }
     guard let bare = found.microseconds["c_abi"] else { throw NothingRuns(reasons: found.unavailable) }
     let rows = kinds.compactMap { kind in

@@ -41,7 +41,7 @@ struct PackageBench {
         let backend = makeBackend(kind == .coreml ? .coreml : .mlx)
         try backend.checkAvailability()
         let model = try await Blocking.run { [package, units] in try backend.load(package, units: units) }
-        let inputs = try Self.zeros(for: model.description)
+        let inputs = try Self.zeros(for: model.modelDescription)
         routes.append((kind.rawValue, { count in for _ in 0..<count { _ = try model.predict(inputs) } }))
         if kind == .mlx {
           let bare = try EngineModel(path: package.path, library: EngineLibrary.open())

@@ -20,7 +20,7 @@ private struct TimedModel: LoadedModel {
   let seconds: Locked<Double>
 
   var backend: BackendKind { model.backend }
-  var description: ModelDescription { model.description }
+  var modelDescription: ModelDescription { model.modelDescription }
 
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
     try predict(inputs, options: PredictionOptions(function: function))
