@@ -164,3 +164,36 @@ extension LoadedModel {
     try predict(inputs, function: nil)
   }
 }
+
+/// Off the calling thread: a view model's main actor goes on. From asynchronous code these are the ones that are called.
+extension LoadedModel {
+  /// Runs the default function. Once the task is cancelled, the prediction ends by `CancellationError` where the backend
+  /// can end one: on MLX within it, on Core ML before it and between chunks.
+  public func predict(_ inputs: [String: Tensor]) async throws -> [String: Tensor] {
+    try await predict(inputs, options: PredictionOptions())
+  }
+
+  /// The same for a function (nil: the default one).
+  public func predict(_ inputs: [String: Tensor], function: String?) async throws -> [String: Tensor] {
+    try await predict(inputs, options: PredictionOptions(function: function))
+  }
+
+  /// The same, telling how far it is.
+  public func predict(_ inputs: [String: Tensor], options: PredictionOptions) async throws -> [String: Tensor] {
+    try await Blocking.run { checkWanted in
+      var watched = options
+      watched.progress = { share in
+        try checkWanted()
+        try options.progress?(share)
+      }
+      return try predict(inputs, options: watched)
+    }
+  }
+}
+
+extension Backend {
+  /// Opens a package off the calling thread, which on Core ML may compile for minutes; a load that has begun is finished.
+  public func load(_ package: URL, units: ComputeUnits) async throws -> any LoadedModel {
+    try await Blocking.run { try load(package, units: units) }
+  }
+}
