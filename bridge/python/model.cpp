@@ -1,6 +1,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,7 +44,11 @@ std::string layout_name(tt_color_layout layout) {
 /** A loaded model of a runtime; freed when the last user is gone. */
 struct LoadedModel {
   LoadedModel(std::shared_ptr<Runtime> owner, tt_model* loaded) : runtime(std::move(owner)), model(loaded) {}
-  ~LoadedModel() { runtime->api().model_free(model); }
+  /** Without the GIL: freeing a model may wait for worker threads. */
+  ~LoadedModel() {
+    const GilReleased released;
+    runtime->api().model_free(model);
+  }
   LoadedModel(const LoadedModel&) = delete;
   LoadedModel& operator=(const LoadedModel&) = delete;
 
@@ -52,13 +57,6 @@ struct LoadedModel {
   std::shared_ptr<Runtime> runtime;
   tt_model* model;
 };
-
-/** Drops the model without the GIL: freeing one may wait for worker threads. */
-void drop(std::shared_ptr<LoadedModel>& model) {
-  std::shared_ptr<LoadedModel> last = std::move(model);
-  const GilReleased released;
-  last.reset();
-}
 
 using Function = std::optional<std::string>;
 
@@ -72,7 +70,10 @@ class Model {
 
   bool closed() const { return loaded_ == nullptr; }
 
-  void close() { drop(loaded_); }
+  void close() {
+    // Only then freed, which lets other threads run: they must find it closed.
+    const std::shared_ptr<LoadedModel> last = std::move(loaded_);
+  }
 
   /** Its own reference, so that `close` in another thread cannot free a model that is in use. */
   std::shared_ptr<LoadedModel> use() const {
@@ -88,16 +89,42 @@ class Model {
 class State {
  public:
   State(std::shared_ptr<LoadedModel> model, tt_state* state) : model_(std::move(model)), state_(state) {}
-  ~State() { model_->api().state_free(state_); }
+  ~State() {
+    const GilReleased released;
+    model_->api().state_free(state_);
+  }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
   const LoadedModel& model() const { return *model_; }
-  tt_state* get() const { return state_; }
+
+  /**
+   * The only use of a state within its scope. The runtime refuses a second use while it predicts; that values
+   * are copied from what it lent is known here alone, and NumPy copies much without the GIL.
+   */
+  class Use {
+   public:
+    explicit Use(State* state) : state_(state) {
+      if (state_ != nullptr && state_->in_use_.exchange(true)) {
+        raise_invalid("the state is in use by another call. Wait for it, or make a state for each.");
+      }
+    }
+    ~Use() {
+      if (state_ != nullptr) state_->in_use_ = false;
+    }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+    tt_state* get() const { return state_ != nullptr ? state_->state_ : nullptr; }
+
+   private:
+    State* state_;
+  };
 
  private:
   std::shared_ptr<LoadedModel> model_;
   tt_state* state_;
+  std::atomic<bool> in_use_{false};
 };
 
 std::unique_ptr<Model> load(const std::shared_ptr<Runtime>& runtime, const py::object& path,
@@ -201,26 +228,32 @@ std::unique_ptr<State> make_state(const Model& model, const Function& function) 
   check_function(model, function);
   tt_state* state = nullptr;
   char* error = nullptr;
-  const tt_status status = used->api().state_new(used->model, pointer(function), &state, &error);
+  tt_status status = TT_OK;
+  {
+    const GilReleased released;  // it may wait for the predict of another thread
+    status = used->api().state_new(used->model, pointer(function), &state, &error);
+  }
   if (status != TT_OK) raise_call(used->api(), status, error);
   return std::make_unique<State>(used, state);
 }
 
-tt_tensor state_tensor(const State& state, const std::string& name) {
+tt_tensor state_tensor(const LoadedModel& model, const State::Use& use, const std::string& name) {
   tt_tensor tensor = {};
   char* error = nullptr;
-  const tt_api& api = state.model().api();
-  const tt_status status = api.state_tensor(state.get(), name.c_str(), &tensor, &error);
+  const tt_api& api = model.api();
+  const tt_status status = api.state_tensor(use.get(), name.c_str(), &tensor, &error);
   if (status != TT_OK) raise_call(api, status, error);
   return tensor;
 }
 
-py::array read_state(const State& state, const std::string& name) {
-  return py::module_::import("numpy").attr("array")(borrowed(state_tensor(state, name)));
+py::array read_state(State& state, const std::string& name) {
+  const State::Use use(&state);
+  return py::module_::import("numpy").attr("array")(borrowed(state_tensor(state.model(), use, name)));
 }
 
-void write_state(const State& state, const std::string& name, const py::array& values) {
-  py::array target = borrowed(state_tensor(state, name));
+void write_state(State& state, const std::string& name, const py::array& values) {
+  const State::Use use(&state);
+  py::array target = borrowed(state_tensor(state.model(), use, name));
   if (!target.dtype().equal(values.dtype()) || target.ndim() != values.ndim() ||
       !std::equal(target.shape(), target.shape() + target.ndim(), values.shape())) {
     raise_invalid("state \"" + name + "\" is " + py::str(target.dtype()).cast<std::string>() + " " +
@@ -255,7 +288,7 @@ int32_t watch(void* context, double fraction) {
   return watcher.stopped ? 1 : 0;
 }
 
-py::dict predict(const Model& model, const py::dict& values, const Function& function, const State* state,
+py::dict predict(const Model& model, const py::dict& values, const Function& function, State* state,
                  const py::object& progress, bool interruptible, const py::object& statistics) {
   const auto used = model.use();
   check_function(model, function);
@@ -263,7 +296,8 @@ py::dict predict(const Model& model, const py::dict& values, const Function& fun
   tt_predict_options options = {};
   options.size = sizeof(options);
   options.function = pointer(function);
-  options.state = state != nullptr ? state->get() : nullptr;
+  const State::Use use(state);
+  options.state = use.get();
   Watcher watcher{progress, nullptr};
   options.collect_statistics = statistics.is_none() ? 0 : 1;
   if (!progress.is_none() || interruptible) {

@@ -1,5 +1,6 @@
 #include "run/process_end.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <shared_mutex>
@@ -18,7 +19,7 @@ constexpr std::chrono::seconds kPatience{30};
 
 struct Gate {
   std::shared_timed_mutex mutex;
-  bool closed = false;
+  std::atomic<bool> closed{false};  // where patience ends, it is closed without the mutex
 };
 
 // Never destroyed: threads that outlive main may still come by.

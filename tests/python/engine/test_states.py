@@ -176,6 +176,9 @@ def test_a_state_serves_one_predict_at_a_time(tmp_path):
         with pytest.raises(errors.InvalidInputError, match="in use by another call") as caught:
             model.predict(halves(1, 1), state=state)
         refused.append(caught.value)
+        for use in (lambda: state["total"], lambda: state.__setitem__("total", halves(1, 1))):
+            with pytest.raises(errors.InvalidInputError, match="in use by another call"):
+                use()
 
     model.predict(halves(1, 1), state=state, progress=use_it_again)
     assert refused

@@ -4,7 +4,7 @@
  * Every model has one function "main" (and "second", the same) that returns its inputs as they lie in memory, with
  * their strides applied, under the names "NAME_out". The path chooses what else happens:
  *   load-STATUS, predict-STATUS   fails with that status code
- *   slow, slow-MILLISECONDS       sleeps in load (before it fails) and in predict, for 300 ms or as long as it says
+ *   slow, slow-MILLISECONDS       sleeps in load (before it fails), predict, states and freeing, for 300 ms or as long as it says
  *   abort                         ends the process in load
  *   bad-rank, bad-dtype, no-data  returns an output that breaks the ABI
  *   no-error-text                 fails to load without an error text
@@ -101,6 +101,7 @@ static tt_status load_always(const char *path, const tt_load_options *options, t
 static void model_free(tt_model *model) {
   if (model == NULL) return;
   fake_live_models -= 1;
+  doze(model->path);
   free(model->path);
   free(model);
 }
@@ -224,8 +225,8 @@ static void result_free(tt_result *result) {
 static void string_free(char *string) { free(string); }
 
 static tt_status no_state(tt_model *model, const char *function, tt_state **state, char **error) {
-  (void)model;
   (void)function;
+  doze(model->path);
   *state = NULL;
   return fail(TT_ERROR_UNSUPPORTED, error);
 }

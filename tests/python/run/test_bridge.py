@@ -5,6 +5,7 @@ import gc
 import pathlib
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -233,21 +234,42 @@ def test_missing_libraries_are_unavailable(tmp_path: pathlib.Path) -> None:
         _bridge.Runtime.open(tmp_path / "libnothing.so", "fake_mlx_api")
 
 
-def test_the_interpreter_runs_on_while_a_model_does(runtime: _bridge.Runtime) -> None:
+def ticks_during(work: Callable[[], None]) -> int:
+    """How often this thread came to run while another one did `work`."""
     ticks, done = 0, threading.Event()
 
-    def work() -> None:
-        model = _bridge.Model.load(runtime, "slow")  # 300 ms
-        model.predict({"x": np.ones(1, np.float32)})  # 300 ms
-        done.set()
+    def work_and_tell() -> None:
+        try:
+            work()
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work_and_tell)
     thread.start()
     while not done.is_set():
         ticks += 1
         time.sleep(0.001)
     thread.join()
-    assert ticks > 50
+    return ticks
+
+
+def test_the_interpreter_runs_on_while_a_model_does(runtime: _bridge.Runtime) -> None:
+    def work() -> None:
+        model = _bridge.Model.load(runtime, "slow")  # 300 ms
+        model.predict({"x": np.ones(1, np.float32)})  # 300 ms
+
+    assert ticks_during(work) > 50
+
+
+def test_the_interpreter_runs_on_while_a_state_is_made_and_a_model_freed(runtime: _bridge.Runtime) -> None:
+    model = _bridge.Model.load(runtime, "slow")
+
+    def make_state() -> None:
+        with pytest.raises(errors.TintypeError):  # after 300 ms: the fake has no states
+            model.make_state()
+
+    assert ticks_during(make_state) > 20
+    assert ticks_during(model.close) > 20
 
 
 def test_several_threads_share_a_model(runtime: _bridge.Runtime) -> None:
