@@ -1,7 +1,8 @@
 """From a checkpoint to a bundle: plan, build, write, publish."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +12,7 @@ from ..bundle import Bundle, Component, Tokenizer
 from ..compress import recipes_for
 from ..errors import UsageError
 from ..layers import Precision, Target
+from ..values import is_count
 from ..weights import (
     HubCheckpoint,
     LoraChoices,
@@ -105,6 +107,9 @@ def convert(
     what was written is removed. Raises UsageError (a choice that cannot be), CheckpointError (the source),
     ConversionError (the output, or values that do not fit).
     """
+    check_path("output", output)
+    if not isinstance(quantize, str | None):
+        raise UsageError(f"quantize is {quantize!r}, expected the name of a recipe, such as 'int8'")
     plan = prepare(
         source,
         precision=precision,
@@ -194,6 +199,7 @@ def prepare(
 ) -> Plan:
     """Check the choices of `convert`, open the source and decide what is built; with `outline`, an empty
     folder, without loading weights from the Hub."""
+    _check_types(source, components, variant, tokenizers)
     _check_choices(precision, batch, target)
     loras = open_loras(lora)
     plan = Plan.make(
@@ -291,6 +297,22 @@ def _chunk_limit(wanted: Any, target: Target) -> int | None:
     return wanted
 
 
+def check_path(name: str, value: Any) -> None:
+    """UsageError unless the argument `name` is a path."""
+    if not isinstance(value, str | os.PathLike):
+        raise UsageError(f"{name} is {value!r}, expected a path")
+
+
+def _check_types(source: Any, components: Any, variant: Any, tokenizers: Any) -> None:
+    check_path("source", source)
+    if tokenizers is not None:
+        check_path("tokenizers", tokenizers)
+    if not isinstance(variant, str | None):
+        raise UsageError(f"variant is {variant!r}, expected a word in the files' names, such as 'fp16'")
+    if components is not None and (isinstance(components, str) or not isinstance(components, Iterable)):
+        raise UsageError(f"components is {components!r}, expected several names, such as ['vae_decoder']")
+
+
 def _check_choices(precision: str, batch: int, target: str) -> None:
     if precision not in get_args(Precision):
         raise UsageError(f"precision is {precision!r}, expected one of {', '.join(get_args(Precision))}")
@@ -301,7 +323,7 @@ def _check_choices(precision: str, batch: int, target: str) -> None:
             f"precision is {precision!r}, but the Neural Engine computes in float16 only: "
             "leave the precision out, or choose target gpu"
         )
-    if isinstance(batch, bool) or batch not in range(1, MAX_BATCH + 1):
+    if not is_count(batch) or batch > MAX_BATCH:
         raise UsageError(f"batch is {batch!r}, expected 1 (guidance in two calls) or 2 (in one)")
 
 

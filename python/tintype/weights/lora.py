@@ -8,7 +8,7 @@ none. `lora_merge` adds the changes to the weights.
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -197,6 +197,8 @@ def open_loras(choices: LoraChoices) -> tuple[Lora, ...]:
     """The files of `choices`, each a path, `PATH:SCALE` or (path, scale); their headers are read."""
     if isinstance(choices, str | Path):
         choices = [choices]
+    if not isinstance(choices, Iterable):
+        raise UsageError(f"lora is {choices!r}, expected a path, 'PATH:SCALE' or several")
     return tuple(Lora(*_split(choice)) for choice in choices)
 
 

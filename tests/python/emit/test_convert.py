@@ -207,6 +207,13 @@ CHOICES = [
     ({"size": (128, 0)}, UsageError, "size: the height is 0, expected a positive multiple of 16"),
     ({"size": (128, 400)}, UsageError, r"128x400 is beyond 384x384.*pos_embed_max_size 24.*smaller"),
     ({"components": ["unet"]}, UsageError, "components: 'unet': choose among text_encoder, "),
+    ({"components": "vae_decoder"}, UsageError, r"components is 'vae_decoder', expected several names"),
+    ({"components": 5}, UsageError, "components is 5, expected several names"),
+    ({"quantize": 5}, UsageError, "quantize is 5, expected the name of a recipe"),
+    ({"variant": 5}, UsageError, "variant is 5, expected a word"),
+    ({"tokenizers": 5}, UsageError, "tokenizers is 5, expected a path"),
+    ({"lora": 5}, UsageError, "lora is 5, expected a path"),
+    ({"batch": 1.0}, UsageError, r"batch is 1\.0, expected 1"),
     ({"components": ["modulation"]}, UsageError, "components: 'modulation': choose among"),
     ({"components": []}, UsageError, "components: none named: choose among"),
     ({"precision": "int8"}, UsageError, "precision is 'int8', expected one of float16, float32"),
@@ -224,6 +231,12 @@ def test_choices_that_cannot_be(
     with pytest.raises(kind, match=message):
         convert(data / "sd3-medium-tiny", tmp_path / "out", **choice)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("source", "output", "name"), [(None, "out", "source"), ("sd3", 5, "output")])
+def test_paths_that_are_none(source: Any, output: Any, name: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{name} is (None|5), expected a path$"):
+        convert(source, output)
 
 
 def test_t5_of_a_checkpoint_without_one(tmp_path: Path, demo: Bundle) -> None:
