@@ -38,25 +38,28 @@ public enum BackendNotice: Sendable, Equatable {
   case movedOn(reason: String)
 }
 
-/// The backend that a caller asks for.
-///
-/// A named one is strict: it runs or throws. `auto` is Core ML where Apple's exists and MLX otherwise, and moves on to
-/// MLX when Core ML cannot load or run a model, gives numbers that are not finite where MLX's are, or takes longer than
-/// `timeBox` to compile and load. Where MLX cannot take over, as in an app without the engine, Core ML is waited for and
-/// its error is the one that is thrown. Failures are remembered beside the compiled models, by the model's content, the
-/// system's build, the chip and the compute units.
-public func makeBackend(_ choice: BackendChoice, settings: BackendSettings = BackendSettings()) -> any Backend {
-  let mlx = MLXBackend(engineLibrary: settings.engineLibrary)
-  let notice = settings.notice
-  let coreml = CoreMLBackend(cacheFolder: settings.cacheFolder) { notice(.compiling(package: $0)) }
-  switch choice {
-  case .coreml: return coreml
-  case .mlx: return mlx
-  case .auto:
-    guard CoreMLPlatform.isApples else { return mlx }
-    return FallbackBackend(
-      first: coreml, second: mlx, notice: { notice(.movedOn(reason: $0)) },
-      verdicts: VerdictStore(folder: VerdictStore.folder(besideCache: settings.cacheFolder)), timeBox: settings.timeBox)
+extension BackendChoice {
+  /// The backend of this choice.
+  ///
+  /// A named one is strict: it runs or throws. `auto` is Core ML where Apple's exists and MLX otherwise, and moves on to
+  /// MLX when Core ML cannot load or run a model, gives numbers that are not finite where MLX's are, or takes longer than
+  /// `timeBox` to compile and load. Where MLX cannot take over, as in an app without the engine, Core ML is waited for and
+  /// its error is the one that is thrown. Failures are remembered beside the compiled models, by the model's content, the
+  /// system's build, the chip and the compute units.
+  public func makeBackend(settings: BackendSettings = BackendSettings()) -> any Backend {
+    let mlx = MLXBackend(engineLibrary: settings.engineLibrary)
+    let notice = settings.notice
+    let coreml = CoreMLBackend(cacheFolder: settings.cacheFolder) { notice(.compiling(package: $0)) }
+    switch self {
+    case .coreml: return coreml
+    case .mlx: return mlx
+    case .auto:
+      guard CoreMLPlatform.isApples else { return mlx }
+      return FallbackBackend(
+        first: coreml, second: mlx, notice: { notice(.movedOn(reason: $0)) },
+        verdicts: VerdictStore(folder: VerdictStore.folder(besideCache: settings.cacheFolder)),
+        timeBox: settings.timeBox)
+    }
   }
 }
 

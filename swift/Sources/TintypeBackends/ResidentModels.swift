@@ -9,7 +9,7 @@ import TintypePackages
 /// Models in memory, within a budget: loaded when they are asked for, one load at a time (a compiler needs several
 /// times a model's size), and unloaded when room is needed, the least recently used ones first.
 ///
-///     let models = ResidentModels(backend: makeBackend(.auto), memoryBudget: 4 << 30)
+///     let models = ResidentModels(backend: BackendChoice.auto.makeBackend(), memoryBudget: 4 << 30)
 ///     try await models.prewarm([denoiser, decoder])
 ///     let outputs = try await models.model(at: denoiser).predict(inputs)
 public struct ResidentModels: Sendable {

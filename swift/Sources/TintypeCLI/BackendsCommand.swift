@@ -35,7 +35,7 @@ struct BackendsCommand {
       name = kind.rawValue
       do {
         let choice = BackendChoice(rawValue: kind.rawValue) ?? .auto
-        try makeBackend(choice).checkAvailability()
+        try choice.makeBackend().checkAvailability()
         (available, reason) = (true, "")
         details = kind == .mlx ? Self.engineDetails() : Self.coreMLDetails()
       } catch {

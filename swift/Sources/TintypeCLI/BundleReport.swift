@@ -89,7 +89,7 @@ struct BundleReport: Encodable {
   /// In the bundle's order; names that this release does not know last.
   private func sorted() -> [(String, Component)] {
     func order(_ name: String) -> Int {
-      Tintype.Component(rawValue: name).flatMap(Tintype.Component.allCases.firstIndex) ?? .max
+      PipelineComponent(rawValue: name).flatMap(PipelineComponent.allCases.firstIndex) ?? .max
     }
     return components.sorted { (order($0.key), $0.key) < (order($1.key), $1.key) }
   }

@@ -45,7 +45,7 @@ struct CommandSpec: Sendable {
       var rows: [String: String] = [:]
       for row in value.split(separator: ",", omittingEmptySubsequences: false) {
         let parts = row.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 2, Stage(rawValue: parts[0]) != nil, choices.contains(parts[1]) else { return nil }
+        guard parts.count == 2, PipelineStage(rawValue: parts[0]) != nil, choices.contains(parts[1]) else { return nil }
         rows[parts[0]] = parts[1]
       }
       return rows
@@ -102,7 +102,7 @@ struct Arguments: Equatable {
         throw fail("\(option.name) needs a value: \(option.name) \(placeholder)")
       }
       if !option.choices.isEmpty, option.values(value) == nil {
-        let stages = Stage.allCases.map(\.rawValue).joined(separator: ", ")
+        let stages = PipelineStage.allCases.map(\.rawValue).joined(separator: ", ")
         let others = option.isByStage ? ", or STAGE=VALUE with commas between, for stages among \(stages)" : ""
         throw fail("\(option.name) is '\(value)', expected one of \(option.choices.joined(separator: ", "))\(others)")
       }

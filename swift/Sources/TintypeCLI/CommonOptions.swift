@@ -55,7 +55,7 @@ extension Arguments {
   ) -> PerStage<Value> {
     let rows = values[option.name].flatMap(option.values) ?? [:]
     let common = rows[""].flatMap { Value(rawValue: $0) } ?? standard
-    return Stage.allCases.reduce(.all(common)) { result, stage in
+    return PipelineStage.allCases.reduce(.all(common)) { result, stage in
       rows[stage.rawValue].flatMap { Value(rawValue: $0) }.map { result.with(stage, $0) } ?? result
     }
   }

@@ -73,7 +73,7 @@ struct InspectCommand {
   }
 
   /// A component's package; of several chunks, each with its number.
-  private static func rows(_ component: Component, of bundle: ModelBundle) throws -> [NeuralEngineReport.Row] {
+  private static func rows(_ component: PipelineComponent, of bundle: ModelBundle) throws -> [NeuralEngineReport.Row] {
     let packages = try bundle.packages(component)
     guard packages.count > 1 else { return packages.map { (component.rawValue, $0) } }
     return packages.enumerated().map { ("\(component.rawValue) \($0 + 1)", $1) }

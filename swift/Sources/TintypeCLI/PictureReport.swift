@@ -37,7 +37,7 @@ struct PictureReport: Encodable {
 
   /// A line a setting; what was not used is left out.
   var text: String {
-    let backends = Stage.allCases.compactMap { stage in
+    let backends = PipelineStage.allCases.compactMap { stage in
       settings.backends[stage].map { "\(stage.rawValue) \($0.joinedName)" }
     }
     let rows: [(String, String?)] = [

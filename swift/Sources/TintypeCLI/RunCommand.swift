@@ -62,8 +62,7 @@ struct RunCommand {
   func run(_ terminal: Terminal) async throws {
     let reason = Locked<String?>(nil)
     let name = package.lastPathComponent
-    let runner = makeBackend(
-      backend,
+    let runner = backend.makeBackend(
       settings: BackendSettings(timeBox: timeBox) { [isQuiet] notice in
         switch notice {
         case .compiling: if !isQuiet { terminal.tellCompiling(name) }

@@ -19,7 +19,7 @@ extension PredictionStatistics {
 }
 
 /// A run's stages, the ops of each, and the peak of the process.
-func stageLines(_ stages: [(stage: Stage, cost: StageStatistics)]) -> [String] {
+func stageLines(_ stages: [(stage: PipelineStage, cost: StageStatistics)]) -> [String] {
   guard !stages.isEmpty else { return [] }
   let head = ["stage", "backend", "predictions", "ms", "peak", "weights"]
   let sums = stages.map { stage, cost in

@@ -6,7 +6,7 @@ import Foundation
 ///
 /// The start, end and padding tokens are recognised inside the text, as in the original: where `!` is the padding
 /// token (Stable Diffusion 3's second tokenizer), every exclamation mark of a prompt becomes the padding id.
-public struct ClipTokenizer: Tokenizer {
+public struct ClipTokenizer: TextTokenizer {
   /// The id that fills the rest of a fixed length.
   public let padTokenID: Int32
   /// The id before every text.

@@ -3,7 +3,7 @@ import Foundation
 /// T5's tokenizer, id for id as Hugging Face's `tokenizers` runs the same `tokenizer.json`.
 ///
 /// text ─► added tokens cut out ─► normalizers ─► Metaspace pieces ─► `UnigramModel` ─► ids ─► template (`</s>`)
-public struct UnigramTokenizer: Tokenizer {
+public struct UnigramTokenizer: TextTokenizer {
   /// The id that fills the rest of a fixed length.
   public let padTokenID: Int32
   /// What the file's template puts around a text: nothing before it and `</s>` after it for T5.

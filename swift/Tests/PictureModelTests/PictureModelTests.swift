@@ -29,7 +29,7 @@ import Testing
     return .done(
       GenerationResult(
         image: image, initialLatents: nothing, latents: nothing, decoded: nothing, settings: settings, stages: [:],
-        timings: Timings(), statistics: [:], warnings: []))
+        timings: GenerationTimings(), statistics: [:], warnings: []))
   }
 
   @Test func aPictureTakesShape() async throws {

@@ -122,14 +122,14 @@ import Testing
   }
 
   @Test func namedBackendsAreStrict() {
-    #expect(makeBackend(.mlx).kind == .mlx)
-    #expect(makeBackend(.coreml).kind == .coreml)
-    #expect(makeBackend(.mlx) is MLXBackend)
-    #expect(makeBackend(.coreml) is CoreMLBackend)
+    #expect(BackendChoice.mlx.makeBackend().kind == .mlx)
+    #expect(BackendChoice.coreml.makeBackend().kind == .coreml)
+    #expect(BackendChoice.mlx.makeBackend() is MLXBackend)
+    #expect(BackendChoice.coreml.makeBackend() is CoreMLBackend)
   }
 
   @Test func autoIsCoreMLOnlyWhereItIsApples() {
-    #expect(makeBackend(.auto).kind == (CoreMLPlatform.isApples ? .coreml : .mlx))
+    #expect(BackendChoice.auto.makeBackend().kind == (CoreMLPlatform.isApples ? .coreml : .mlx))
     #expect(CoreMLPlatform.isApples == (CoreMLPlatform.implementation == "apple"))
   }
 }

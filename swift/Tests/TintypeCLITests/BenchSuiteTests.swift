@@ -15,7 +15,7 @@ import Tintype
     program.addInput()
     program.gelu()
     try program.write(to: package)
-    let model = try makeBackend(kind == .coreml ? .coreml : .mlx).load(package, units: .cpuOnly)
+    let model = try (kind == .coreml ? BackendChoice.coreml : .mlx).makeBackend().load(package, units: .cpuOnly)
     let values: [Float] = [0, 1, -1, 0.5, -2, 3]
     let x = try Tensor(shape: [2, 3], floats: values).converted(to: .float16)
     let y = try #require(try model.predict(["x": x])["y"])

@@ -60,9 +60,9 @@ import Testing
   @Test func compilingIsToldAtTheFirstUseOnly() async throws {
     let configuration = PipelineConfiguration(
       backend: .all(.coreml), units: .all(.cpuOnly), cacheFolder: folder.url.appendingPathComponent("cache"))
-    func warm() async throws -> (compiling: [Component], warmed: [WarmedComponent]) {
+    func warm() async throws -> (compiling: [PipelineComponent], warmed: [WarmedComponent]) {
       let pipeline = try TextToImagePipeline(bundleAt: bundle, configuration: configuration)
-      let told = Locked<[Component]>([])
+      let told = Locked<[PipelineComponent]>([])
       let warmed = try await pipeline.prewarm([.vae]) { progress in
         if progress.isCompiling { told.withLock { $0.append(progress.component) } }
       }
@@ -74,7 +74,7 @@ import Testing
     #expect(second.compiling.isEmpty && second.warmed.map(\.wasCompiled) == [false, false])
 
     let pipeline = try TextToImagePipeline(bundleAt: bundle, configuration: configuration)
-    let told = Locked<[Component]>([])
+    let told = Locked<[PipelineComponent]>([])
     _ = try await pipeline.generate(GenerationRequest("a", steps: 1, guidanceScale: 1, useT5: false)) { event in
       if case .compiling(let component) = event { told.withLock { $0.append(component) } }
     }

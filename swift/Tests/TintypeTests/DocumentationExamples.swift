@@ -27,7 +27,8 @@ private func models(folder: URL, denoiser: URL, decoder: URL, inputs: [String: T
   // end
 
   // docs/embedding.md
-  let models = ResidentModels(backend: makeBackend(.auto), units: .cpuAndNeuralEngine, memoryBudget: 4 << 30)
+  let models = ResidentModels(
+    backend: BackendChoice.auto.makeBackend(), units: .cpuAndNeuralEngine, memoryBudget: 4 << 30)
   try await models.prewarm([denoiser, decoder])  // compile and load ahead, one at a time
   let outputs = try await models.model(at: denoiser).predict(inputs)
   await models.unload(denoiser)
@@ -53,7 +54,7 @@ private func ownBackends(cache: URL) {
   // docs/embedding.md
   let traced = PipelineConfiguration(
     cacheFolder: cache,
-    makeBackend: { choice, settings in TracingBackend(around: makeBackend(choice, settings: settings)) })
+    makeBackend: { choice, settings in TracingBackend(around: choice.makeBackend(settings: settings)) })
   // end
   print(traced)
 }

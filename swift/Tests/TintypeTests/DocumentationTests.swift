@@ -58,7 +58,7 @@ import Tintype
       .done(
         GenerationResult(
           image: image, initialLatents: latents, latents: latents, decoded: latents, settings: settings,
-          stages: [.vae: StageRun(backends: [.mlx], reason: "asked for")], timings: Timings(load: 1, vae: 2))),
+          stages: [.vae: StageRun(backends: [.mlx], reason: "asked for")], timings: GenerationTimings(load: 1, vae: 2))),
     ]
     guard case .done(let result)? = events.last else {
       Issue.record("no result")

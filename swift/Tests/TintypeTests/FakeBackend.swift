@@ -19,12 +19,12 @@ final class FakeBackend: Backend {
 
   let kind: BackendKind
   let bundle: BundleDescriptor
-  private let predict: @Sendable (Component, [String: Tensor]) throws -> [String: Tensor]
+  private let predict: @Sendable (PipelineComponent, [String: Tensor]) throws -> [String: Tensor]
   private let log = Locked<(calls: [Call], loads: [String])>(([], []))
 
   init(
     _ bundle: BundleDescriptor, kind: BackendKind = .mlx,
-    predict: @escaping @Sendable (Component, [String: Tensor]) throws -> [String: Tensor]
+    predict: @escaping @Sendable (PipelineComponent, [String: Tensor]) throws -> [String: Tensor]
   ) {
     self.bundle = bundle
     self.kind = kind
@@ -34,7 +34,7 @@ final class FakeBackend: Backend {
   var calls: [Call] { log.withLock(\.calls) }
   var loads: [String] { log.withLock(\.loads) }
 
-  func calls(_ component: Component) -> [Call] { calls.filter { $0.component == component.rawValue } }
+  func calls(_ component: PipelineComponent) -> [Call] { calls.filter { $0.component == component.rawValue } }
 
   func checkAvailability() throws {}
 
@@ -42,7 +42,7 @@ final class FakeBackend: Backend {
     let name = package.deletingPathExtension().lastPathComponent
     log.withLock { $0.loads.append("\(name) \(units.rawValue)") }
     guard let row = bundle.components[name] else { return try loadChunk(name) }
-    guard let component = Component(rawValue: name) else { throw noModel(name) }
+    guard let component = PipelineComponent(rawValue: name) else { throw noModel(name) }
     let functions =
       [description("main", row.inputs, row.outputs)]
       + (row.functions ?? [:]).map { description($0.key, $0.value.inputs, $0.value.outputs) }
@@ -60,7 +60,7 @@ final class FakeBackend: Backend {
       return Model(backend: kind, modelDescription: ModelDescription(functions: [function])) {
         [self] inputs, function in
         log.withLock { $0.calls.append(Call(name, inputs, function)) }
-        if chunk.path == row.chunks?.last?.path, let component = Component(rawValue: component) {
+        if chunk.path == row.chunks?.last?.path, let component = PipelineComponent(rawValue: component) {
           return try predict(component, inputs)
         }
         return try chunk.outputs.reduce(into: [:]) { outputs, spec in
@@ -179,7 +179,7 @@ final class FakeBundle: Sendable {
   /// Outputs of the described shapes: `value` everywhere, or what `override` says.
   func backend(
     kind: BackendKind = .mlx, value: Float = 0.5,
-    override: @escaping @Sendable (Component, [String: Tensor]) throws -> [String: Tensor]? = { _, _ in nil }
+    override: @escaping @Sendable (PipelineComponent, [String: Tensor]) throws -> [String: Tensor]? = { _, _ in nil }
   ) -> FakeBackend {
     let descriptor = bundle.descriptor
     return FakeBackend(descriptor, kind: kind) { component, inputs in

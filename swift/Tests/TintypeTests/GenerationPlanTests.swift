@@ -96,7 +96,7 @@ import Testing
   }
 
   @Test(arguments: ModelFamily.stableDiffusion3.required) func missingComponentsAreFoundBeforeAnythingRuns(
-    _ missing: Component
+    _ missing: PipelineComponent
   ) throws {
     let bundle = try FakeBundle(omitting: missing.rawValue).bundle
     let known = ModelFamily.stableDiffusion3.required.filter { $0 != missing }.map(\.rawValue)

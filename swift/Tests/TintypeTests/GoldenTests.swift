@@ -95,7 +95,8 @@ private let tolerance = 1e-4
     let text = try Golden.file("text")
     let encoders = TextEncoders(bundle: bundle, models: models)
     for (tokenizer, component, number) in [
-      ("tokenizer", Component.textEncoder, 1), ("tokenizer_2", .textEncoder2, 2), ("tokenizer_3", .textEncoder3, 3),
+      ("tokenizer", PipelineComponent.textEncoder, 1), ("tokenizer_2", .textEncoder2, 2),
+      ("tokenizer_3", .textEncoder3, 3),
     ] {
       let ids = try await encoders.tokens(tokenizer, Golden.prompt, recorder: recorder)
       #expect(ids.int32s() == (try text("ids_\(number)").int32s()), "\(tokenizer)")

@@ -35,7 +35,7 @@ import Testing
   @Test func sourceLatentsAreTheEncodersMeans() async throws {
     let golden = try Safetensors(TestData.url("image-to-image/image_to_image.safetensors"))
     let bundle = try ModelBundle(at: TestBundles.url("sd3-medium-tiny-float32"))
-    let model = try await makeBackend(.mlx).load(bundle.packages(.vaeEncoder)[0], units: .all)
+    let model = try await BackendChoice.mlx.makeBackend().load(bundle.packages(.vaeEncoder)[0], units: .all)
     let outputs = try await model.predict(["image": image("image").normalized()])
     let latent = bundle.descriptor.latent
     let source = try LatentSource(moments: #require(outputs["moments"]), latent: latent, mask: nil)

@@ -81,7 +81,9 @@ import Testing
     }
   }
 
-  @Test(arguments: ModelFamily.stableDiffusion3.required) func notANumberEndsTheRun(_ bad: Component) async throws {
+  @Test(arguments: ModelFamily.stableDiffusion3.required) func notANumberEndsTheRun(_ bad: PipelineComponent)
+    async throws
+  {
     let fake = try FakeBundle()
     let row = try fake.bundle.descriptor.component(bad)
     let backend = fake.backend { component, _ in
@@ -249,7 +251,7 @@ import Testing
       engineLibrary: library, cacheFolder: cache, timeBox: .seconds(7),
       makeBackend: { choice, settings in
         got.withLock { $0 = settings }
-        return TintypeBackends.makeBackend(choice, settings: settings)
+        return choice.makeBackend(settings: settings)
       })
     #expect(configuration.backend(.coreml) { _ in }.kind == .coreml)
     let settings = try #require(got.withLock { $0 })

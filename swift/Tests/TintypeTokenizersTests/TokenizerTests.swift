@@ -1,7 +1,7 @@
 import Testing
 import TintypeTokenizers
 
-private struct Characters: Tokenizer {
+private struct Characters: TextTokenizer {
   let padTokenID: Int32 = 0
   let specialTokens: (before: [Int32], after: [Int32]) = ([1], [2])
 

@@ -134,7 +134,7 @@ extension BundleDescriptor {
   }
 
   /// The function of a component's packages that works at the descriptor's size; nil: their default one.
-  func function(of component: Component) -> String? {
+  func function(of component: PipelineComponent) -> String? {
     guard size != availableSizes.first, components[component.rawValue]?.functions?[size.functionName] != nil else {
       return nil
     }

@@ -136,10 +136,12 @@ public struct BundleDescriptor: Codable, Sendable, Equatable {
   }
 
   /// The components that a pipeline knows and the bundle has, in the bundle's order.
-  public var knownComponents: [Component] { Component.allCases.filter { components[$0.rawValue] != nil } }
+  public var knownComponents: [PipelineComponent] {
+    PipelineComponent.allCases.filter { components[$0.rawValue] != nil }
+  }
 
   /// The component; throws `BundleError.missingComponent`, saying how to get it, where the bundle has none.
-  public func component(_ component: Component) throws -> ComponentRow {
+  public func component(_ component: PipelineComponent) throws -> ComponentRow {
     guard let row = components[component.rawValue] else {
       throw BundleError.missingComponent(
         name: component.rawValue, bundle: name, known: knownComponents.map(\.rawValue))

@@ -42,7 +42,7 @@ package enum BundleNames {
 }
 
 /// A component of a bundle, by the name it has in `bundle.json`; in the order in which a bundle lists them.
-public enum Component: String, Sendable, Codable, CaseIterable, Hashable {
+public enum PipelineComponent: String, Sendable, Codable, CaseIterable, Hashable {
   /// CLIP-L.
   case textEncoder = "text_encoder"
   /// CLIP-G.
@@ -59,7 +59,7 @@ public enum Component: String, Sendable, Codable, CaseIterable, Hashable {
   case vaeEncoder = "vae_encoder"
 
   /// The part of a run that the component belongs to.
-  public var stage: Stage {
+  public var stage: PipelineStage {
     switch self {
     case .textEncoder, .textEncoder2, .textEncoder3: .textEncoder
     case .modulation, .denoiser: .denoiser
@@ -69,7 +69,7 @@ public enum Component: String, Sendable, Codable, CaseIterable, Hashable {
 }
 
 /// A part of a run. Backend and compute units are chosen for each.
-public enum Stage: String, Sendable, Codable, CaseIterable, Hashable {
+public enum PipelineStage: String, Sendable, Codable, CaseIterable, Hashable {
   /// Tokens to embeddings.
   case textEncoder = "text_encoder"
   /// All steps, with their modulation.

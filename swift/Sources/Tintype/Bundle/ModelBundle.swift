@@ -36,12 +36,12 @@ public struct ModelBundle: Sendable {
   }
 
   /// Where a component's packages lie, in running order: one, or its chunks.
-  public func packages(_ component: Component) throws -> [URL] {
+  public func packages(_ component: PipelineComponent) throws -> [URL] {
     try descriptor.component(component).paths.map(folder.appendingPathComponent)
   }
 
   /// The recorded prediction that a component must reproduce; nil where the bundle has none. Throws `BundleError`.
-  public func selfTest(_ component: Component) throws -> SelfTest? {
+  public func selfTest(_ component: PipelineComponent) throws -> SelfTest? {
     guard let row = try descriptor.component(component).selfTest else { return nil }
     let file = folder.appendingPathComponent(row.path)
     let tensors = try Safetensors(file).tensors

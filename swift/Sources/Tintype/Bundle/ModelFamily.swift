@@ -12,7 +12,7 @@ struct ModelFamily: Sendable, Equatable {
   let hasNegativePass: Bool
 
   struct Clip: Sendable, Equatable {
-    let component: Component
+    let component: PipelineComponent
     let tokenizer: String
   }
 
@@ -31,7 +31,7 @@ struct ModelFamily: Sendable, Equatable {
   var name: String { kind.rawValue }
 
   /// Components without which no picture can be made.
-  var required: [Component] {
+  var required: [PipelineComponent] {
     clips.map(\.component) + (needsT5 ? [.textEncoder3] : []) + [.modulation, .denoiser, .vaeDecoder]
   }
 }

@@ -3,7 +3,7 @@
 /// inputs ─► converted to the described types ─► prediction ─► outputs checked for NaN
 struct ComponentModels: Sendable {
   private struct Key: Hashable, Sendable {
-    let component: Component
+    let component: PipelineComponent
     let choice: BackendChoice
     let units: ComputeUnits
   }
@@ -27,7 +27,7 @@ struct ComponentModels: Sendable {
   /// One prediction, at the plan's size. Outputs keep the model's element types; all their values are finite. A
   /// cancelled task ends it as soon as the backend can.
   func run(
-    _ component: Component, _ inputs: [String: Tensor], plan: GenerationPlan, recorder: RunRecorder
+    _ component: PipelineComponent, _ inputs: [String: Tensor], plan: GenerationPlan, recorder: RunRecorder
   ) async throws -> [String: Tensor] {
     try Task.checkCancellation()
     let stage = component.stage
@@ -57,7 +57,7 @@ struct ComponentModels: Sendable {
 
   /// Loads a component ahead of its first use: compiles it if need be, and runs its self-test.
   func warm(
-    _ component: Component, choice: BackendChoice, units: ComputeUnits, recorder: RunRecorder
+    _ component: PipelineComponent, choice: BackendChoice, units: ComputeUnits, recorder: RunRecorder
   ) async throws {
     try Task.checkCancellation()
     let loaded = try await load(Key(component: component, choice: choice, units: units), recorder: recorder)
@@ -66,17 +66,17 @@ struct ComponentModels: Sendable {
   }
 
   /// Forgets the models of some components; predictions in progress finish first.
-  func unload(_ components: Set<Component>) async {
+  func unload(_ components: Set<PipelineComponent>) async {
     await store.remove { components.contains($0.component) }
   }
 
   /// A run needs these components no more: where memory counts more than time, they go.
-  func finished(with components: Set<Component>) async {
+  func finished(with components: Set<PipelineComponent>) async {
     if configuration.reduceMemory { await unload(components) }
   }
 
   /// The components in memory.
-  var loaded: Set<Component> { get async { Set(await store.keys.map(\.component)) } }
+  var loaded: Set<PipelineComponent> { get async { Set(await store.keys.map(\.component)) } }
 
   private func load(_ key: Key, recorder: RunRecorder) async throws -> Loaded {
     let packages = try bundle.packages(key.component)
@@ -97,14 +97,16 @@ struct ComponentModels: Sendable {
     }
   }
 
-  private func report(_ loaded: Loaded, _ component: Component, _ choice: BackendChoice, to recorder: RunRecorder) {
+  private func report(
+    _ loaded: Loaded, _ component: PipelineComponent, _ choice: BackendChoice, to recorder: RunRecorder
+  ) {
     loaded.notices.report(to: recorder)
     recorder.ran(component, on: loaded.model.backend, reason: loaded.notices.reason ?? choice.reason)
   }
 
   /// The package must offer the names that `bundle.json` lists.
   private static func checkNames(
-    _ description: ModelDescription, _ row: BundleDescriptor.ComponentRow, _ component: Component
+    _ description: ModelDescription, _ row: BundleDescriptor.ComponentRow, _ component: PipelineComponent
   ) throws {
     for (kind, listed, found) in [
       ("inputs", row.inputs.map(\.name), description.inputs.map(\.name)),
@@ -116,7 +118,7 @@ struct ComponentModels: Sendable {
   }
 
   private static func converted(
-    _ tensor: Tensor, to dtype: String?, component: Component, name: String
+    _ tensor: Tensor, to dtype: String?, component: PipelineComponent, name: String
   ) throws -> Tensor {
     guard let type = dtype.flatMap(ElementType.init(rawValue:)), type != tensor.elementType else { return tensor }
     let converted = try tensor.converted(to: type)
@@ -131,7 +133,7 @@ struct ComponentModels: Sendable {
   }
 
   private static func checkFinite(
-    _ tensor: Tensor, _ component: Component, _ backend: BackendKind, _ name: String
+    _ tensor: Tensor, _ component: PipelineComponent, _ backend: BackendKind, _ name: String
   ) throws {
     // Finite numbers of float64 may be none in float32, in which pipelines compute; those have to be looked at one by one.
     if tensor.elementType != .float64, tensor.isFinite { return }
@@ -144,7 +146,7 @@ struct ComponentModels: Sendable {
 
 extension [String: Tensor] {
   /// An output in float32, of the shape that the bundle lists.
-  func float32(_ name: String, _ component: Component, _ bundle: BundleDescriptor) throws -> Tensor {
+  func float32(_ name: String, _ component: PipelineComponent, _ bundle: BundleDescriptor) throws -> Tensor {
     let shape = try bundle.component(component).output(name)?.shape
     guard let tensor = self[name], let shape else {
       throw PipelineError.featureMismatch(

@@ -1,7 +1,7 @@
 /// What a run tells while it goes on: picture by picture `conditioned`, every `step`, `done`; the others when they come.
 public enum GenerationEvent: Sendable {
   /// Core ML compiles a component's models, of which nothing is kept yet: minutes for large ones, once.
-  case compiling(Component)
+  case compiling(PipelineComponent)
   /// What the caller should know, such as that `auto` moves on and why; the results list it too.
   case warning(String)
   /// The text is encoded, the picture's loop is about to start.

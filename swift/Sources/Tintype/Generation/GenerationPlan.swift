@@ -59,7 +59,7 @@ struct GenerationPlan: Sendable {
       prompt: request.prompt, negativePrompt: request.negativePrompt, steps: steps, guidanceScale: guidance,
       seed: seed, generator: seed == nil ? nil : request.generator, width: bundle.size.width,
       height: bundle.size.height,
-      useT5: request.useT5 && bundle.components[Component.textEncoder3.rawValue] != nil, model: bundle.name,
+      useT5: request.useT5 && bundle.components[PipelineComponent.textEncoder3.rawValue] != nil, model: bundle.name,
       precision: bundle.precision.rawValue, strength: request.source?.strength)
     backend = request.backend ?? configuration.backend
     units = request.units ?? configuration.units

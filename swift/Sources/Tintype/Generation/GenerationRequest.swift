@@ -58,20 +58,20 @@ public struct GenerationRequest: Sendable {
 /// One value for all stages of a run, with exceptions: `.all(.auto)`, `.all(.mlx).with(.vae, .coreml)`.
 public struct PerStage<Value: Sendable & Equatable>: Sendable, Equatable {
   private let common: Value
-  private var exceptions: [Stage: Value] = [:]
+  private var exceptions: [PipelineStage: Value] = [:]
 
   /// One value for every stage.
   public static func all(_ value: Value) -> PerStage { PerStage(common: value) }
 
   /// The same with an exception.
-  public func with(_ stage: Stage, _ value: Value) -> PerStage {
+  public func with(_ stage: PipelineStage, _ value: Value) -> PerStage {
     var copy = self
     copy.exceptions[stage] = value
     return copy
   }
 
   /// The value of a stage.
-  public subscript(stage: Stage) -> Value { exceptions[stage] ?? common }
+  public subscript(stage: PipelineStage) -> Value { exceptions[stage] ?? common }
 
   private init(common: Value) { self.common = common }
 }

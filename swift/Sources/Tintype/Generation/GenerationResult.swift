@@ -11,19 +11,20 @@ public struct GenerationResult: Sendable {
   /// What was asked, with the seed that was used and the backend that ran each stage.
   public let settings: GenerationSettings
   /// What ran each stage, and why that.
-  public let stages: [Stage: StageRun]
+  public let stages: [PipelineStage: StageRun]
   /// Seconds by part of the run.
-  public let timings: Timings
+  public let timings: GenerationTimings
   /// What the predictions of each stage cost, where the request asked; of several pictures, the text's and the
   /// modulation's are the first one's.
-  public let statistics: [Stage: StageStatistics]
+  public let statistics: [PipelineStage: StageStatistics]
   /// What the caller should know: prompts that were cut, backends that were left.
   public let warnings: [String]
 
   /// A result as a run gives it, for previews of views and stand-ins of tests.
   public init(
     image: RGBImage, initialLatents: Tensor, latents: Tensor, decoded: Tensor, settings: GenerationSettings,
-    stages: [Stage: StageRun] = [:], timings: Timings = Timings(), statistics: [Stage: StageStatistics] = [:],
+    stages: [PipelineStage: StageRun] = [:], timings: GenerationTimings = GenerationTimings(),
+    statistics: [PipelineStage: StageStatistics] = [:],
     warnings: [String] = []
   ) {
     self.image = image
@@ -82,7 +83,7 @@ extension [BackendKind] {
 }
 
 /// Seconds: loading models, encoding text, modulation of all steps, the steps, decoding; and their sum.
-public struct Timings: Codable, Sendable, Equatable {
+public struct GenerationTimings: Codable, Sendable, Equatable {
   /// Compiling and loading models, self-tests included.
   public var load: Double
   /// Tokenizers and text encoders.

@@ -126,7 +126,7 @@ struct GenerationRun: Sendable {
 
   /// Latents of pictures, or noise where the bundle has no encoder.
   private func probes(_ recorder: RunRecorder) async throws -> [Tensor] {
-    guard bundle.components[Component.vaeEncoder.rawValue] != nil else {
+    guard bundle.components[PipelineComponent.vaeEncoder.rawValue] != nil else {
       return try PreviewProbes.latents(bundle.latent)
     }
     var latents: [Tensor] = []

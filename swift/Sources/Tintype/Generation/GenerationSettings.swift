@@ -27,13 +27,14 @@ public struct GenerationSettings: Codable, Sendable, Equatable {
   /// The picture's place among those of its run, from 0: how often noise was drawn from the seed before.
   public var imageIndex: Int
   /// What ran each stage.
-  public var backends: [Stage: [BackendKind]]
+  public var backends: [PipelineStage: [BackendKind]]
 
   /// Settings as a run reports them, for previews of views and stand-ins of tests.
   public init(
     prompt: String, negativePrompt: String = "", steps: Int, guidanceScale: Double, seed: UInt32?,
     generator: NoiseGenerator? = .numpy, width: Int, height: Int, useT5: Bool = true, model: String,
-    precision: String = "float16", strength: Double? = nil, imageIndex: Int = 0, backends: [Stage: [BackendKind]] = [:]
+    precision: String = "float16", strength: Double? = nil, imageIndex: Int = 0,
+    backends: [PipelineStage: [BackendKind]] = [:]
   ) {
     self.prompt = prompt
     self.negativePrompt = negativePrompt
@@ -103,7 +104,7 @@ extension GenerationSettings {
     // Stages that this release does not know are left out.
     let names = try values.decodeIfPresent([String: String].self, forKey: .backends) ?? [:]
     backends = names.reduce(into: [:]) { backends, row in
-      if let stage = Stage(rawValue: row.key) { backends[stage] = [BackendKind](joinedName: row.value) }
+      if let stage = PipelineStage(rawValue: row.key) { backends[stage] = [BackendKind](joinedName: row.value) }
     }
   }
 }

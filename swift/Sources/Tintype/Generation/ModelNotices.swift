@@ -7,10 +7,10 @@ final class ModelNotices: Sendable {
     var pending: [String] = []
   }
 
-  private let component: Component
+  private let component: PipelineComponent
   private let state = Locked(State())
 
-  init(_ component: Component) { self.component = component }
+  init(_ component: PipelineComponent) { self.component = component }
 
   /// Why the backend that was asked first does not run the model; nil where it does.
   var reason: String? { state.withLock(\.reason) }

@@ -22,7 +22,7 @@ public struct PipelineConfiguration: Sendable {
   /// How long Core ML may compile and load a model before `auto` moves on to MLX, where that is available; nil: as long
   /// as it takes.
   public var timeBox: Duration?
-  /// Makes the backends, such as one around that of `TintypeBackends.makeBackend`.
+  /// Makes the backends, such as one around that of `BackendChoice.makeBackend`.
   public var makeBackend: BackendMaker
 
   /// What is left out is `auto` on all units, with the system's cache folder and without a limit of memory.
@@ -30,7 +30,7 @@ public struct PipelineConfiguration: Sendable {
     backend: PerStage<BackendChoice> = .all(.auto), units: PerStage<ComputeUnits> = .all(.all),
     memoryBudget: Int? = nil, reduceMemory: Bool = false, engineLibrary: URL? = nil, cacheFolder: URL? = nil,
     timeBox: Duration? = .seconds(300),
-    makeBackend: @escaping BackendMaker = { TintypeBackends.makeBackend($0, settings: $1) }
+    makeBackend: @escaping BackendMaker = { $0.makeBackend(settings: $1) }
   ) {
     self.backend = backend
     self.units = units

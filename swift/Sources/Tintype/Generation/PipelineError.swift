@@ -1,11 +1,11 @@
 /// What can go wrong in a run apart from the request and the backends.
 public enum PipelineError: Error, Equatable, Sendable {
   /// A model's output holds NaN or infinite values.
-  case notFinite(component: Component, backend: BackendKind, output: String, count: Int)
+  case notFinite(component: PipelineComponent, backend: BackendKind, output: String, count: Int)
   /// An input exceeds what the model's float16 holds.
-  case float16Overflow(component: Component, input: String, largest: Float)
+  case float16Overflow(component: PipelineComponent, input: String, largest: Float)
   /// A package has other inputs or outputs than `bundle.json` lists.
-  case featureMismatch(component: Component, kind: String, listed: [String], found: [String])
+  case featureMismatch(component: PipelineComponent, kind: String, listed: [String], found: [String])
   /// A tensor between two stages has another shape than the bundle says.
   case shapeMismatch(what: String, expected: [Int], actual: [Int])
 }

@@ -2,11 +2,11 @@
 /// is told at once.
 final class RunRecorder: Sendable {
   private struct State {
-    var timings = Timings()
-    var runs: [Stage: [(backend: BackendKind, reason: String)]] = [:]
+    var timings = GenerationTimings()
+    var runs: [PipelineStage: [(backend: BackendKind, reason: String)]] = [:]
     var warnings: [String] = []
-    var statistics: [Stage: StageStatistics] = [:]
-    var compiled: Set<Component> = []
+    var statistics: [PipelineStage: StageStatistics] = [:]
+    var compiled: Set<PipelineComponent> = []
   }
   let collectsStatistics: Bool
   private let tell: @Sendable (GenerationEvent) -> Void
@@ -29,14 +29,14 @@ final class RunRecorder: Sendable {
   /// For the next picture of the run: what is known of backends and warnings, and no seconds.
   func next() -> RunRecorder {
     var copy = state.withLock { $0 }
-    copy.timings = Timings()
+    copy.timings = GenerationTimings()
     copy.statistics = [:]
     return RunRecorder(copy, collectsStatistics, tell)
   }
 
   /// Adds the seconds of `work`, less those that it spent loading models.
   func time<Value: Sendable>(
-    _ part: WritableKeyPath<Timings, Double> & Sendable, _ work: @Sendable () async throws -> Value
+    _ part: WritableKeyPath<GenerationTimings, Double> & Sendable, _ work: @Sendable () async throws -> Value
   ) async rethrows -> (value: Value, seconds: Double) {
     let clock = ContinuousClock()
     let start = clock.now
@@ -55,7 +55,7 @@ final class RunRecorder: Sendable {
     state.withLock { $0.timings.load += duration.seconds }
   }
 
-  func ran(_ component: Component, on backend: BackendKind, reason: String) {
+  func ran(_ component: PipelineComponent, on backend: BackendKind, reason: String) {
     state.withLock { state in
       let known = state.runs[component.stage]?.contains { $0.backend == backend && $0.reason == reason } ?? false
       if !known { state.runs[component.stage, default: []].append((backend, reason)) }
@@ -73,24 +73,24 @@ final class RunRecorder: Sendable {
   }
 
   /// Core ML compiles a component, or one of its chunks.
-  func compiles(_ component: Component) {
+  func compiles(_ component: PipelineComponent) {
     if state.withLock({ $0.compiled.insert(component).inserted }) { tell(.compiling(component)) }
   }
 
   /// The components that Core ML compiled during the run.
-  var compiled: Set<Component> { state.withLock(\.compiled) }
+  var compiled: Set<PipelineComponent> { state.withLock(\.compiled) }
 
   /// Adds what a prediction of a component cost: a row for each of its chunks.
-  func add(_ rows: [PredictionStatistics], _ component: Component, on backend: BackendKind) {
+  func add(_ rows: [PredictionStatistics], _ component: PipelineComponent, on backend: BackendKind) {
     state.withLock { $0.statistics[component.stage, default: StageStatistics()].add(rows, component, on: backend) }
   }
 
-  var statistics: [Stage: StageStatistics] { state.withLock(\.statistics) }
-  var timings: Timings { state.withLock(\.timings) }
+  var statistics: [PipelineStage: StageStatistics] { state.withLock(\.statistics) }
+  var timings: GenerationTimings { state.withLock(\.timings) }
   var warnings: [String] { state.withLock(\.warnings) }
 
   /// Which backend ran each stage so far, and why.
-  var stages: [Stage: StageRun] {
+  var stages: [PipelineStage: StageRun] {
     state.withLock(\.runs).mapValues { rows in
       StageRun(backends: unique(rows.map(\.backend)), reason: unique(rows.map(\.reason)).joined(separator: "; "))
     }

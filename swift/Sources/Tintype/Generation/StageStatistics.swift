@@ -18,7 +18,7 @@ public struct StageStatistics: Sendable, Equatable, Encodable {
   private var weights: [Package: Int] = [:]
 
   private struct Package: Hashable {
-    let component: Component
+    let component: PipelineComponent
     let chunk: Int
   }
 
@@ -33,7 +33,7 @@ public struct StageStatistics: Sendable, Equatable, Encodable {
   init() {}
 
   /// Adds one prediction of a component: a row for each chunk, in order.
-  mutating func add(_ rows: [PredictionStatistics], _ component: Component, on backend: BackendKind) {
+  mutating func add(_ rows: [PredictionStatistics], _ component: PipelineComponent, on backend: BackendKind) {
     if !rows.isEmpty, !backends.contains(backend) { backends.append(backend) }
     for row in rows {
       predictions += 1

@@ -25,7 +25,7 @@ public struct TextConditioning: Sendable {
 struct TextEncoders: Sendable {
   private let bundle: ModelBundle
   private let models: ComponentModels
-  private let tokenizers = LazyStore<String, any Tokenizer>()
+  private let tokenizers = LazyStore<String, any TextTokenizer>()
 
   init(bundle: ModelBundle, models: ComponentModels) {
     self.bundle = bundle
@@ -73,7 +73,7 @@ struct TextEncoders: Sendable {
     return try Tensor(shape: [1, text.ids.count], int32s: text.ids)
   }
 
-  private static func tokenizer(_ row: BundleDescriptor.TokenizerRow, folder: URL) throws -> any Tokenizer {
+  private static func tokenizer(_ row: BundleDescriptor.TokenizerRow, folder: URL) throws -> any TextTokenizer {
     if row.kind == .t5Unigram {
       return try UnigramTokenizer(folder: folder, padTokenID: row.padTokenID)
     }
@@ -83,7 +83,7 @@ struct TextEncoders: Sendable {
   }
 
   private func run(
-    _ component: Component, _ tokenizer: String, _ prompt: String, plan: GenerationPlan, recorder: RunRecorder
+    _ component: PipelineComponent, _ tokenizer: String, _ prompt: String, plan: GenerationPlan, recorder: RunRecorder
   ) async throws -> [String: Tensor] {
     let ids = try await tokens(tokenizer, prompt, recorder: recorder)
     return try await models.run(component, [BundleNames.inputIDs: ids], plan: plan, recorder: recorder)

@@ -79,8 +79,8 @@ public struct TextToImagePipeline: Sendable {
   }
 
   /// Frees the models of some stages; a later run loads them again.
-  public func unload(_ stages: Set<Stage> = Set(Stage.allCases)) async {
-    await models.unload(Set(Component.allCases.filter { stages.contains($0.stage) }))
+  public func unload(_ stages: Set<PipelineStage> = Set(PipelineStage.allCases)) async {
+    await models.unload(Set(PipelineComponent.allCases.filter { stages.contains($0.stage) }))
   }
 
   /// Compiles and loads models ahead of their first use, and runs the self-tests that the bundle has: what may take
@@ -94,7 +94,7 @@ public struct TextToImagePipeline: Sendable {
   ///   stays loaded, but the system's caches are warm.
   @discardableResult
   public func prewarm(
-    _ stages: Set<Stage> = Set(Stage.allCases), backend: PerStage<BackendChoice>? = nil,
+    _ stages: Set<PipelineStage> = Set(PipelineStage.allCases), backend: PerStage<BackendChoice>? = nil,
     units: PerStage<ComputeUnits>? = nil, onProgress: @escaping @Sendable (WarmingProgress) -> Void = { _ in },
     onWarning: @escaping @Sendable (String) -> Void = { _ in }
   ) async throws -> [WarmedComponent] {
@@ -124,7 +124,7 @@ public struct TextToImagePipeline: Sendable {
   }
 
   /// The components whose models are in memory.
-  public var loadedComponents: Set<Component> { get async { await models.loaded } }
+  public var loadedComponents: Set<PipelineComponent> { get async { await models.loaded } }
 
   /// Throws what a run of the request would throw before anything is loaded.
   package func check(_ request: GenerationRequest, count: Int) throws { _ = try plan(request, count: count) }

@@ -1,7 +1,7 @@
 /// What `TextToImagePipeline.prewarm` is about to load: component `index` (from 0) of `count`.
 public struct WarmingProgress: Sendable, Equatable {
   /// What is about to be loaded.
-  public let component: Component
+  public let component: PipelineComponent
   /// Its place among those that are loaded, from 0.
   public let index: Int
   /// How many are loaded in all.
@@ -10,7 +10,7 @@ public struct WarmingProgress: Sendable, Equatable {
   public let isCompiling: Bool
 
   /// Component `index` (from 0) of `count`.
-  public init(component: Component, index: Int, count: Int, isCompiling: Bool = false) {
+  public init(component: PipelineComponent, index: Int, count: Int, isCompiling: Bool = false) {
     self.component = component
     self.index = index
     self.count = count
@@ -25,7 +25,7 @@ public struct WarmingProgress: Sendable, Equatable {
 /// A component that `TextToImagePipeline.prewarm` has loaded.
 public struct WarmedComponent: Sendable, Equatable {
   /// What was loaded.
-  public let component: Component
+  public let component: PipelineComponent
   /// The backend that took it, and why that one.
   public let run: StageRun
   /// Compiling, loading and the self-test.
@@ -37,7 +37,7 @@ public struct WarmedComponent: Sendable, Equatable {
 
   /// A component, what took it and how long that was.
   public init(
-    component: Component, run: StageRun, seconds: Double, wasCompiled: Bool? = nil, warnings: [String] = []
+    component: PipelineComponent, run: StageRun, seconds: Double, wasCompiled: Bool? = nil, warnings: [String] = []
   ) {
     self.component = component
     self.run = run

@@ -56,7 +56,7 @@ struct BundleBench {
     for kind in kinds {
       let choice: BackendChoice = kind == .coreml ? .coreml : .mlx
       do {
-        try makeBackend(choice).checkAvailability()
+        try choice.makeBackend().checkAvailability()
       } catch let error where kinds.count > 1 {
         unavailable[kind.rawValue] = "\(error)"
         continue

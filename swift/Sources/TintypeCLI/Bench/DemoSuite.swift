@@ -45,10 +45,10 @@ struct DemoSuite {
 
   private func contender(_ kind: BackendKind) throws -> Contender {
     let choice: BackendChoice = kind == .coreml ? .coreml : .mlx
-    try makeBackend(choice).checkAvailability()
+    try choice.makeBackend().checkAvailability()
     let models = Locked(0.0)
     let configuration = PipelineConfiguration(backend: .all(choice), units: .all(units)) { choice, settings in
-      TimedBackend(backend: makeBackend(choice, settings: settings), seconds: models)
+      TimedBackend(backend: choice.makeBackend(settings: settings), seconds: models)
     }
     return Contender(kind: kind, pipeline: try .init(bundle: bundle, configuration: configuration), models: models)
   }

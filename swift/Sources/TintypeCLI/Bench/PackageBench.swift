@@ -38,7 +38,7 @@ struct PackageBench {
     var (routes, unavailable): ([(name: String, predict: @Sendable (Int) throws -> Void)], [String: String]) = ([], [:])
     for kind in kinds {
       do {
-        let backend = makeBackend(kind == .coreml ? .coreml : .mlx)
+        let backend = (kind == .coreml ? BackendChoice.coreml : .mlx).makeBackend()
         try backend.checkAvailability()
         let model = try await Blocking.run { [package, units] in try backend.load(package, units: units) }
         let inputs = try Self.zeros(for: model.modelDescription)

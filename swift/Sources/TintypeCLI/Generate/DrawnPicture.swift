@@ -6,9 +6,9 @@ struct DrawnPicture {
   /// As the command line names it.
   private let name: String
   private let settings: GenerationSettings
-  private let stages: [Stage: StageRun]
-  private let timings: Timings
-  private let statistics: [Stage: StageStatistics]
+  private let stages: [PipelineStage: StageRun]
+  private let timings: GenerationTimings
+  private let statistics: [PipelineStage: StageStatistics]
   private let warnings: [String]
 
   init(_ result: GenerationResult, path: String, name: String) {
@@ -29,7 +29,7 @@ struct DrawnPicture {
   }
 
   private var stageLines: [String] {
-    let runs = Stage.allCases.compactMap { stage in stages[stage].map { (stage: stage.rawValue, run: $0) } }
+    let runs = PipelineStage.allCases.compactMap { stage in stages[stage].map { (stage: stage.rawValue, run: $0) } }
     func line(_ stages: String, _ run: StageRun) -> String {
       "\(stages) on \(run.backends.joinedName) (\(run.reason))"
     }
@@ -44,7 +44,7 @@ struct DrawnPicture {
     let line =
       "\(name): \(settings.width)x\(settings.height), \(settings.steps) steps, "
       + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(timings.total, 1)) s"
-    let costs = Stage.allCases.compactMap { stage in statistics[stage].map { (stage, $0) } }
+    let costs = PipelineStage.allCases.compactMap { stage in statistics[stage].map { (stage, $0) } }
     return [line] + TintypeCLI.stageLines(costs)
   }
 

@@ -133,8 +133,8 @@ struct PromptLine {
   ) throws -> PerStage<Value> {
     guard case .object(let rows) = value else { return .all(try choice(key, value)) }
     return try rows.reduce(others) { result, row in
-      guard let stage = Stage(rawValue: row.key) else {
-        throw bad(key, value, "stages among \(Stage.allCases.map(\.rawValue).joined(separator: ", "))")
+      guard let stage = PipelineStage(rawValue: row.key) else {
+        throw bad(key, value, "stages among \(PipelineStage.allCases.map(\.rawValue).joined(separator: ", "))")
       }
       return result.with(stage, try choice(key, row.value))
     }

@@ -18,7 +18,7 @@ public struct TokenizedText: Sendable, Equatable {
 /// Turns text into ids.
 ///
 /// text ─► special tokens cut out ─► normalised ─► split into words ─► word ─► ids ─► special tokens added
-public protocol Tokenizer: Sendable {
+public protocol TextTokenizer: Sendable {
   /// The id that fills the rest of a fixed length.
   var padTokenID: Int32 { get }
 
@@ -29,7 +29,7 @@ public protocol Tokenizer: Sendable {
   func contentIDs(_ text: String) -> [Int32]
 }
 
-extension Tokenizer {
+extension TextTokenizer {
   /// All ids of the text with the special tokens around them, neither cut nor padded.
   public func encode(_ text: String) -> [Int32] {
     let special = specialTokens
