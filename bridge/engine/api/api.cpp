@@ -8,6 +8,7 @@
 #include "ops/call.h"
 #include "run/fork.h"
 #include "run/images.h"
+#include "run/memory.h"
 #include "run/model.h"
 #include "run/process_end.h"
 #include "run/state.h"
@@ -222,17 +223,9 @@ tt_status result_tensor(const tt_result* result, size_t index, tt_tensor* tensor
                                                std::to_string(source.tensors.size()));
     const auto& x = source.tensors[index];
     static char nothing[16];  // what an empty tensor points at
-    *tensor = tt_tensor{};
+    *tensor = row_contiguous_tensor(x.size() ? x.data<char>() : nothing, x.shape());
     tensor->name = source.names[index].c_str();
-    tensor->data = x.size() ? const_cast<char*>(x.data<char>()) : nothing;
     tensor->dtype = abi_dtype(source.dtypes[index]);
-    tensor->rank = static_cast<int32_t>(x.ndim());
-    int64_t stride = 1;
-    for (int axis = tensor->rank - 1; axis >= 0; --axis) {
-      tensor->shape[axis] = x.shape(axis);
-      tensor->strides[axis] = stride;
-      stride *= x.shape(axis);
-    }
   });
 }
 

@@ -201,58 +201,58 @@ int product(Call& call, int64_t a, int64_t b) {
   return call.checked_length(a * b);
 }
 
-// [..., C·r², H, W] -> [..., C, H·r, W·r], the block's position being the low part of the channel.
-array pixel_shuffle(Call& call) {
+using Order = std::vector<int>;
+
+// Axes n c h r w r in the order in which channels and blocks lie after it: the place in a block is the low
+// part of the channel, or the high one.
+const Order kPlaceIsLow = {0, 1, 3, 5, 2, 4}, kPlaceIsHigh = {0, 3, 5, 1, 2, 4};
+
+// [n, c·r², h, w] -> [n, c, h·r, w·r]
+array channels_to_space(Call& call, const char* factor, const Order& order) {
   const array& x = call.tensor("x");
-  int r = call.integer("upscale_factor");
+  int r = call.integer(factor);
   if (x.ndim() != 4 || !is_square_factor(r, x.shape(1))) {
-    call.fail("the channels do not divide by upscale_factor squared",
+    call.fail(std::string("the channels do not divide by ") + factor + " squared",
               describe_shape(x.shape()) + " and " + std::to_string(r), "[n, c, h, w]");
   }
   int n = x.shape(0), c = x.shape(1) / (r * r), h = x.shape(2), w = x.shape(3);
-  array y = mx::reshape(x, {n, c, r, r, h, w});
-  y = mx::transpose(y, {0, 1, 4, 2, 5, 3});  // n c h r w r
+  mx::Shape parts = {n, c, h, r, w, r}, turned;
+  Order back(order.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    turned.push_back(parts[order[i]]);
+    back[static_cast<size_t>(order[i])] = static_cast<int>(i);
+  }
+  array y = mx::transpose(mx::reshape(x, turned), back);
   return mx::reshape(y, {n, c, product(call, h, r), product(call, w, r)});
+}
+
+// [n, c, h·r, w·r] -> [n, c·r², h, w]
+array space_to_channels(Call& call, const char* factor, const Order& order) {
+  const array& x = call.tensor("x");
+  int r = call.integer(factor);
+  if (x.ndim() != 4 || r < 1 || x.shape(2) % r != 0 || x.shape(3) % r != 0) {
+    call.fail(std::string("height and width do not divide by ") + factor,
+              describe_shape(x.shape()) + " and " + std::to_string(r), "[n, c, h, w]");
+  }
+  int n = x.shape(0), c = x.shape(1), h = x.shape(2) / r, w = x.shape(3) / r;
+  array y = mx::transpose(mx::reshape(x, {n, c, h, r, w, r}), order);
+  return mx::reshape(y, {n, product(call, c, product(call, r, r)), h, w});
+}
+
+array pixel_shuffle(Call& call) {
+  return channels_to_space(call, "upscale_factor", kPlaceIsLow);
 }
 
 array pixel_unshuffle(Call& call) {
-  const array& x = call.tensor("x");
-  int r = call.integer("downscale_factor");
-  if (x.ndim() != 4 || r < 1 || x.shape(2) % r != 0 || x.shape(3) % r != 0) {
-    call.fail("height and width do not divide by downscale_factor",
-              describe_shape(x.shape()) + " and " + std::to_string(r), "[n, c, h, w]");
-  }
-  int n = x.shape(0), c = x.shape(1), h = x.shape(2) / r, w = x.shape(3) / r;
-  array y = mx::reshape(x, {n, c, h, r, w, r});
-  y = mx::transpose(y, {0, 1, 3, 5, 2, 4});  // n c r r h w
-  return mx::reshape(y, {n, product(call, c, product(call, r, r)), h, w});
+  return space_to_channels(call, "downscale_factor", kPlaceIsLow);
 }
 
-// As pixel_shuffle, the block's position being the high part of the channel.
 array depth_to_space(Call& call) {
-  const array& x = call.tensor("x");
-  int r = call.integer("block_size");
-  if (x.ndim() != 4 || !is_square_factor(r, x.shape(1))) {
-    call.fail("the channels do not divide by block_size squared",
-              describe_shape(x.shape()) + " and " + std::to_string(r), "[n, c, h, w]");
-  }
-  int n = x.shape(0), c = x.shape(1) / (r * r), h = x.shape(2), w = x.shape(3);
-  array y = mx::reshape(x, {n, r, r, c, h, w});
-  y = mx::transpose(y, {0, 3, 4, 1, 5, 2});  // n c h r w r
-  return mx::reshape(y, {n, c, product(call, h, r), product(call, w, r)});
+  return channels_to_space(call, "block_size", kPlaceIsHigh);
 }
 
 array space_to_depth(Call& call) {
-  const array& x = call.tensor("x");
-  int r = call.integer("block_size");
-  if (x.ndim() != 4 || r < 1 || x.shape(2) % r != 0 || x.shape(3) % r != 0) {
-    call.fail("height and width do not divide by block_size",
-              describe_shape(x.shape()) + " and " + std::to_string(r), "[n, c, h, w]");
-  }
-  int n = x.shape(0), c = x.shape(1), h = x.shape(2) / r, w = x.shape(3) / r;
-  array y = mx::reshape(x, {n, c, h, r, w, r});
-  y = mx::transpose(y, {0, 3, 5, 1, 2, 4});  // n r r c h w
-  return mx::reshape(y, {n, product(call, c, product(call, r, r)), h, w});
+  return space_to_channels(call, "block_size", kPlaceIsHigh);
 }
 
 /** block_shape, and what is added to or cut from both ends of the last two axes. */

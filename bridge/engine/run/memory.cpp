@@ -43,6 +43,19 @@ array as_bools(const array& bytes) {
   return mx::not_equal(bytes, array(0, bytes.dtype()));
 }
 
+tt_tensor row_contiguous_tensor(const void* data, const mx::Shape& shape) {
+  tt_tensor tensor{};
+  tensor.data = const_cast<void*>(data);
+  tensor.rank = static_cast<int32_t>(shape.size());
+  int64_t stride = 1;
+  for (int axis = tensor.rank - 1; axis >= 0; --axis) {
+    tensor.shape[axis] = shape[axis];
+    tensor.strides[axis] = stride;
+    stride *= shape[axis];
+  }
+  return tensor;
+}
+
 bool is_row_contiguous(const tt_tensor& tensor) {
   int64_t expected = 1;
   for (int axis = tensor.rank - 1; axis >= 0; --axis) {

@@ -12,6 +12,9 @@ namespace tintype {
 mlx::core::array borrowed_array(const void* data, const mlx::core::Shape& shape, mlx::core::Dtype dtype,
                                 const std::function<void()>& release);
 
+/** The row-contiguous tensor of `shape` over these bytes, without a name or a type. */
+tt_tensor row_contiguous_tensor(const void* data, const mlx::core::Shape& shape);
+
 /** An array with its own copy of a strided tensor. */
 mlx::core::array copied_array(const tt_tensor& tensor, mlx::core::Dtype dtype);
 

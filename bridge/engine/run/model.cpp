@@ -209,9 +209,9 @@ void Model::load_block(const Block& block, LoadedFunction& function) {
       else
         function.constants[static_cast<size_t>(slot)] = load_literal(literal, place_of(operation));
     }
-    load_arguments(operation, function);
+    load_arguments(operation, /*codes=*/false, function);
     if (operation.type.rfind("constexpr_", 0) == 0 && !keep_compressed(operation, function)) {
-      load_codes(operation, function);
+      load_arguments(operation, /*codes=*/true, function);
       fold(operation, function);
     }
     for (const Block& inner : operation.blocks) load_block(inner, function);
@@ -220,11 +220,11 @@ void Model::load_block(const Block& block, LoadedFunction& function) {
     load_deferred(output.slot, "output " + quoted(output.name), function);
 }
 
-// All but the codes of a compressed weight.
-void Model::load_arguments(const Operation& operation, LoadedFunction& function) {
+// The codes of a compressed weight, or everything else.
+void Model::load_arguments(const Operation& operation, bool codes, LoadedFunction& function) {
   std::string place = place_of(operation);
   for (const Argument& argument : operation.arguments) {
-    if (holds_codes(operation, argument.name)) continue;
+    if (holds_codes(operation, argument.name) != codes) continue;
     for (const Binding& binding : argument.bindings) {
       if (binding.literal)
         function.constants[static_cast<size_t>(binding.slot)] = load_literal(*binding.literal, place);
@@ -238,19 +238,6 @@ void Model::load_deferred(int slot, const std::string& place, LoadedFunction& fu
   auto found = in_file_.find(slot);
   Value& value = function.constants[static_cast<size_t>(slot)];
   if (found != in_file_.end() && !value.defined()) value = load_literal(*found->second, place);
-}
-
-void Model::load_codes(const Operation& operation, LoadedFunction& function) {
-  std::string place = place_of(operation);
-  for (const Argument& argument : operation.arguments) {
-    if (!holds_codes(operation, argument.name)) continue;
-    for (const Binding& binding : argument.bindings) {
-      if (binding.literal)
-        function.constants[static_cast<size_t>(binding.slot)] = load_literal(*binding.literal, place);
-      else
-        load_deferred(binding.slot, place, function);
-    }
-  }
 }
 
 bool Model::keep_compressed(const Operation& operation, LoadedFunction& function) {
@@ -304,14 +291,7 @@ array Model::load_numbers(const Literal& literal, const std::string& place) {
   bool packed = bits_of(type.dtype) < 8;
   if (!literal.in_file) {
     if (packed) return unpack(literal.bytes, type, shape, place);
-    tt_tensor view{
-        nullptr, const_cast<uint8_t*>(literal.bytes.data()), 0, static_cast<int32_t>(shape.size()), {}, {}};
-    int64_t stride = 1;
-    for (size_t axis = shape.size(); axis-- > 0;) {
-      view.shape[axis] = type.shape[axis], view.strides[axis] = stride;
-      stride *= type.shape[axis];
-    }
-    return copied_array(view, dtype);
+    return copied_array(row_contiguous_tensor(literal.bytes.data(), shape), dtype);
   }
   Blob blob = package_.blob(literal, place);
   parameters_[{literal.file_name, literal.file_offset}] = type.elements();

@@ -77,8 +77,7 @@ class Model {
   Result run(LoadedFunction& function, const Request& request, Monitor* monitor);
   void load_constants(LoadedFunction& function);
   void load_block(const Block& block, LoadedFunction& function);
-  void load_arguments(const Operation& operation, LoadedFunction& function);
-  void load_codes(const Operation& operation, LoadedFunction& function);
+  void load_arguments(const Operation& operation, bool codes, LoadedFunction& function);
   bool keep_compressed(const Operation& operation, LoadedFunction& function);
   void load_deferred(int slot, const std::string& place, LoadedFunction& function);
   void fold(const Operation& operation, LoadedFunction& function);

@@ -16,16 +16,7 @@ mx::Shape shape_of(const Feature& feature) {
 }
 
 tt_tensor describe_array(const array& x) {
-  tt_tensor tensor{};
-  tensor.data = const_cast<char*>(x.data<char>());
-  tensor.rank = static_cast<int32_t>(x.ndim());
-  int64_t stride = 1;
-  for (int axis = tensor.rank - 1; axis >= 0; --axis) {
-    tensor.shape[axis] = x.shape(axis);
-    tensor.strides[axis] = stride;
-    stride *= x.shape(axis);
-  }
-  return tensor;
+  return row_contiguous_tensor(x.data<char>(), x.shape());
 }
 
 // Zeros are written at once, so a system that promises more than it has would end the process.
