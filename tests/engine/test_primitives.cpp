@@ -1,10 +1,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
-#include <functional>
 #include <vector>
 
+#include "arrays.h"
 #include "check.h"
 #include "kernels/order.h"
 #include "kernels/parallel.h"
@@ -18,33 +17,6 @@ namespace mx = mlx::core;
 using mx::array;
 
 namespace {
-
-array noise(const mx::Shape& shape, uint64_t seed) {
-  array x = mx::random::normal(shape, mx::float32, 0, 1, mx::random::key(seed));
-  mx::eval(x);
-  return x;
-}
-
-bool are_same(array x, array y) {
-  x = mx::contiguous(x), y = mx::contiguous(y);
-  mx::eval(x, y);
-  return x.shape() == y.shape() && x.dtype() == y.dtype() &&
-         std::memcmp(x.data<char>(), y.data<char>(), x.nbytes()) == 0;
-}
-
-/** The same to the bit at one thread, at all of them, and once more. */
-array at_any_threads(const std::function<array()>& make) {
-  array all = make(), again = make();
-  mx::eval(all);
-  mx::eval(again);
-  limit_threads(1);
-  array alone = make();
-  mx::eval(alone);
-  limit_threads(0);
-  CHECK(are_same(all, again));
-  CHECK(are_same(all, alone));
-  return all;
-}
 
 /** Places that are never on a pixel's edge, some of them outside. */
 array places(const mx::Shape& shape, int length, uint64_t seed) {
@@ -178,6 +150,21 @@ TEST(draws_the_numbers_that_mlx_draws) {
         mx::random::uniform(array(-2.0f), array(3.0f), {count}, mx::float32, mx::random::key(77));
     CHECK(are_same(at_any_threads([&] { return random_uniform({count}, -2, 3, 77); }), expected));
   }
+}
+
+// A cancelled call leaves out what it has not begun.
+TEST(draws_nothing_while_tasks_are_left_out) {
+  leave_tasks_out(true);
+  array x = random_uniform({1 << 20}, 5, 6, 1);
+  mx::eval(x);
+  leave_tasks_out(false);
+  auto drawn = [&] {
+    return std::count_if(x.data<float>(), x.data<float>() + x.size(), [](float v) { return v >= 5; });
+  };
+  CHECK(drawn() < 1 << 20);
+  x = random_uniform({1 << 20}, 5, 6, 1);
+  mx::eval(x);
+  CHECK(drawn() == 1 << 20);
 }
 
 int main() {

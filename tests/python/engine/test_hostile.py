@@ -229,6 +229,29 @@ def test_a_cancelled_product_leaves_nothing_half_done(tmp_path):
     np.testing.assert_array_equal(model.predict({"x": x})["y"], expected)
 
 
+@pytest.mark.parametrize(
+    ("op", "numbers"),
+    [
+        ("random_normal", {"mean": 0.0, "stddev": 1.0}),
+        ("random_uniform", {"low": -1.0, "high": 1.0}),
+        ("random_bernoulli", {"prob": 0.5}),
+    ],
+)
+def test_a_cancelled_draw_leaves_nothing_half_done(op, numbers, tmp_path):
+    shape, last = (1 << 21,), 8
+    drawn = (np.float32, shape)
+    ops = []
+    for k in range(last):
+        ops.append(Op(op, {"shape": list(shape), "seed": k, **numbers}, drawn, (f"drawn{k}",)))
+        before = np.ones(1, np.float32) if k == 0 else f"@sum{k - 1}"
+        ops.append(Op("add", {"x": before, "y": f"@drawn{k}"}, drawn, ("y" if k == last - 1 else f"sum{k}",)))
+    path, inputs = write(tmp_path, Program(ops)), {"x": np.ones(1, np.float32)}
+    model = ctypes_api.Model(path)
+    expected = model.predict(inputs)["y"]
+    assert cancelled_at(2, path, inputs) == ctypes_api.CANCELLED
+    np.testing.assert_array_equal(model.predict(inputs)["y"], expected)
+
+
 PROGRESS = c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_double)
 
 
