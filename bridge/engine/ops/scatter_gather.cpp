@@ -201,6 +201,15 @@ array scatter_along_axis(Call& call) {
               describe_shape(indices.shape()) + " and " + describe_shape(updates.shape()),
               "two alike, within " + describe_shape(data.shape()) + " but for the axis");
   }
+  mx::Shape whole = data.shape();
+  whole[axis] = indices.shape(axis);
+  std::string mode = call.text_or("mode", "add");
+  if (indices.shape() == whole && indices.size() != 0 &&
+      (mode == "update" || mode == "add" || mode == "sub")) {
+    array values = mx::astype(updates, data.dtype());
+    if (mode == "update") return mx::put_along_axis(data, indices, values, axis);
+    return mx::scatter_add_axis(data, indices, mode == "sub" ? mx::negative(values) : values, axis);
+  }
   std::vector<array> all;
   std::vector<int> axes;
   for (int i = 0; i < static_cast<int>(data.ndim()); ++i) {
