@@ -128,6 +128,32 @@ TEST(every_micro_kernel_knows_softmax_and_norm) {
   }
 }
 
+TEST(every_micro_kernel_slides_windows) {
+  auto x = noise(600, 10), weights = noise(5, 11);
+  x[300] = NAN;
+  std::vector<long> places = {3, 0, 41, 40, 17};
+  for (const MicroKernel* kernel : micro_kernels()) {
+    for (long count : {1L, 15L, 16L, 70L, 500L}) {
+      std::vector<float> sums(static_cast<size_t>(count) + 1, -7.0f), largest = sums;
+      kernel->slide_sum(count, 5, places.data(), weights.data(), 0.5f, x.data(), sums.data());
+      kernel->slide_max(count, 5, places.data(), x.data(), largest.data());
+      CHECK(sums.back() == -7 && largest.back() == -7);  // beyond the count nothing is written
+      for (long i = 0; i < count; ++i) {
+        double sum = 0.5;
+        float highest = -INFINITY;
+        for (size_t t = 0; t < places.size(); ++t) {
+          float value = x[static_cast<size_t>(i + places[t])];
+          sum += double{weights[t]} * value;
+          if (!(highest > value) && !std::isnan(highest)) highest = value;
+        }
+        auto at = static_cast<size_t>(i);
+        CHECK(std::isnan(sum) ? std::isnan(sums[at]) : std::abs(sums[at] - sum) < 1e-5);
+        CHECK(std::isnan(highest) ? std::isnan(largest[at]) : largest[at] == highest);
+      }
+    }
+  }
+}
+
 int main() {
   return check::run_all();
 }

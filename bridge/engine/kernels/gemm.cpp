@@ -17,6 +17,43 @@ const MicroKernel& micro_kernel() {
   return *best;
 }
 
+void copy_pixels(const Patches& p, const void* line, int x, int count, float outside, float* to) {
+  int step = p.stride_width, before = x < 0 ? std::min(count, (-x + step - 1) / step) : 0;
+  int inside = std::clamp((p.width - x + step - 1) / step, before, count) - before;
+  std::fill(to, to + before, outside);
+  std::fill(to + before + inside, to + count, outside);
+  to += before, x += before * step;
+  if (inside <= 0) return;
+  if (p.half && step == 1) {
+    micro_kernel().widen(inside, static_cast<const uint16_t*>(line) + x, to);
+  } else if (p.half) {
+    for (int i = 0; i < inside; ++i)
+      micro_kernel().widen(1, static_cast<const uint16_t*>(line) + x + i * step, to + i);
+  } else if (step == 1) {
+    std::memcpy(to, static_cast<const float*>(line) + x, sizeof(float) * static_cast<size_t>(inside));
+  } else {
+    for (int i = 0; i < inside; ++i) to[i] = static_cast<const float*>(line)[x + i * step];
+  }
+}
+
+void finish(const Tile& tile, float* sums, int64_t width, const Product& c) {
+  const MicroKernel& kernel = micro_kernel();
+  for (int i = 0; i < tile.rows; ++i) {
+    float* line = sums + i * width;
+    if (c.bias) {
+      const float* bias = c.bias + (c.bias_of_rows ? tile.row + i : tile.column);
+      kernel.binary(Binary::kAdd, tile.columns, line, 1, bias, c.bias_of_rows ? 0 : 1, line);
+    }
+    int64_t place = (tile.row + i) * c.row + tile.column;
+    if (c.tail) c.tail->apply(c.place + place, tile.columns, line);
+    if (c.half)
+      kernel.narrow(tile.columns, line, static_cast<uint16_t*>(c.data) + place);
+    else
+      std::memcpy(static_cast<float*>(c.data) + place, line,
+                  sizeof(float) * static_cast<size_t>(tile.columns));
+  }
+}
+
 namespace {
 
 // A task is a tile of c of this size; with a depth of both factors it stays in the second cache.
@@ -36,26 +73,6 @@ void pack_columns(const MicroKernel& kernel, const Matrix& b, int first, int cou
   kernel.pack({from, b.column, b.row, b.half}, count, depth, kernel.columns, to);
 }
 
-// Pixels x, x + step, … of one image line; what lies outside is 0.
-void copy_pixels(const Patches& p, const void* line, int x, int count, float* to) {
-  int step = p.stride_width, before = x < 0 ? std::min(count, (-x + step - 1) / step) : 0;
-  int inside = std::clamp((p.width - x + step - 1) / step, before, count) - before;
-  std::fill(to, to + before, 0.0f);
-  std::fill(to + before + inside, to + count, 0.0f);
-  to += before, x += before * step;
-  if (inside <= 0) return;
-  if (p.half && step == 1) {
-    micro_kernel().widen(inside, static_cast<const uint16_t*>(line) + x, to);
-  } else if (p.half) {
-    for (int i = 0; i < inside; ++i)
-      micro_kernel().widen(1, static_cast<const uint16_t*>(line) + x + i * step, to + i);
-  } else if (step == 1) {
-    std::memcpy(to, static_cast<const float*>(line) + x, sizeof(float) * static_cast<size_t>(inside));
-  } else {
-    for (int i = 0; i < inside; ++i) to[i] = static_cast<const float*>(line)[x + i * step];
-  }
-}
-
 // One row of the patch matrix: the pixels that kernel element `k` meets at outputs [first, first + count).
 void patch_row(const Patches& p, int k, int first, int count, float* to) {
   int area = p.kernel_height * p.kernel_width, place = k % area;
@@ -69,7 +86,7 @@ void patch_row(const Patches& p, int k, int first, int count, float* to) {
       std::fill(to, to + length, 0.0f);
     } else {
       const void* line = at(p.image, plane + static_cast<int64_t>(y) * p.width, p.half);
-      copy_pixels(p, line, column * p.stride_width + x_offset, length, to);
+      copy_pixels(p, line, column * p.stride_width + x_offset, length, 0, to);
     }
     to += length;
     count -= length;
@@ -118,29 +135,6 @@ PackedRows pack_all_rows(const MicroKernel& kernel, int m, int k, const Matrix& 
   return {to, padded};
 }
 
-/** One tile of c: its place and size. */
-struct Tile {
-  int row, rows, column, columns;
-};
-
-// The tile's sums lie in `sums`, rows of `width`.
-void finish(const MicroKernel& kernel, const Tile& tile, float* sums, int width, const Product& c) {
-  for (int i = 0; i < tile.rows; ++i) {
-    float* line = sums + static_cast<int64_t>(i) * width;
-    if (c.bias) {
-      const float* bias = c.bias + (c.bias_of_rows ? tile.row + i : tile.column);
-      kernel.binary(Binary::kAdd, tile.columns, line, 1, bias, c.bias_of_rows ? 0 : 1, line);
-    }
-    int64_t place = (tile.row + i) * c.row + tile.column;
-    if (c.tail) c.tail->apply(c.place + place, tile.columns, line);
-    if (c.half)
-      kernel.narrow(tile.columns, line, static_cast<uint16_t*>(c.data) + place);
-    else
-      std::memcpy(static_cast<float*>(c.data) + place, line,
-                  sizeof(float) * static_cast<size_t>(tile.columns));
-  }
-}
-
 // Adds what one depth gives to the tile's sums, or makes them at the first.
 void accumulate(const MicroKernel& kernel, const Tile& tile, int start, int depth, const PackedRows& a,
                 const float* packed, float* sums, int width) {
@@ -176,7 +170,7 @@ void multiply_tile(const Tile& tile, int k, const PackedRows& a, const B& b, con
     accumulate(kernel, tile, start, depth, a, memory.packed, memory.sums, memory.width);
   }
   if (k == 0) std::fill(memory.sums, memory.sums + static_cast<int64_t>(tile.rows) * memory.width, 0.0f);
-  finish(kernel, tile, memory.sums, memory.width, c);
+  finish(tile, memory.sums, memory.width, c);
 }
 
 // All tiles of the same columns where there is one depth: the columns are packed once.
@@ -189,7 +183,7 @@ void multiply_strip(int m, int height, const Tile& first, int k, const PackedRow
   for (int row = 0; row < m; row += height) {
     Tile tile{row, std::min(height, m - row), first.column, first.columns};
     accumulate(kernel, tile, 0, k, a, memory.packed, memory.sums, memory.width);
-    finish(kernel, tile, memory.sums, memory.width, c);
+    finish(tile, memory.sums, memory.width, c);
   }
 }
 

@@ -39,6 +39,17 @@ struct Product {
   int64_t place = 0;           // of the product in the tail's result
 };
 
+/** A part of a product: its place and size. */
+struct Tile {
+  int row, rows, column, columns;
+};
+
+/** Stores the tile's `sums`, rows of `width`, in c, after c's bias and tail; `sums` are overwritten. */
+void finish(const Tile& tile, float* sums, int64_t width, const Product& c);
+
+/** Pixels x, x + stride, … of one image line; what lies outside is `outside`. */
+void copy_pixels(const Patches& p, const void* line, int x, int count, float outside, float* to);
+
 /** c [m, n] = a [m, k] b [k, n] + bias. Sums are float32, in an order that does not depend on the threads. */
 void multiply(int m, int n, int k, const Matrix& a, const Matrix& b, const Product& c);
 void multiply(int m, int n, int k, const Matrix& a, const Patches& b, const Product& c);

@@ -242,6 +242,7 @@ using Half = unsigned short;
 
 constexpr MicroKernel kKernel = {kRows,       kColumns,     multiply,      pack,         widen,
                                  narrow,      unary<float>, binary<float>, unary<Half>,  binary<Half>,
-                                 softmax,     softmax_rows, normalize,     sum,          fold};
+                                 softmax,     softmax_rows, normalize,     sum,          fold,
+                                 slide_sum,   slide_max};
 
 }  // namespace

@@ -83,6 +83,11 @@ struct MicroKernel {
    * to match.
    */
   void (*fold)(int keys, int values, float* scores, float* highest, float* total, float* output);
+  /** y[i] = bias + the sum of weights[t] · x[i + places[t]] over all taps t, in their order. */
+  void (*slide_sum)(long count, int taps, const long* places, const float* weights, float bias,
+                    const float* x, float* y);
+  /** y[i] = the largest x[i + places[t]]; NaN wins. */
+  void (*slide_max)(long count, int taps, const long* places, const float* x, float* y);
 };
 
 /** Null where the compiler or the machine lacks the instructions. */

@@ -12,6 +12,7 @@ constexpr int kLanes = 8, kRows = 6;
 // Logarithms are made of exponentials too.
 #include "kernels/logarithms.inl"
 // Loops are made of curves.
+#include "kernels/slides.inl"
 #include "kernels/tiles.inl"
 // The table of them all stands at the end of the last.
 #include "kernels/loops.inl"

@@ -9,12 +9,13 @@
 #include "kernels/cpu_primitive.h"
 #include "kernels/parallel.h"
 #include "kernels/tail.h"
+#include "kernels/windows.h"
 
 namespace tintype::kernels {
 
 namespace {
 
-/** A vector as float32, whatever it was; null stays null. */
+/** Numbers as float32, whatever they were; null stays null. */
 struct Bias {
   const void* data = nullptr;
   int64_t count = 0, stride = 1;
@@ -171,6 +172,7 @@ class Conv2d : public Tailed {
               image = static_cast<int64_t>(x.shape[1] / plan.groups) * x.shape[2] * x.shape[3];
       int rows = shape[1] / plan.groups, depth = weight.shape[1] * weight.shape[2] * weight.shape[3];
       std::vector<float> added = bias.values();
+      Slide alone{patches_of(plan, x, weight, shape, x.data), shape[2]};
       auto one = [&](int64_t i) {
         int64_t group = i % plan.groups, place = i * rows * area;
         Product product{.data = element(c, place, half),
@@ -184,7 +186,11 @@ class Conv2d : public Tailed {
         convolve(plan, x, weight, shape, element(x.data, i * image, x.half), rows, depth, filters, product);
       };
       int64_t count = static_cast<int64_t>(shape[0]) * plan.groups;
-      if (plan.groups >= 8) {
+      if (plan.groups > 1 && weight.shape[1] == 1 && alone.fits()) {
+        Bias filters{weight.data, int64_t{shape[1]} * depth, 1, weight.half};
+        Product product{.data = c, .row = shape[3], .half = half, .tail = tail.empty() ? nullptr : &tail};
+        slide_channels(alone, rows, shape, filters.values(), added, product);
+      } else if (plan.groups >= 8) {
         parallel_tasks(count, one);
       } else {
         for (int64_t i = 0; i < count; ++i) one(i);
@@ -194,6 +200,15 @@ class Conv2d : public Tailed {
   }
 
  private:
+  static Patches patches_of(const ConvPlan& plan, const Operand& x, const Operand& weight,
+                            const mx::Shape& shape, const void* image) {
+    return {image,           x.shape[2],        x.shape[3],
+            weight.shape[2], weight.shape[3],   plan.strides[0],
+            plan.strides[1], plan.dilations[0], plan.dilations[1],
+            plan.before[0],  plan.before[1],    shape[3],
+            x.half};
+  }
+
   static void convolve(const ConvPlan& plan, const Operand& x, const Operand& weight, const mx::Shape& shape,
                        const void* image, int rows, int depth, const Matrix& filters,
                        const Product& product) {
@@ -201,12 +216,23 @@ class Conv2d : public Tailed {
     bool pointwise = weight.shape[2] == 1 && weight.shape[3] == 1 && area == x.shape[2] * x.shape[3] &&
                      plan.before == std::array<int, 2>{0, 0};
     if (pointwise) return multiply(rows, area, depth, filters, Matrix{image, area, 1, x.half}, product);
-    Patches patches{image,           x.shape[2],        x.shape[3],
-                    weight.shape[2], weight.shape[3],   plan.strides[0],
-                    plan.strides[1], plan.dilations[0], plan.dilations[1],
-                    plan.before[0],  plan.before[1],    shape[3],
-                    x.half};
-    multiply(rows, area, depth, filters, patches, product);
+    multiply(rows, area, depth, filters, patches_of(plan, x, weight, shape, image), product);
+  }
+
+  // Groups of one channel, from each of which `rows` are made.
+  static void slide_channels(const Slide& slide, int rows, const mx::Shape& shape,
+                             const std::vector<float>& weights, const std::vector<float>& bias,
+                             const Product& product) {
+    const Patches& p = slide.patches;
+    auto image = [&](int64_t i) {
+      Slide one = slide;
+      int64_t channel = i % shape[1];
+      one.patches.image = element(p.image, i / rows * p.height * p.width, p.half);
+      one.weights = weights.data() + channel * p.kernel_height * p.kernel_width;
+      if (!bias.empty()) one.bias = bias[static_cast<size_t>(channel)];
+      return one;
+    };
+    slide_all(int64_t{shape[0]} * shape[1], image, product);
   }
 
   ConvPlan plan_;

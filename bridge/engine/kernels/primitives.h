@@ -41,6 +41,20 @@ mlx::core::array conv2d(const mlx::core::array& x, const mlx::core::array& weigh
                         const std::optional<mlx::core::array>& bias, const ConvPlan& plan,
                         mlx::core::Dtype dtype);
 
+/** How a pool makes one number of a window; what lies outside the image counts as 0, or not at all. */
+enum class PoolKind { kSum, kMax };
+
+/** Windows over [h, w]; `lengths` are those of the result. */
+struct PoolPlan {
+  std::array<int, 2> kernel, strides, before, lengths;
+};
+
+/** True if `pool2d` takes these. */
+bool can_pool(const mlx::core::array& x, const PoolPlan& plan);
+/** x [n, c, h, w] to [n, c, *lengths]. Ours only. */
+mlx::core::array pool2d(const mlx::core::array& x, PoolKind kind, const PoolPlan& plan,
+                        mlx::core::Dtype dtype);
+
 /** query [..., l, e], key [..., s, e], value [..., s, v] of equal leading axes, mask (bool or ours) that
  * broadcasts to
  * [..., l, s]: softmax(scale q kᵀ + mask) v without the matrix of scores. Ours only. */

@@ -1,5 +1,6 @@
 #include <limits>
 
+#include "kernels/primitives.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
 #include "ops/spatial.h"
@@ -79,37 +80,69 @@ array combine_windows(Call& call, array x, const Pool& pool, Combine combine, Re
   return x;
 }
 
+// Nothing where the engine's kernel does not take x.
+std::optional<array> by_kernel(const array& x, const Pool& pool, kernels::PoolKind kind, mx::Dtype dtype) {
+  const Spatial& s = pool.spatial;
+  if (s.kernel.size() == 2) {
+    auto pair = [](const std::vector<int>& v) { return std::array<int, 2>{v[0], v[1]}; };
+    kernels::PoolPlan plan{pair(s.kernel), pair(s.strides), pair(s.before), pair(pool.lengths)};
+    if (!kernels::can_pool(x, plan)) return std::nullopt;
+    return kernels::pool2d(x, kind, plan, dtype);
+  }
+  if (s.kernel.size() != 1) return std::nullopt;
+  Pool plane{{{1, s.kernel[0]}, {1, s.strides[0]}, {}, {0, s.before[0]}, {}}, {1, pool.lengths[0]}};
+  auto y = by_kernel(mx::expand_dims(x, 2), plane, kind, dtype);
+  if (y) y = mx::squeeze(*y, 2);
+  return y;
+}
+
 array max_pool(Call& call) {
-  array x = call.wide("x");
+  bool as_stored = call.is_ours({"x"});
+  array x = as_stored ? call.tensor("x") : call.wide("x");
   Pool pool = pool_of(call, x);
+  if (auto y = by_kernel(x, pool, kernels::PoolKind::kMax, x.dtype())) return *y;
   array lowest = scalar_like(-std::numeric_limits<float>::infinity(), x);
   return combine_windows(call, padded(x, pool, lowest), pool, mx::maximum, mx::max);
 }
 
-array sum_windows(Call& call, const array& x, const Pool& pool) {
+array sum_windows(Call& call, const array& given, const Pool& pool) {
+  if (auto y = by_kernel(given, pool, kernels::PoolKind::kSum, mx::float32)) return *y;
+  array x = widened_for_sum(given);
   return combine_windows(call, padded(x, pool, scalar_like(0, x)), pool, mx::add, mx::sum);
 }
 
-array avg_pool(Call& call) {
-  array x = widened_for_sum(call.wide("x"));
-  Pool pool = pool_of(call, x);
-  // Places that count: the input's, and unless excluded its padding, but never what ceil_mode adds behind.
+// How many places of each window count: the input's, and unless excluded its padding, but never what
+// ceil_mode adds behind.
+array count_places(Call& call, const array& x, Pool pool) {
   mx::Shape shape = x.shape();
   shape[0] = shape[1] = 1;
-  array counted = mx::ones(shape, x.dtype());
+  array counted = mx::ones(shape, x.dtype() == mx::float16 ? mx::float32 : x.dtype());
   if (!call.flag_or("exclude_padding_from_average", false)) {
     std::vector<std::pair<int, int>> widths(x.ndim(), {0, 0});
     for (size_t i = 0; i < pool.lengths.size(); ++i)
       widths[i + 2] = {pool.spatial.before[i], pool.spatial.after[i]};
-    counted = mx::pad(counted, widths, scalar_like(1, x));
-    Pool shifted = pool;
-    std::fill(shifted.spatial.before.begin(), shifted.spatial.before.end(), 0);
-    return mx::divide(sum_windows(call, x, pool), sum_windows(call, counted, shifted));
+    counted = mx::pad(counted, widths, scalar_like(1, counted));
+    std::fill(pool.spatial.before.begin(), pool.spatial.before.end(), 0);
   }
-  return mx::divide(sum_windows(call, x, pool), sum_windows(call, counted, pool));
+  return sum_windows(call, counted, pool);
+}
+
+array avg_pool(Call& call) {
+  bool as_stored = call.is_ours({"x"});
+  array x = as_stored ? call.tensor("x") : widened_for_sum(call.wide("x"));
+  Pool pool = pool_of(call, x);
+  array sums = sum_windows(call, x, pool), counts = count_places(call, x, pool);
+  return as_stored ? kernels::binary(kernels::Binary::kDiv, sums, counts, call.output_dtype())
+                   : mx::divide(sums, counts);
 }
 
 array l2_pool(Call& call) {
+  using kernels::Unary;
+  if (call.is_ours({"x"})) {
+    const array& x = call.tensor("x");
+    array sums = sum_windows(call, kernels::unary(Unary::kSquare, x, mx::float32), pool_of(call, x));
+    return kernels::unary(Unary::kSqrt, sums, call.output_dtype());
+  }
   array x = widened_for_sum(call.wide("x"));
   return mx::sqrt(sum_windows(call, mx::square(x), pool_of(call, x)));
 }
