@@ -9,6 +9,7 @@ from .refusals import table_calls, table_networks, table_ops, table_packages
 from .refusals.programs import refusal
 from .refusals.sources import refusals, texts_of_cpp_tests, unknown_names
 from .test_fork import REFUSED as FORKED
+from .test_packages import CUT_SHORT
 
 OPS = table_ops.ROWS + table_networks.ROWS
 
@@ -54,9 +55,9 @@ UNREACHED = {
 
 
 def texts() -> list[str]:
-    """What the tables, the test of forks and the C++ tests hold."""
+    """What the tables, the tests of forks and of files, and the C++ tests hold."""
     tables = [row.whole_text for row in OPS] + [text for _, text in table_packages.CASES + table_calls.CASES]
-    return [*tables, table_packages.EXPANDED_TEXT, FORKED, *texts_of_cpp_tests()]
+    return [*tables, table_packages.EXPANDED_TEXT, FORKED, CUT_SHORT.format(16), *texts_of_cpp_tests()]
 
 
 def test_every_refusal_is_in_a_table():
