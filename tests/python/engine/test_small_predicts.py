@@ -140,7 +140,8 @@ def test_ctrl_c_between_and_during_small_calls(models, name):
     answers, stop, wrong, calls = expected(models)[name], threading.Event(), [], []
     main = threading.main_thread().ident
 
-    def predict_until(end):
+    def predict_until(end, timer):
+        timer.start()  # on a busy machine the interrupt comes meanwhile
         while time.monotonic() < end:
             calls.append(same(models[name].predict({"x": INPUTS[1]}), answers[1]))
 
@@ -156,9 +157,8 @@ def test_ctrl_c_between_and_during_small_calls(models, name):
             thread.start()
         for i in range(15):
             timer = threading.Timer(0.01 + 0.0007 * i, signal.pthread_kill, [main, signal.SIGINT])
-            with pytest.raises(KeyboardInterrupt):  # on a busy machine it comes while the timer starts
-                timer.start()
-                predict_until(time.monotonic() + 30)
+            with pytest.raises(KeyboardInterrupt):
+                predict_until(time.monotonic() + 30, timer)
             timer.join()
     finally:
         stop.set()
