@@ -3,6 +3,9 @@
 The work happens in a hidden folder beside the destination, `.NAME.tintype-XXXX`, whose writer holds a lock on
 it; the last step renames it. A folder without a lock is a killed run's, or was kept to be resumed: the next
 run takes it over if it may and can, else removes it.
+
+What only a run itself needs lies in a `scratch_folder`, hidden and locked in the same way: those of killed
+runs are removed when either kind of folder is made beside them.
 """
 
 import errno
@@ -19,10 +22,13 @@ from .. import names
 from ..errors import ConversionError
 from ..files import umask
 
-__all__ = ["staged_folder", "sync_path"]
+__all__ = ["scratch_folder", "staged_folder", "sync_path"]
 
 MARK = ".tintype-"
 REPLACED = ".tintype-replaced"
+SCRATCH = ".tintype-scratch-"
+#: The names of scratch folders, with the letters that `mkdtemp` adds, and of nothing that is staged.
+SCRATCHES = SCRATCH + 8 * "?"
 
 
 @contextmanager
@@ -49,7 +55,9 @@ def staged_folder(
         output.parent.mkdir(parents=True, exist_ok=True)
         _put_back(output)
         _check(output, overwrite, mark)
-        stage, lock = _left(output, resumes) or _new(output)
+        _clear(output.parent, SCRATCHES)
+        mine = f".{output.name}{MARK}"
+        stage, lock = _clear(output.parent, f"{glob.escape(mine)}*", resumes) or _new(output.parent, mine)
     except OSError as error:
         raise ConversionError(
             f"cannot write to {output.parent} ({error.strerror}): choose another output folder"
@@ -73,10 +81,23 @@ def staged_folder(
         os.close(lock)
 
 
-def _new(output: Path) -> tuple[Path, int]:
-    """A folder beside `output`, and the handle that holds its lock."""
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Yield an empty hidden folder in `parent`, and remove it when the block ends. OSError where none can be
+    made."""
+    _clear(parent, SCRATCHES)
+    folder, lock = _new(parent, SCRATCH)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _new(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A folder in `parent`, and the handle that holds its lock."""
     while True:
-        stage = Path(tempfile.mkdtemp(prefix=f".{output.name}{MARK}", dir=output.parent))
+        stage = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         with suppress(FileNotFoundError):  # another run's clean-up was faster than the lock
             lock = os.open(stage, os.O_RDONLY)
             with suppress(OSError):  # a file system without locks: leftovers are never touched there
@@ -86,11 +107,13 @@ def _new(output: Path) -> tuple[Path, int]:
             os.close(lock)
 
 
-def _left(output: Path, resumes: Callable[[Path], bool] | None) -> tuple[Path, int] | None:
-    """Remove what killed runs left; the folder of one that may be resumed is left and returned, with the
-    handle that holds its lock."""
+def _clear(
+    parent: Path, pattern: str, resumes: Callable[[Path], bool] | None = None
+) -> tuple[Path, int] | None:
+    """Remove what killed runs left in `parent`; the folder of one that may be resumed is left and returned,
+    with the handle that holds its lock."""
     found = None
-    for path in sorted(output.parent.glob(glob.escape(f".{output.name}{MARK}") + "*")):
+    for path in sorted(parent.glob(pattern)):
         lock = _lock(path)
         if lock is None:
             continue

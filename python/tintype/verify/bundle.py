@@ -1,6 +1,5 @@
 """Verifying a bundle against its checkpoint, and what is written into bundle.json of it."""
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -181,9 +180,10 @@ def verify_backends(
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
     others = chosen_sizes(bundle, sizes)
     check_functions(bundle)
-    with tempfile.TemporaryDirectory(prefix=".tintype-reference-", dir=bundle.root.parent) as folder:
-        output = Path(folder) / "bundle"
-        reference = make_reference(bundle, source, output, variant, tokenizers, lora, others)
+    from ..emit.staging import scratch_folder
+
+    with scratch_folder(bundle.root.parent) as folder:
+        reference = make_reference(bundle, source, folder / "bundle", variant, tokenizers, lora, others)
         _check_interfaces(bundle, reference)
         recordings = {size: record(reference, prompt, steps, names.MLX, size) for size in reference.sizes}
     return [compare(bundle, recordings, prompt, steps, backend) for backend in chosen]

@@ -1,10 +1,10 @@
 """Measuring components while a bundle is made, for `--quantize auto`."""
 
-import tempfile
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import names
 from ..bundle import Bundle, Component
@@ -16,6 +16,8 @@ from .metrics import Agreement
 from .reference import Recording, record
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..emit.loras import LoraChoices
 
 __all__ = ["Meter"]
@@ -41,7 +43,7 @@ class Meter:
     ) -> None:
         self._source, self._components, self._batch = source, components, batch
         self._variant, self._tokenizers, self._lora = variant, tokenizers, lora
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._remove: Callable[[], Any] | None = None
         self._recorded: tuple[Bundle, Recording] | None = None
 
     def __enter__(self) -> "Meter":
@@ -53,9 +55,9 @@ class Meter:
     def close(self) -> None:
         """Remove the reference; a later use makes it again."""
         self._recorded = None
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        if self._remove is not None:
+            self._remove()
+            self._remove = None
 
     def __call__(self, bundle: Bundle, name: str) -> Measured:
         """The component `name` of `bundle` on the inputs that the reference's had."""
@@ -79,15 +81,19 @@ class Meter:
         if bundle.root is None:
             raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
         from ..emit import convert
+        from ..emit.staging import scratch_folder
 
         wanted = self._components
         if wanted is not None:
             all_ = {*FAMILIES[bundle.family].required, *wanted}
             wanted = [c for c in names.SELECTABLE_COMPONENTS if c in all_]
-        self._folder = tempfile.TemporaryDirectory(prefix=".tintype-reference-", dir=bundle.root.parent)
+        self.close()  # what a use that failed has left
+        stack = ExitStack()
+        folder = stack.enter_context(scratch_folder(bundle.root.parent))
+        self._remove = weakref.finalize(self, stack.close)  # for those who never close it
         reference = convert(
             self._source,
-            Path(self._folder.name) / "bundle",
+            folder / "bundle",
             precision="float32",
             size=(bundle.size.width, bundle.size.height),
             components=wanted,

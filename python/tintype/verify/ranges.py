@@ -1,6 +1,5 @@
 """The range audit: the largest magnitude that every op makes in a real run, against what float16 holds."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,10 +57,12 @@ def audit_ranges(
     """
     if bundle.root is None:
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
-    with tempfile.TemporaryDirectory(prefix=".tintype-ranges-", dir=bundle.root.parent) as folder:
-        reference = make_reference(bundle, source, Path(folder) / "reference", variant, tokenizers, lora)
+    from ..emit.staging import scratch_folder
+
+    with scratch_folder(bundle.root.parent) as folder:
+        reference = make_reference(bundle, source, folder / "reference", variant, tokenizers, lora)
         calls = record(reference, PROMPT, STEPS, names.MLX).calls
-        return _audit(bundle, source, Path(folder), calls, variant, tokenizers, lora)
+        return _audit(bundle, source, folder, calls, variant, tokenizers, lora)
 
 
 def _audit(

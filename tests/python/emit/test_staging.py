@@ -4,13 +4,14 @@ import errno
 import fcntl
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tintype.emit import staging
-from tintype.emit.staging import MARK, REPLACED, staged_folder
+from tintype.emit.staging import MARK, REPLACED, SCRATCH, scratch_folder, staged_folder
 from tintype.errors import ConversionError
 
 
@@ -194,3 +195,31 @@ def test_places_for_no_folder(tmp_path: Path) -> None:
         with pytest.raises(ConversionError, match=message), staged_folder(output, overwrite=True):
             pytest.fail("nothing is to be written")
     assert [p.name for p in tmp_path.iterdir()] == ["loop"]
+
+
+def test_scratch_folders_of_killed_runs_are_removed(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path) as live:
+        (live / "weights").touch()
+        for make in (lambda: write(tmp_path / "bundle", "new", overwrite=True), scratch_in(tmp_path)):
+            dead = tmp_path / f"{SCRATCH}abc_0123"
+            dead.mkdir()
+            (dead / "weights").touch()
+            make()
+            assert (live / "weights").exists()
+            assert hidden(tmp_path) == [live.name]
+    assert os.listdir(tmp_path) == ["bundle"]
+
+
+def scratch_in(parent: Path) -> Callable[[], None]:
+    def make() -> None:
+        with scratch_folder(parent) as folder:
+            assert list(folder.iterdir()) == []
+
+    return make
+
+
+def test_a_bundle_to_be_resumed_is_no_scratch(tmp_path: Path) -> None:
+    kept = tmp_path / f"{SCRATCH}bundle{MARK}abc_0123"
+    kept.mkdir()
+    scratch_in(tmp_path)()
+    assert kept.is_dir()

@@ -1,5 +1,7 @@
 """`--quantize auto`: the smallest recipe of every component that keeps the bars."""
 
+import gc
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 
 import tintype
 from tintype import names
+from tintype.bundle import Bundle
 from tintype.cli.app import run_command
 from tintype.compress import candidates
 from tintype.errors import UsageError
@@ -27,6 +30,7 @@ def test_the_smallest_recipe_that_keeps_the_bars(data: Path, tmp_path: Path, tar
         assert meter.picture(bundle, tuple(bundle.components)).passes
         accuracy = meter.accuracy(bundle)
         again = tintype.convert(source, tmp_path / "again", measure=meter, **options)
+        assert len(list(tmp_path.iterdir())) == 3
     assert again.to_text() == bundle.to_text()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again", "b"]
     for name, component in bundle.components.items():
@@ -68,7 +72,7 @@ def test_the_command_says_what_it_tried(
 ) -> None:
     line = ["convert", str(data / "sd3-medium-tiny"), "-o", str(tmp_path / "b"), "--quantize", "auto"]
     assert run_command([*line, "--components", "text_encoder,vae_decoder"]) == 0
-    bundle = tintype.Bundle.read(tmp_path / "b")
+    bundle = Bundle.read(tmp_path / "b")
     row = bundle.component(names.TEXT_ENCODER).compression
     out = capsys.readouterr().out
     assert f"text_encoder: {row['recipe']} {row['auto'][-1]['psnr']:.1f} dB" in out
@@ -81,3 +85,13 @@ def test_the_command_says_what_it_tried(
 def test_auto_has_to_measure(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="auto has to measure: give convert a measure"):
         tintype.convert(data / "sd3-medium-tiny", tmp_path / "b", quantize="auto")
+
+
+def test_a_meter_that_nobody_closes_leaves_nothing(sd3_half: Bundle, data: Path, tmp_path: Path) -> None:
+    bundle = Bundle.read(shutil.copytree(sd3_half.root or "", tmp_path / "b"))
+    meter = Meter(data / "sd3-medium-tiny", components=["vae_decoder"])
+    assert meter(bundle, names.VAE_DECODER).passes
+    assert len(list(tmp_path.iterdir())) == 2
+    del meter
+    gc.collect()
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
