@@ -17,6 +17,7 @@ from .convert import convert
 from .generate import generate
 from .inspect import inspect
 from .run import run
+from .signals import ended_by_signals
 from .verify import verify
 from .warm import warm
 
@@ -64,8 +65,9 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     warnings.simplefilter("always", UserWarning)
     _show_log(logging.WARNING if "--quiet" in given else logging.INFO)
     try:
-        result: Any = cli.main(given, prog_name="tintype", standalone_mode=False)
-        sys.stdout.flush()
+        with ended_by_signals():
+            result: Any = cli.main(given, prog_name="tintype", standalone_mode=False)
+            sys.stdout.flush()
     except click.Abort:
         return _fail("interrupted", EXIT_INTERRUPTED)
     except click.ClickException as error:

@@ -12,7 +12,7 @@ from ..names import AUTO, QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
 from .conversion_plan import show_plan
 from .last_steps import last_steps
 from .neural_engine import share_option
-from .output import byte_count, bytes_text, ended_by_signals, progress_bar, size_option
+from .output import byte_count, bytes_text, progress_bar, size_option
 
 if TYPE_CHECKING:
     from ..verify import AccuracyGate
@@ -249,7 +249,7 @@ def convert(
             "progress": progress,
         }
         if not dry_run:
-            with ended_by_signals(), ExitStack() as stack:
+            with ExitStack() as stack:
                 accuracy = None
                 if measured is not False or quantize == AUTO:
                     accuracy = _gate(source, output, options, measured, no_gate, stack)
@@ -333,7 +333,7 @@ def export_profile(source: Path, output: Path, quiet: bool, options: Mapping[str
     """The folder for Apple's pipeline."""
     from ..emit.apple_sd3 import export_apple_sd3
 
-    with progress_bar(quiet) as progress, ended_by_signals():
+    with progress_bar(quiet) as progress:
         export_apple_sd3(source, output, **options, progress=progress)
     if not quiet:
         click.echo(

@@ -12,7 +12,6 @@ from .drawing import Drawn, draw
 from .output import (
     byte_count,
     echo_json,
-    ended_by_signals,
     progress_bar,
     size_option,
     stage_options,
@@ -177,7 +176,7 @@ def generate(
     if resume:
         jobs = [job for job in jobs if not all(path.is_file() for path in job.outputs)]
     results: list[Drawn] = []
-    with progress_bar(quiet or as_json) as progress, ended_by_signals():
+    with progress_bar(quiet or as_json) as progress:
         bundle = model if model is not None else _embedded(progress)
         with Pipeline.load(bundle, backend, units, reduce_memory, memory_budget, time_box) as pipeline:
             if drawn_by not in (None, pipeline.bundle.name):

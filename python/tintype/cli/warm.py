@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import echo_json, ended_by_signals, progress_bar, stage_options, table, time_box_option
+from .output import echo_json, progress_bar, stage_options, table, time_box_option
 
 if TYPE_CHECKING:
     from ..pipeline import Warmed
@@ -33,7 +33,6 @@ def warm(bundle: Path, backend: Any, units: Any, time_box: float | None, quiet: 
 
     with (
         progress_bar(quiet or as_json) as progress,
-        ended_by_signals(),
         # What was compiled is kept on disk; nothing needs the models here.
         Pipeline.load(bundle, backend, units, reduce_memory=True, time_box=time_box) as pipeline,
     ):
