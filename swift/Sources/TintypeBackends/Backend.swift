@@ -131,6 +131,10 @@ public protocol LoadedModel: Sendable {
   /// The same, telling how far it is, and ending where the caller wants.
   func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor]
 
+  /// Opens one function (nil: the default one) ahead of its first use, where a package has several: Core ML may need
+  /// minutes for each.
+  func prepare(function: String?) throws
+
   /// New states of one function (nil: the default one), all zeros. Throws where the backend or the model has none.
   func makeState(function: String?) throws -> any ModelState
 }
@@ -146,6 +150,9 @@ extension BackendError {
 extension LoadedModel {
   /// Nil: most models know nothing about their package.
   public var metadataJSON: String? { nil }
+
+  /// Nothing: most models open everything when they are loaded.
+  public func prepare(function: String?) throws {}
 
   /// Throws: most models keep nothing.
   public func makeState(function: String?) throws -> any ModelState { throw BackendError.noStates(backend) }

@@ -105,17 +105,30 @@ struct FallbackBackend: Backend {
   /// The first backend's model, or the second's where the first takes too long and the second can take over.
   private func loadInTime(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
     let first = self.first
-    func movable(_ model: any LoadedModel) -> FallbackModel {
+    @Sendable func movable(_ model: any LoadedModel) -> FallbackModel {
       FallbackModel(backends: self, package: package, units: units, model: model)
     }
-    guard let timeBox else { return movable(try first.load(package, units: units)) }
-    let loading = TimeBox { try first.load(package, units: units) }
-    if let model = try loading.value(within: timeBox) { return movable(model) }
-    guard let other = try? second.load(package, units: units) else { return movable(try loading.value()) }
+    return try inTime(package, units: units) {
+      movable(try first.load(package, units: units))
+    } orElse: { slow in
+      let other = try second.load(package, units: units)
+      moveOn(from: package, units: units, after: slow, verb: "load")
+      return other
+    }
+  }
+
+  /// What `load` gives, or `orElse` where the first backend takes too long and the second can take over.
+  func inTime(
+    _ package: URL, units: ComputeUnits, _ load: @escaping @Sendable () throws -> any LoadedModel,
+    orElse takeOver: (BackendError) throws -> any LoadedModel
+  ) throws -> any LoadedModel {
+    guard let timeBox else { return try load() }
+    let loading = TimeBox(load)
+    if let model = try loading.value(within: timeBox) { return model }
     let slow = BackendError.failed(
       backend: first.kind, kind: .runtime,
       message: "compiling and loading took longer than \(timeBox.seconds) s; it goes on in the background")
-    moveOn(from: package, units: units, after: slow, verb: "load")
+    guard let other = try? takeOver(slow) else { return try loading.value() }
     loading.leave { [verdicts] result in
       // Compiled after all: the system keeps what it made, so the next load is quick.
       if case .success = result { verdicts?.forget(package, units: units) }

@@ -23,6 +23,10 @@ struct ChunkedModel: LoadedModel {
   /// The first chunk's, unless a later one moved to another backend.
   var backend: BackendKind { chunks.map(\.backend).first { $0 == .mlx } ?? .coreml }
 
+  func prepare(function: String?) throws {
+    for chunk in chunks { try chunk.prepare(function: Self.part(chunk, function)?.name) }
+  }
+
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
     try predict(inputs, options: PredictionOptions(function: function))
   }

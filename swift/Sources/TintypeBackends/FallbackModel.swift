@@ -20,6 +20,8 @@ final class FallbackModel: LoadedModel {
     var model: any LoadedModel
     /// The second backend gave numbers that are not finite either, or cannot run the model: no other is asked again.
     var mayBeInfinite = false
+    /// The functions that were opened; nil stands for the default one.
+    var opened: Set<String?> = []
   }
 
   init(backends: FallbackBackend, package: URL, units: ComputeUnits, model: any LoadedModel) {
@@ -34,11 +36,30 @@ final class FallbackModel: LoadedModel {
   var modelDescription: ModelDescription { model.modelDescription }
   var metadataJSON: String? { model.metadataJSON }
 
+  /// Within the time box, as the first backend's loading is.
+  func prepare(function: String?) throws {
+    let (model, isOpen) = current.withLock { ($0.model, $0.opened.contains(function)) }
+    guard isFirst(model) else { return try model.prepare(function: function) }
+    if isOpen { return }
+    do {
+      _ = try backends.inTime(package, units: units) {
+        try model.prepare(function: function)
+        return model
+      } orElse: { slow in
+        try replacement(after: slow, verb: "load")
+      }
+    } catch let error where FallbackBackend.mayHelp(after: error) {
+      try replacement(after: error, verb: "load").prepare(function: function)
+    }
+    current.withLock { _ = $0.opened.insert(function) }
+  }
+
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
     try predict(inputs, options: PredictionOptions(function: function))
   }
 
   func predict(_ inputs: [String: Tensor], options: PredictionOptions) throws -> [String: Tensor] {
+    if options.state == nil { try prepare(function: options.function) }
     let (model, mayBeInfinite) = current.withLock { ($0.model, $0.mayBeInfinite) }
     let caller = Caller(options.progress)
     var options = options
@@ -52,11 +73,14 @@ final class FallbackModel: LoadedModel {
     } catch {
       if let wish = caller.wish { throw wish }
       guard isFirst(model), options.state == nil, FallbackBackend.mayHelp(after: error) else { throw error }
-      return try replacement(after: error).predict(inputs, options: options)
+      return try replacement(after: error, verb: "run").predict(inputs, options: options)
     }
   }
 
-  func makeState(function: String?) throws -> any ModelState { try model.makeState(function: function) }
+  func makeState(function: String?) throws -> any ModelState {
+    try prepare(function: function)
+    return try model.makeState(function: function)
+  }
 
   private func isFirst(_ model: any LoadedModel) -> Bool { model.backend == backends.first.kind }
 
@@ -89,9 +113,9 @@ final class FallbackModel: LoadedModel {
   }
 
   /// The second backend takes over, if it has not.
-  func moveOn(after reason: any Error) throws { _ = try replacement(after: reason) }
+  func moveOn(after reason: any Error) throws { _ = try replacement(after: reason, verb: "run") }
 
-  private func replacement(after reason: any Error) throws -> any LoadedModel {
+  private func replacement(after reason: any Error, verb: String) throws -> any LoadedModel {
     let (model, didMove) = try moving.withLock { _ in
       let model = self.model
       // Another thread may have moved on already.
@@ -100,7 +124,7 @@ final class FallbackModel: LoadedModel {
       current.withLock { $0.model = other }
       return (other, true)
     }
-    if didMove { backends.moveOn(from: package, units: units, after: reason, verb: "run") }
+    if didMove { backends.moveOn(from: package, units: units, after: reason, verb: verb) }
     return model
   }
 }

@@ -97,7 +97,7 @@ package actor LazyStore<Key: Hashable & Sendable, Value: Sendable> {
 }
 
 /// Somebody who waits for a task, and stops waiting when his own is cancelled. (`Task.value` waits on.)
-private final class Waiter<Value: Sendable>: Sendable {
+package final class Waiter<Value: Sendable>: Sendable {
   private enum State {
     case empty
     case waiting(CheckedContinuation<Value, any Error>)
@@ -106,7 +106,7 @@ private final class Waiter<Value: Sendable>: Sendable {
 
   private let state = Locked(State.empty)
 
-  static func value(of task: Task<Value, any Error>) async throws -> Value {
+  package static func value(of task: Task<Value, any Error>) async throws -> Value {
     let waiter = Waiter()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in

@@ -34,12 +34,13 @@ public struct ResidentModels: Sendable {
     }
   }
 
-  /// Compiles and loads the packages in turn, so that later loads find the system's caches warm. Those that fit the
-  /// budget together stay loaded.
+  /// Compiles and loads the packages in turn, each with its default function, so that later loads find the system's
+  /// caches warm. Those that fit the budget together stay loaded.
   public func prewarm(_ packages: [URL]) async throws {
     for package in packages {
       try Task.checkCancellation()
-      _ = try await model(at: package)
+      let model = try await model(at: package)
+      try await Waiter.value(of: Task { try await Blocking.run { try model.prepare(function: nil) } })
     }
   }
 

@@ -10,17 +10,19 @@ struct WarmCommand {
       + "keeps what it compiles. MLX has nothing to compile.",
     positionals: [.init(name: "BUNDLE", help: "A bundle's folder.")],
     options: [
-      .stageBackend, .stageUnits, .timeBox, .quiet,
+      .size, .stageBackend, .stageUnits, .timeBox, .quiet,
       .init(name: "--json", help: "Print backends and seconds by component as JSON."),
     ], examples: ["tintype warm sd3.bundle --units ane"])
 
   private let folder: URL
+  private let size: ImageSize?
   private let configuration: PipelineConfiguration
   private let isQuiet: Bool
   private let printsJSON: Bool
 
   init(_ arguments: Arguments) throws {
     folder = URL(fileURLWithPath: arguments.positionals[0])
+    size = try arguments.size(Self.spec)
     var configuration = try arguments.configuration(Self.spec)
     // What was compiled is kept on disk; nothing needs the models here.
     configuration.reduceMemory = true
@@ -34,6 +36,7 @@ struct WarmCommand {
     let progress = ProgressLine(terminal, quiet: isQuiet, bar: !printsJSON)
     defer { progress.clear() }
     let warmed = try await pipeline.prewarm(
+      size: size,
       onProgress: { state in
         let name = state.component.rawValue
         if state.isCompiling { progress.tellCompiling(name) }

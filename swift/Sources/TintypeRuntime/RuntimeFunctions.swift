@@ -20,7 +20,10 @@ func loadModel(
     guard let path else { throw MisuseError("model_load: `path` is NULL; pass the path of an .mlpackage") }
     let settings = try LoadSettings(options, of: "model_load")
     let package = URL(fileURLWithPath: String(cString: path))
-    model.pointee = ModelHandle(try settings.backend.load(package, units: settings.units)).retained()
+    let loaded = try settings.backend.load(package, units: settings.units)
+    // Callers that give a load so much time count on what it says.
+    try loaded.prepare(function: nil)
+    model.pointee = ModelHandle(loaded).retained()
   }
 }
 

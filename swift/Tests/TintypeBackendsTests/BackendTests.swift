@@ -148,13 +148,35 @@ import Testing
     #expect(correct == [Bool](repeating: true, count: 24))
   }
 
+  /// A package's compiled form, opened without the package.
+  private func compiled(_ name: String, in folder: TemporaryFolder) throws -> any LoadedModel {
+    let backend = CoreMLBackend(cacheFolder: folder.url)
+    return try backend.load(backend.compiledModel(of: Fixture.package(name)), units: .cpuOnly)
+  }
+
   @Test func aCompiledModelCanBeOpenedItself() throws {
     let folder = try TemporaryFolder()
-    _ = try CoreMLBackend(cacheFolder: folder.url).load(Fixture.package("linear"), units: .cpuOnly)
-    let entry = try #require(try folder.names().first { $0.hasSuffix(".mlmodelc") })
-    let model = try CoreMLBackend(cacheFolder: folder.url).load(
-      folder.url.appendingPathComponent(entry), units: .cpuOnly)
+    let model = try compiled("linear", in: folder)
     #expect(model.modelDescription.inputs.map(\.name) == ["x"])
     #expect(try model.predict(["x": x])["y"]?.shape == [2, 4])
+  }
+
+  @Test func aCompiledModelHasItsStatesAndFunctions() throws {
+    let folder = try TemporaryFolder()
+    let stateful = try compiled("stateful", in: folder)
+    #expect(try stateful.modelDescription == load("stateful", .mlx).modelDescription)
+    let state = try stateful.makeState(function: nil)
+    let half = try Tensor(shape: [2], floats: [1, 2]).converted(to: .float16)
+    try state.set("total", to: half)
+    let outputs = try stateful.predict(["x": half], options: PredictionOptions(state: state))
+    #expect(outputs["y"]?.floats() == [2, 4])
+    let several = try compiled("two_functions", in: folder)
+    #expect(several.modelDescription.functions.map(\.name).sorted() == ["thrice", "twice"])
+    for function in several.modelDescription.functions {
+      let factor: Float = function.name == "thrice" ? 3 : 2
+      #expect(try several.predict(["x": x], function: function.name)["y"]?.floats() == x.floats().map { factor * $0 })
+    }
+    let first = try several.predict(["x": x], function: several.modelDescription.functions.first?.name)
+    #expect(try several.predict(["x": x])["y"]?.floats() == first["y"]?.floats())
   }
 }

@@ -8,6 +8,7 @@ private struct Part: LoadedModel {
   let backend = BackendKind.mlx
   let modelDescription: ModelDescription
   let run: @Sendable ([String: Tensor], String?) throws -> [String: Tensor]
+  let opened = Locked<[String?]>([])
 
   init(
     _ inputs: [String: ElementType], _ outputs: [String: ElementType], functions: [String] = ["main"], extent: Int = 1,
@@ -25,6 +26,8 @@ private struct Part: LoadedModel {
       })
     self.run = run
   }
+
+  func prepare(function: String?) throws { opened.withLock { $0.append(function) } }
 
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] { try run(inputs, function) }
 }
@@ -82,6 +85,14 @@ private func chunks(_ functions: [String] = ["main"], asked: Locked<[String?]> =
     #expect(throws: BackendError.unknownFunction(name: "size_1x1", known: ["main", "size_32x16"])) {
       try model.predict([:], function: "size_1x1")
     }
+  }
+
+  @Test func everyChunkOpensTheFunction() throws {
+    let model = try chunks(["main", "size_32x16"])
+    try model.prepare(function: "size_32x16")
+    try model.prepare(function: nil)
+    let opened = model.chunks.compactMap { ($0 as? Part)?.opened.withLock { $0 } }
+    #expect(opened == [["size_32x16", "main"], ["size_32x16", "main"]])
   }
 
   @Test func strangeInputsAreRefused() throws {

@@ -202,6 +202,31 @@ import Testing
     #expect(error.description.hasSuffix("; make the folder writable or choose another cache folder"))
   }
 
+  /// Of several functions, each is opened at its first use: Core ML would hold, and specialise, every one.
+  @Test func functionsAreOpenedWhenTheyAreUsed() throws {
+    let backend = CoreMLBackend(cacheFolder: cache.folder)
+    let several = Fixture.package("two_functions")
+    let model = try backend.load(several, units: .all)
+    let entry = cache.folder.appendingPathComponent(try #require(entries().first))
+    let x = try Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6])
+    func damage() throws {
+      for name in try FileManager.default.contentsOfDirectory(atPath: entry.path) {
+        try FileManager.default.removeItem(at: entry.appendingPathComponent(name))
+      }
+    }
+    // What is damaged before it is opened is made anew then.
+    try damage()
+    try model.prepare(function: "thrice")
+    #expect(CacheEntry(url: entry).isDamaged == false)
+    try damage()
+    #expect(try model.predict(["x": x], function: "thrice")["y"]?.floats() == [3, 6, 9, 12, 15, 18])
+    #expect(CacheEntry(url: entry).isDamaged)
+    #expect(try model.predict(["x": x])["y"]?.floats() == [2, 4, 6, 8, 10, 12])
+    #expect(CacheEntry(url: entry).isDamaged == false)
+    let error = #expect(throws: BackendError.self) { try model.prepare(function: "absent") }
+    #expect(error?.kind == .invalidArgument && error?.description.contains("\"twice\"") == true)
+  }
+
   @Test func aDamagedEntryIsMadeAnew() throws {
     let backend = CoreMLBackend(cacheFolder: cache.folder)
     _ = try backend.load(package, units: .all)

@@ -121,6 +121,27 @@ import Testing
     #expect(try model.predict([:]).keys.first == next)
   }
 
+  /// A function is opened once, before its first prediction or when that is asked for.
+  @Test func functionsAreOpenedOnce() throws {
+    let opened = Locked<[String]>([])
+    let first = ScriptedBackend(kind: .coreml, opening: { name in opened.withLock { $0.append(name ?? "default") } })
+    let model = try fallback(first).load(package, units: .all)
+    #expect(opened.withLock { $0 }.isEmpty)
+    try model.prepare(function: "wide")
+    _ = try model.predict([:], function: "wide")
+    _ = try model.predict([:])
+    _ = try model.predict([:])
+    #expect(opened.withLock { $0 } == ["wide", "default"])
+  }
+
+  @Test func aFunctionThatCannotBeOpenedMovesOn() throws {
+    let failure = failure(.unsupported)
+    let model = try fallback(ScriptedBackend(kind: .coreml, opening: { _ in throw failure })).load(package, units: .all)
+    #expect(model.backend == .coreml)
+    #expect(try model.predict([:], function: "wide").keys.first == "mlx")
+    #expect(notices.withLock { $0 } == ["coreml could not load net.mlpackage (the reason); using mlx"])
+  }
+
   @Test func namedBackendsAreStrict() {
     #expect(BackendChoice.mlx.makeBackend().kind == .mlx)
     #expect(BackendChoice.coreml.makeBackend().kind == .coreml)
@@ -189,6 +210,13 @@ import Testing
     let failing = ScriptedBackend(
       kind: .coreml, loading: failure, beforeLoading: { Thread.sleep(forTimeInterval: 0.1) })
     #expect(throws: combined) { try fallback(failing, timeBox: .milliseconds(5)).load(package, units: .all) }
+  }
+
+  @Test func slowFunctionsAreWaitedFor() throws {
+    let first = ScriptedBackend(kind: .coreml, opening: { _ in Thread.sleep(forTimeInterval: 0.1) })
+    let model = try fallback(first, timeBox: .milliseconds(5)).load(package, units: .all)
+    #expect(try model.predict([:]).keys.first == "coreml")
+    #expect(notices.withLock { $0 }.isEmpty)
   }
 
   @Test func verdictsOfOthersDoNotCount() throws {

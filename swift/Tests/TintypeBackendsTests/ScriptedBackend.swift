@@ -14,6 +14,8 @@ struct ScriptedBackend: Backend {
   var value: Float = 0
   var output: String?
   var beforeLoading: @Sendable () -> Void = {}
+  /// Called when a function of a loaded model is opened.
+  var opening: @Sendable (String?) throws -> Void = { _ in }
   let loads = Locked(0)
 
   func checkAvailability() throws { if let availability { throw availability } }
@@ -25,7 +27,7 @@ struct ScriptedBackend: Backend {
     }
     beforeLoading()
     if let loading, number <= failingLoads { throw loading }
-    return Model(backend: kind, error: predicting, value: value, output: output ?? kind.rawValue)
+    return Model(backend: kind, error: predicting, value: value, output: output ?? kind.rawValue, opening: opening)
   }
 
   struct Model: LoadedModel {
@@ -33,7 +35,10 @@ struct ScriptedBackend: Backend {
     let error: BackendError?
     let value: Float
     let output: String
+    let opening: @Sendable (String?) throws -> Void
     let modelDescription = ModelDescription(functions: [])
+
+    func prepare(function: String?) throws { try opening(function) }
 
     func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
       if let error { throw error }

@@ -98,6 +98,23 @@ import Testing
     #expect(store.verdict(on: package, units: .all) == nil)
   }
 
+  @Test func slowFunctionsAreLeftBehind() async throws {
+    let release = DispatchSemaphore(value: 0)
+    let first = ScriptedBackend(kind: .coreml, opening: { _ in release.wait() })
+    let model = FallbackModel(
+      backends: fallback(first, timeBox: .milliseconds(20)), package: package, units: .all,
+      model: try await first.load(package, units: .all))
+    #expect(model.backend == .coreml)
+    try model.prepare(function: nil)
+    #expect(model.backend == .mlx)
+    #expect(store.verdict(on: package, units: .all)?.reason.hasPrefix("compiling and loading took longer") == true)
+    release.signal()
+    for _ in 0..<500 where store.verdict(on: package, units: .all) != nil {
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    #expect(store.verdict(on: package, units: .all) == nil)
+  }
+
   @Test func quickLoadsStayInTheirTimeBox() throws {
     let model = try fallback(ScriptedBackend(kind: .coreml), timeBox: .seconds(60)).load(package, units: .all)
     #expect(model.backend == .coreml)

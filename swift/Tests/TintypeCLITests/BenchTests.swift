@@ -66,4 +66,13 @@ import Tintype
     #expect(console.error.contains("loading denoiser"))
     #expect(console.output.contains(" s  on mlx (asked for)"))
   }
+
+  @Test func aSizeIsOneOfTheBundles() async throws {
+    let console = try Console()
+    let words = ["warm", try CLITestBundles.url("sd3-medium-tiny-parts").path, "--backend", "coreml", "--size"]
+    #expect(await console.run(words + ["192x128"]) == 0, "\(console.error)")
+    #expect(console.output.contains("denoiser"))
+    #expect(await console.run(words + ["64x64"]) == 2)
+    #expect(console.error.contains("size is 64x64, but the model"))
+  }
 }

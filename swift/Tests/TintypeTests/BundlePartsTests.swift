@@ -191,6 +191,16 @@ private func values(_ shapes: [String: [Int]], of inputs: [String: Tensor]) thro
     #expect(await pipeline.loadedComponents == [.denoiser, .vaeDecoder])
   }
 
+  @Test func warmingOpensASize() async throws {
+    let fake = try FakeBundle(change: sized)
+    let backend = fake.backend()
+    let pipeline = try fake.pipeline(backend)
+    let wide = ImageSize(width: 32, height: 16)
+    _ = try await pipeline.prewarm([.denoiser, .vae], size: wide)
+    #expect(backend.opened == ["modulation default", "denoiser size_32x16", "vae_decoder size_32x16"])
+    await #expect(throws: RequestError.self) { try await pipeline.prewarm(size: ImageSize(width: 64, height: 16)) }
+  }
+
   @Test func warmingLoadsInOrderAndTells() async throws {
     let fake = try FakeBundle()
     let backend = fake.backend()

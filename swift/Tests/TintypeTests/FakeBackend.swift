@@ -20,7 +20,7 @@ final class FakeBackend: Backend {
   let kind: BackendKind
   let bundle: BundleDescriptor
   private let predict: @Sendable (PipelineComponent, [String: Tensor]) throws -> [String: Tensor]
-  private let log = Locked<(calls: [Call], loads: [String])>(([], []))
+  private let log = Locked<(calls: [Call], loads: [String], opened: [String])>(([], [], []))
 
   init(
     _ bundle: BundleDescriptor, kind: BackendKind = .mlx,
@@ -33,6 +33,8 @@ final class FakeBackend: Backend {
 
   var calls: [Call] { log.withLock(\.calls) }
   var loads: [String] { log.withLock(\.loads) }
+  /// The functions that were to be opened ahead, as "component function".
+  var opened: [String] { log.withLock(\.opened) }
 
   func calls(_ component: PipelineComponent) -> [Call] { calls.filter { $0.component == component.rawValue } }
 
@@ -49,6 +51,8 @@ final class FakeBackend: Backend {
     return Model(backend: kind, modelDescription: ModelDescription(functions: functions)) { [self] inputs, function in
       log.withLock { $0.calls.append(Call(name, inputs, function)) }
       return try predict(component, inputs)
+    } opening: { [self] function in
+      log.withLock { $0.opened.append("\(name) \(function ?? "default")") }
     }
   }
 
@@ -92,6 +96,9 @@ final class FakeBackend: Backend {
     let backend: BackendKind
     let modelDescription: ModelDescription
     let run: Prediction
+    var opening: @Sendable (String?) -> Void = { _ in }
+
+    func prepare(function: String?) throws { opening(function) }
 
     func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
       try run(inputs, function)

@@ -32,10 +32,11 @@ struct ComponentModels: Sendable {
     try Task.checkCancellation()
     let stage = component.stage
     let (choice, units) = (plan.backend[stage], plan.units[stage])
-    let loaded = try await load(Key(component: component, choice: choice, units: units), recorder: recorder)
+    let function = plan.bundle.function(of: component)
+    let loaded = try await load(
+      Key(component: component, choice: choice, units: units), function: function, recorder: recorder)
     loaded.notices.report(to: recorder)
     let row = try plan.bundle.component(component)
-    let function = plan.bundle.function(of: component)
     let costs = Locked<[PredictionStatistics]>([])
     let keep: @Sendable (PredictionStatistics) -> Void = { cost in costs.withLock { $0.append(cost) } }
     let listener = recorder.collectsStatistics ? keep : nil
@@ -55,12 +56,14 @@ struct ComponentModels: Sendable {
     return outputs
   }
 
-  /// Loads a component ahead of its first use: compiles it if need be, and runs its self-test.
+  /// Loads a component ahead of its first use: compiles it if need be, runs its self-test, and opens the function of a
+  /// size (nil: of the default one).
   func warm(
-    _ component: PipelineComponent, choice: BackendChoice, units: ComputeUnits, recorder: RunRecorder
+    _ component: PipelineComponent, choice: BackendChoice, units: ComputeUnits, function: String?, recorder: RunRecorder
   ) async throws {
     try Task.checkCancellation()
-    let loaded = try await load(Key(component: component, choice: choice, units: units), recorder: recorder)
+    let loaded = try await load(
+      Key(component: component, choice: choice, units: units), function: function, recorder: recorder)
     report(loaded, component, choice, to: recorder)
     await finished(with: [component])
   }
@@ -78,13 +81,13 @@ struct ComponentModels: Sendable {
   /// The components in memory.
   var loaded: Set<PipelineComponent> { get async { Set(await store.keys.map(\.component)) } }
 
-  private func load(_ key: Key, recorder: RunRecorder) async throws -> Loaded {
+  private func load(_ key: Key, function: String?, recorder: RunRecorder) async throws -> Loaded {
     let packages = try bundle.packages(key.component)
     let row = try bundle.descriptor.component(key.component)
     let clock = ContinuousClock()
     let start = clock.now
     defer { recorder.addLoad(clock.now - start) }
-    return try await store.value(key, bytes: weightBytes(of: packages)) { [bundle, configuration] in
+    let loaded = try await store.value(key, bytes: weightBytes(of: packages)) { [bundle, configuration] in
       let notices = ModelNotices(key.component)
       notices.report(to: recorder)
       let backend = configuration.backend(key.choice, notice: notices.take)
@@ -95,6 +98,12 @@ struct ComponentModels: Sendable {
       try Self.checkNames(model.modelDescription, row, key.component)
       return Loaded(model: model, notices: notices)
     }
+    // Packages with one function are open. As with a loading model, nobody who is cancelled waits.
+    if bundle.descriptor.sizes != nil {
+      let opening = Task { try await Blocking.run { try loaded.model.prepare(function: function) } }
+      try await Waiter.value(of: opening)
+    }
+    return loaded
   }
 
   private func report(

@@ -66,7 +66,8 @@ struct GenerationPlan: Sendable {
     collectsStatistics = request.collectsStatistics
   }
 
-  private static func sized(_ bundle: BundleDescriptor, _ size: ImageSize?) throws -> BundleDescriptor {
+  /// The bundle's description at a size; nil: the default one. Throws `RequestError`.
+  static func sized(_ bundle: BundleDescriptor, _ size: ImageSize?) throws -> BundleDescriptor {
     guard let size else { return bundle }
     for (side, value) in [("width", size.width), ("height", size.height)] {
       guard value > 0, value.isMultiple(of: RequestError.sideMultiple) else {

@@ -88,16 +88,20 @@ public struct TextToImagePipeline: Sendable {
   /// where Core ML begins to compile it.
   ///
   /// - Parameters:
+  ///   - size: of the pictures to come, one that the bundle was converted for; nil: the default one. Core ML loads each
+  ///     size by itself.
   ///   - backend, units: nil: what the configuration says.
   ///   - onWarning: told that `auto` moves on, and why, when it does.
   /// - Returns: what took how long and which backend took it, in the order of a run. Under `reduceMemory`, nothing
   ///   stays loaded, but the system's caches are warm.
   @discardableResult
   public func prewarm(
-    _ stages: Set<PipelineStage> = Set(PipelineStage.allCases), backend: PerStage<BackendChoice>? = nil,
-    units: PerStage<ComputeUnits>? = nil, onProgress: @escaping @Sendable (WarmingProgress) -> Void = { _ in },
+    _ stages: Set<PipelineStage> = Set(PipelineStage.allCases), size: ImageSize? = nil,
+    backend: PerStage<BackendChoice>? = nil, units: PerStage<ComputeUnits>? = nil,
+    onProgress: @escaping @Sendable (WarmingProgress) -> Void = { _ in },
     onWarning: @escaping @Sendable (String) -> Void = { _ in }
   ) async throws -> [WarmedComponent] {
+    let sized = try GenerationPlan.sized(bundle.descriptor, size)
     let components = bundle.descriptor.knownComponents.filter { stages.contains($0.stage) }
     var warmed: [WarmedComponent] = []
     for (index, component) in components.enumerated() {
@@ -112,7 +116,8 @@ public struct TextToImagePipeline: Sendable {
       }
       try await models.warm(
         component, choice: (backend ?? configuration.backend)[component.stage],
-        units: (units ?? configuration.units)[component.stage], recorder: recorder)
+        units: (units ?? configuration.units)[component.stage], function: sized.function(of: component),
+        recorder: recorder)
       guard let run = recorder.stages[component.stage] else { continue }
       warmed.append(
         WarmedComponent(

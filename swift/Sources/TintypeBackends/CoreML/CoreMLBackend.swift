@@ -1,5 +1,4 @@
 import CoreML
-import Dispatch
 import TintypeMLX
 import TintypePackages
 
@@ -43,20 +42,25 @@ public struct CoreMLBackend: Backend {
   public func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
     guard FileManager.default.fileExists(atPath: package.path) else { throw missing(package) }
     if package.pathExtension == "mlmodelc" {
-      return try CoreMLModel(compiled: package, specification: nil, weightBytes: nil, units: units)
+      return try CoreMLModel(ModelDescription(functionsOf: package), metadataJSON: nil) {
+        try FunctionModel(compiled: package, function: $0, units: units)
+      }
     }
     let compiled = try cachedModel(of: package)
     // Core ML has accepted the package; where its specification cannot be read, MLModel's own description serves.
     let files = PackageFiles(package: package)
     let specification = try? files.specification()
-    do {
-      return try CoreMLModel(
-        compiled: compiled, specification: specification, weightBytes: files.weightBytes(), units: units)
-    } catch {
-      guard cache.discard(compiled, after: error) else { throw error }
-      return try CoreMLModel(
-        compiled: cachedModel(of: package), specification: specification, weightBytes: files.weightBytes(),
-        units: units)
+    return try CoreMLModel(
+      specification?.description ?? ModelDescription(functionsOf: compiled),
+      metadataJSON: specification.flatMap { ModelMetadata($0, weightBytes: files.weightBytes()).json }
+    ) { function in
+      do {
+        return try FunctionModel(compiled: compiled, function: function, units: units)
+      } catch {
+        // A package that has changed since it was described has another place, and is no substitute.
+        guard cache.discard(compiled, after: error), try cachedModel(of: package) == compiled else { throw error }
+        return try FunctionModel(compiled: compiled, function: function, units: units)
+      }
     }
   }
 
@@ -83,18 +87,8 @@ public struct CoreMLBackend: Backend {
     }
   }
 
-  /// Core ML deprecates the blocking call; its callback comes on a thread of its own, so waiting is safe.
+  /// Core ML deprecates the blocking call.
   private static func compile(_ package: URL) throws -> URL {
-    let result = Locked<Result<URL, any Error>?>(nil)
-    let done = DispatchSemaphore(value: 0)
-    MLModel.compileModel(at: package) { outcome in
-      result.withLock { $0 = outcome }
-      done.signal()
-    }
-    done.wait()
-    guard let outcome = result.withLock({ $0 }) else {
-      throw BackendError.failed(backend: .coreml, kind: .runtime, message: "compiling \(package.path) gave no result")
-    }
-    return try outcome.get()
+    try Callback.value { MLModel.compileModel(at: package, completionHandler: $0) }
   }
 }

@@ -9,23 +9,34 @@ import TintypePackages
   import Foundation
 #endif
 
-/// A compiled model with one `MLModel` a function, each opened when it is first used.
+/// A compiled model with one `MLModel` a function: of several, each is opened when it is first used, since Core ML
+/// specialises and holds each by itself; an only one at once.
 final class CoreMLModel: LoadedModel {
+  /// Opens a function; nil: the default one.
+  typealias Opening = @Sendable (_ function: String?) throws -> FunctionModel
+
   let backend = BackendKind.coreml
   let modelDescription: ModelDescription
   let metadataJSON: String?
-  private let compiled: URL
-  private let units: ComputeUnits
+  private let open: Opening
   private let models: Locked<[String: FunctionModel]>
 
-  init(compiled: URL, specification: PackageSpecification?, weightBytes: Int?, units: ComputeUnits) throws {
-    self.compiled = compiled
-    self.units = units
-    let model = try FunctionModel(compiled: compiled, function: nil, units: units)
-    modelDescription = specification?.description ?? ModelDescription(functions: [model.describe()])
-    metadataJSON = specification.flatMap { ModelMetadata($0, weightBytes: weightBytes).json }
-    models = Locked(modelDescription.functions.first.map { [$0.name: model] } ?? [:])
+  /// - Parameter description: nil: there is one function, which describes itself.
+  init(_ description: ModelDescription?, metadataJSON: String?, open: @escaping Opening) throws {
+    self.open = open
+    self.metadataJSON = metadataJSON
+    if let description, description.functions.count > 1 {
+      modelDescription = description
+      models = Locked([:])
+      return
+    }
+    let model = try open(nil)
+    let function = description?.functions.first ?? model.describe()
+    modelDescription = ModelDescription(functions: [function])
+    models = Locked([function.name: model])
   }
+
+  func prepare(function name: String?) throws { _ = try model(of: known(name)) }
 
   func predict(_ inputs: [String: Tensor], function name: String?) throws -> [String: Tensor] {
     let function = try known(name)
@@ -61,7 +72,7 @@ final class CoreMLModel: LoadedModel {
   private func model(of function: FunctionDescription) throws -> FunctionModel {
     if let model = models.withLock({ $0[function.name] }) { return model }
     // Loading may take minutes; other functions must not wait for it. Two loads of one function waste only time.
-    let model = try FunctionModel(compiled: compiled, function: function.name, units: units)
+    let model = try open(function.name)
     return models.withLock { models in
       if let earlier = models[function.name] { return earlier }
       models[function.name] = model
@@ -99,7 +110,7 @@ extension FunctionDescription {
 }
 
 /// One `MLModel`. Core ML asks that an instance predicts on one thread at a time, so a lock guards it.
-private final class FunctionModel: @unchecked Sendable {
+final class FunctionModel: @unchecked Sendable {
   private let model: MLModel
   private let classifier: ClassifierDescription?
   /// Whether the model takes our memory for its outputs.
@@ -117,29 +128,8 @@ private final class FunctionModel: @unchecked Sendable {
     }
   }
 
-  /// Core ML keeps no order of features; names give one.
-  func describe() -> FunctionDescription {
-    func features(_ descriptions: [String: MLFeatureDescription]) -> [FeatureDescription] {
-      descriptions.values.sorted { $0.name < $1.name }.compactMap { description in
-        if let image = description.imageConstraint.flatMap(ImageDescription.init) {
-          return FeatureDescription(name: description.name, image: image, isOptional: description.isOptional)
-        }
-        if let feature = classifier?.feature(named: description.name) { return feature }
-        guard let constraint = description.multiArrayConstraint,
-          let type = ElementType(coreMLRawValue: constraint.dataType.rawValue)
-        else { return nil }
-        let shape = constraint.shape.map(\.intValue)
-        let isFixed = constraint.shapeConstraint.type != .range && constraint.shapeConstraint.enumeratedShapes.count < 2
-        // Core ML has no scalars; where a package says nothing of an output's shape, the constraint has no axes.
-        let extents = shape.isEmpty ? nil : isFixed ? shape : shape.map { _ in -1 }
-        return FeatureDescription(
-          name: description.name, elementType: type, shape: extents, isOptional: description.isOptional)
-      }
-    }
-    return FunctionDescription(
-      name: "main", inputs: features(model.modelDescription.inputDescriptionsByName),
-      outputs: features(model.modelDescription.outputDescriptionsByName))
-  }
+  /// Of a package's only function, whose name Core ML does not tell.
+  func describe() -> FunctionDescription { FunctionDescription(name: "main", model.modelDescription) }
 
   /// A state of this model, zeroed.
   func makeState(_ function: FunctionDescription) throws -> CoreMLState {

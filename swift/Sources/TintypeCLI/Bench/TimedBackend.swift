@@ -22,6 +22,8 @@ private struct TimedModel: LoadedModel {
   var backend: BackendKind { model.backend }
   var modelDescription: ModelDescription { model.modelDescription }
 
+  func prepare(function: String?) throws { try model.prepare(function: function) }
+
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
     try predict(inputs, options: PredictionOptions(function: function))
   }
