@@ -1,4 +1,4 @@
-"""What may be taken for a number, and JSON from files that others wrote.
+"""What may be taken for a number, numbers of bytes in words, and JSON from files that others wrote.
 
 A leaf module: anything may import it, it imports nothing.
 """
@@ -8,7 +8,7 @@ import math
 import numbers
 from typing import Any
 
-__all__ = ["decode_json", "finite", "is_count", "is_number"]
+__all__ = ["bytes_text", "decode_json", "finite", "is_count", "is_number"]
 
 
 def decode_json(text: "str | bytes") -> Any:
@@ -43,3 +43,13 @@ def finite(value: Any) -> float | None:
 def is_count(value: Any, minimum: int = 1) -> bool:
     """Whether `value` is an integer of at least `minimum`; booleans are none."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+
+
+def bytes_text(count: int) -> str:
+    """12.3 MB"""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("the loop ends with GB")

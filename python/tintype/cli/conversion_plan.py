@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from .output import bytes_text, count_text, echo_json, table
+from ..values import bytes_text
+from .output import count_text, echo_json, table
 
 __all__ = ["show_plan"]
 

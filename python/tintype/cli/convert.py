@@ -9,10 +9,11 @@ import click
 
 from ..errors import UsageError
 from ..names import AUTO, QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
+from ..values import bytes_text
 from .conversion_plan import show_plan
 from .last_steps import last_steps
 from .neural_engine import share_option
-from .output import byte_count, bytes_text, progress_bar, size_option
+from .output import byte_count, progress_bar, size_option
 
 if TYPE_CHECKING:
     from ..verify import AccuracyGate

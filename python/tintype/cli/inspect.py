@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..values import bytes_text
 from .inspect_folder import describe_folder, has_models, print_folder
 from .neural_engine import share_option, show_forecast
-from .output import bytes_text, count_text, echo_json, table
+from .output import count_text, echo_json, table
 from .picture import picture_settings, print_settings
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from ..names import PROFILE_FILE
-from .output import bytes_text, count_text, table
+from ..values import bytes_text
+from .output import count_text, table
 
 __all__ = ["describe_folder", "has_models", "packages_in", "print_folder"]
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..values import bytes_text
 from .inspect_folder import packages_in
-from .output import bytes_text, count_text, echo_json, table
+from .output import count_text, echo_json, table
 
 if TYPE_CHECKING:
     from ..bundle import Bundle

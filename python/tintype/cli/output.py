@@ -15,7 +15,6 @@ from ..names import BACKENDS, COMPUTE_UNITS, STAGES
 __all__ = [
     "backend_option",
     "byte_count",
-    "bytes_text",
     "count_text",
     "echo_json",
     "one_size",
@@ -178,16 +177,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[st
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def bytes_text(count: int) -> str:
-    """12.3 MB"""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError("the loop ends with GB")
 
 
 def count_text(count: int) -> str:

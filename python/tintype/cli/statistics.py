@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import bytes_text, table
+from ..values import bytes_text
+from .output import table
 
 if TYPE_CHECKING:
     from ..pipeline import StageStatistics

@@ -22,7 +22,7 @@ from .. import names
 from ..errors import ConversionError
 from ..files import umask
 
-__all__ = ["scratch_folder", "staged_folder", "sync_path"]
+__all__ = ["is_full", "scratch_folder", "staged_folder", "sync_path"]
 
 MARK = ".tintype-"
 REPLACED = ".tintype-replaced"
@@ -68,7 +68,7 @@ def staged_folder(
         _sync(stage)
         _publish(stage, output, overwrite, mark)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             raise ConversionError(
                 f"{output} does not fit on the disk ({error.strerror}): free some space, or choose another "
                 "output folder (--dry-run shows what is needed)"
@@ -79,6 +79,11 @@ def staged_folder(
         if resumes is None or not resumes(stage):
             shutil.rmtree(stage, ignore_errors=True)
         os.close(lock)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether it says that a disk, or somebody's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager

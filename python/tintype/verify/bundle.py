@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import names
-from ..bundle import Bundle, Size
+from ..bundle import Bundle, Component, Size
 from ..errors import ConversionError, EngineError, UsageError
 from ..files import atomic_write
 from ..pipeline.families import FAMILIES
 from ..run import backends
 from .metrics import Agreement, agreement, worst
 from .reference import Recording, record, replay
+from .reference_folder import reference_folder, root_of
 from .sizes import SizeChoice, check_functions, chosen_sizes, size_text
 
 if TYPE_CHECKING:
@@ -170,19 +171,16 @@ def verify_backends(
     all others the functions are looked at (`check_functions`).
 
     Raises UsageError for a backend or a size that does not exist and for LoRAs that are not the bundle's,
-    what `convert` raises for the source, BundleError if they do not belong together, and for functions that
-    are not what bundle.json says.
+    what `convert` raises for the source, ConversionError for a full disk, BundleError if they do not belong
+    together, and for functions that are not what bundle.json says.
     """
     for backend in chosen:
         if backend not in names.BACKENDS:
             raise UsageError(f"backend is {backend!r}, expected one of {', '.join(names.BACKENDS)}")
-    if bundle.root is None:
-        raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
+    root_of(bundle)
     others = chosen_sizes(bundle, sizes)
     check_functions(bundle)
-    from ..emit.staging import scratch_folder
-
-    with scratch_folder(bundle.root.parent) as folder:
+    with reference_folder(bundle) as folder:
         reference = make_reference(bundle, source, folder / "bundle", variant, tokenizers, lora, others)
         _check_interfaces(bundle, reference)
         recordings = {size: record(reference, prompt, steps, names.MLX, size) for size in reference.sizes}
@@ -211,9 +209,7 @@ def compare(
 
 def record_accuracy(bundle: Bundle, *results: Accuracy) -> Bundle:
     """Write the results into the bundle's bundle.json, whole or not at all, beside those of other backends;
-    returns the new description."""
-    if bundle.root is None:
-        raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
+    returns the new description. UsageError for a bundle that is not on disk."""
     rows = {**bundle.accuracy.get("backends", {}), **{r.backend: r.to_json() for r in results}}
     passed = all(row["passed"] for row in rows.values())
     verified = replace(bundle, accuracy={**bundle.accuracy, "passed": passed, "backends": rows})
@@ -223,8 +219,7 @@ def record_accuracy(bundle: Bundle, *results: Accuracy) -> Bundle:
 
 def write_description(bundle: Bundle) -> None:
     """Write bundle.json again, whole or not at all."""
-    assert bundle.root is not None  # callers check it
-    file = bundle.root / names.BUNDLE_FILE
+    file = root_of(bundle) / names.BUNDLE_FILE
     with atomic_write(file) as opened:
         opened.write(bundle.to_text().encode())
 
@@ -268,14 +263,17 @@ def reference_components(bundle: Bundle) -> tuple[str, ...]:
 def _check_interfaces(bundle: Bundle, reference: Bundle) -> None:
     """ConversionError unless every component takes and gives the shapes of the reference's."""
     for name, component in bundle.components.items():
-        other = reference.component(name)
-        ours = {s.name: s.shape for s in (*component.inputs, *component.outputs)}
-        theirs = {s.name: s.shape for s in (*other.inputs, *other.outputs)}
+        ours, theirs = interface(component), interface(reference.component(name))
         if ours != theirs:
             raise ConversionError(
                 f"{name} of the bundle has {ours}, the checkpoint's {theirs}: the bundle was converted from "
                 "another checkpoint, name its own with --against"
             )
+
+
+def interface(component: Component) -> dict[str, tuple[int, ...]]:
+    """Shapes of its inputs and outputs by their names."""
+    return {s.name: s.shape for s in (*component.inputs, *component.outputs)}
 
 
 def agreement_of(bundle: Bundle, name: str, recording: Recording, backend: str, size: Size) -> Agreement:

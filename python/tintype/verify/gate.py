@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from .. import names
 from ..bundle import Bundle
 from ..emit import convert as ungated
+from ..emit.staging import is_full
 from ..errors import CheckpointError, ConversionError, EngineError, UsageError
 from ..neural_engine import inspect_package
 from ..pipeline.families import FAMILIES
 from ..run import backends
+from ..values import bytes_text
 from .bundle import STEPS, Accuracy, gate_backends, record_accuracy, reference_components, verify_backends
 from .probe import failed_probes
 
@@ -83,6 +85,10 @@ class AccuracyGate:
         try:
             results = self._results(bundle, chosen)
         except (CheckpointError, ConversionError, UsageError) as error:
+            if is_full(error.__cause__):
+                raise ConversionError(
+                    f"{error}, or leave the measuring out with --no-verify (in Python: gate=None)"
+                ) from error.__cause__
             if self._force or not _absent(bundle):
                 raise
             self._skip(f"its inputs come from components that cannot be converted ({error})")
@@ -111,7 +117,8 @@ class AccuracyGate:
 
     def _complain(self, complaint: str, remedy: str) -> None:
         if not self._only_warn:
-            raise ConversionError(f"{complaint}: {remedy}, or accept it with --no-gate")
+            python = "gate=verify.AccuracyGate(source, output, only_warn=True)"
+            raise ConversionError(f"{complaint}: {remedy}, or accept it with --no-gate (in Python: {python})")
         warnings.warn(complaint, UserWarning, stacklevel=3)
 
     def _skip(self, reason: str) -> None:
@@ -130,7 +137,7 @@ class AccuracyGate:
         assert root is not None  # a conversion's bundle is on disk
         for what, there in (("memory", _memory()), ("free disk", shutil.disk_usage(root.parent).free)):
             if size > MOST_SHARE * there:
-                sizes = f"{size / 1e9:.1f} GB, more than half of the {there / 1e9:.1f} GB of {what}"
+                sizes = f"{bytes_text(size)}, more than half of the {bytes_text(there)} of {what}"
                 return f"the float32 model has {sizes}"
         for estimate in (_least_seconds, _seconds):  # the first reads no graph
             seconds = estimate(bundle, absent, runs)

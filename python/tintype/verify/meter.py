@@ -11,9 +11,10 @@ from ..bundle import Bundle, Component
 from ..emit.auto import Measured
 from ..errors import UsageError
 from ..pipeline.families import FAMILIES
-from .bundle import PICTURE, PROMPT, STEPS, Accuracy, agreement_of, compare, passes, run_agreement
+from .bundle import PICTURE, PROMPT, STEPS, Accuracy, agreement_of, compare, interface, passes, run_agreement
 from .metrics import Agreement
 from .reference import Recording, record
+from .reference_folder import reference_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,8 @@ class Meter:
     `measure`.
 
     The float32 reference is written beside the bundle and recorded at the first use, and removed by `close`
-    or at the end of a `with` block. Arguments are those of `convert`, and must be the same.
+    or at the end of a `with` block. Arguments are those of `convert`, and must be the same: UsageError for
+    components of other shapes.
     """
 
     def __init__(
@@ -61,50 +63,57 @@ class Meter:
 
     def __call__(self, bundle: Bundle, name: str) -> Measured:
         """The component `name` of `bundle` on the inputs that the reference's had."""
-        _, recording = self._reference(bundle)
+        _, recording = self._reference(bundle, (name,))
         return _measured(agreement_of(bundle, name, recording, names.MLX, bundle.size))
 
     def picture(self, bundle: Bundle, components: Sequence[str]) -> Measured:
         """The picture that `components` of `bundle` draw, with the reference's for all others."""
-        reference, recording = self._reference(bundle)
+        reference, recording = self._reference(bundle, components)
         mixed = {name: _placed(bundle, bundle.component(name)) for name in components}
         drawing = replace(reference, components={**reference.components, **mixed})
         return _measured(run_agreement(drawing, recording, PROMPT, STEPS, names.MLX, bundle.size)[PICTURE])
 
     def accuracy(self, bundle: Bundle, backend: str = names.MLX) -> Accuracy:
         """What `verify_bundle` says of the complete bundle, without another reference."""
-        return compare(bundle, {bundle.size: self._reference(bundle)[1]}, PROMPT, STEPS, backend)
+        _, recording = self._reference(bundle, tuple(bundle.components))
+        return compare(bundle, {bundle.size: recording}, PROMPT, STEPS, backend)
 
-    def _reference(self, bundle: Bundle) -> tuple[Bundle, Recording]:
-        if self._recorded is not None:
-            return self._recorded
-        if bundle.root is None:
-            raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
+    def _reference(self, bundle: Bundle, components: Sequence[str]) -> tuple[Bundle, Recording]:
+        if self._recorded is None:
+            self._recorded = self._record(bundle)
+        for name in components:
+            ours, other = interface(bundle.component(name)), self._recorded[0].components.get(name)
+            theirs = None if other is None else interface(other)
+            if ours != theirs:
+                raise UsageError(
+                    f"{name} of the bundle has {ours}, the meter's {theirs or 'none'}: "
+                    "give Meter the source, batch and components of the conversion that it measures"
+                )
+        return self._recorded
+
+    def _record(self, bundle: Bundle) -> tuple[Bundle, Recording]:
         from ..emit import convert
-        from ..emit.staging import scratch_folder
 
         wanted = self._components
         if wanted is not None:
             all_ = {*FAMILIES[bundle.family].required, *wanted}
             wanted = [c for c in names.SELECTABLE_COMPONENTS if c in all_]
-        self.close()  # what a use that failed has left
-        stack = ExitStack()
-        folder = stack.enter_context(scratch_folder(bundle.root.parent))
-        self._remove = weakref.finalize(self, stack.close)  # for those who never close it
-        reference = convert(
-            self._source,
-            folder / "bundle",
-            precision="float32",
-            size=(bundle.size.width, bundle.size.height),
-            components=wanted,
-            max_sequence_length=bundle.context.t5_tokens,
-            batch=self._batch,
-            variant=self._variant,
-            tokenizers=self._tokenizers,
-            lora=self._lora,
-        )
-        self._recorded = reference, record(reference, PROMPT, STEPS, names.MLX)
-        return self._recorded
+        with ExitStack() as stack:
+            reference = convert(
+                self._source,
+                stack.enter_context(reference_folder(bundle)) / "bundle",
+                precision="float32",
+                size=(bundle.size.width, bundle.size.height),
+                components=wanted,
+                max_sequence_length=bundle.context.t5_tokens,
+                batch=self._batch,
+                variant=self._variant,
+                tokenizers=self._tokenizers,
+                lora=self._lora,
+            )
+            recording = record(reference, PROMPT, STEPS, names.MLX)
+            self._remove = weakref.finalize(self, stack.pop_all().close)  # for those who never close it
+        return reference, recording
 
 
 def _measured(value: Agreement) -> Measured:

@@ -9,10 +9,10 @@ import numpy as np
 
 from .. import names
 from ..bundle import Bundle
-from ..errors import UsageError
 from ..run import load_model
 from .bundle import PROMPT, STEPS, make_reference
 from .reference import Call, record
+from .reference_folder import reference_folder
 
 if TYPE_CHECKING:
     from ..emit.loras import LoraChoices
@@ -55,11 +55,7 @@ def audit_ranges(
     with the largest magnitudes as one more output, and run by MLX on the inputs that a float32 run gives
     them. Weights are not compressed. Raises what `verify_bundle` does.
     """
-    if bundle.root is None:
-        raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is verified")
-    from ..emit.staging import scratch_folder
-
-    with scratch_folder(bundle.root.parent) as folder:
+    with reference_folder(bundle) as folder:
         reference = make_reference(bundle, source, folder / "reference", variant, tokenizers, lora)
         calls = record(reference, PROMPT, STEPS, names.MLX).calls
         return _audit(bundle, source, folder, calls, variant, tokenizers, lora)

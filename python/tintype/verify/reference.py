@@ -4,6 +4,7 @@ Timesteps, embeddings and latents are those of a real run, so every component is
 not on noise.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from .. import names
 from ..bundle import Bundle, Size
 from ..pipeline.autoencoder import Autoencoder
-from ..pipeline.conditioning import TextEncoders
+from ..pipeline.conditioning import PromptCutWarning, TextEncoders
 from ..pipeline.denoising import Denoiser
 from ..pipeline.request import GenerationRequest
 from ..pipeline.schedule import bundle_schedule, euler_step
@@ -60,7 +61,8 @@ class _Recorder(StageModels):
 
 def record(bundle: Bundle, prompt: str, steps: int, backend: str, size: Size | None = None) -> Recording:
     """Draw `prompt` with seed 0 at `size` (None: the default one) and record it. Every component of the
-    bundle is called, the VAE's encoder on the picture that came out."""
+    bundle is called, the VAE's encoder on the picture that came out. A prompt that is too long is cut without
+    a warning: what is compared reads the same of it."""
     size = size or bundle.size
     backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
     plan = make_plan(
@@ -71,8 +73,10 @@ def record(bundle: Bundle, prompt: str, steps: int, backend: str, size: Size | N
         latent = bundle.latent_at(size.width, size.height)
         schedule = bundle_schedule(bundle.schedule, steps, latent.height * latent.width)
         text = TextEncoders(bundle)
-        rows = [text.encode(plan.settings.negative_prompt, plan, models)] if plan.guided else []
-        rows.append(text.encode(plan.settings.prompt, plan, models))
+        prompts = (*((plan.settings.negative_prompt,) if plan.guided else ()), plan.settings.prompt)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PromptCutWarning)
+            rows = [text.encode(each, plan, models) for each in prompts]
         denoiser, latents = Denoiser(bundle, models, plan, schedule, rows), plan.latents
         for index in range(schedule.steps):
             velocity = denoiser.velocity(latents, index)

@@ -1,5 +1,7 @@
 """The gate of a conversion: what is measured, what fails, what is said where nothing was measured."""
 
+import errno
+import os
 import re
 import shutil
 import warnings
@@ -15,6 +17,8 @@ import tintype
 from tintype import names
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
+from tintype.emit import components
+from tintype.emit.staging import SCRATCH
 from tintype.errors import ConversionError
 from tintype.verify import AccuracyGate, gate
 
@@ -51,7 +55,7 @@ def test_what_float16_cannot_hold_is_refused(
     assert run_command(line) == 1
     error = capsys.readouterr().err
     assert "denoiser reaches 0.0 dB and cosine 0.00000 on mlx, expected at least 35 dB" in error
-    assert "choose --precision float32, or accept it with --no-gate" in error
+    assert "choose --precision float32, or accept it with --no-gate (in Python: gate=verify.Acc" in error
     assert sorted(p.name for p in tmp_path.iterdir()) == ["loud"]
     with pytest.raises(ConversionError, match=r"denoiser reaches 0\.0 dB"):
         tintype.convert(loud, output, **SMALL)
@@ -90,7 +94,7 @@ def test_float32_is_the_measure_itself(data: Path, tmp_path: Path, measuring: No
     [
         ("MOST_SECONDS", 1.0, r"it takes \d s or more, unasked is measured up to 1 s"),
         ("MOST_SECONDS", 1e-4, r"it takes 0 s or more, unasked is measured up to 0.0001 s"),
-        ("MOST_SHARE", 0.0, r"the float32 model has 0.0 GB, more than half of the [\d.]+ GB of memory"),
+        ("MOST_SHARE", 0.0, r"the float32 model has \d+\.\d MB, more than half of the [\d.]+ GB of memory"),
     ],
 )
 def test_what_takes_too_much_is_left_to_verify(
@@ -175,3 +179,38 @@ def test_convert_holds_compressed_bundles_to_the_bars(
     bundle = Bundle.read(tmp_path / "b")
     assert bundle.accuracy["passed"] is False
     assert bundle.component(names.DENOISER).compression["recipe"] == "palette4"
+
+
+def test_a_full_disk_is_the_reference_s(
+    data: Path,
+    tmp_path: Path,
+    measuring: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write = components.write_placed
+
+    def full(program: Any, path: Path, progress: Any) -> Any:
+        if SCRATCH in str(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(program, path, progress)
+
+    monkeypatch.setattr(components, "write_placed", full)
+    line = ["convert", str(data / MODEL), "-o", str(tmp_path / "b"), "--components", "vae_decoder"]
+    remedy = ", or leave the measuring out with --no-verify (in Python: gate=None)"
+    for options, measured in (([], True), (["--verify"], True), (["--quantize", "auto"], False)):
+        assert run_command([*line, *options]) == 1
+        error = capsys.readouterr().err
+        assert f"against does not fit on the disk of {tmp_path}: free some space" in error
+        assert (remedy in error) == measured
+        assert list(tmp_path.iterdir()) == []
+    assert run_command([*line, "--no-verify"]) == 0
+
+
+def test_a_short_t5_makes_no_warning_of_the_gate_s_own_prompt(
+    data: Path, tmp_path: Path, measuring: None
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bundle = tintype.convert(data / MODEL, tmp_path / "b", max_sequence_length=4, size=(64, 64))
+    assert bundle.accuracy["passed"] is True

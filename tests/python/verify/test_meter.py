@@ -95,3 +95,17 @@ def test_a_meter_that_nobody_closes_leaves_nothing(sd3_half: Bundle, data: Path,
     del meter
     gc.collect()
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_meter_for_another_conversion_is_refused(data: Path, tmp_path: Path) -> None:
+    source = data / "sd3-medium-tiny"
+    wanted: dict[str, Any] = {"components": ["vae_encoder"], "quantize": "auto"}
+    with Meter(source, components=["vae_decoder"]) as meter:
+        with pytest.raises(
+            UsageError, match=r"vae_encoder of the bundle has .*, the meter's none: give Meter"
+        ):
+            tintype.convert(source, tmp_path / "b", measure=meter, **wanted)
+        wanted |= {"components": ["denoiser"], "batch": 2}
+        with pytest.raises(UsageError, match=r"'pooled': .2, 80.*, the meter's .*'pooled': .1, 80"):
+            tintype.convert(source, tmp_path / "b", measure=meter, **wanted)
+    assert list(tmp_path.iterdir()) == []
