@@ -297,7 +297,15 @@ def _gate(
         choices = {name: options[name] for name in ("components", "batch")}
         options["measure"] = meter = stack.enter_context(Meter(source, **choices, **files))
         measure = meter.accuracy
-    return AccuracyGate(source, output, force=bool(measured), only_warn=no_gate, measure=measure, **files)
+    return AccuracyGate(
+        source,
+        output,
+        force=bool(measured),
+        only_warn=no_gate,
+        measure=measure,
+        progress=options["progress"],
+        **files,
+    )
 
 
 def tried_text(tried: Sequence[dict[str, Any]]) -> str:

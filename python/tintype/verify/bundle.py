@@ -17,6 +17,7 @@ from .reference_folder import reference_folder, root_of
 from .sizes import SizeChoice, check_functions, chosen_sizes, size_text
 
 if TYPE_CHECKING:
+    from ..emit import Progress
     from ..emit.loras import LoraChoices
 
 __all__ = [
@@ -162,13 +163,15 @@ def verify_backends(
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
     lora: "LoraChoices" = (),
+    progress: "Progress | None" = None,
 ) -> list[Accuracy]:
     """Compare `bundle` on each of the `chosen` backends with a float32 conversion of the checkpoint `source`.
 
     The reference is written beside the bundle and removed: it needs twice the float16 weights' bytes of disk.
     The reference runs on MLX. `variant`, `tokenizers` and `lora` are those of `convert`; the LoRAs must be
     the bundle's own. The default size is measured, and those of `sizes` ("all", or (width, height), …); of
-    all others the functions are looked at (`check_functions`).
+    all others the functions are looked at (`check_functions`). `progress` hears of "measuring", with the
+    steps done and to be done: the reference's conversion, its run at each size, each backend.
 
     Raises UsageError for a backend or a size that does not exist and for LoRAs that are not the bundle's,
     what `convert` raises for the source, ConversionError for a full disk, BundleError if they do not belong
@@ -180,11 +183,26 @@ def verify_backends(
     root_of(bundle)
     others = chosen_sizes(bundle, sizes)
     check_functions(bundle)
+    recordings: dict[Size, Recording] = {}
+    results: list[Accuracy] = []
+
+    def tell(converted: int) -> None:
+        if progress is not None:
+            done = converted + len(recordings) + len(results)
+            progress("measuring", done, 2 + len(others) + len(chosen))
+
+    tell(0)
     with reference_folder(bundle) as folder:
         reference = make_reference(bundle, source, folder / "bundle", variant, tokenizers, lora, others)
         _check_interfaces(bundle, reference)
-        recordings = {size: record(reference, prompt, steps, names.MLX, size) for size in reference.sizes}
-    return [compare(bundle, recordings, prompt, steps, backend) for backend in chosen]
+        tell(1)
+        for size in reference.sizes:
+            recordings[size] = record(reference, prompt, steps, names.MLX, size)
+            tell(1)
+    for backend in chosen:
+        results.append(compare(bundle, recordings, prompt, steps, backend))
+        tell(1)
+    return results
 
 
 def compare(

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import logging
 import math
 import os
 import shlex
@@ -24,11 +25,17 @@ from .bundle import STEPS, Accuracy, gate_backends, record_accuracy, reference_c
 from .probe import failed_probes
 
 if TYPE_CHECKING:
+    from ..emit import Progress
     from ..emit.loras import LoraChoices
 
 __all__ = ["AccuracyGate", "convert"]
 
 P = ParamSpec("P")
+
+LOGGER = logging.getLogger("tintype")
+
+#: What a gate is told as its conversion is.
+GATE_OPTIONS = ("variant", "tokenizers", "lora", "progress")
 
 #: A conversion measures unasked what is reckoned to take no longer than this, in seconds.
 MOST_SECONDS = 60.0
@@ -50,7 +57,7 @@ class AccuracyGate:
     Arguments are those of `convert`. `force` measures whatever it takes; otherwise `skipped` says why a
     bundle was not measured, with the command that does, and is empty where it was, and for float32 bundles,
     which are what others are measured against. `only_warn` makes a failure a warning. `measure` takes the
-    place of `verify_backends`.
+    place of `verify_backends`. `progress` hears what that tells; the log says once that measuring begins.
     """
 
     def __init__(
@@ -64,10 +71,12 @@ class AccuracyGate:
         force: bool = False,
         only_warn: bool = False,
         measure: Callable[[Bundle, str], Accuracy] | None = None,
+        progress: "Progress | None" = None,
     ) -> None:
         self._source, self._output = source, output
         self._variant, self._tokenizers, self._lora = variant, tokenizers, lora
         self._force, self._only_warn, self._measure = force, only_warn, measure
+        self._progress = progress
         self.skipped = ""
 
     def __call__(self, bundle: Bundle) -> None:
@@ -82,6 +91,7 @@ class AccuracyGate:
             if reason:
                 self._skip(reason)
                 return
+        LOGGER.info("measuring the bundle against float32")
         try:
             results = self._results(bundle, chosen)
         except (CheckpointError, ConversionError, UsageError) as error:
@@ -105,6 +115,8 @@ class AccuracyGate:
 
     def _results(self, bundle: Bundle, chosen: Sequence[str]) -> list[Accuracy]:
         if self._measure is not None:
+            if self._progress is not None:
+                self._progress("measuring", 0, 1)
             return [self._measure(bundle, backend) for backend in chosen]
         return verify_backends(
             bundle,
@@ -113,6 +125,7 @@ class AccuracyGate:
             variant=self._variant,
             tokenizers=self._tokenizers,
             lora=self._lora,
+            progress=self._progress,
         )
 
     def _complain(self, complaint: str, remedy: str) -> None:
@@ -177,7 +190,7 @@ def _gated(function: Callable[P, Bundle]) -> Callable[P, Bundle]:
     def gated(*arguments: P.args, **options: P.kwargs) -> Bundle:
         if "gate" not in options:
             bound = inspect.signature(function).bind(*arguments, **options).arguments
-            files: dict[str, Any] = {n: bound[n] for n in ("variant", "tokenizers", "lora") if n in bound}
+            files: dict[str, Any] = {n: bound[n] for n in GATE_OPTIONS if n in bound}
             measure = getattr(bound.get("measure"), "accuracy", None)
             options["gate"] = AccuracyGate(bound["source"], bound["output"], measure=measure, **files)
         return function(*arguments, **options)

@@ -214,3 +214,25 @@ def test_a_short_t5_makes_no_warning_of_the_gate_s_own_prompt(
         warnings.simplefilter("error")
         bundle = tintype.convert(data / MODEL, tmp_path / "b", max_sequence_length=4, size=(64, 64))
     assert bundle.accuracy["passed"] is True
+
+
+def test_measuring_is_told(
+    data: Path, tmp_path: Path, measuring: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[tuple[str, int, int]] = []
+    options: Any = {
+        "size": (64, 64),
+        "components": ["vae_decoder"],
+        "progress": lambda *row: heard.append(row),
+    }
+    tintype.convert(data / MODEL, tmp_path / "a", **options)
+    assert [row for row in heard if row[0] == "measuring"] == [("measuring", n, 3) for n in range(4)]
+    capsys.readouterr()
+    line = ["convert", str(data / MODEL), "-o", str(tmp_path / "b"), "--components", "vae_decoder"]
+    line += ["--size", "64x64"]
+    assert run_command(line) == 0
+    assert capsys.readouterr().err.count("tintype: measuring the bundle against float32\n") == 1
+    assert run_command([*line, "--overwrite", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+    assert run_command([*line, "--overwrite", "--no-verify"]) == 0
+    assert "measuring" not in capsys.readouterr().err
