@@ -1,6 +1,7 @@
 """Signals that end a command in order."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,8 +11,14 @@ __all__ = ["ended_by_signals"]
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """SIGTERM, and the SIGHUP of a terminal that closes, end the block as Ctrl-C does, so that it cleans up.
-    What the caller ignores (nohup) stays ignored. For the main thread."""
-    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+    What the caller ignores (nohup) stays ignored. Only the main thread can hear signals: in others, nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # None: a handler that is not Python's, which could not be put back.
+    numbers = [
+        n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) not in (signal.SIG_IGN, None)
+    ]
 
     def interrupt(number: int, frame: object) -> None:
         for each in numbers:  # a shell and its terminal both send one: the second would end the cleaning up
