@@ -11,7 +11,7 @@ __all__ = ["ended_by_signals"]
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """SIGTERM, and the SIGHUP of a terminal that closes, end the block as Ctrl-C does, so that it cleans up.
-    What the caller ignores (nohup) stays ignored. Only the main thread can hear signals: in others, nothing."""
+    What the caller ignores (nohup) stays ignored. Only the main thread hears signals: others do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
