@@ -17,8 +17,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tintype.bundle import Bundle
-from tintype.cli.output import bytes_text
 from tintype.errors import CheckpointError
+from tintype.values import bytes_text
 from tintype.weights import is_repository
 from tintype.weights.hub import needed_files, single_files
 
