@@ -238,7 +238,7 @@ def test_a_cancelled_product_leaves_nothing_half_done(tmp_path):
     ],
 )
 def test_a_cancelled_draw_leaves_nothing_half_done(op, numbers, tmp_path):
-    shape, last = (1 << 21,), 8
+    shape, last = (1 << 21,), 160
     drawn = (np.float32, shape)
     ops = []
     for k in range(last):

@@ -62,8 +62,8 @@ extension MLMultiArray {
       let converted = try Tensor(copying: view).converted(to: target.dataType.elementType)
       converted.view.copyElements(to: place, strides: target.steps)
     } catch {
-      // As everywhere else in Swift where memory ends.
-      fatalError("\(error)")
+      // The only error, and no caller's signature has room for it.
+      preconditionFailure("\(count) elements are more than there is memory for")
     }
   }
 
