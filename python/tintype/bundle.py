@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from . import names
 from .bundle_components import (
@@ -144,6 +144,9 @@ class Bundle:
     in a bundle of one size. `preview` is the file of the map from latents to small pictures, if there is one.
     """
 
+    #: The file that describes the folder.
+    FILE: ClassVar[str] = names.BUNDLE_FILE
+
     name: str
     family: str
     target: str
@@ -173,7 +176,7 @@ class Bundle:
         wrong type, a path that leaves the folder, or names a component or tokenizer that is not there.
         """
         root = Path(path)
-        file = root / names.BUNDLE_FILE
+        file = root / cls.FILE
         if root.is_file():
             raise BundleError(f"{root} is a file: name the folder of a bundle")
         if not root.is_dir():
@@ -182,7 +185,7 @@ class Bundle:
             )
         if not file.is_file():
             raise BundleError(
-                f"{root} has no {names.BUNDLE_FILE}, it is no bundle: convert a model with `tintype convert`"
+                f"{root} has no {cls.FILE}, it is no bundle: convert a model with `tintype convert`"
             )
         try:
             data = decode_json(file.read_text(encoding="utf-8"))

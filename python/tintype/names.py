@@ -13,6 +13,9 @@ BUNDLE_FILE: Final = "bundle.json"
 #: In a folder that `--profile` wrote: what it is.
 PROFILE_FILE: Final = "profile.json"
 
+#: The profile of Apple's ml-stable-diffusion.
+APPLE_SD3: Final = "apple-sd3"
+
 SD3: Final = "sd3"
 FLUX: Final = "flux"
 

@@ -21,6 +21,7 @@ LEAVES = {
     "bundle",
     "bundle_components",
     "bundle_reader",
+    "apple_folder",
 }
 
 #: part → parts of the package that it may import beside the leaves, lazily or not.
@@ -47,6 +48,7 @@ LEAVES_OF_LEAVES = {
     "bpe": {"values"},
     "bundle_reader": {"errors", "values"},
     "bundle_components": {"names", "bundle_reader"},
+    "apple_folder": {"names", "bundle", "bundle_reader"},
     "bundle": {"names", "errors", "values", "bundle_components", "bundle_reader"},
 }
 

@@ -47,8 +47,7 @@ def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: b
         click.echo(f"to be downloaded first: {bytes_text(plan.download_bytes)}")
     memory = bytes_text(plan.peak_memory)
     click.echo(f"estimated: {plan.seconds:.0f} s on a plain SSD, up to {memory} of memory of its own")
-    if options.get("profile") != "apple-sd3":
-        click.echo("not included: comparing the bundle with a float32 conversion (--verify, --no-verify)")
+    click.echo("not included: comparing it with a float32 conversion (--verify, --no-verify)")
     if plan.disk_free is not None:
         short = "" if plan.fits else ": NOT ENOUGH"
         click.echo(f"disk: {bytes_text(plan.disk_needed)} needed, {bytes_text(plan.disk_free)} free{short}")

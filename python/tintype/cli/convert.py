@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ..errors import UsageError
-from ..names import AUTO, QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
+from ..names import APPLE_SD3, AUTO, QUANTIZE_RECIPES, SELECTABLE_COMPONENTS
 from ..values import bytes_text
 from .conversion_plan import show_plan
-from .last_steps import last_steps
+from .last_steps import checks, last_steps
 from .neural_engine import share_option
 from .output import byte_count, progress_bar, size_option
 
 if TYPE_CHECKING:
+    from ..bundle import Bundle
     from ..verify import AccuracyGate
 
 __all__ = ["convert"]
@@ -57,7 +58,7 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
 )
 @click.option(
     "--profile",
-    type=click.Choice(["native", "apple-sd3"]),
+    type=click.Choice(["native", APPLE_SD3]),
     default="native",
     show_default=True,
     help="apple-sd3 writes the folder that Apple's ml-stable-diffusion loads, instead of a bundle.",
@@ -213,24 +214,25 @@ def convert(
             "--target ane": target == "ane" and "its graphs are laid out as the pipeline's inputs are",
             "--max-chunk": max_chunk != "default" and "the pipeline opens the denoiser as one model",
             "--max-sequence-length": max_sequence_length is not None and "the pipeline reads 77 tokens of T5",
-            "--no-gate": no_gate and quantize is None and "it has no gate, which runs bundles",
             "--resume": resume and "only bundles are resumed",
             "--default-steps": default_steps is not None and "a run's defaults are the pipeline's own",
             "--default-guidance": default_guidance is not None and "a run's defaults are the pipeline's own",
-            **{
-                option: given and "what it finds is kept in a bundle"
-                for option, given in (
-                    ("--self-test", self_test), ("--previews", previews), ("--probe", probe),
-                    ("--verify", measured),
-                    ("--require-neural-engine", require_neural_engine is not None),
-                )
-            },
+            "--self-test": self_test and "only Tintype's pipelines run it",
+            "--previews": previews and "only Tintype's pipelines show them",
         }  # fmt: skip
-        check_profile(profile, refused, quantize, no_gate or dry_run)
+        check_profile(profile, refused)
         if dry_run:
             show_plan(source, output, {**shared, "profile": profile}, as_json)
-        else:
-            export_profile(source, output, quiet, {**shared, "overwrite": overwrite})
+            return
+        with progress_bar(quiet) as progress, ExitStack() as stack:
+            shared["progress"] = progress
+            accuracy = _asked_gate(source, output, shared, measured, no_gate, stack)
+            gate = checks(accuracy, require_neural_engine, probe)
+            folder = export_profile(source, output, {**shared, "overwrite": overwrite, "gate": gate})
+        if not quiet:
+            script = f"`sh {output / 'compile.sh'}`"
+            click.echo(f"{output}: for Apple's ml-stable-diffusion; on a Mac, {script} compiles it")
+            _show_checks(folder, accuracy)
         return
     with progress_bar(quiet) as progress:
         options: dict[str, Any] = {
@@ -251,9 +253,7 @@ def convert(
         }
         if not dry_run:
             with ExitStack() as stack:
-                accuracy = None
-                if measured is not False or quantize == AUTO:
-                    accuracy = _gate(source, output, options, measured, no_gate, stack)
+                accuracy = _asked_gate(source, output, options, measured, no_gate, stack)
                 gate = last_steps(accuracy, self_test, previews, require_neural_engine, probe)
                 bundle = convert_checkpoint(
                     source, output, overwrite=overwrite, resume=resume, gate=gate, **options
@@ -262,39 +262,47 @@ def convert(
         show_plan(source, output, options, as_json)
         return
     if not quiet:
-        from ..verify import failed_probes
-
         weights = sum(component.weight_bytes for component in bundle.components.values())
         click.echo(
             f"{output}: {bundle.family}, {bundle.precision}, "
             f"{', '.join(f'{s.width}x{s.height}' for s in bundle.sizes)}, "
             f"{len(bundle.components)} components, {bytes_text(weights)}"
         )
-        if accuracy is not None and accuracy.skipped:
-            click.echo(accuracy.skipped)
-        for backend, rows in bundle.accuracy.get("probes", {}).items():
-            ran = len(rows) - len(failed_probes(bundle.accuracy, backend))
-            click.echo(f"probed on {backend}: {ran} of {len(rows)} packages ran")
-        for name, component in bundle.components.items():
-            if "auto" in component.compression:
-                click.echo(f"{name}: {tried_text(component.compression['auto'])}")
+        _show_checks(bundle, accuracy)
 
 
-def _gate(
+def _show_checks(bundle: "Bundle", accuracy: "AccuracyGate | None") -> None:
+    """What probes, gate and `--quantize auto` found."""
+    from ..verify import failed_probes
+
+    if accuracy is not None and accuracy.skipped:
+        click.echo(accuracy.skipped)
+    for backend, rows in bundle.accuracy.get("probes", {}).items():
+        ran = len(rows) - len(failed_probes(bundle.accuracy, backend))
+        click.echo(f"probed on {backend}: {ran} of {len(rows)} packages ran")
+    for name, component in bundle.components.items():
+        if "auto" in component.compression:
+            click.echo(f"{name}: {tried_text(component.compression['auto'])}")
+
+
+def _asked_gate(
     source: Path,
     output: Path,
     options: dict[str, Any],
     measured: bool | None,
     no_gate: bool,
     stack: ExitStack,
-) -> "AccuracyGate":
-    """The gate of a conversion with `options`, which for `--quantize auto` get the meter that it shares."""
+) -> "AccuracyGate | None":
+    """The gate of a conversion with `options`, which for `--quantize auto` get the meter that it shares; None
+    where nothing is to be measured."""
     from ..verify import AccuracyGate, Meter
 
+    if measured is False and options["quantize"] != AUTO:
+        return None
     files = {name: options[name] for name in ("variant", "tokenizers", "lora")}
     measure = None
     if options["quantize"] == AUTO:
-        choices = {name: options[name] for name in ("components", "batch")}
+        choices = {name: options[name] for name in ("components", "batch") if name in options}
         options["measure"] = meter = stack.enter_context(Meter(source, **choices, **files))
         measure = meter.accuracy
     return AccuracyGate(
@@ -324,27 +332,18 @@ def tried_row(row: Mapping[str, Any]) -> str:
     return text if picture is None else f"{text} (picture {picture['psnr']:.1f} and {picture['cosine']:.5f})"
 
 
-def check_profile(profile: str, refused: Mapping[str, Any], quantize: str | None, unmeasured: bool) -> None:
-    """UsageError for options of `refused` with a reason, and for `quantize` unless it may be `unmeasured`."""
+def check_profile(profile: str, refused: Mapping[str, Any]) -> None:
+    """UsageError for options of `refused` with a reason."""
     for option, reason in refused.items():
         if reason:
             raise UsageError(
                 f"{option} does not go with --profile {profile}: {reason}; leave one of them out"
             )
-    if quantize is not None and not unmeasured:
-        raise UsageError(
-            f"--quantize with --profile {profile} is not measured, since the gate runs bundles: measure the "
-            "same choices without --profile first, then add --no-gate"
-        )
 
 
-def export_profile(source: Path, output: Path, quiet: bool, options: Mapping[str, Any]) -> None:
-    """The folder for Apple's pipeline."""
+def export_profile(source: Path, output: Path, options: Mapping[str, Any]) -> "Bundle":
+    """Write the folder for Apple's pipeline, and read its description."""
+    from ..apple_folder import AppleFolder
     from ..emit.apple_sd3 import export_apple_sd3
 
-    with progress_bar(quiet) as progress:
-        export_apple_sd3(source, output, **options, progress=progress)
-    if not quiet:
-        click.echo(
-            f"{output}: for Apple's ml-stable-diffusion; on a Mac, `sh {output / 'compile.sh'}` compiles it"
-        )
+    return AppleFolder.read(export_apple_sd3(source, output, **options))

@@ -24,13 +24,17 @@ def packages_in(path: Path) -> dict[str, Path]:
 
 def describe_folder(path: Path) -> dict[str, Any]:
     """What lies in the folder: packages as they are read, compiled models by their size."""
+    from ..apple_folder import AppleFolder
+    from ..errors import BundleError
     from ..run.package import read_package
     from ..values import decode_json
     from .inspect import package_json
 
     try:
-        described = decode_json((path / PROFILE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        # Not `read`: packages that were compiled may be gone.
+        text = (path / PROFILE_FILE).read_text(encoding="utf-8")
+        described = AppleFolder.from_json(decode_json(text)).to_json()
+    except (OSError, ValueError, BundleError):
         described = None
     compiled = {
         place.stem: sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
@@ -39,7 +43,7 @@ def describe_folder(path: Path) -> dict[str, Any]:
     return {
         "kind": "folder",
         "path": str(path),
-        "profile": described if isinstance(described, dict) else None,
+        "profile": described,
         "packages": {name: package_json(read_package(place)) for name, place in packages_in(path).items()},
         "compiled": compiled,
     }
@@ -51,23 +55,23 @@ def print_folder(value: dict[str, Any]) -> None:
 
     profile = value["profile"]
     if profile is not None:
-        size = profile.get("size") or {}
+        size = profile["size"]
         click.echo(
-            f"{profile.get('name')} for Apple's pipeline ({profile.get('profile')}), "
-            f"{profile.get('precision')}, {size.get('width')}x{size.get('height')}"
+            f"{profile['name']} for Apple's pipeline ({profile['profile']}), "
+            f"{profile['precision']}, {size['width']}x{size['height']}"
         )
     else:
         click.echo(f"{value['path']}: a folder of models")
+    stored_as = _stored_as(profile)
     rows = []
     for name, package in value["packages"].items():
         function = next(iter(package["functions"].values()))
-        stored = (profile or {}).get("packages", {}).get(name, "")
         rows.append(
             (
                 name,
                 count_text(package["parameters"]),
                 bytes_text(package["weight_bytes"]),
-                stored,
+                stored_as.get(name, ""),
                 str(function["op_count"]),
                 shape_text(function["inputs"]),
                 shape_text(function["outputs"]),
@@ -77,3 +81,12 @@ def print_folder(value: dict[str, Any]) -> None:
     click.echo(table(head, rows, right=("parameters", "weights", "ops")))
     for name, size in value["compiled"].items():
         click.echo(f"{name}.mlmodelc: compiled, {bytes_text(size)}; only Core ML on a Mac reads it")
+
+
+def _stored_as(profile: dict[str, Any] | None) -> dict[str, str]:
+    """Package → the recipe or precision of its weights, as the profile has it."""
+    if profile is None:
+        return {}
+    rows, precision = profile["components"].values(), profile["precision"]
+    recipes = {row["path"]: row.get("compression", {}).get("recipe", precision) for row in rows}
+    return {Path(path).stem: precision if recipe == "none" else recipe for path, recipe in recipes.items()}

@@ -9,7 +9,27 @@ from .. import names
 if TYPE_CHECKING:
     from ..bundle import Bundle
 
-__all__ = ["last_steps"]
+__all__ = ["checks", "last_steps"]
+
+
+def checks(
+    accuracy: Callable[["Bundle"], None] | None, neural_engine: float | None, probe: bool | None
+) -> Callable[["Bundle"], None]:
+    """What complete packages have to pass: they are probed (None: where Core ML is Apple's) and held to the
+    share of `neural_engine`, then comes the accuracy gate."""
+
+    def check(bundle: "Bundle") -> None:
+        from ..verify import gate_backends
+
+        # First, since what follows asks Core ML in this process.
+        if names.COREML in gate_backends() if probe is None else probe:
+            bundle = probed(bundle)
+        if neural_engine is not None:
+            require_neural_engine(bundle, neural_engine)
+        if accuracy is not None:
+            accuracy(bundle)
+
+    return check
 
 
 def last_steps(
@@ -19,9 +39,9 @@ def last_steps(
     neural_engine: float | None,
     probe: bool | None,
 ) -> Callable[["Bundle"], None]:
-    """What happens to a complete bundle before it takes its place: its packages are probed (None: where
-    Core ML is Apple's) and held to the share of `neural_engine`, then comes the accuracy gate, then the
-    recording of a self-test and of the map for previews, which None leaves to the model's size."""
+    """What happens to a complete bundle before it takes its place: `checks`, then the recording of a
+    self-test and of the map for previews, which None leaves to the model's size."""
+    check = checks(accuracy, neural_engine, probe)
 
     def finish(bundle: "Bundle") -> None:
         from ..bundle import Bundle as Described
@@ -29,19 +49,12 @@ def last_steps(
             SELF_TEST_PARAMETERS,
             can_record,
             fits_quickly,
-            gate_backends,
             parameters_to_run,
             record_previews,
             record_self_test,
         )
 
-        # First, since what follows asks Core ML in this process.
-        if names.COREML in gate_backends() if probe is None else probe:
-            bundle = probed(bundle)
-        if neural_engine is not None:
-            require_neural_engine(bundle, neural_engine)
-        if accuracy is not None:
-            accuracy(bundle)
+        check(bundle)
         small = can_record(bundle) and parameters_to_run(bundle) <= SELF_TEST_PARAMETERS
         if bundle.root is None:
             return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import BundleError, UsageError
-from ..names import BACKENDS, BUNDLE_FILE, MLX, PROFILE_FILE
+from ..names import BACKENDS, MLX, PROFILE_FILE
 from .output import echo_json, one_size, table
 
 if TYPE_CHECKING:
@@ -91,14 +91,13 @@ def verify(
 ) -> int:
     """Compare every component of BUNDLE with a float32 conversion of its checkpoint, on a real run's inputs.
 
-    Results are written into bundle.json, a row a backend; without --against those are shown. Of the sizes
+    BUNDLE may be a folder of convert --profile apple-sd3. Results are written into bundle.json (profile.json
+    there), a row a backend; without --against those are shown. Of the sizes
     that are not measured the functions are looked at. Exit code 1 if a
     component or the picture is below 35 dB or a cosine of 0.999, or, with --ranges, if an op overflows, or,
     with --self-test, if the backend's step is not the recorded one, or, with --probe, if a package does not
     run.
     """
-    from ..bundle import Bundle
-
     checkpoint = {"--against": against, "--variant": variant, "--tokenizers": tokenizers, "--lora": lora}
     tasks = {"--ranges": ranges, "--self-test": self_test, "--probe": probe, "--previews": previews}
     _check_tasks(
@@ -106,13 +105,12 @@ def verify(
         [option for option, given in checkpoint.items() if given],
         bool(sizes),
     )
-    if (bundle / PROFILE_FILE).is_file():
+    described = _described(bundle)
+    if described.FILE == PROFILE_FILE and (self_test or previews):
         raise BundleError(
-            f"{bundle} is a folder for Apple's pipeline, and has no {BUNDLE_FILE}: its networks are those of "
-            "a bundle, so convert the same source with the same choices without --profile, and verify that; "
-            "`tintype inspect` shows the folder"
+            f"{bundle} is a folder for Apple's pipeline: {'--previews' if previews else '--self-test'} is of "
+            "bundles, which Tintype's pipelines run; leave it out, or convert without --profile"
         )
-    described = Bundle.read(bundle)
     if previews:
         return fit_previews(described, as_json)
     if probe:
@@ -130,6 +128,14 @@ def verify(
     else:
         click.echo(accuracy_text(described.accuracy))
     return 0 if described.accuracy.get("passed") else 1
+
+
+def _described(place: Path) -> "Bundle":
+    """The bundle at `place`, or the folder for Apple's pipeline."""
+    from ..apple_folder import AppleFolder
+    from ..bundle import Bundle
+
+    return (AppleFolder if (place / PROFILE_FILE).is_file() else Bundle).read(place)
 
 
 def _check_tasks(tasks: Sequence[str], checkpoint: Sequence[str], sizes: bool) -> None:

@@ -5,7 +5,7 @@ MultiModalDiffusionTransformer.mlpackage  VAEDecoder.mlpackage  VAEEncoder.mlpac
 vocab.json  merges.txt          both CLIPs
 tokenizer.json  tokenizer_config.json   T5
 compile.sh  README.md           what is left to do on a Mac
-profile.json                    what was written, for `tintype inspect`
+profile.json                    what was written, for `tintype inspect` and `tintype verify`
 
 The pipeline wants compiled models (`.mlmodelc`), and compiling needs Xcode.
 """
@@ -14,25 +14,26 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .. import layers as nn
 from .. import names
-from ..compress import Selection, recipes_for
+from ..apple_folder import AppleFolder
+from ..bundle import Component, Tokenizer
+from ..compress import NONE, Selection, recipes_for
 from ..errors import UsageError
 from ..layers import MILProgram, Network, Precision
 from ..models import apple_sd3
 from ..weights import LoraChoices
-from .components import check_globs, prepare_program
-from .convert import Progress, prepare
-from .package import write_placed
+from .auto import Auto, Measure
+from .components import prepare_program, write_component
+from .convert import Gate, Progress, described, prepare
 from .plan import OTHER_HALF, TRANSFORMER, VAE, Plan
 from .staging import staged_folder
 from .tokenizers import copy_clip_tokenizer, copy_t5_tokenizer
 
-__all__ = ["PACKAGES", "PROFILE", "apple_programs", "apple_recipes", "export_apple_sd3"]
-
-PROFILE = "apple-sd3"
+__all__ = ["PACKAGES", "apple_programs", "apple_recipes", "export_apple_sd3"]
 
 #: Component → the name that Apple's pipeline opens.
 PACKAGES = {
@@ -71,8 +72,8 @@ influence: the reference pipeline passes none. Nothing here has run on a Mac yet
 {compression}"""
 
 COMPRESSION = """
-Weights are compressed ({recipes}), without a measurement of what that costs: `tintype convert` with the same
-choices and without --profile measures it.
+Weights are compressed ({recipes}). How close the packages are to float32 is in profile.json, where it was
+measured; `tintype verify THIS_FOLDER --against SOURCE` measures it.
 """
 
 
@@ -89,13 +90,15 @@ def export_apple_sd3(
     tokenizers: "str | Path | None" = None,
     lora: LoraChoices = (),
     progress: Progress | None = None,
+    gate: Gate | None = None,
+    measure: Measure | None = None,
 ) -> Path:
     """Write the checkpoint `source` as the folder `output` that Apple's Swift pipeline loads; returns it.
 
     `precision` is that of weights and arithmetic; inputs are float32, as the pipeline passes them. The other
-    choices are those of `convert`; what `quantize` costs is not measured. `overwrite` replaces a folder that
-    this wrote. UsageError where the model is not of the family that the pipeline knows, ConversionError when
-    `output` exists; else what `convert` raises.
+    choices are those of `convert`, `gate` and `measure` among them: they are called with an `AppleFolder`.
+    `overwrite` replaces a folder that this wrote. UsageError where the model is not of the family that the
+    pipeline knows, ConversionError when `output` exists; else what `convert` raises.
     """
     plan = prepare(
         source,
@@ -105,35 +108,56 @@ def export_apple_sd3(
         variant=variant,
         tokenizers=tokenizers,
         lora=lora,
+        max_sequence_length=TOKENS,
         progress=progress,
     )
     recipes = apple_recipes(plan, quantize)
+    if quantize == names.AUTO and measure is None:
+        raise UsageError("quantize: auto has to measure: give measure a verify.Meter(source)")
     output = Path(output)
     with staged_folder(output, overwrite=overwrite, mark=names.PROFILE_FILE) as stage:
-        _tokenizers(plan, stage)
-        for component, program in apple_programs(plan):
-            name = PACKAGES[component]
-
-            def report(done: int, total: int, label: str = name) -> None:
-                if progress is not None:
-                    progress(label, done, total)
-
-            prepared = prepare_program(program, recipes.get(component))
-            check_globs(recipes.get(component), component, [prepared])
-            write_placed(prepared.placed, stage / f"{name}.mlpackage", report)
+        copied = _tokenizers(plan, stage)
+        plan.open_weights()
+        if quantize == names.AUTO and measure is not None:
+            made = _smallest(plan, stage, measure, progress)
+        else:
+            made = _written(plan, stage, recipes, progress)
         (stage / "compile.sh").write_text(COMPILE, encoding="utf-8")
-        (stage / "README.md").write_text(_readme(plan, recipes), encoding="utf-8")
-        described = {
-            "profile": PROFILE,
-            "name": plan.source.name,
-            "size": vars(plan.size),
-            "precision": plan.precision,
-            "packages": {
-                PACKAGES[c]: recipes[c].name if c in recipes else plan.precision for c in plan.components
-            },
-        }
-        (stage / names.PROFILE_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        (stage / "README.md").write_text(_readme(plan, made), encoding="utf-8")
+        folder = _described(plan, stage, made, copied)
+        (stage / names.PROFILE_FILE).write_text(folder.to_text(), encoding="utf-8")
+        if gate is not None:
+            gate(AppleFolder.read(stage))
     return output
+
+
+def _written(
+    plan: Plan, stage: Path, recipes: Mapping[str, Selection], progress: Progress | None
+) -> dict[str, Component]:
+    components = {}
+    for name, program in apple_programs(plan):
+        prepared = [prepare_program(program, recipes.get(name))]
+        components[name] = write_component(prepared, name, stage, recipes.get(name), progress, PACKAGES[name])
+    return components
+
+
+def _smallest(plan: Plan, stage: Path, measure: Measure, progress: Progress | None) -> dict[str, Component]:
+    def describe(components: Mapping[str, Component]) -> AppleFolder:
+        return _described(plan, stage, components, {})
+
+    def build(name: str) -> list[MILProgram]:
+        return [_program(plan, name)]
+
+    auto = Auto(plan.target, build, stage, describe, measure, progress, PACKAGES)
+    components = {name: auto.smallest(name, [program]) for name, program in apple_programs(plan)}
+    auto.back_off(components, components.__setitem__)
+    return components
+
+
+def _described(
+    plan: Plan, stage: Path, components: Mapping[str, Component], tokenizers: Mapping[str, Tokenizer]
+) -> AppleFolder:
+    return AppleFolder(**vars(replace(described(plan, components, tokenizers, {}), root=stage)))
 
 
 def apple_recipes(plan: Plan, quantize: str | None) -> dict[str, Selection]:
@@ -141,77 +165,82 @@ def apple_recipes(plan: Plan, quantize: str | None) -> dict[str, Selection]:
     pipeline does not know the model, or cannot take the choice."""
     if plan.family.name != names.SD3:
         raise UsageError(
-            f"profile is {PROFILE!r}, but {plan.source.name} is of the family {plan.family.name}: "
+            f"profile is {names.APPLE_SD3!r}, but {plan.source.name} is of the family {plan.family.name}: "
             "Apple's pipeline knows Stable Diffusion 3 only, leave the profile out"
         )
     if plan.context.clip_tokens != TOKENS:
         raise UsageError(
-            f"profile is {PROFILE!r}, but CLIP reads {plan.context.clip_tokens} tokens, expected {TOKENS}: "
-            "leave the profile out"
+            f"profile is {names.APPLE_SD3!r}, but CLIP reads {plan.context.clip_tokens} tokens, expected "
+            f"{TOKENS}: leave the profile out"
         )
     if quantize == names.AUTO:
-        raise UsageError(
-            f"quantize: auto measures bundles, and profile {PROFILE!r} writes none: name a recipe"
-        )
+        return {}
     return recipes_for(quantize, plan.target, plan.components)
 
 
 def apple_programs(plan: Plan) -> Iterator[tuple[str, MILProgram]]:
     """The selected packages, one after another, each checked against its tensors."""
-    latent = plan.latent_size(plan.size)
+    for name in PACKAGES:
+        if name in plan.components:
+            yield name, _program(plan, name)
 
-    def built(network: Network, component: str, folder: str, others: tuple[str, ...] = ()) -> MILProgram:
-        weights = plan.weights(component, folder)
-        program = nn.build_program(network.inputs, weights, plan.precision, network.body, plan.target)
-        weights.check(others)
-        return program
 
-    for name in (n for n in plan.clips if n in plan.components):
-        config = plan.clips[name]
-        network = apple_sd3.clip_network(config, tokens=TOKENS)
-        yield name, built(network, name, plan.family.clips[name].folder)
-    if plan.t5 is not None:
-        network = apple_sd3.t5_network(plan.t5, tokens=TOKENS)
-        yield names.TEXT_ENCODER_3, built(network, names.TEXT_ENCODER_3, plan.family.t5.folder)
-    if names.DENOISER in plan.components:
+def _program(plan: Plan, name: str) -> MILProgram:
+    network, component, folder = _network(plan, name)
+    weights = plan.weights(component, folder)
+    program = nn.build_program(network.inputs, weights, plan.precision, network.body, plan.target)
+    weights.check(OTHER_HALF.get(name, ()))
+    return program
+
+
+def _network(plan: Plan, name: str) -> tuple[Network, str, str]:
+    """The network of a package, and the component and the folder whose weights it has."""
+    latent, precision = plan.latent_size(plan.size), plan.precision
+    if name in plan.clips:
+        return apple_sd3.clip_network(plan.clips[name], tokens=TOKENS), name, plan.family.clips[name].folder
+    if name == names.TEXT_ENCODER_3:
+        assert plan.t5 is not None  # `Plan.make` reads it whenever the component is selected
+        return apple_sd3.t5_network(plan.t5, tokens=TOKENS), name, plan.family.t5.folder
+    if name == names.DENOISER:
         transformer = apple_sd3.mmdit_network(
             plan.transformer,  # type: ignore[arg-type]  # the family is checked
             latent=latent,
             tokens=2 * TOKENS,
-            precision=plan.precision,
+            precision=precision,
         )
-        yield names.DENOISER, built(transformer, TRANSFORMER, TRANSFORMER)
-    for name, half in (
-        (names.VAE_DECODER, apple_sd3.decoder_network),
-        (names.VAE_ENCODER, apple_sd3.encoder_network),
-    ):
-        if name in plan.components:
-            network = half(plan.vae, latent=latent, precision=plan.precision)
-            yield name, built(network, VAE, VAE, OTHER_HALF[name])
+        return transformer, TRANSFORMER, TRANSFORMER
+    half = apple_sd3.decoder_network if name == names.VAE_DECODER else apple_sd3.encoder_network
+    return half(plan.vae, latent=latent, precision=precision), VAE, VAE
 
 
-def _tokenizers(plan: Plan, stage: Path) -> None:
-    """CLIP's vocabulary and T5's tokenizer, flat."""
+def _tokenizers(plan: Plan, stage: Path) -> dict[str, Tokenizer]:
+    """CLIP's vocabulary, of the first encoder for both, and T5's tokenizer, flat."""
+    found: dict[str, Tokenizer] = {}
     with tempfile.TemporaryDirectory(dir=stage) as place:
         folder = Path(place)
-        clip = next((part for n, part in plan.family.clips.items() if n in plan.components), None)
-        if clip is not None:
-            copy_clip_tokenizer(plan.source, clip, folder, TOKENS)
-            for file in ("vocab.json", "merges.txt"):
-                shutil.move(folder / clip.tokenizer / file, stage / file)
+        for component, part in plan.family.clips.items():
+            if component not in plan.components:
+                continue
+            row = copy_clip_tokenizer(plan.source, part, folder, TOKENS)
+            if not found:
+                for file in ("vocab.json", "merges.txt"):
+                    shutil.move(folder / part.tokenizer / file, stage / file)
+            found[part.tokenizer] = replace(row, path="vocab.json")
         if plan.t5 is None:
-            return
+            return found
         part = plan.family.t5
-        copy_t5_tokenizer(plan.source, part, folder, TOKENS)
+        row = copy_t5_tokenizer(plan.source, part, folder, TOKENS)
         shutil.move(folder / part.tokenizer / "tokenizer.json", stage / "tokenizer.json")
     # The loader insists on a class that it knows.
     settings = {"tokenizer_class": "T5Tokenizer", "model_max_length": TOKENS}
     text = json.dumps({**settings, "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}, indent=2)
     (stage / "tokenizer_config.json").write_text(text + "\n", encoding="utf-8")
+    return {**found, part.tokenizer: replace(row, path="tokenizer.json")}
 
 
-def _readme(plan: Plan, recipes: Mapping[str, Selection]) -> str:
-    compressed = ", ".join(f"{PACKAGES[name]} {row.name}" for name, row in recipes.items())
+def _readme(plan: Plan, components: Mapping[str, Component]) -> str:
+    recipes = {name: row.compression.get("recipe", NONE) for name, row in components.items()}
+    compressed = ", ".join(f"{PACKAGES[name]} {recipe}" for name, recipe in recipes.items() if recipe != NONE)
     return README.format(
         name=plan.source.name,
         scale=plan.vae.scale,

@@ -7,15 +7,14 @@ next recipe, until the whole passes or nothing is compressed any more.
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ..bundle import Bundle, Component
 from ..compress import NONE, RECIPES, Selection, UnevenWeightError, candidates
-from ..layers import MILProgram
+from ..layers import MILProgram, Target
 from .components import Progress, prepare_program, write_component
-from .plan import Plan
 
 __all__ = ["Auto", "Measure", "Measured"]
 
@@ -44,22 +43,25 @@ class Measure(Protocol):
 
 @dataclass(frozen=True)
 class Auto:
-    """The choice of recipes. `describe` makes the bundle that `measure` is called with.
+    """The choice of recipes. `describe` makes the bundle that `measure` is called with, `build` a component's
+    programs again; `stems` are the packages' names where they are not the components'.
 
     What was tried is in the components' `compression`, under `auto`: the last is what they have, and one with
     `picture` passed by itself and was given up for what the picture reached with it.
     """
 
-    plan: Plan
+    target: Target
+    build: Callable[[str], Sequence[MILProgram]]
     stage: Path
     describe: Callable[[Mapping[str, Component]], Bundle]
     measure: Measure
     progress: Progress | None
+    stems: Mapping[str, str] = field(default_factory=dict)
 
     def smallest(self, name: str, programs: Sequence[MILProgram]) -> Component:
         """Write the component `name` by the first recipe, the smallest first, that is close enough; in its
         own precision where none is."""
-        return self._first(name, (*candidates(self.plan.target, name), NONE), [], programs)
+        return self._first(name, (*candidates(self.target, name), NONE), [], programs)
 
     def back_off(self, components: Mapping[str, Component], keep: Callable[[str, Component], object]) -> None:
         """Give components larger recipes until the picture is close enough; `keep` hears of each."""
@@ -79,8 +81,8 @@ class Auto:
     def _next(self, name: str, component: Component, picture: Measured) -> Component:
         """The component by the next recipe after its own that is close enough."""
         *before, last = component.compression["auto"]
-        order = (*candidates(self.plan.target, name), NONE)
-        _remove(self.stage, name)
+        order = (*candidates(self.target, name), NONE)
+        self._remove(name)
         tried = [*before, {**last, "picture": picture.to_json()}]
         return self._first(name, order[order.index(_recipe(component)) + 1 :], tried, ())
 
@@ -90,31 +92,33 @@ class Auto:
         for recipe in recipes:
             selection = None if recipe == NONE else Selection.all(RECIPES[recipe])
             # What is prepared is used up.
-            built, programs = programs or self.plan.build(name), ()
+            built, programs = programs or self.build(name), ()
             prepared = [prepare_program(program, selection) for program in built]
             try:
-                component = write_component(prepared, name, self.stage, selection, self.progress)
+                component = write_component(
+                    prepared, name, self.stage, selection, self.progress, self.stems.get(name)
+                )
             except UnevenWeightError as error:
                 tried.append({"recipe": recipe, "refused": str(error)})
-                _remove(self.stage, name)
+                self._remove(name)
                 continue
             if selection is not None and not component.compression["weights"]:
-                _remove(self.stage, name)  # nothing that this recipe divides: the same as none
+                self._remove(name)  # nothing that this recipe divides: the same as none
                 continue
             got = self.measure(self.describe({name: component}), name)
             tried.append({"recipe": recipe, **got.to_json()})
             if got.passes or selection is None:
                 row = component.compression or {"recipe": NONE, "weights": 0}
                 return replace(component, compression={**row, "auto": tried})
-            _remove(self.stage, name)
+            self._remove(name)
         raise AssertionError("the last candidate is taken as it is")
+
+    def _remove(self, name: str) -> None:
+        """Remove the packages of a component."""
+        stem = self.stems.get(name, name)
+        for path in (self.stage / f"{stem}.mlpackage", *self.stage.glob(f"{stem}_chunk*.mlpackage")):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _recipe(component: Component) -> str:
     return str(component.compression.get("recipe", NONE))
-
-
-def _remove(stage: Path, name: str) -> None:
-    """Remove the packages of a component."""
-    for path in (stage / f"{name}.mlpackage", *stage.glob(f"{name}_chunk*.mlpackage")):
-        shutil.rmtree(path, ignore_errors=True)

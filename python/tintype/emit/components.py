@@ -45,17 +45,19 @@ def write_component(
     stage: Path,
     selection: Selection | None,
     progress: Progress | None,
+    stem: str | None = None,
 ) -> Component:
     """Write the program of a component, or its chunks, into `stage` and describe what was written.
 
-    `selection` is what they were prepared with. UsageError for its globs that match nothing.
+    `selection` is what they were prepared with, `stem` the packages' name, by default the component's.
+    UsageError for its globs that match nothing.
     """
     programs = [part.program for part in prepared]
     done = [part.compression for part in prepared if part.compression is not None]
     check_globs(selection, name, prepared)
-    chunks = []
+    chunks, stem = [], stem or name
     for index, (program, part) in enumerate(zip(programs, prepared, strict=True), start=1):
-        path = f"{name}.mlpackage" if len(programs) == 1 else f"{name}_chunk{index}.mlpackage"
+        path = f"{stem}.mlpackage" if len(programs) == 1 else f"{stem}_chunk{index}.mlpackage"
 
         def report(written: int, total: int, label: str = path.removesuffix(".mlpackage")) -> None:
             if progress is not None:

@@ -34,7 +34,7 @@ from .source_hashes import SourceHashes
 from .staging import staged_folder
 from .tokenizers import copy_clip_tokenizer, copy_t5_tokenizer
 
-__all__ = ["Progress", "convert", "open_checkpoint", "packages_of", "prepare"]
+__all__ = ["Gate", "Progress", "convert", "described", "open_checkpoint", "packages_of", "prepare"]
 
 #: Called with the complete bundle before it is published; what it raises leaves nothing behind.
 Gate = Callable[[Bundle], object]
@@ -149,9 +149,9 @@ def convert(
         if quantize == names.AUTO and measure is not None:
 
             def describe(components: Mapping[str, Component]) -> Bundle:
-                return replace(_bundle(plan, components, {}, {}), root=stage)
+                return replace(described(plan, components, {}, {}), root=stage)
 
-            auto = Auto(plan, stage, describe, measure, progress)
+            auto = Auto(plan.target, plan.build, stage, describe, measure, progress)
         if auto is not None:
             for name, programs in plan.programs():
                 if name not in done.finished:
@@ -161,7 +161,7 @@ def convert(
             for name, prepared in plan.finished(lambda name, p: prepare_program(p, recipes.get(name))):
                 if name not in done.finished:
                     done.add(name, write_component(prepared, name, stage, recipes.get(name), progress))
-        bundle = _bundle(plan, done.finished, copied, hashes.result())
+        bundle = described(plan, done.finished, copied, hashes.result())
         (stage / names.BUNDLE_FILE).write_text(bundle.to_text(), encoding="utf-8")
         if gate is not None:
             gate(Bundle.read(stage))
@@ -348,12 +348,13 @@ def _tokenizers(plan: Plan, stage: Path) -> dict[str, Tokenizer]:
     return tokenizers
 
 
-def _bundle(
+def described(
     plan: Plan,
     components: Mapping[str, Component],
     tokenizers: Mapping[str, Tokenizer],
     files: Mapping[str, str],
 ) -> Bundle:
+    """The description of the plan's bundle with these components, tokenizers and hashes of source files."""
     merged = {"lora": [lora.to_json() for lora in plan.loras]} if plan.loras else {}
     return Bundle(
         name=_name(plan.source),

@@ -17,7 +17,7 @@ from ..bundle import Size
 from ..compress import Selection, recipes_for
 from ..errors import TintypeError, UsageError
 from ..layers import MAIN
-from .apple_sd3 import PACKAGES, PROFILE, apple_programs, apple_recipes
+from .apple_sd3 import PACKAGES, apple_programs, apple_recipes
 from .components import PreparedProgram, check_globs, prepare_program
 from .convert import packages_of, prepare
 
@@ -108,7 +108,7 @@ def plan_conversion(
     with outline_folder() as outline:
         plan = prepare(source, **options, outline=outline)
         rows: list[PackagePlan] = []
-        if profile == PROFILE:
+        if profile == names.APPLE_SD3:
             recipes = apple_recipes(plan, quantize)
             for name, program in apple_programs(plan):
                 part = prepare_program(program, recipes.get(name))

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import names
-from ..bundle import Bundle, Component, Size
+from ..bundle import Bundle, Size
 from ..errors import ConversionError, EngineError, UsageError
 from ..files import atomic_write
 from ..pipeline.families import FAMILIES
 from ..run import backends
+from .apple import as_called, expected_interface, interface
 from .metrics import Agreement, agreement, worst
-from .reference import Recording, record, replay
+from .reference import Recording, calls_of, draw, record, replay
 from .reference_folder import reference_folder, root_of
 from .sizes import SizeChoice, check_functions, chosen_sizes, size_text
 
@@ -209,7 +210,8 @@ def compare(
     bundle: Bundle, recordings: Mapping[Size, Recording], prompt: str, steps: int, backend: str
 ) -> Accuracy:
     """`bundle` on `backend` against the recorded runs of its reference, with the same prompt and steps."""
-    complete = all(name in bundle.components for name in FAMILIES[bundle.family].required)
+    there = as_called(bundle).components
+    complete = all(name in there for name in FAMILIES[bundle.family].required)
 
     def at(size: Size, measured: Iterable[str]) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
         recording = recordings[size]
@@ -236,8 +238,8 @@ def record_accuracy(bundle: Bundle, *results: Accuracy) -> Bundle:
 
 
 def write_description(bundle: Bundle) -> None:
-    """Write bundle.json again, whole or not at all."""
-    file = root_of(bundle) / names.BUNDLE_FILE
+    """Write the bundle's description again, whole or not at all."""
+    file = root_of(bundle) / bundle.FILE
     with atomic_write(file) as opened:
         opened.write(bundle.to_text().encode())
 
@@ -266,7 +268,7 @@ def make_reference(
         size=[(size.width, size.height) for size in (bundle.size, *others)],
         components=[c for c in names.SELECTABLE_COMPONENTS if c in wanted],
         max_sequence_length=bundle.context.t5_tokens if names.TEXT_ENCODER_3 in wanted else None,
-        batch=denoiser.input(names.LATENT).shape[0] if denoiser is not None else 1,
+        batch=denoiser.inputs[0].shape[0] if denoiser is not None else 1,
         variant=variant,
         tokenizers=tokenizers,
         lora=lora,
@@ -281,7 +283,7 @@ def reference_components(bundle: Bundle) -> tuple[str, ...]:
 def _check_interfaces(bundle: Bundle, reference: Bundle) -> None:
     """ConversionError unless every component takes and gives the shapes of the reference's."""
     for name, component in bundle.components.items():
-        ours, theirs = interface(component), interface(reference.component(name))
+        ours, theirs = interface(component), expected_interface(bundle, name, reference)
         if ours != theirs:
             raise ConversionError(
                 f"{name} of the bundle has {ours}, the checkpoint's {theirs}: the bundle was converted from "
@@ -289,14 +291,9 @@ def _check_interfaces(bundle: Bundle, reference: Bundle) -> None:
             )
 
 
-def interface(component: Component) -> dict[str, tuple[int, ...]]:
-    """Shapes of its inputs and outputs by their names."""
-    return {s.name: s.shape for s in (*component.inputs, *component.outputs)}
-
-
 def agreement_of(bundle: Bundle, name: str, recording: Recording, backend: str, size: Size) -> Agreement:
     """A component on the reference's own inputs, recorded at `size`; 0 where it cannot run."""
-    calls = recording.calls[name]
+    calls = calls_of(bundle, name, recording)
     try:
         outputs = replay(bundle, name, calls, backend, size)
     except EngineError:
@@ -312,10 +309,10 @@ def run_agreement(
 ) -> dict[str, Agreement]:
     """The whole run by the bundle itself: its final latents and its picture."""
     try:
-        own = record(bundle, prompt, steps, backend, size)
+        latents, decoded = draw(bundle, prompt, steps, backend, size)
     except EngineError:
         return {key: Agreement(0.0, 0.0) for key in ("latents", PICTURE)}
     return {
-        "latents": agreement([(own.latents, recording.latents)]),
-        PICTURE: agreement([(own.decoded, recording.decoded)]),
+        "latents": agreement([(latents, recording.latents)]),
+        PICTURE: agreement([(decoded, recording.decoded)]),
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from .. import names
+from ..apple_folder import AppleFolder
 from ..bundle import Bundle
 from ..emit import convert as ungated
 from ..emit.staging import is_full
@@ -21,6 +22,7 @@ from ..neural_engine import inspect_package
 from ..pipeline.families import FAMILIES
 from ..run import backends
 from ..values import bytes_text
+from .apple import as_called
 from .bundle import STEPS, Accuracy, gate_backends, record_accuracy, reference_components, verify_backends
 from .probe import failed_probes
 
@@ -203,13 +205,15 @@ convert = _gated(ungated)
 
 def _absent(bundle: Bundle) -> list[str]:
     """What the reference has beyond the bundle, to make the inputs of its components."""
-    return [name for name in reference_components(bundle) if name not in bundle.components]
+    there = as_called(bundle).components
+    return [name for name in reference_components(bundle) if name not in there]
 
 
 def _is_reference(bundle: Bundle) -> bool:
     """Whether the bundle is what a float32 conversion makes."""
     compressed = any(component.compression for component in bundle.components.values())
-    return bundle.precision == "float32" and bundle.target == "gpu" and not compressed
+    plain = bundle.precision == "float32" and bundle.target == "gpu" and not compressed
+    return plain and not isinstance(bundle, AppleFolder)
 
 
 def _least_seconds(bundle: Bundle, absent: int, runs: int) -> float:

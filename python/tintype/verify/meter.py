@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import names
+from ..apple_folder import AppleFolder
 from ..bundle import Bundle, Component
 from ..emit.auto import Measured
 from ..errors import UsageError
 from ..pipeline.families import FAMILIES
-from .bundle import PICTURE, PROMPT, STEPS, Accuracy, agreement_of, compare, interface, passes, run_agreement
+from .apple import expected_interface, interface
+from .bundle import PICTURE, PROMPT, STEPS, Accuracy, agreement_of, compare, passes, run_agreement
 from .metrics import Agreement
 from .reference import Recording, record
 from .reference_folder import reference_folder
@@ -82,8 +84,9 @@ class Meter:
         if self._recorded is None:
             self._recorded = self._record(bundle)
         for name in components:
-            ours, other = interface(bundle.component(name)), self._recorded[0].components.get(name)
-            theirs = None if other is None else interface(other)
+            ours, reference = interface(bundle.component(name)), self._recorded[0]
+            known = name in reference.components
+            theirs = expected_interface(bundle, name, reference) if known else None
             if ours != theirs:
                 raise UsageError(
                     f"{name} of the bundle has {ours}, the meter's {theirs or 'none'}: "
@@ -106,7 +109,7 @@ class Meter:
                 size=(bundle.size.width, bundle.size.height),
                 components=wanted,
                 max_sequence_length=bundle.context.t5_tokens,
-                batch=self._batch,
+                batch=AppleFolder.BATCH if isinstance(bundle, AppleFolder) else self._batch,
                 variant=self._variant,
                 tokenizers=self._tokenizers,
                 lora=self._lora,

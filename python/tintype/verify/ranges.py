@@ -83,7 +83,7 @@ def _audit(
         open_checkpoint(source, wanted, variant, tokenizers),
         precision="float32" if bundle.precision == "float32" else "float16",
         target="ane" if bundle.target == "ane" else "gpu",
-        batch=denoiser.input(names.LATENT).shape[0] if denoiser is not None else 1,
+        batch=denoiser.inputs[0].shape[0] if denoiser is not None else 1,
         sizes=[(bundle.size.width, bundle.size.height)],
         components=wanted,
         max_sequence_length=bundle.context.t5_tokens if with_t5 else None,

@@ -19,9 +19,9 @@ from ..pipeline.denoising import Denoiser
 from ..pipeline.request import GenerationRequest
 from ..pipeline.schedule import bundle_schedule, euler_step
 from ..pipeline.settings import STAGES, make_plan, stage_backends
-from ..pipeline.stages import StageModels
+from .apple import AnyModels, as_called, is_apples, joined_rows
 
-__all__ = ["Call", "Recording", "record", "replay"]
+__all__ = ["Call", "Recording", "calls_of", "draw", "record", "replay"]
 
 Array = np.ndarray[Any, Any]
 
@@ -43,11 +43,11 @@ class Recording:
     decoded: Array
 
 
-class _Recorder(StageModels):
+class _Recorder(AnyModels):
     """Remembers every call."""
 
-    def __init__(self, bundle: Bundle, units: str) -> None:
-        super().__init__(bundle, units, self_tests=False)  # the backend that is measured is not replaced
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle)
         self.calls: dict[str, list[Call]] = {}
 
     def run(
@@ -61,40 +61,67 @@ class _Recorder(StageModels):
 
 def record(bundle: Bundle, prompt: str, steps: int, backend: str, size: Size | None = None) -> Recording:
     """Draw `prompt` with seed 0 at `size` (None: the default one) and record it. Every component of the
-    bundle is called, the VAE's encoder on the picture that came out. A prompt that is too long is cut without
-    a warning: what is compared reads the same of it."""
-    size = size or bundle.size
+    bundle is called, the VAE's encoder on the picture that came out."""
+    models, size = _Recorder(bundle), size or bundle.size
+    try:
+        latents, decoded = _drawn(bundle, models, prompt, steps, backend, size)
+        if names.VAE_ENCODER in bundle.components:
+            Autoencoder(bundle, models, backend, size).encode(np.clip(decoded, -1, 1))
+        return Recording(models.calls, latents, decoded)
+    finally:
+        models.close()
+
+
+def draw(bundle: Bundle, prompt: str, steps: int, backend: str, size: Size) -> tuple[Array, Array]:
+    """The final latents and the decoded picture that `record` records."""
+    models = AnyModels(bundle)
+    try:
+        return _drawn(bundle, models, prompt, steps, backend, size)
+    finally:
+        models.close()
+
+
+def _drawn(
+    bundle: Bundle, models: AnyModels, prompt: str, steps: int, backend: str, size: Size
+) -> tuple[Array, Array]:
+    """A prompt that is too long is cut without a warning: what is compared reads the same of it."""
+    bundle = as_called(bundle)
     backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
     plan = make_plan(
         bundle, GenerationRequest(prompt, steps=steps, seed=0, size=(size.width, size.height)), backends
     )
-    models = _Recorder(bundle, "all")
-    try:
-        latent = bundle.latent_at(size.width, size.height)
-        schedule = bundle_schedule(bundle.schedule, steps, latent.height * latent.width)
-        text = TextEncoders(bundle)
-        prompts = (*((plan.settings.negative_prompt,) if plan.guided else ()), plan.settings.prompt)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PromptCutWarning)
-            rows = [text.encode(each, plan, models) for each in prompts]
-        denoiser, latents = Denoiser(bundle, models, plan, schedule, rows), plan.latents
-        for index in range(schedule.steps):
-            velocity = denoiser.velocity(latents, index)
-            latents = euler_step(latents, velocity, schedule.sigmas[index], schedule.sigmas[index + 1])
-        autoencoder = Autoencoder(bundle, models, backend, plan.size)
-        decoded = autoencoder.decode(latents)
-        if names.VAE_ENCODER in bundle.components:
-            autoencoder.encode(np.clip(decoded, -1, 1))
-        return Recording(models.calls, latents, decoded)
-    finally:
-        models.close()
+    latent = bundle.latent_at(size.width, size.height)
+    schedule = bundle_schedule(bundle.schedule, steps, latent.height * latent.width)
+    text = TextEncoders(bundle)
+    prompts = (*((plan.settings.negative_prompt,) if plan.guided else ()), plan.settings.prompt)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PromptCutWarning)
+        rows = [text.encode(each, plan, models) for each in prompts]
+    denoiser, latents = Denoiser(bundle, models, plan, schedule, rows), plan.latents
+    for index in range(schedule.steps):
+        velocity = denoiser.velocity(latents, index)
+        latents = euler_step(latents, velocity, schedule.sigmas[index], schedule.sigmas[index + 1])
+    return latents, Autoencoder(bundle, models, backend, plan.size).decode(latents)
+
+
+def calls_of(bundle: Bundle, name: str, recording: Recording) -> list[Call]:
+    """The recorded calls of the component `name`, as `bundle` takes them."""
+    calls = recording.calls[name]
+    if name != names.DENOISER or not is_apples(bundle, name):
+        return calls
+    # A call of the modulation for each of the denoiser's, in the same order.
+    pairs = zip(calls, recording.calls[names.MODULATION], strict=True)
+    return [
+        Call({**call.inputs, names.MODULATION_ROWS: joined_rows(before.inputs)}, call.outputs)
+        for call, before in pairs
+    ]
 
 
 def replay(
     bundle: Bundle, component: str, calls: list[Call], backend: str, size: Size
 ) -> list[Mapping[str, Array]]:
     """The outputs of the bundle's component on inputs that were recorded at `size`, float32."""
-    models = StageModels(bundle, "all", self_tests=False)
+    models = AnyModels(bundle)
     try:
         return [models.run(component, backend, call.inputs, size) for call in calls]
     finally:

@@ -139,8 +139,6 @@ def test_command_and_refusals(data: Path, tmp_path: Path, capsys: pytest.Capture
     command = ["convert", source, "-o", str(tmp_path / "a"), "--profile", "apple-sd3", "--size", "64x64"]
     assert run_command(command) == 0
     assert "compile.sh" in capsys.readouterr().out
-    assert run_command([*command, "--quantize", "int8"]) == 2
-    assert "--quantize with --profile apple-sd3 is not measured" in capsys.readouterr().err
     for option, reason in (
         (["--resume"], "only bundles are resumed"),
         (["--target", "ane"], "its graphs are laid out as the pipeline's inputs are"),
@@ -150,14 +148,14 @@ def test_command_and_refusals(data: Path, tmp_path: Path, capsys: pytest.Capture
         (["--default-steps", "4"], "a run's defaults are the pipeline's own"),
         (["--default-steps", "0"], "a run's defaults are the pipeline's own"),
         (["--max-sequence-length", "0"], "the pipeline reads 77 tokens of T5"),
-        (["--no-gate"], "it has no gate, which runs bundles"),
-        (["--self-test"], "what it finds is kept in a bundle"),
+        (["--self-test"], "only Tintype's pipelines run it"),
+        (["--previews"], "only Tintype's pipelines show them"),
     ):
         assert run_command([*command, *option]) == 2
         assert f"{option[0]}" in (error := capsys.readouterr().err)
         assert f"does not go with --profile apple-sd3: {reason}; leave one of them out" in error
-    assert run_command([*command, "--quantize", "auto", "--no-gate"]) == 2
-    assert "profile 'apple-sd3' writes none: name a recipe" in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"auto has to measure: give measure a verify\.Meter"):
+        export_apple_sd3(source, tmp_path / "b", quantize="auto")
     with pytest.raises(ConversionError, match="exists"):
         export_apple_sd3(source, tmp_path / "a")
     with pytest.raises(
@@ -177,9 +175,9 @@ def test_some_components_compressed_and_again(
     assert not out.exists()
     assert run_command([*command, "--quiet"]) == 0
     plain = (out / "MultiModalDiffusionTransformer.mlpackage/Data/com.apple.CoreML/weights/weight.bin").stat()
-    assert run_command([*command, "--quantize", "denoiser=int8", "--no-gate", "--quiet"]) == 1
+    assert run_command([*command, "--quantize", "denoiser=int8", "--quiet"]) == 1
     assert "exists: choose another output, or allow it to be overwritten" in capsys.readouterr().err
-    again = [*command, "--quantize", "denoiser=int8", "--no-gate", "--quiet", "--overwrite"]
+    again = [*command, "--quantize", "denoiser=int8", "--quiet", "--overwrite"]
     assert run_command(again) == 0
     packages = {row["package"]: row for row in plan["packages"]}
     assert sorted(f"{name}.mlpackage" for name in packages) == sorted(p.name for p in out.glob("*.mlpackage"))
@@ -191,7 +189,7 @@ def test_some_components_compressed_and_again(
     assert (denoiser / "Data/com.apple.CoreML/weights/weight.bin").stat().st_size < 0.7 * plain.st_size
     assert not (out / "vocab.json").exists()
     assert (
-        "compressed (MultiModalDiffusionTransformer int8), without a meas" in (out / "README.md").read_text()
+        "compressed (MultiModalDiffusionTransformer int8). How close the p" in (out / "README.md").read_text()
     )
     # The compressed denoiser computes what the float32 one does.
     rng = np.random.default_rng(1)
@@ -208,9 +206,7 @@ def test_some_components_compressed_and_again(
     assert "has no profile.json of Tintype's, so it is not overwritten" in capsys.readouterr().err
 
 
-def test_inspect_and_verify(
-    folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_inspect(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["inspect", str(folder)]) == 0
     text = capsys.readouterr().out
     assert "sd3-medium-tiny for Apple's pipeline (apple-sd3), float32, 128x128" in text
@@ -223,7 +219,3 @@ def test_inspect_and_verify(
     (tmp_path / "m" / "VAEDecoder.mlmodelc").mkdir(parents=True)
     assert run_command(["inspect", str(tmp_path / "m")]) == 0
     assert "VAEDecoder.mlmodelc: compiled, 0 B; only Core ML on a Mac" in capsys.readouterr().out
-    assert run_command(["verify", str(folder), "--against", str(data / "sd3-medium-tiny")]) == 1
-    error = capsys.readouterr().err
-    assert "is a folder for Apple's pipeline, and has no bundle.json" in error
-    assert "convert the same source with the same choices without --profile, and verify that" in error
