@@ -227,7 +227,7 @@ def convert(
         with progress_bar(quiet) as progress, ExitStack() as stack:
             shared["progress"] = progress
             accuracy = _asked_gate(source, output, shared, measured, no_gate, stack)
-            gate = checks(accuracy, require_neural_engine, probe)
+            gate = checks(accuracy, require_neural_engine, probe, progress)
             folder = export_profile(source, output, {**shared, "overwrite": overwrite, "gate": gate})
         if not quiet:
             script = f"`sh {output / 'compile.sh'}`"
@@ -254,7 +254,7 @@ def convert(
         if not dry_run:
             with ExitStack() as stack:
                 accuracy = _asked_gate(source, output, options, measured, no_gate, stack)
-                gate = last_steps(accuracy, self_test, previews, require_neural_engine, probe)
+                gate = last_steps(accuracy, self_test, previews, require_neural_engine, probe, progress)
                 bundle = convert_checkpoint(
                     source, output, overwrite=overwrite, resume=resume, gate=gate, **options
                 )
@@ -303,7 +303,9 @@ def _asked_gate(
     measure = None
     if options["quantize"] == AUTO:
         choices = {name: options[name] for name in ("components", "batch") if name in options}
-        options["measure"] = meter = stack.enter_context(Meter(source, **choices, **files))
+        options["measure"] = meter = stack.enter_context(
+            Meter(source, **choices, **files, progress=options["progress"])
+        )
         measure = meter.accuracy
     return AccuracyGate(
         source,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .. import names
+from .output import Progress
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
@@ -13,7 +14,10 @@ __all__ = ["checks", "last_steps"]
 
 
 def checks(
-    accuracy: Callable[["Bundle"], None] | None, neural_engine: float | None, probe: bool | None
+    accuracy: Callable[["Bundle"], None] | None,
+    neural_engine: float | None,
+    probe: bool | None,
+    progress: Progress | None = None,
 ) -> Callable[["Bundle"], None]:
     """What complete packages have to pass: they are probed (None: where Core ML is Apple's) and held to the
     share of `neural_engine`, then comes the accuracy gate."""
@@ -23,7 +27,7 @@ def checks(
 
         # First, since what follows asks Core ML in this process.
         if names.COREML in gate_backends() if probe is None else probe:
-            bundle = probed(bundle)
+            bundle = probed(bundle, progress)
         if neural_engine is not None:
             require_neural_engine(bundle, neural_engine)
         if accuracy is not None:
@@ -38,10 +42,11 @@ def last_steps(
     previews: bool | None,
     neural_engine: float | None,
     probe: bool | None,
+    progress: Progress | None = None,
 ) -> Callable[["Bundle"], None]:
     """What happens to a complete bundle before it takes its place: `checks`, then the recording of a
     self-test and of the map for previews, which None leaves to the model's size."""
-    check = checks(accuracy, neural_engine, probe)
+    check = checks(accuracy, neural_engine, probe, progress)
 
     def finish(bundle: "Bundle") -> None:
         from ..bundle import Bundle as Described
@@ -67,11 +72,11 @@ def last_steps(
     return finish
 
 
-def probed(bundle: "Bundle") -> "Bundle":
+def probed(bundle: "Bundle", progress: Progress | None) -> "Bundle":
     """The bundle with its probes; a warning for each that failed."""
     from ..verify import probe_backends, probe_bundle, record_probes
 
-    probes = probe_bundle(bundle, probe_backends())
+    probes = probe_bundle(bundle, probe_backends(), progress=progress)
     for probe in probes:
         if not probe.passed:
             warnings.warn(f"probe of {probe.text}", UserWarning, stacklevel=2)

@@ -13,6 +13,7 @@ import click
 from ..names import BACKENDS, COMPUTE_UNITS, STAGES
 
 __all__ = [
+    "Progress",
     "backend_option",
     "byte_count",
     "count_text",

@@ -8,7 +8,7 @@ import click
 
 from ..errors import BundleError, UsageError
 from ..names import BACKENDS, MLX, PROFILE_FILE
-from .output import echo_json, one_size, table
+from .output import echo_json, one_size, progress_bar, table
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
@@ -75,6 +75,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, values: tuple[str
     help="Fit the small pictures of a run's steps to the bundle's VAE, and keep the map.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--quiet", is_flag=True, help="Draw no progress bar.")
 def verify(
     bundle: Path,
     against: Path | None,
@@ -88,6 +89,7 @@ def verify(
     probe: bool,
     previews: bool,
     as_json: bool,
+    quiet: bool,
 ) -> int:
     """Compare every component of BUNDLE with a float32 conversion of its checkpoint, on a real run's inputs.
 
@@ -114,13 +116,13 @@ def verify(
     if previews:
         return fit_previews(described, as_json)
     if probe:
-        return show_probes(described, backends, as_json)
+        return show_probes(described, backends, as_json, quiet)
     if self_test:
         return show_self_test(described, backends, as_json)
     if ranges:
-        return show_ranges(described, against, variant, tokenizers, as_json, lora)
+        return show_ranges(described, against, variant, tokenizers, as_json, lora, quiet)
     if against is not None:
-        described = _verified(described, against, backends, sizes, variant, tokenizers, lora)
+        described = _verified(described, against, backends, sizes, variant, tokenizers, lora, quiet)
     if not described.accuracy.get("backends"):
         raise BundleError(f"{bundle} was never verified: name its checkpoint with --against")
     if as_json:
@@ -160,12 +162,13 @@ def _verified(
     variant: str | None,
     tokenizers: Path | None,
     lora: Sequence[str],
+    quiet: bool,
 ) -> "Bundle":
     from ..verify import record_accuracy, verify_backends
 
-    results = verify_backends(
-        bundle, against, backends, sizes=sizes, variant=variant, tokenizers=tokenizers, lora=lora
-    )
+    files: dict[str, Any] = {"variant": variant, "tokenizers": tokenizers, "lora": lora}
+    with progress_bar(quiet) as progress:
+        results = verify_backends(bundle, against, backends, sizes=sizes, **files, progress=progress)
     return record_accuracy(bundle, *results)
 
 
@@ -213,11 +216,12 @@ def show_self_test(bundle: "Bundle", backends: Sequence[str], as_json: bool) -> 
     return 0 if passed else 1
 
 
-def show_probes(bundle: "Bundle", backends: Sequence[str], as_json: bool) -> int:
+def show_probes(bundle: "Bundle", backends: Sequence[str], as_json: bool, quiet: bool) -> int:
     """Probe the packages and record how it went; 1 if one did not run."""
     from ..verify import probe_bundle, record_probes
 
-    probes = probe_bundle(bundle, backends)
+    with progress_bar(quiet) as progress:
+        probes = probe_bundle(bundle, backends, progress=progress)
     recorded = record_probes(bundle, probes).accuracy["probes"]
     if as_json:
         echo_json(recorded)
@@ -246,13 +250,16 @@ def show_ranges(
     tokenizers: Path | None,
     as_json: bool,
     lora: Sequence[str] = (),
+    quiet: bool = False,
 ) -> int:
     """Print the largest values of every component; 1 if one overflows its dtype."""
     from ..verify import FLOAT16_MAX, audit_ranges
 
     if against is None:
         raise UsageError("--ranges builds the graphs again: name their checkpoint with --against")
-    found = audit_ranges(bundle, against, variant=variant, tokenizers=tokenizers, lora=lora)
+    files: dict[str, Any] = {"variant": variant, "tokenizers": tokenizers, "lora": lora}
+    with progress_bar(quiet) as progress:
+        found = audit_ranges(bundle, against, **files, progress=progress)
     overflowing = [row for row in found if row.overflows]
     if as_json:
         echo_json({"float16_max": FLOAT16_MAX, "ranges": [row.to_json() for row in found]})

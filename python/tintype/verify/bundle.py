@@ -16,6 +16,7 @@ from .metrics import Agreement, agreement, worst
 from .reference import Recording, calls_of, draw, record, replay
 from .reference_folder import reference_folder, root_of
 from .sizes import SizeChoice, check_functions, chosen_sizes, size_text
+from .steps import Steps
 
 if TYPE_CHECKING:
     from ..emit import Progress
@@ -172,7 +173,8 @@ def verify_backends(
     The reference runs on MLX. `variant`, `tokenizers` and `lora` are those of `convert`; the LoRAs must be
     the bundle's own. The default size is measured, and those of `sizes` ("all", or (width, height), …); of
     all others the functions are looked at (`check_functions`). `progress` hears of "measuring", with the
-    steps done and to be done: the reference's conversion, its run at each size, each backend.
+    steps done and to be done: the reference's conversion, its run at each size, each component and the
+    picture on each backend.
 
     Raises UsageError for a backend or a size that does not exist and for LoRAs that are not the bundle's,
     what `convert` raises for the source, ConversionError for a full disk, BundleError if they do not belong
@@ -185,46 +187,58 @@ def verify_backends(
     others = chosen_sizes(bundle, sizes)
     check_functions(bundle)
     recordings: dict[Size, Recording] = {}
-    results: list[Accuracy] = []
-
-    def tell(converted: int) -> None:
-        if progress is not None:
-            done = converted + len(recordings) + len(results)
-            progress("measuring", done, 2 + len(others) + len(chosen))
-
-    tell(0)
+    told = Steps(progress, 2 + len(others) + len(chosen) * comparisons(bundle, 1 + len(others)))
     with reference_folder(bundle) as folder:
         reference = make_reference(bundle, source, folder / "bundle", variant, tokenizers, lora, others)
         _check_interfaces(bundle, reference)
-        tell(1)
+        told.done()
         for size in reference.sizes:
             recordings[size] = record(reference, prompt, steps, names.MLX, size)
-            tell(1)
-    for backend in chosen:
-        results.append(compare(bundle, recordings, prompt, steps, backend))
-        tell(1)
-    return results
+            told.done()
+    return [compare(bundle, recordings, prompt, steps, backend, told) for backend in chosen]
+
+
+def comparisons(bundle: Bundle, sizes: int) -> int:
+    """Steps of `compare` with the recordings of that many sizes."""
+    return len(bundle.components) + (sizes - 1) * len(_sized(bundle)) + sizes * _is_complete(bundle)
 
 
 def compare(
-    bundle: Bundle, recordings: Mapping[Size, Recording], prompt: str, steps: int, backend: str
+    bundle: Bundle,
+    recordings: Mapping[Size, Recording],
+    prompt: str,
+    steps: int,
+    backend: str,
+    told: Steps,
 ) -> Accuracy:
     """`bundle` on `backend` against the recorded runs of its reference, with the same prompt and steps."""
-    there = as_called(bundle).components
-    complete = all(name in there for name in FAMILIES[bundle.family].required)
+    complete = _is_complete(bundle)
 
     def at(size: Size, measured: Iterable[str]) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
-        recording = recordings[size]
-        rows = {
-            name: agreement_of(bundle, name, recording, backend, size)
-            for name in measured
-            if name in recording.calls
-        }
-        return rows, run_agreement(bundle, recording, prompt, steps, backend, size) if complete else {}
+        recording, rows, run = recordings[size], dict[str, Agreement](), dict[str, Agreement]()
+        for name in measured:
+            if name in recording.calls:
+                rows[name] = agreement_of(bundle, name, recording, backend, size)
+            told.done()
+        if complete:
+            run = run_agreement(bundle, recording, prompt, steps, backend, size)
+            told.done()
+        return rows, run
 
-    sized = [name for name, component in bundle.components.items() if component.functions]
-    others = {size_text(size): at(size, sized) for size in recordings if size != bundle.size}
-    return Accuracy(backend, prompt, steps, *at(bundle.size, bundle.components), others)
+    default = at(bundle.size, bundle.components)
+    others = {size_text(size): at(size, _sized(bundle)) for size in recordings if size != bundle.size}
+    return Accuracy(backend, prompt, steps, *default, others)
+
+
+def _is_complete(bundle: Bundle) -> bool:
+    """Whether it can draw a picture."""
+    there = as_called(bundle).components
+    return all(name in there for name in FAMILIES[bundle.family].required)
+
+
+def _sized(bundle: Bundle) -> list[str]:
+    """Components with a function a size."""
+    return [name for name, component in bundle.components.items() if component.functions]
 
 
 def record_accuracy(bundle: Bundle, *results: Accuracy) -> Bundle:

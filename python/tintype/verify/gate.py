@@ -59,7 +59,8 @@ class AccuracyGate:
     Arguments are those of `convert`. `force` measures whatever it takes; otherwise `skipped` says why a
     bundle was not measured, with the command that does, and is empty where it was, and for float32 bundles,
     which are what others are measured against. `only_warn` makes a failure a warning. `measure` takes the
-    place of `verify_backends`. `progress` hears what that tells; the log says once that measuring begins.
+    place of `verify_backends` (`Meter.accuracy`). `progress` hears what that tells; the log says once that
+    measuring begins.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class AccuracyGate:
         lora: "LoraChoices" = (),
         force: bool = False,
         only_warn: bool = False,
-        measure: Callable[[Bundle, str], Accuracy] | None = None,
+        measure: "Callable[[Bundle, str, Progress | None], Accuracy] | None" = None,
         progress: "Progress | None" = None,
     ) -> None:
         self._source, self._output = source, output
@@ -117,9 +118,7 @@ class AccuracyGate:
 
     def _results(self, bundle: Bundle, chosen: Sequence[str]) -> list[Accuracy]:
         if self._measure is not None:
-            if self._progress is not None:
-                self._progress("measuring", 0, 1)
-            return [self._measure(bundle, backend) for backend in chosen]
+            return [self._measure(bundle, backend, self._progress) for backend in chosen]
         return verify_backends(
             bundle,
             self._source,

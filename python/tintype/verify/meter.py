@@ -13,14 +13,26 @@ from ..emit.auto import Measured
 from ..errors import UsageError
 from ..pipeline.families import FAMILIES
 from .apple import expected_interface, interface
-from .bundle import PICTURE, PROMPT, STEPS, Accuracy, agreement_of, compare, passes, run_agreement
+from .bundle import (
+    PICTURE,
+    PROMPT,
+    STEPS,
+    Accuracy,
+    agreement_of,
+    compare,
+    comparisons,
+    passes,
+    run_agreement,
+)
 from .metrics import Agreement
 from .reference import Recording, record
 from .reference_folder import reference_folder
+from .steps import Steps
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..emit import Progress
     from ..emit.loras import LoraChoices
 
 __all__ = ["Meter"]
@@ -32,7 +44,7 @@ class Meter:
 
     The float32 reference is written beside the bundle and recorded at the first use, and removed by `close`
     or at the end of a `with` block. Arguments are those of `convert`, and must be the same: UsageError for
-    components of other shapes.
+    components of other shapes. `progress` hears of "measuring", with the steps done and to be done.
     """
 
     def __init__(
@@ -44,7 +56,9 @@ class Meter:
         variant: str | None = None,
         tokenizers: "str | Path | None" = None,
         lora: "LoraChoices" = (),
+        progress: "Progress | None" = None,
     ) -> None:
+        self._progress = progress
         self._source, self._components, self._batch = source, components, batch
         self._variant, self._tokenizers, self._lora = variant, tokenizers, lora
         self._remove: Callable[[], Any] | None = None
@@ -66,19 +80,28 @@ class Meter:
     def __call__(self, bundle: Bundle, name: str) -> Measured:
         """The component `name` of `bundle` on the inputs that the reference's had."""
         _, recording = self._reference(bundle, (name,))
-        return _measured(agreement_of(bundle, name, recording, names.MLX, bundle.size))
+        told = Steps(self._progress, 1)
+        got = _measured(agreement_of(bundle, name, recording, names.MLX, bundle.size))
+        told.done()
+        return got
 
     def picture(self, bundle: Bundle, components: Sequence[str]) -> Measured:
         """The picture that `components` of `bundle` draw, with the reference's for all others."""
         reference, recording = self._reference(bundle, components)
         mixed = {name: _placed(bundle, bundle.component(name)) for name in components}
         drawing = replace(reference, components={**reference.components, **mixed})
-        return _measured(run_agreement(drawing, recording, PROMPT, STEPS, names.MLX, bundle.size)[PICTURE])
+        told = Steps(self._progress, 1)
+        got = run_agreement(drawing, recording, PROMPT, STEPS, names.MLX, bundle.size)[PICTURE]
+        told.done()
+        return _measured(got)
 
-    def accuracy(self, bundle: Bundle, backend: str = names.MLX) -> Accuracy:
+    def accuracy(
+        self, bundle: Bundle, backend: str = names.MLX, progress: "Progress | None" = None
+    ) -> Accuracy:
         """What `verify_bundle` says of the complete bundle, without another reference."""
         _, recording = self._reference(bundle, tuple(bundle.components))
-        return compare(bundle, {bundle.size: recording}, PROMPT, STEPS, backend)
+        told = Steps(progress or self._progress, comparisons(bundle, 1))
+        return compare(bundle, {bundle.size: recording}, PROMPT, STEPS, backend, told)
 
     def _reference(self, bundle: Bundle, components: Sequence[str]) -> tuple[Bundle, Recording]:
         if self._recorded is None:
@@ -101,6 +124,7 @@ class Meter:
         if wanted is not None:
             all_ = {*FAMILIES[bundle.family].required, *wanted}
             wanted = [c for c in names.SELECTABLE_COMPONENTS if c in all_]
+        told = Steps(self._progress, 2)  # the reference's conversion, and its run
         with ExitStack() as stack:
             reference = convert(
                 self._source,
@@ -114,7 +138,9 @@ class Meter:
                 tokenizers=self._tokenizers,
                 lora=self._lora,
             )
+            told.done()
             recording = record(reference, PROMPT, STEPS, names.MLX)
+            told.done()
             self._remove = weakref.finalize(self, stack.pop_all().close)  # for those who never close it
         return reference, recording
 

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import names
 from ..bundle import Bundle
@@ -21,6 +21,10 @@ from ..errors import UsageError
 from ..run import backends
 from ..run.time_box import TIME_BOX
 from .bundle import gate_backends, write_description
+from .steps import Steps
+
+if TYPE_CHECKING:
+    from ..emit import Progress
 
 __all__ = [
     "Probe",
@@ -75,17 +79,29 @@ def probe_backends() -> tuple[str, ...]:
     return tuple(row.name for row in backends() if row.available)
 
 
-def probe_bundle(bundle: Bundle, chosen: Sequence[str], time_box: float = TIME_BOX) -> list[Probe]:
+def probe_bundle(
+    bundle: Bundle,
+    chosen: Sequence[str],
+    time_box: float = TIME_BOX,
+    progress: "Progress | None" = None,
+) -> list[Probe]:
     """Every package of `bundle`, one after the other, on each of the `chosen` backends; on Core ML with the
     compute units that the bundle's target is for.
 
-    `time_box` is the seconds that a package may take. Raises UsageError for a bundle that is not on disk.
+    `time_box` is the seconds that a package may take; `progress` hears of "probing", with the packages done
+    and to be done. Raises UsageError for a bundle that is not on disk.
     """
     units = "ane" if bundle.target == "ane" else "all"
     if bundle.root is None:
         raise UsageError(f"the bundle {bundle.name} is not on disk: write it before it is probed")
     packages = [path for name in bundle.components for path in bundle.package_paths(name)]
-    return [probe_package(path, backend, units, time_box) for backend in chosen for path in packages]
+    told = Steps(progress, len(chosen) * len(packages), "probing")
+    probes = []
+    for backend in chosen:
+        for path in packages:
+            probes.append(probe_package(path, backend, units, time_box))
+            told.done()
+    return probes
 
 
 def probe_package(

@@ -10,11 +10,14 @@ import numpy as np
 from .. import names
 from ..bundle import Bundle
 from ..run import load_model
+from .apple import as_called
 from .bundle import PROMPT, STEPS, make_reference
 from .reference import Call, record
 from .reference_folder import reference_folder
+from .steps import Steps
 
 if TYPE_CHECKING:
+    from ..emit import Progress
     from ..emit.loras import LoraChoices
 
 __all__ = ["FLOAT16_MAX", "Range", "audit_ranges"]
@@ -48,17 +51,22 @@ def audit_ranges(
     variant: str | None = None,
     tokenizers: "str | Path | None" = None,
     lora: "LoraChoices" = (),
+    progress: "Progress | None" = None,
 ) -> tuple[Range, ...]:
     """Every float value of every component of `bundle`, the largest first in each component.
 
     The graphs are built again from the checkpoint `source`, in the bundle's precision and for its target,
     with the largest magnitudes as one more output, and run by MLX on the inputs that a float32 run gives
-    them. Weights are not compressed. Raises what `verify_bundle` does.
+    them. Weights are not compressed. `progress` hears of "measuring", with the steps done and to be done: the
+    reference's conversion, its run, each component. Raises what `verify_bundle` does.
     """
+    told = Steps(progress, 2 + len(as_called(bundle).components))
     with reference_folder(bundle) as folder:
         reference = make_reference(bundle, source, folder / "reference", variant, tokenizers, lora)
+        told.done()
         calls = record(reference, PROMPT, STEPS, names.MLX).calls
-        return _audit(bundle, source, folder, calls, variant, tokenizers, lora)
+        told.done()
+        return _audit(bundle, source, folder, calls, variant, tokenizers, lora, told)
 
 
 def _audit(
@@ -69,6 +77,7 @@ def _audit(
     variant: str | None,
     tokenizers: "str | Path | None",
     lora: "LoraChoices",
+    told: Steps,
 ) -> tuple[Range, ...]:
     from ..emit.convert import open_checkpoint
     from ..emit.loras import open_loras, with_loras
@@ -100,6 +109,7 @@ def _audit(
             for (op, dtype), value in zip(ranged.labels, largest, strict=True)
         ]
         found += sorted(rows, key=lambda r: -r.largest if np.isfinite(r.largest) else -np.inf)
+        told.done()
     return tuple(found)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from tintype.cli.app import run_command
 from tintype.errors import TintypeError, UsageError
 from tintype.run import BackendInfo
 from tintype.verify import bundle as module
-from tintype.verify import gate_backends, record_accuracy, verify_bundle
+from tintype.verify import gate_backends, record_accuracy, verify_backends, verify_bundle
 
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 
@@ -71,6 +73,35 @@ def test_parts_of_a_pipeline_are_verified_too(data: Path, tmp_path: Path) -> Non
     assert list(accuracy.components) == ["modulation", "denoiser", "vae_decoder"]
     assert accuracy.failures == ()
     assert accuracy.run == {}
+
+
+def test_progress_counts_components_sizes_and_backends(data: Path, tmp_path: Path) -> None:
+    import tintype
+
+    source, sizes = data / "sd3-medium-tiny", [(64, 64), (96, 64)]
+    bundle = tintype.convert(source, tmp_path / "b", components=["vae_decoder"], size=sizes)
+    heard: list[tuple[str, int, int]] = []
+    verify_backends(bundle, source, ("mlx", "coreml"), sizes="all", progress=lambda *row: heard.append(row))
+    # The reference, two runs of it, and on each backend the decoder at both sizes.
+    assert heard == [("measuring", n, 7) for n in range(8)]
+
+
+def test_the_command_draws_progress(
+    copy: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: dict[bool, list[str]] = {True: [], False: []}
+
+    @contextmanager
+    def bar(quiet: bool) -> Iterator[Callable[[str, float, float], None]]:
+        yield lambda what, done, total: heard[quiet].append(f"{what} {done}/{total}")
+
+    monkeypatch.setattr("tintype.cli.verify.progress_bar", bar)
+    line = ["verify", str(copy.root), "--against", str(data / "sd3-medium-tiny")]
+    assert run_command([*line, "--quiet"]) == 0
+    assert heard[True][-1] == f"measuring {len(copy.components) + 3}/{len(copy.components) + 3}"
+    assert run_command([*line, "--ranges"]) == 0
+    assert heard[False][-1] == f"measuring {len(copy.components) + 2}/{len(copy.components) + 2}"
+    capsys.readouterr()
 
 
 def test_what_cannot_be(copy: Bundle, data: Path, demo: Bundle) -> None:

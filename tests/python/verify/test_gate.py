@@ -226,6 +226,7 @@ def test_measuring_is_told(
         "progress": lambda *row: heard.append(row),
     }
     tintype.convert(data / MODEL, tmp_path / "a", **options)
+    # The reference, its run, the component.
     assert [row for row in heard if row[0] == "measuring"] == [("measuring", n, 3) for n in range(4)]
     capsys.readouterr()
     line = ["convert", str(data / MODEL), "-o", str(tmp_path / "b"), "--components", "vae_decoder"]

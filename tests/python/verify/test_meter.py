@@ -49,9 +49,15 @@ def test_the_smallest_recipe_that_keeps_the_bars(data: Path, tmp_path: Path, tar
 def test_the_picture_is_held_to_the_bars_too(data: Path, tmp_path: Path) -> None:
     """All components of sd3-medium-tiny pass with recipes that together draw a picture below 35 dB."""
     source = data / "sd3-medium-tiny"
-    with Meter(source) as meter:
+    heard: list[tuple[str, int, int]] = []
+    with Meter(source, progress=lambda *row: heard.append(row)) as meter:
         bundle = tintype.convert(source, tmp_path / "b", quantize="auto", measure=meter)
+        told = list(heard)
         accuracy = meter.accuracy(bundle)
+    assert told[:4] == [*(("measuring", n, 2) for n in range(3)), ("measuring", 0, 1)]
+    # The last is the gate: every component, and the picture.
+    last = len(bundle.components) + 1
+    assert heard[len(told) :] == [("measuring", n, last) for n in range(last + 1)]
     given_up = {
         name: [row for row in component.compression["auto"] if "picture" in row]
         for name, component in bundle.components.items()
