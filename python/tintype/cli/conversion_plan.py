@@ -12,14 +12,14 @@ from .output import count_text, echo_json, table
 __all__ = ["show_plan"]
 
 
-def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: bool) -> None:
-    """Print what `convert` would write with these options."""
+def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: bool) -> int:
+    """Print what `convert` would write with these options; 1 if it would refuse the output, else 0."""
     from ..emit import plan_conversion
 
     plan = plan_conversion(source, output, **options)
     if as_json:
         echo_json(plan.to_json())
-        return
+        return 1 if plan.obstacle else 0
     head = ("package", "parameters", "as float16", "in the bundle", "stored as", "functions")
     rows = [
         (
@@ -51,3 +51,6 @@ def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: b
     if plan.disk_free is not None:
         short = "" if plan.fits else ": NOT ENOUGH"
         click.echo(f"disk: {bytes_text(plan.disk_needed)} needed, {bytes_text(plan.disk_free)} free{short}")
+    if plan.obstacle:
+        click.echo(f"convert would refuse: {plan.obstacle}")
+    return 1 if plan.obstacle else 0

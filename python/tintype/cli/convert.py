@@ -187,12 +187,12 @@ def convert(
     resume: bool,
     overwrite: bool,
     quiet: bool,
-) -> None:
+) -> int:
     """Convert the checkpoint SOURCE to a bundle that Core ML and MLX run.
 
     SOURCE is a Hugging Face folder, the id of a model on the Hugging Face Hub (ORGANISATION/NAME), or a
     publisher's single file (sd3*.safetensors, flux1-*.safetensors with ae.safetensors beside it;
-    --tokenizers is needed then).
+    --tokenizers is needed then). Exit code 1 if --dry-run finds that convert would refuse the output.
     """
     from ..emit import convert as convert_checkpoint
 
@@ -222,8 +222,7 @@ def convert(
         }  # fmt: skip
         check_profile(profile, refused)
         if dry_run:
-            show_plan(source, output, {**shared, "profile": profile}, as_json)
-            return
+            return show_plan(source, output, {**shared, "profile": profile, "overwrite": overwrite}, as_json)
         with progress_bar(quiet) as progress, ExitStack() as stack:
             shared["progress"] = progress
             accuracy = _asked_gate(source, output, shared, measured, no_gate, stack)
@@ -233,7 +232,7 @@ def convert(
             script = f"`sh {output / 'compile.sh'}`"
             click.echo(f"{output}: for Apple's ml-stable-diffusion; on a Mac, {script} compiles it")
             _show_checks(folder, accuracy)
-        return
+        return 0
     with progress_bar(quiet) as progress:
         options: dict[str, Any] = {
             "precision": precision,
@@ -259,8 +258,7 @@ def convert(
                     source, output, overwrite=overwrite, resume=resume, gate=gate, **options
                 )
     if dry_run:
-        show_plan(source, output, options, as_json)
-        return
+        return show_plan(source, output, {**options, "overwrite": overwrite}, as_json)
     if not quiet:
         weights = sum(component.weight_bytes for component in bundle.components.values())
         click.echo(
@@ -269,6 +267,7 @@ def convert(
             f"{len(bundle.components)} components, {bytes_text(weights)}"
         )
         _show_checks(bundle, accuracy)
+    return 0
 
 
 def _show_checks(bundle: "Bundle", accuracy: "AccuracyGate | None") -> None:

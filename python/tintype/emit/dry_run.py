@@ -4,6 +4,7 @@ The graphs are built and laid out as a conversion does it, so sizes are exact; n
 memory are estimates from the rates below.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,12 @@ from typing import Any
 from .. import names
 from ..bundle import Size
 from ..compress import Selection, recipes_for
-from ..errors import TintypeError, UsageError
+from ..errors import ConversionError, TintypeError, UsageError
 from ..layers import MAIN
 from .apple_sd3 import PACKAGES, apple_programs, apple_recipes
 from .components import PreparedProgram, check_globs, prepare_program
 from .convert import packages_of, prepare
+from .staging import check_output
 
 __all__ = ["ConversionPlan", "PackagePlan", "plan_conversion"]
 
@@ -55,7 +57,8 @@ class PackagePlan:
 class ConversionPlan:
     """`source_bytes` are those of the files that are read, `download_bytes` those of weights that are not in
     the Hub's cache; `disk_needed` are the bundle's, and the download's where the cache lies on the same disk;
-    `disk_free` is None without an output."""
+    `disk_free` is None without an output; `obstacle` says why `convert` would refuse that output, and is
+    empty where it would not."""
 
     family: str
     target: str
@@ -68,6 +71,7 @@ class ConversionPlan:
     peak_memory: int
     disk_needed: int
     disk_free: int | None
+    obstacle: str = ""
 
     @property
     def bundle_bytes(self) -> int:
@@ -94,12 +98,14 @@ def plan_conversion(
     *,
     quantize: str | None = None,
     profile: str = NATIVE,
+    overwrite: bool = False,
     **options: Any,
 ) -> ConversionPlan:
     """What `convert(source, output, quantize=…, …)` would write, without writing; with the profile
     "apple-sd3", what `export_apple_sd3` would.
 
-    `options` are those that shape what is written. With `output`, its disk's free bytes are told.
+    `options` are those that shape what is written. With `output`, its disk's free bytes are told, and what
+    lies there in the way, given `overwrite`.
     Of a source on the Hugging Face Hub, configs, tokenizers and the headers of its weights are loaded. Raises
     what `convert` raises for the source and for choices that cannot be.
     """
@@ -133,6 +139,7 @@ def plan_conversion(
         peak_memory=COMPRESSING_MEMORY if compressing else PLAIN_MEMORY,
         disk_needed=written + (download if output is not None and _holds_cache(Path(output)) else 0),
         disk_free=None if output is None else _free(Path(output)),
+        obstacle="" if output is None else _obstacle(Path(output), overwrite, profile),
     )
 
 
@@ -158,6 +165,20 @@ def _packages(
         count, size = part.program.parameters, len(part.placed.model) + part.placed.layout.size
         rows.append(PackagePlan(name, label, functions, used, count, 2 * count, size))
     return rows
+
+
+def _obstacle(output: Path, overwrite: bool, profile: str) -> str:
+    """Why `output` cannot be written; empty if it can."""
+    place = _nearest(output.absolute().parent)
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        reason = "not writable" if place.is_dir() else "not a folder"
+        return f"cannot write to {output.parent} ({place} is {reason}): choose another output folder"
+    try:
+        mark = names.PROFILE_FILE if profile == names.APPLE_SD3 else names.BUNDLE_FILE
+        check_output(Path(os.path.realpath(output)), overwrite, mark)
+    except ConversionError as error:
+        return str(error)
+    return ""
 
 
 def _free(output: Path) -> int:

@@ -14,21 +14,25 @@ import glob
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .. import names
 from ..errors import ConversionError
 from ..files import umask
 
-__all__ = ["is_full", "scratch_folder", "staged_folder", "sync_path"]
+__all__ = ["check_output", "is_full", "scratch_folder", "staged_folder", "sync_path"]
 
 MARK = ".tintype-"
 REPLACED = ".tintype-replaced"
 SCRATCH = ".tintype-scratch-"
 #: The names of scratch folders, with the letters that `mkdtemp` adds, and of nothing that is staged.
 SCRATCHES = SCRATCH + 8 * "?"
+#: What earlier releases called them. They held no lock, so their age says that no run needs them.
+OLD_SCRATCHES = tuple(f".tintype-{what}-{8 * '?'}" for what in ("reference", "ranges"))
+OLD_SECONDS = 24 * 3600.0
 
 
 @contextmanager
@@ -54,8 +58,8 @@ def staged_folder(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         _put_back(output)
-        _check(output, overwrite, mark)
-        _clear(output.parent, SCRATCHES)
+        check_output(output, overwrite, mark)
+        _clear_scratches(output.parent)
         mine = f".{output.name}{MARK}"
         stage, lock = _clear(output.parent, f"{glob.escape(mine)}*", resumes) or _new(output.parent, mine)
     except OSError as error:
@@ -90,7 +94,7 @@ def is_full(error: BaseException | None) -> bool:
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """Yield an empty hidden folder in `parent`, and remove it when the block ends. OSError where none can be
     made."""
-    _clear(parent, SCRATCHES)
+    _clear_scratches(parent)
     folder, lock = _new(parent, SCRATCH)
     try:
         yield folder
@@ -110,6 +114,15 @@ def _new(parent: Path, prefix: str) -> tuple[Path, int]:
             if _is_at(lock, stage):
                 return stage, lock
             os.close(lock)
+
+
+def _clear_scratches(parent: Path) -> None:
+    """Remove the scratch folders of killed runs."""
+    _clear(parent, SCRATCHES)
+    for path in (found for pattern in OLD_SCRATCHES for found in parent.glob(pattern)):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > OLD_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _clear(
@@ -149,7 +162,8 @@ def _is_at(handle: int, path: Path) -> bool:
     return path.exists() and os.path.samestat(os.fstat(handle), path.stat())
 
 
-def _check(output: Path, overwrite: bool, mark: str) -> None:
+def check_output(output: Path, overwrite: bool, mark: str = names.BUNDLE_FILE) -> None:
+    """ConversionError where `staged_folder` may not write `output` for what lies there."""
     if not output.exists():
         return
     empty = output.is_dir() and not any(output.iterdir())
@@ -163,24 +177,57 @@ def _check(output: Path, overwrite: bool, mark: str) -> None:
 
 
 def _publish(stage: Path, output: Path, overwrite: bool, mark: str) -> None:
-    _check(output, overwrite, mark)
+    check_output(output, overwrite, mark)
     replaced = output.with_name(f".{output.name}{REPLACED}")
-    if output.exists():
-        os.rename(output, replaced)
-    try:
-        os.rename(stage, output)
-    except OSError:
-        _put_back(output)
-        raise
-    shutil.rmtree(replaced, ignore_errors=True)
+    with ExitStack() as held:
+        old = _wait_for(output)
+        if old is not None:
+            # Locked while it has another name, so that no other run takes it for a killed one's.
+            held.callback(os.close, old)
+            another = _wait_for(replaced)
+            if another is not None:
+                os.close(another)
+                shutil.rmtree(replaced, ignore_errors=True)
+            os.rename(output, replaced)
+        try:
+            os.rename(stage, output)
+        except OSError as error:
+            if replaced.exists() and not output.exists():
+                os.rename(replaced, output)
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            shutil.rmtree(replaced, ignore_errors=True)
+            raise ConversionError(
+                f"another conversion has written {output} in the meantime: choose another output"
+            ) from error
+        shutil.rmtree(replaced, ignore_errors=True)
     sync_path(output.parent)
 
 
+def _wait_for(folder: Path) -> int | None:
+    """A handle that holds the folder's lock, once no other run does; None where there is none (any more)."""
+    while True:
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if _is_at(handle, folder):
+            return handle
+        os.close(handle)
+
+
 def _put_back(output: Path) -> None:
-    """Give a bundle that an overwrite has moved aside its name again, unless the name is taken."""
+    """Give a bundle that a killed overwrite has moved aside its name again, unless the name is taken."""
     replaced = output.with_name(f".{output.name}{REPLACED}")
-    if replaced.exists() and not output.exists():
-        os.rename(replaced, output)
+    if not replaced.exists() or output.exists():
+        return
+    lock = _lock(replaced)
+    if lock is not None:
+        if not output.exists():
+            os.rename(replaced, output)
+        os.close(lock)
 
 
 def _sync(folder: Path) -> None:

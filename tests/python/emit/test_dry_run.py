@@ -51,6 +51,25 @@ def test_sizes_are_those_that_a_conversion_writes(
     assert plan.disk_free is not None
 
 
+def test_what_lies_in_the_way(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = str(data / "sd3-medium-tiny"), tmp_path / "out"
+    output.mkdir()
+    line = ["convert", source, "-o", str(output), "--components", "vae_decoder", "--dry-run"]
+    assert run_command(line) == 0
+    (output / names.BUNDLE_FILE).touch()
+    capsys.readouterr()
+    refusal = f"{output} exists: choose another output, or allow it to be overwritten (--overwrite)"
+    assert run_command(line) == 1
+    assert f"convert would refuse: {refusal}" in capsys.readouterr().out
+    assert run_command([*line, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["obstacle"] == refusal
+    assert run_command([*line, "--overwrite"]) == 0
+    assert run_command([*line, "--overwrite", "--profile", "apple-sd3"]) == 1
+    assert "has no profile.json of Tintype's, so it is not overwritten" in capsys.readouterr().out
+    assert run_command(["convert", source, "-o", f"{output}/bundle.json/b", "--dry-run"]) == 1
+    assert "bundle.json is not a folder): choose another output folder" in capsys.readouterr().out
+
+
 def test_what_cannot_be(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="batch is 2, but models of the family flux"):
         tintype.plan_conversion(data / "flux-dev-tiny", batch=2)

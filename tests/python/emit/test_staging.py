@@ -3,7 +3,10 @@
 import errno
 import fcntl
 import os
+import shutil
 import stat
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,6 +176,75 @@ def test_an_old_bundle_that_was_moved_aside_comes_back(tmp_path: Path) -> None:
     assert (tmp_path / "bundle" / "bundle.json").read_text() == "old"
 
 
+def test_a_bundle_that_another_run_has_moved_aside_is_left_to_it(tmp_path: Path) -> None:
+    """Between the two renames of an overwrite, which then succeeds."""
+    output, rename = tmp_path / "bundle", os.rename
+    write(output, "old")
+    seen: list[str] = []
+
+    def interrupted(source: Path, target: Path) -> None:
+        if target == output:
+            with scratch_folder(tmp_path), pytest.MonkeyPatch.context() as inner:
+                inner.setattr(os, "rename", rename)
+                staging._put_back(output)
+                staging._clear(tmp_path, ".bundle.tintype-*")
+            seen.extend(hidden(tmp_path))
+        rename(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "rename", interrupted)
+        write(output, "new", overwrite=True)
+    assert ".bundle.tintype-replaced" in seen
+    assert (output / "bundle.json").read_text() == "new"
+    assert hidden(tmp_path) == []
+
+
+def test_the_place_was_taken_meanwhile(tmp_path: Path) -> None:
+    output, rename = tmp_path / "bundle", os.rename
+    write(output, "old")
+
+    def interrupted(source: Path, target: Path) -> None:
+        if target == output:
+            output.mkdir()
+            (output / "bundle.json").write_text("the other run's")
+        rename(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "rename", interrupted)
+        with pytest.raises(ConversionError, match=r"another conversion has written .*bundle in the meantime"):
+            write(output, "new", overwrite=True)
+    assert (output / "bundle.json").read_text() == "the other run's"
+    assert hidden(tmp_path) == []
+
+
+def test_overwrites_side_by_side(tmp_path: Path) -> None:
+    output = tmp_path / "bundle"
+    write(output, "old")
+    errors: list[BaseException] = []
+
+    def again(number: int) -> None:
+        for _ in range(20):
+            try:
+                stage = tmp_path / f"stage-{number}"
+                stage.mkdir()
+                (stage / "bundle.json").write_text(str(number))
+                staging._publish(stage, output, True, "bundle.json")
+            except ConversionError:  # the other was faster
+                shutil.rmtree(stage)
+            except BaseException as error:
+                errors.append(error)
+                return
+
+    threads = [threading.Thread(target=again, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert (output / "bundle.json").read_text() in "012"
+    assert hidden(tmp_path) == []
+
+
 def test_unwritable_parent(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConversionError, match=r"cannot write to .*file \(.*\): choose another output folder"):
@@ -208,6 +280,16 @@ def test_scratch_folders_of_killed_runs_are_removed(tmp_path: Path) -> None:
             assert (live / "weights").exists()
             assert hidden(tmp_path) == [live.name]
     assert os.listdir(tmp_path) == ["bundle"]
+
+
+def test_scratch_folders_of_earlier_releases_are_removed_when_they_are_old(tmp_path: Path) -> None:
+    for name in ("reference-abc_0123", "ranges-abc_0123", "reference-def_4567", "reference-not_made_so"):
+        (tmp_path / f".tintype-{name}").mkdir()
+        (tmp_path / f".tintype-{name}" / "weights").touch()
+        age = 0 if "def" in name else 2 * staging.OLD_SECONDS
+        os.utime(tmp_path / f".tintype-{name}", (time.time() - age,) * 2)
+    write(tmp_path / "bundle", "new")
+    assert sorted(hidden(tmp_path)) == [".tintype-reference-def_4567", ".tintype-reference-not_made_so"]
 
 
 def scratch_in(parent: Path) -> Callable[[], None]:
