@@ -13,16 +13,14 @@ __all__ = ["picture_settings", "print_settings"]
 def picture_settings(path: Path) -> dict[str, Any]:
     """The settings inside the PNG at `path`; UsageError, saying what would do, if it has none."""
     from ..pipeline import read_parameters
-    from ..pipeline.image import UNREADABLE
+    from ..run.pictures import PictureError
 
     if not path.is_file():
         raise UsageError(f"there is no picture at {path}: name a PNG that tintype wrote")
     try:
         settings = read_parameters(path)
-    except UNREADABLE as error:
-        raise UsageError(
-            f"{path} cannot be read as a picture ({error}): name a PNG that tintype wrote"
-        ) from error
+    except PictureError as error:
+        raise UsageError(f"{path} {error}: name a PNG that tintype wrote") from error
     if not settings:
         raise UsageError(
             f"{path} carries no settings: only PNG files that tintype wrote do, unless edited since"

@@ -47,26 +47,18 @@ def run(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz."""
-    from ..errors import UsageError
-    from ..files import atomic_write
-    from ..pipeline.image import UNREADABLE
-    from ..run import load_model
+    """Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz.
 
-    arrays = {}
-    for text in inputs:
-        name, separator, file = text.partition("=")
-        if not separator or not name:
-            raise UsageError(f"--input is {text!r}, expected NAME=FILE.npy or NAME=PICTURE.png")
-        if name in arrays:
-            raise UsageError(f"--input {name} is given twice: give each input once")
-        try:
-            arrays[name] = _array(file)
-        except UNREADABLE as error:
-            raise UsageError(
-                f"--input {name}: {file} cannot be read as an .npy file or a picture ({error})"
-            ) from error
+    Where the model takes float32 or int32, arrays of other floats or integers are read as that.
+    """
+    from ..files import atomic_write, check_writable
+    from ..run import load_model
+    from .model_inputs import fitting, read_inputs
+
+    arrays = read_inputs(inputs)
+    check_writable(output)
     with load_model(package, backend, units, time_box) as model:
+        arrays = fitting(arrays, model.describe(function).inputs, quiet)
         outputs = model.predict(arrays, function, statistics=stats)
         statistics = model.last_statistics
         with atomic_write(output) as archive:
@@ -85,19 +77,6 @@ def run(
     click.echo(str(output))
     if stats:
         click.echo(prediction_text(statistics))
-
-
-def _array(file: str) -> Any:
-    """The values in an .npy file, or a picture in any format that PIL reads, upright."""
-    import numpy as np
-
-    if file.endswith(".npy"):
-        return np.load(file, allow_pickle=False)
-    from PIL import ImageOps
-
-    from ..pipeline.image import load_picture
-
-    return ImageOps.exif_transpose(load_picture(file))
 
 
 def _write(file: BinaryIO, arrays: Mapping[str, Any]) -> None:

@@ -12,13 +12,12 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..errors import UsageError
 from ..files import atomic_write, check_writable
+from ..run.pictures import load_picture
 from ..values import decode_json
 
 __all__ = [
     "PNG_KEY",
-    "UNREADABLE",
     "check_target",
-    "load_picture",
     "read_parameters",
     "save_image",
     "to_image",
@@ -26,9 +25,6 @@ __all__ = [
 
 #: The PNG text chunk that holds the settings as JSON.
 PNG_KEY = "parameters"
-
-#: What PIL raises for files that are no pictures, are damaged, or are too large to be meant.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 def to_image(decoded: np.ndarray[Any, Any]) -> Image.Image:
@@ -65,16 +61,8 @@ def check_target(path: str | os.PathLike[str]) -> str:
     return kind
 
 
-def load_picture(path: str | os.PathLike[str]) -> Image.Image:
-    """The picture in the file, its pixels read; one of UNREADABLE."""
-    image = Image.open(path)
-    with image:
-        image.load()
-    return image
-
-
 def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The settings inside a PNG that Tintype wrote; {} if there are none. Else one of UNREADABLE."""
+    """The settings inside a PNG that Tintype wrote; {} if there are none. PictureError."""
     text = getattr(load_picture(path), "text", {}).get(PNG_KEY, "{}")
     try:
         value = decode_json(text)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from .. import names
 from ..bundle import Bundle, Latent, Size
 from ..errors import UsageError
+from ..run.pictures import PictureError, load_picture, pixels_of_picture, upright
 from ..values import finite
-from .image import UNREADABLE, load_picture
 from .request import GenerationRequest
 
 __all__ = ["DEFAULT_STRENGTH", "RESIZINGS", "ImageSource", "LatentSource", "checked_source", "pixels_of"]
@@ -105,14 +105,15 @@ def pixels_of(name: str, value: Any) -> Array:
     """
     if isinstance(value, str | os.PathLike):
         try:
-            return _rgb(load_picture(value))
-        except UNREADABLE as error:
-            raise UsageError(
-                f"{name} is {str(value)!r}, which cannot be read as a picture ({error}): name a PNG or "
-                "JPEG file"
-            ) from error
+            picture = load_picture(value)
+        except PictureError as error:
+            raise UsageError(f"{name} is {str(value)!r}, which {error}: name a PNG or JPEG file") from error
+        value = picture
     if isinstance(value, Image.Image):
-        return _rgb(value)
+        try:
+            return pixels_of_picture(upright(value), "RGB")
+        except PictureError as error:
+            raise UsageError(f"{name} {error}") from error
     array = np.asarray(value)
     good = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if array.dtype != np.uint8 or not good or 0 in array.shape:
@@ -121,14 +122,6 @@ def pixels_of(name: str, value: Any) -> Array:
             "or a uint8 array of shape (height, width), (height, width, 3) or (height, width, 4)"
         )
     return np.ascontiguousarray(np.stack([array] * 3, axis=-1) if array.ndim == 2 else array[..., :3])
-
-
-def _rgb(image: Image.Image) -> Array:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
-        # 16 bits a pixel, which PIL would clip instead of scaling.
-        return pixels_of("image", (np.asarray(upright, dtype=np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    return np.array(upright.convert("RGB"))
 
 
 def _sized(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import Cancelled, EngineError, InvalidInputError
+from .pictures import PictureError, pixels_of_picture
 
 if TYPE_CHECKING:
     from .. import _bridge
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["FallbackWarning", "FunctionInfo", "Model", "State", "TensorInfo"]
 
 Array = np.ndarray[Any, Any]
+
+#: numpy's characters of the dtypes that the C ABI has.
+_PASSED = frozenset("?bBhHiIlqefd")
 
 
 class FallbackWarning(UserWarning):
@@ -189,9 +193,10 @@ class Model:
 
         Arrays pass as they are, with any strides, and must have the described dtype and shape. Lists and
         numbers take the described dtype. The returned arrays own the runtime's memory; nothing is copied.
-        An image may be a PIL image, which is converted to RGB or gray and must have the size that the model
-        takes; image outputs are arrays that `PIL.Image.fromarray` takes. A classifier's label is an array of
-        one text or number (`.item()`), its probabilities an array in the order of `class_labels`.
+        An image may be a PIL image, which is converted to RGB or gray (of 16 bits a pixel the upper 8 stay)
+        and must have the size that the model takes; image outputs are arrays that `PIL.Image.fromarray`
+        takes. A classifier's label is an array of one text or number (`.item()`), its probabilities an array
+        in the order of `class_labels`. Optional inputs may be left out.
 
         state       from `make_state`; needed by a function with states, unchanged by a predict that fails
         progress    called on this thread about every 50 ms with the share of the work that is done (0 to 1);
@@ -270,7 +275,13 @@ class Model:
 
     def _array(self, name: str, value: Any, function: str | None) -> Array:
         if isinstance(value, np.ndarray):
+            if value.dtype.char not in _PASSED:
+                self._refuse_dtype(name, value.dtype, function)
             return value
+        if value is None:
+            raise InvalidInputError(
+                f'input "{name}" is None: leave an optional input out, hand in an array for any other'
+            )
         if hasattr(value, "convert") and hasattr(value, "getbands"):  # PIL's, which is not imported for this
             return self._picture(name, value, function)
         plain = isinstance(value, bool | int | float | list | tuple)
@@ -279,6 +290,15 @@ class Model:
             return np.asarray(value, dtype=dtypes.get(name) if plain else None)
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise InvalidInputError(f'input "{name}" cannot be made a numpy array: {error}') from error
+
+    def _refuse_dtype(self, name: str, dtype: np.dtype[Any], function: str | None) -> None:
+        """In the engine's words: dtypes that the C ABI has no number for do not reach it."""
+        wanted = {info.name: info.dtype for info in self.describe(function).inputs}.get(name)
+        if wanted:
+            raise InvalidInputError(
+                f'[input "{name}"] wrong dtype, got {dtype}, expected {wanted}. '
+                f"Convert the array to {wanted}."
+            )
 
     def _classifier(self, function: str | None) -> dict[str, Any] | None:
         """What the metadata say of a function that is a classifier: label, probabilities, classes."""
@@ -305,7 +325,10 @@ class Model:
             )
         color = info is None or info.color_layout in ("RGB", "BGR")
         dtype = "uint8" if info is None else info.dtype
-        return np.asarray(image.convert("RGB" if color else "L")).astype(dtype, copy=False)
+        try:
+            return pixels_of_picture(image, "RGB" if color else "L").astype(dtype, copy=False)
+        except PictureError as error:
+            raise InvalidInputError(f'input "{name}" {error}') from error
 
     def _replace(self, failed: Loaded, error: EngineError) -> bool:
         """Goes over to the next backend; False when there is none."""

@@ -187,6 +187,18 @@ def test_what_is_no_image(
         loaded.predict({"x": value})
 
 
+def test_pictures_that_are_not_of_8_bits(model: Callable[..., tintype.Model]) -> None:
+    loaded = model("GRAYSCALE")
+    deep = np.arange(24, dtype=np.uint16).reshape(4, 6) * 2731
+    np.testing.assert_array_equal(
+        loaded.predict({"x": Image.fromarray(deep)})["y"],
+        loaded.predict({"x": (deep >> 8).astype(np.uint8)})["y"],
+    )
+    for mode in ("I", "F", "LAB"):
+        with pytest.raises(InvalidInputError, match=rf'^input "x" is a picture of mode {mode}'):
+            loaded.predict({"x": Image.new(mode, (6, 4))})
+
+
 def test_a_picture_for_an_array(tmp_path: Path) -> None:
     @mb.program(input_specs=[mb.TensorSpec((2, 2))], opset_version=ct.target.iOS16)
     def program(x: Any) -> Any:

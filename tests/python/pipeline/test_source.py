@@ -153,3 +153,5 @@ def test_pictures_of_every_kind(tmp_path: pathlib.Path) -> None:
         pixels_of("mask", tmp_path / "no.png")
     with pytest.raises(UsageError, match=r"image is '.*gone.png', which cannot be read"):
         pixels_of("image", str(tmp_path / "gone.png"))
+    with pytest.raises(UsageError, match=r"image is a picture of mode F, whose scale is not known"):
+        pixels_of("image", Image.new("F", (2, 2)))

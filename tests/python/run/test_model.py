@@ -68,6 +68,15 @@ def test_it_describes_itself(model: tintype.Model, small_package: pathlib.Path) 
         ({"z": np.ones((2, 3), np.float16)}, ["z"]),
         ({"x": np.ones((2, 3), np.float16), "z": np.ones(1)}, ["z"]),
         ({"x": np.ones((2, 3), np.float32)}, ["x", "float32", "float16"]),
+        (
+            {"x": np.ones((2, 3), np.uint64)},
+            ['[input "x"] wrong dtype, got uint64, expected float16. Convert the'],
+        ),
+        (
+            {"x": np.ones((2, 3), object)},
+            ['[input "x"] wrong dtype, got object, expected float16. Convert the'],
+        ),
+        ({"x": None}, ['input "x" is None: leave an optional input out, hand in an array for any other']),
         ({"x": np.ones((2, 4), np.float16)}, ["x", "4", "3"]),
         ({"x": np.ones((2, 3, 1), np.float16)}, ["x", "3"]),
         ({"x": np.ones((0, 3), np.float16)}, ["x", "0"]),
