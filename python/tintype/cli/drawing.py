@@ -92,8 +92,7 @@ def draw(
                 what, done, total = f"{index + 1} of {len(jobs)}: {what}", index + done / total, len(jobs)
             progress(what, done, total)
 
-        prefix = f"{index + 1:0{len(str(len(jobs)))}}-" * many
-        yield from _pictures(job, events, report, preview_folder, prefix, arrays)
+        yield from _pictures(job, events, report, preview_folder, arrays)
 
 
 def _pictures(
@@ -101,7 +100,6 @@ def _pictures(
     events: Iterator[Any],
     progress: Progress,
     preview_folder: Path | None,
-    prefix: str,
     arrays: ArrayFiles,
 ) -> Iterator[Drawn]:
     from ..pipeline import Conditioned, GenerationResult, Step
@@ -116,7 +114,7 @@ def _pictures(
         elif isinstance(event, Step):
             progress("decoding" if event.number == event.steps else "drawing", event.number, event.steps)
             if preview_folder is not None and event.preview is not None:
-                name = prefix + _preview_name(event, job.request.count)
+                name = _preview_name(event, job)
                 save_image(event.preview, preview_folder / name, {})
         elif isinstance(event, GenerationResult):
             # Written as they come: those that are done stay if a later one fails.
@@ -135,7 +133,8 @@ def _told(job: Job, work: Callable[[], Any]) -> Any:
         raise
 
 
-def _preview_name(step: "Step", count: int) -> str:
-    """step-01.png, or 2-step-01.png of the second of several pictures."""
-    picture = f"{step.image_index + 1}-" if count > 1 else ""
-    return f"{picture}step-{step.number:0{len(str(step.steps))}}.png"
+def _preview_name(step: "Step", job: Job) -> str:
+    """step-01.png, 2-step-01.png of the second of several pictures, after the number of several prompts."""
+    prompt = f"{job.number}-" if job.number else ""
+    picture = f"{step.image_index + 1}-" if job.request.count > 1 else ""
+    return f"{prompt}{picture}step-{step.number:0{len(str(step.steps))}}.png"

@@ -23,11 +23,13 @@ OUTPUT = "output"
 
 @dataclass(frozen=True)
 class Job:
-    """A request, the file of its picture, and where it was asked for (empty on the command line)."""
+    """A request, the file of its picture, where it was asked for (empty on the command line), and its padded
+    number among several prompts of a file (else empty)."""
 
     request: "GenerationRequest"
     output: Path
     place: str = ""
+    number: str = ""
 
     @property
     def outputs(self) -> tuple[Path, ...]:
@@ -59,9 +61,10 @@ def read_jobs(file: Path, common: "GenerationRequest", output: Path) -> list[Job
     if not places:
         raise UsageError(f"{source} has no prompts: write one a line")
     jobs = []
-    for number, (place, line) in enumerate(places, 1):
-        name = numbered(output, f"{number:0{len(str(len(places)))}}")
-        jobs.append(_job(line, place, common, name))
+    for index, (place, line) in enumerate(places, 1):
+        number = f"{index:0{len(str(len(places)))}}"
+        job = _job(line, place, common, numbered(output, number))
+        jobs.append(replace(job, number=number if len(places) > 1 else ""))
     _check_outputs(jobs)
     return jobs
 

@@ -46,7 +46,11 @@ def test_every_line_is_drawn(command: list[str], tmp_path: Path, capsys: pytest.
     assert read_parameters(folder / "out-3-2.png")["image_index"] == 1
     before = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
     (folder / "out-3-2.png").unlink()
-    assert run_command([*command, "--resume"]) == 0
+    previews = tmp_path / "previews"
+    previews.mkdir()
+    assert run_command([*command, "--resume", "--preview-folder", str(previews)]) == 0
+    # Previews keep their prompt's number where it is the only one that is left.
+    assert sorted(file.name for file in previews.iterdir()) == ["3-1-step-1.png", "3-2-step-1.png"]
     out = capsys.readouterr().out
     assert out.startswith("2 of 3 were drawn already\n")
     assert "out-3-2.png: 128x128, 1 steps" in out
