@@ -81,6 +81,15 @@ import Testing
     }
   }
 
+  /// 8 is no multiple of 16, but it is the bundle's own height.
+  @Test func aBundlesOwnSizeIsTaken() throws {
+    let plan = try plan(GenerationRequest("x", size: ImageSize(width: 16, height: 8)))
+    #expect(plan.settings.width == 16 && plan.settings.height == 8)
+    #expect(throws: RequestError.sizeMultiple(side: "height", value: 24)) {
+      try self.plan(GenerationRequest("x", size: ImageSize(width: 16, height: 24)))
+    }
+  }
+
   @Test func initialLatentsAreChecked() throws {
     let ints = try Tensor(shape: [1, 2, 1, 2], int32s: [1, 2, 3, 4])
     #expect(throws: RequestError.latentsType(.int32)) { try plan(GenerationRequest("x", initialLatents: ints)) }

@@ -69,6 +69,8 @@ struct GenerationPlan: Sendable {
   /// The bundle's description at a size; nil: the default one. Throws `RequestError`.
   static func sized(_ bundle: BundleDescriptor, _ size: ImageSize?) throws -> BundleDescriptor {
     guard let size else { return bundle }
+    // A bundle may have sizes that no conversion offers: they are among its own, so they are looked up first.
+    if bundle.availableSizes.contains(size) { return try bundle.sized(size) }
     for (side, value) in [("width", size.width), ("height", size.height)] {
       guard value > 0, value.isMultiple(of: RequestError.sideMultiple) else {
         throw RequestError.sizeMultiple(side: side, value: value)
