@@ -1,17 +1,5 @@
 #include "csha256.h"
 
-#if defined(__x86_64__)
-
-#include <cpuid.h>
-#include <immintrin.h>
-
-bool tintype_sha256_is_available(void) {
-  const unsigned ssse3 = 1u << 9, sse41 = 1u << 19, sha = 1u << 29;
-  unsigned eax, ebx, ecx, edx;
-  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & (ssse3 | sse41)) != (ssse3 | sse41)) return false;
-  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & sha) != 0;
-}
-
 // FIPS 180-4: first 32 bits of the fractional parts of the cube roots of the first 64 primes.
 static const uint32_t constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -24,9 +12,53 @@ static const uint32_t constants[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 
+static uint32_t rotated(uint32_t word, int count) {
+  return word >> count | word << (32 - count);
+}
+
+static uint32_t big_endian_word(const unsigned char* bytes) {
+  return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static void mix_portably(uint32_t* state, const void* blocks, size_t count) {
+  const unsigned char* place = blocks;
+  for (; count > 0; --count, place += 64) {
+    uint32_t words[64];
+    for (int i = 0; i < 16; ++i) words[i] = big_endian_word(place + 4 * i);
+    for (int i = 16; i < 64; ++i) {
+      const uint32_t early = words[i - 15], late = words[i - 2];
+      words[i] = words[i - 16] + (rotated(early, 7) ^ rotated(early, 18) ^ early >> 3) + words[i - 7] +
+                 (rotated(late, 17) ^ rotated(late, 19) ^ late >> 10);
+    }
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+    for (int i = 0; i < 64; ++i) {
+      const uint32_t first = h + (rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25)) + (g ^ (e & (f ^ g))) +
+                             constants[i] + words[i];
+      const uint32_t second = (rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22)) + ((a & b) | (c & (a | b)));
+      h = g, g = f, f = e, e = d + first;
+      d = c, c = b, b = a, a = first + second;
+    }
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+  }
+}
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+#include <immintrin.h>
+
+bool tintype_sha256_has_instructions(void) {
+  const unsigned ssse3 = 1u << 9, sse41 = 1u << 19, sha = 1u << 29;
+  unsigned eax, ebx, ecx, edx;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & (ssse3 | sse41)) != (ssse3 | sse41)) return false;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & sha) != 0;
+}
+
 // The instructions take the state as two vectors, (a, b, e, f) and (c, d, g, h), and do two rounds each.
-__attribute__((target("sha,sse4.1"))) void tintype_sha256_mix(uint32_t* state, const void* blocks,
-                                                              size_t count) {
+__attribute__((target("sha,sse4.1"))) static void mix_by_instructions(uint32_t* state, const void* blocks,
+                                                                      size_t count) {
   const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
   const __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i*)state), 0xb1);
   const __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i*)(state + 4)), 0x1b);
@@ -60,12 +92,20 @@ __attribute__((target("sha,sse4.1"))) void tintype_sha256_mix(uint32_t* state, c
 
 #else
 
-bool tintype_sha256_is_available(void) {
+bool tintype_sha256_has_instructions(void) {
   return false;
 }
 
-void tintype_sha256_mix(uint32_t* state, const void* blocks, size_t count) {
-  (void)state, (void)blocks, (void)count;
+static void mix_by_instructions(uint32_t* state, const void* blocks, size_t count) {
+  mix_portably(state, blocks, count);
 }
 
 #endif
+
+void tintype_sha256_mix(uint32_t* state, const void* blocks, size_t count, bool by_instructions) {
+  if (by_instructions) {
+    mix_by_instructions(state, blocks, count);
+  } else {
+    mix_portably(state, blocks, count);
+  }
+}
