@@ -135,6 +135,9 @@ public protocol LoadedModel: Sendable {
   /// minutes for each.
   func prepare(function: String?) throws
 
+  /// The functions that are open, where each has memory of its own as on Core ML; empty where all share the weights.
+  var openFunctions: Set<String> { get }
+
   /// New states of one function (nil: the default one), all zeros. Throws where the backend or the model has none.
   func makeState(function: String?) throws -> any ModelState
 }
@@ -153,6 +156,18 @@ extension LoadedModel {
 
   /// Nothing: most models open everything when they are loaded.
   public func prepare(function: String?) throws {}
+
+  /// Empty: most models have their weights once.
+  public var openFunctions: Set<String> { [] }
+
+  /// How often the weights are in memory.
+  package var copies: Int { max(1, openFunctions.count) }
+
+  /// How many times more they will be when a function (nil: the default one) is open, too.
+  package func copiesMore(with function: String?) -> Int {
+    let name = modelDescription.function(named: function)?.name
+    return openFunctions.isEmpty || name.map(openFunctions.contains) ?? true ? 0 : 1
+  }
 
   /// Throws: most models keep nothing.
   public func makeState(function: String?) throws -> any ModelState { throw BackendError.noStates(backend) }

@@ -23,6 +23,9 @@ struct ChunkedModel: LoadedModel {
   /// The first chunk's, unless a later one moved to another backend.
   var backend: BackendKind { chunks.map(\.backend).first { $0 == .mlx } ?? .coreml }
 
+  /// Those of any chunk: one of which a chunk has no part counts as if it had.
+  var openFunctions: Set<String> { chunks.reduce(into: []) { $0.formUnion($1.openFunctions) } }
+
   func prepare(function: String?) throws {
     for chunk in chunks { try chunk.prepare(function: Self.part(chunk, function)?.name) }
   }

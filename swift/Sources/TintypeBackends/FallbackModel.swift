@@ -35,6 +35,7 @@ final class FallbackModel: LoadedModel {
   var backend: BackendKind { model.backend }
   var modelDescription: ModelDescription { model.modelDescription }
   var metadataJSON: String? { model.metadataJSON }
+  var openFunctions: Set<String> { model.openFunctions }
 
   /// Within the time box, as the first backend's loading is.
   func prepare(function: String?) throws {

@@ -8,8 +8,11 @@ import TintypeMLX
 ///
 /// A caller whose task is cancelled waits no longer. What nobody waits for is not begun; a making that has begun cannot
 /// be stopped, so its value is kept for the next caller.
+///
+/// A value may take its bytes several times; how often is asked whenever bytes are counted.
 package actor LazyStore<Key: Hashable & Sendable, Value: Sendable> {
   private let budget: Int?
+  private let copies: @Sendable (Value) -> Int
   private var entries: [Key: Entry] = [:]
   private var clock = 0
   private var last: (number: Int, making: Task<Value, any Error>)?
@@ -23,10 +26,17 @@ package actor LazyStore<Key: Hashable & Sendable, Value: Sendable> {
     let making: Task<Value, any Error>
     let bytes: Int
     var lastUse: Int
+    /// Nil: not made yet.
+    var value: Value?
   }
 
-  /// - Parameter budget: bytes that values may have together; nil: no limit. A value that is larger is kept alone.
-  package init(budget: Int? = nil) { self.budget = budget }
+  /// - Parameters:
+  ///   - budget: bytes that values may have together; nil: no limit. A value that is larger is kept alone.
+  ///   - copies: how often a value takes its bytes.
+  package init(budget: Int? = nil, copies: @escaping @Sendable (Value) -> Int = { _ in 1 }) {
+    self.budget = budget
+    self.copies = copies
+  }
 
   package func value(
     _ key: Key, bytes: Int = 0, make: @escaping @Sendable () throws -> Value
@@ -44,7 +54,19 @@ package actor LazyStore<Key: Hashable & Sendable, Value: Sendable> {
   package var keys: [Key] { entries.sorted { $0.value.lastUse < $1.value.lastUse }.map(\.key) }
 
   /// Bytes of what is kept.
-  package var bytes: Int { entries.values.reduce(0) { $0 + $1.bytes } }
+  package var bytes: Int {
+    entries.values.reduce(0) { sum, entry in sum + entry.bytes * (entry.value.map(copies) ?? 1) }
+  }
+
+  /// To be called before a value that may be kept takes its bytes `more` times in addition. Others make room; where that
+  /// is not enough it goes, too, and is made anew for the next caller.
+  package func grow(_ key: Key, by more: @Sendable (Value) -> Int) {
+    guard let budget, let entry = entries[key], let value = entry.value else { return }
+    let bytes = entry.bytes * more(value)
+    guard bytes > 0 else { return }
+    for other in keys where other != key && self.bytes + bytes > budget { entries[other] = nil }
+    if self.bytes + bytes > budget { entries[key] = nil }
+  }
 
   package func remove(where shouldRemove: @Sendable (Key) -> Bool) {
     for key in entries.keys where shouldRemove(key) { entries[key] = nil }
@@ -70,7 +92,9 @@ package actor LazyStore<Key: Hashable & Sendable, Value: Sendable> {
     queued.remove(number)
     guard waiting[number] != nil else { throw CancellationError() }
     do {
-      return try await Blocking.run(make)
+      let value = try await Blocking.run(make)
+      if entries[key]?.number == number { entries[key]?.value = value }
+      return value
     } catch {
       drop(number, key)
       throw error

@@ -18,11 +18,11 @@ public struct ResidentModels: Sendable {
   private let store: LazyStore<URL, any LoadedModel>
 
   /// - Parameter memoryBudget: bytes of weights that may be loaded at once; nil: no limit. A model that is larger than
-  ///   the budget is loaded alone.
+  ///   the budget is loaded alone. One with several functions open on Core ML has its weights as often.
   public init(backend: any Backend, units: ComputeUnits = .all, memoryBudget: Int? = nil) {
     self.backend = backend
     self.units = units
-    store = LazyStore(budget: memoryBudget)
+    store = LazyStore(budget: memoryBudget) { $0.copies }
   }
 
   /// The model of a package, loaded if it is not. Models that are dropped here live on as long as somebody holds them. A

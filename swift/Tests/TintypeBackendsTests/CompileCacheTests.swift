@@ -214,15 +214,18 @@ import Testing
         try FileManager.default.removeItem(at: entry.appendingPathComponent(name))
       }
     }
+    #expect(model.openFunctions.isEmpty && model.copies == 1 && model.copiesMore(with: "thrice") == 0)
     // What is damaged before it is opened is made anew then.
     try damage()
     try model.prepare(function: "thrice")
+    #expect(model.copies == 1 && model.copiesMore(with: "thrice") == 0 && model.copiesMore(with: nil) == 1)
     #expect(CacheEntry(url: entry).isDamaged == false)
     try damage()
     #expect(try model.predict(["x": x], function: "thrice")["y"]?.floats() == [3, 6, 9, 12, 15, 18])
     #expect(CacheEntry(url: entry).isDamaged)
     #expect(try model.predict(["x": x])["y"]?.floats() == [2, 4, 6, 8, 10, 12])
     #expect(CacheEntry(url: entry).isDamaged == false)
+    #expect(model.openFunctions == ["twice", "thrice"] && model.copies == 2)
     let error = #expect(throws: BackendError.self) { try model.prepare(function: "absent") }
     #expect(error?.kind == .invalidArgument && error?.description.contains("\"twice\"") == true)
   }

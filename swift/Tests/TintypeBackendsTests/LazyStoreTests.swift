@@ -79,6 +79,29 @@ import Testing
     #expect(try await request("b", 4, waits: false).value == 4)
   }
 
+  /// A value is the number of its copies.
+  @Test func copiesCountAndMakeRoom() async throws {
+    let copies = Locked<[Int: Int]>([:])
+    let store = LazyStore<String, Int>(budget: 30) { value in copies.withLock { $0[value] ?? 1 } }
+    for (number, key) in ["a", "b", "c"].enumerated() { _ = try await store.value(key, bytes: 10) { number } }
+    #expect(await store.bytes == 30)
+    // One copy more of the second: the least recently used one goes.
+    await store.grow("b") { _ in 1 }
+    copies.withLock { $0[1] = 2 }
+    #expect(await store.keys == ["b", "c"])
+    #expect(await store.bytes == 30)
+    await store.grow("c") { _ in 0 }
+    #expect(await store.keys == ["b", "c"])
+    // Two copies and two more are too many even alone: the value goes, too.
+    await store.grow("b") { _ in 2 }
+    #expect(await store.keys.isEmpty)
+    // A value that grew by itself makes room with the next one.
+    _ = try await store.value("d", bytes: 10) { 3 }
+    copies.withLock { $0[3] = 3 }
+    _ = try await store.value("e", bytes: 10) { 4 }
+    #expect(await store.keys == ["e"])
+  }
+
   @Test func aCancelledTaskBeginsNothing() async throws {
     let store = self.store
     let make = making(1, waits: false)

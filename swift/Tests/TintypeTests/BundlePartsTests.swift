@@ -177,14 +177,37 @@ private func values(_ shapes: [String: [Int]], of inputs: [String: Tensor]) thro
     #expect(backend.loads.filter { $0.hasPrefix("denoiser") }.count == 2)
   }
 
-  @Test func aBudgetKeepsTheLastUsed() async throws {
-    let fake = try FakeBundle()
-    // Weights of ten bytes each.
+  /// Weights of ten bytes for each component.
+  private func writeWeights(_ fake: FakeBundle) throws {
     for name in ["text_encoder", "text_encoder_2", "modulation", "denoiser", "vae_decoder"] {
       let weights = fake.folder.appendingPathComponent("\(name).mlpackage/Data/com.apple.CoreML/weights")
       try FileManager.default.createDirectory(at: weights, withIntermediateDirectories: true)
       try Data(count: 10).write(to: weights.appendingPathComponent("weight.bin"))
     }
+  }
+
+  /// A size more is the denoiser's and the decoder's weights once more, on a backend that holds functions apart.
+  @Test func aBudgetCountsEveryOpenSize() async throws {
+    let wide = ImageSize(width: 32, height: 16)
+    for (budget, apart, kept) in [
+      (30, true, [.denoiser]), (30, false, [.modulation, .denoiser, .vaeDecoder]), (19, true, []),
+    ] as [(Int, Bool, Set<PipelineComponent>)] {
+      let fake = try FakeBundle(change: sized)
+      try writeWeights(fake)
+      let backend = fake.backend(holdsFunctionsApart: apart)
+      let pipeline = try fake.pipeline(backend, memoryBudget: budget)
+      _ = try await pipeline.prewarm([.denoiser, .vae])
+      let loads = backend.loads.count
+      _ = try await pipeline.prewarm([.vae], size: wide)
+      #expect(await pipeline.loadedComponents == kept.union([.vaeDecoder]), "budget \(budget), apart \(apart)")
+      // Where both sizes are too many the model is loaded anew, with the wanted one alone.
+      #expect(backend.loads.count == loads + (budget == 19 ? 1 : 0))
+    }
+  }
+
+  @Test func aBudgetKeepsTheLastUsed() async throws {
+    let fake = try FakeBundle()
+    try writeWeights(fake)
     let backend = fake.backend()
     let pipeline = try fake.pipeline(backend, memoryBudget: 20)
     _ = try await pipeline.generate(GenerationRequest("a", guidanceScale: 1, seed: 1))

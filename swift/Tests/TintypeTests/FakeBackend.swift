@@ -19,14 +19,17 @@ final class FakeBackend: Backend {
 
   let kind: BackendKind
   let bundle: BundleDescriptor
+  private let holdsFunctionsApart: Bool
   private let predict: @Sendable (PipelineComponent, [String: Tensor]) throws -> [String: Tensor]
   private let log = Locked<(calls: [Call], loads: [String], opened: [String])>(([], [], []))
 
+  /// - Parameter holdsFunctionsApart: each function that is opened has memory of its own, as on Core ML.
   init(
-    _ bundle: BundleDescriptor, kind: BackendKind = .mlx,
+    _ bundle: BundleDescriptor, kind: BackendKind = .mlx, holdsFunctionsApart: Bool = false,
     predict: @escaping @Sendable (PipelineComponent, [String: Tensor]) throws -> [String: Tensor]
   ) {
     self.bundle = bundle
+    self.holdsFunctionsApart = holdsFunctionsApart
     self.kind = kind
     self.predict = predict
   }
@@ -48,7 +51,9 @@ final class FakeBackend: Backend {
     let functions =
       [description("main", row.inputs, row.outputs)]
       + (row.functions ?? [:]).map { description($0.key, $0.value.inputs, $0.value.outputs) }
-    return Model(backend: kind, modelDescription: ModelDescription(functions: functions)) { [self] inputs, function in
+    let apart = holdsFunctionsApart ? Locked<Set<String>>([]) : nil
+    return Model(backend: kind, modelDescription: ModelDescription(functions: functions), apart: apart) {
+      [self] inputs, function in
       log.withLock { $0.calls.append(Call(name, inputs, function)) }
       return try predict(component, inputs)
     } opening: { [self] function in
@@ -95,10 +100,18 @@ final class FakeBackend: Backend {
   private struct Model: LoadedModel {
     let backend: BackendKind
     let modelDescription: ModelDescription
+    /// The open functions, where each has memory of its own.
+    var apart: Locked<Set<String>>?
     let run: Prediction
     var opening: @Sendable (String?) -> Void = { _ in }
 
-    func prepare(function: String?) throws { opening(function) }
+    var openFunctions: Set<String> { apart?.withLock { $0 } ?? [] }
+
+    func prepare(function: String?) throws {
+      opening(function)
+      guard let name = modelDescription.function(named: function)?.name else { return }
+      apart?.withLock { _ = $0.insert(name) }
+    }
 
     func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
       try run(inputs, function)
@@ -185,11 +198,11 @@ final class FakeBundle: Sendable {
 
   /// Outputs of the described shapes: `value` everywhere, or what `override` says.
   func backend(
-    kind: BackendKind = .mlx, value: Float = 0.5,
+    kind: BackendKind = .mlx, holdsFunctionsApart: Bool = false, value: Float = 0.5,
     override: @escaping @Sendable (PipelineComponent, [String: Tensor]) throws -> [String: Tensor]? = { _, _ in nil }
   ) -> FakeBackend {
     let descriptor = bundle.descriptor
-    return FakeBackend(descriptor, kind: kind) { component, inputs in
+    return FakeBackend(descriptor, kind: kind, holdsFunctionsApart: holdsFunctionsApart) { component, inputs in
       if let outputs = try override(component, inputs) { return outputs }
       return try (descriptor.components[component.rawValue]?.outputs ?? []).reduce(into: [:]) { outputs, spec in
         let values = Array(repeating: value, count: spec.shape.reduce(1, *))

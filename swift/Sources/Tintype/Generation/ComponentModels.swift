@@ -21,7 +21,7 @@ struct ComponentModels: Sendable {
   init(bundle: ModelBundle, configuration: PipelineConfiguration) {
     self.bundle = bundle
     self.configuration = configuration
-    store = LazyStore(budget: configuration.memoryBudget)
+    store = LazyStore(budget: configuration.memoryBudget) { $0.model.copies }
   }
 
   /// One prediction, at the plan's size. Outputs keep the model's element types; all their values are finite. A
@@ -87,6 +87,7 @@ struct ComponentModels: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     defer { recorder.addLoad(clock.now - start) }
+    await store.grow(key) { $0.model.copiesMore(with: function) }
     let loaded = try await store.value(key, bytes: weightBytes(of: packages)) { [bundle, configuration] in
       let notices = ModelNotices(key.component)
       notices.report(to: recorder)

@@ -10,7 +10,7 @@ public struct PipelineConfiguration: Sendable {
   /// What Core ML may use in each stage.
   public var units: PerStage<ComputeUnits>
   /// Bytes of weights that may be loaded at once; nil: no limit. The least recently used models make room; one that is
-  /// larger than the budget is loaded alone.
+  /// larger than the budget is loaded alone. On Core ML every size that is open counts by itself.
   public var memoryBudget: Int?
   /// Whether each stage's models are unloaded when it is done, the text encoders before the denoiser is loaded: less
   /// memory, but the next run loads them again.

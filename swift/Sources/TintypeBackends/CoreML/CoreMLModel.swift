@@ -36,6 +36,8 @@ final class CoreMLModel: LoadedModel {
     models = Locked([function.name: model])
   }
 
+  var openFunctions: Set<String> { models.withLock { Set($0.keys) } }
+
   func prepare(function name: String?) throws { _ = try model(of: known(name)) }
 
   func predict(_ inputs: [String: Tensor], function name: String?) throws -> [String: Tensor] {
