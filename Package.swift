@@ -28,10 +28,6 @@ let coreMLTargets: [Target] = [
     name: "CoreML", dependencies: ["TintypeMLX", "TintypePackages", "TintypeImages", "CoreVideo"],
     path: "swift/Sources/CoreML"),
   .testTarget(name: "CoreMLTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLTests"),
-  // Code as apps have it, most of it in the language mode before strict concurrency.
-  .testTarget(
-    name: "CoreMLConsumersTests", dependencies: ["CoreML", "TestSupport"], path: "swift/Tests/CoreMLConsumersTests",
-    swiftSettings: [.swiftLanguageMode(.v5)]),
 ]
 let coreMLProducts: [Product] = [
   .library(name: "CoreML", targets: ["CoreML"]), .library(name: "CoreVideo", targets: ["CoreVideo"]),
@@ -75,6 +71,11 @@ let package = Package(
     .testTarget(
       name: "TintypeBackendsTests", dependencies: ["TintypeBackends", "TestSupport"] + coreML,
       path: "swift/Tests/TintypeBackendsTests"),
+    // Code as apps have it, most of it in the language mode before strict concurrency: on Apple's systems against Core ML
+    // itself, which the portable one is held to.
+    .testTarget(
+      name: "CoreMLConsumersTests", dependencies: ["TestSupport"] + coreML, path: "swift/Tests/CoreMLConsumersTests",
+      swiftSettings: [.swiftLanguageMode(.v5)]),
     .testTarget(
       name: "TintypeRuntimeTests", dependencies: ["TintypeRuntime", "CTintype", "TestSupport"],
       path: "swift/Tests/TintypeRuntimeTests"),

@@ -90,9 +90,17 @@ def test_the_documents_ask_apps_for_the_packages_oldest_systems() -> None:
 
 @pytest.mark.skipif(SWIFT is None, reason="no Swift on this machine")
 def test_core_ml_is_declared_for_linux_alone() -> None:
-    portable = {"CoreML", "CoreVideo", "CoreMLTests", "CoreVideoTests", "CoreMLConsumersTests", "CSHA256"}
+    portable = {"CoreML", "CoreVideo", "CoreMLTests", "CoreVideoTests", "CSHA256"}
     assert set(targets(TINTYPE_PORTABLE_COREML="1")) - set(targets(TINTYPE_PORTABLE_COREML="0")) == portable
     assert ("CoreML" in targets()) == sys.platform.startswith("linux")
+
+
+@pytest.mark.skipif(SWIFT is None, reason="no Swift on this machine")
+def test_no_names_differ_by_case_alone() -> None:
+    """Xcode's build folders are named by products and targets, and a Mac's disk takes `tintype` for `Tintype`."""
+    package = json.loads(run(SWIFT, "package", "dump-package", cwd=ROOT))
+    names = {row["name"] for kind in ("products", "targets") for row in package[kind]}
+    assert len({name.lower() for name in names}) == len(names)
 
 
 @pytest.mark.skipif(SWIFT is None, reason="no Swift on this machine")

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 /// A decoder with a cache in an `MLState`, as language models have them.
+@available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)
 private final class Decoder {
   private let model: MLModel
   private var state: MLState
@@ -44,6 +45,7 @@ private final class Decoder {
 }
 
 @Suite struct DecoderTests {
+  @available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)
   @Test func cachesGrowAndAreCut() async throws {
     let url = try await MLModel.compileModel(at: Fixture.package("decoder"))
     defer { try? FileManager.default.removeItem(at: url) }
@@ -59,6 +61,7 @@ private final class Decoder {
   }
 
   /// Steps on tensors, and the next token from their logits.
+  @available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)
   @Test func tensorsDecode() async throws {
     let url = try await MLModel.compileModel(at: Fixture.package("decoder"))
     defer { try? FileManager.default.removeItem(at: url) }
@@ -75,6 +78,19 @@ private final class Decoder {
     let logits = try #require(outputs["y"]).cast(to: Float.self)
     let token = await logits[-1].argmax(alongAxis: -1).shapedArray(of: Int32.self).scalar
     let shares = await logits.softmax().shapedArray(of: Float.self).scalars
-    #expect(token == 1 && abs(shares[1] - 0.98201376) < 1e-6)
+    #expect(token == 1 && abs(shares[1] - 0.98201376) < 1e-3)
+  }
+
+  /// Sampling as language models' apps write it: the most likely tokens of the last position, within a share of all.
+  @available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)
+  @Test func samplesATokenAsAppsDo() async {
+    let logits = MLTensor(shape: [1, 2, 4], scalars: [0, 0, 0, 0, 1, 5, 3, 2] as [Float], scalarType: Float.self)
+    let last = logits[nil, -1, nil].expandingShape(at: 0)
+    let (values, indices) = last.topK(3)
+    let shares = (values / 0.7).softmax(alongAxis: -1)
+    let kept = (shares.cumulativeSum(alongAxis: -1) - shares) .< 0.9
+    let masked = shares.replacing(with: Float(0), where: .!kept)
+    let choice = indices.gathering(atIndices: masked.argmax(alongAxis: -1).flattened(), alongAxis: indices.rank - 1)
+    #expect(await choice.flattened().shapedArray(of: Int32.self).scalars == [1])
   }
 }

@@ -1,11 +1,10 @@
 import CoreML
-import TestSupport
 import Testing
 
 // Code as apps write it against Core ML, with nothing in it that knows of this package.
 
 /// A model class as Xcode generates one.
-private final class Classifier: Sendable {
+private final class Classifier {
   let model: MLModel
 
   final class Input: MLFeatureProvider {
@@ -42,6 +41,7 @@ private final class Classifier: Sendable {
 }
 
 /// A managed model as diffusion pipelines have them.
+@available(macOS 14, iOS 17, tvOS 17, visionOS 1, *)
 private actor ManagedModel {
   private let url: URL
   private var loaded: MLModel?
@@ -69,8 +69,9 @@ private actor ManagedModel {
 }
 
 @Suite struct ManagedModelTests {
-  @Test func generatedModelClasses() throws {
-    let compiled = try Compiled("multi_output")
+  @Test func generatedModelClasses() async throws {
+    let compiled = try await Compiled("multi_output")
+    defer { withExtendedLifetime(compiled) {} }
     let configuration = MLModelConfiguration()
     configuration.computeUnits = .all
     let classifier = try Classifier(contentsOf: compiled.url, configuration: configuration)
@@ -82,8 +83,10 @@ private actor ManagedModel {
     #expect(try classifier.predictions(inputs: [.init(x: x), .init(x: x)]).count == 2)
   }
 
+  @available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)
   @Test func managedModels() async throws {
-    let compiled = try Compiled("two_functions")
+    let compiled = try await Compiled("two_functions")
+    defer { withExtendedLifetime(compiled) {} }
     let model = ManagedModel(compiled.url)
     #expect(try await model.scaled([1, 2, 3, 4, 5, 6]) == [2, 4, 6, 8, 10, 12])
     await model.unload()
@@ -91,6 +94,7 @@ private actor ManagedModel {
   }
 
   /// As speech recognisers fill their inputs: by pointer, through strides.
+  @available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)
   @Test func pointersAndStrides() throws {
     let audio = try MLMultiArray(shape: [1, 4], dataType: .float16)
     let pointer = UnsafeMutablePointer<Float16>(OpaquePointer(audio.dataPointer))
@@ -99,33 +103,26 @@ private actor ManagedModel {
     #expect(audio[[0, 3]].floatValue == 3)
     try UnsafeMutableBufferPointer<Float16>(audio).update(repeating: 2)
     #expect(try UnsafeBufferPointer<Float16>(audio).reduce(0, +) == 8)
-    #expect(throws: MLModelError.self) { try UnsafeBufferPointer<Float>(audio) }
+    #expect(throws: (any Error).self) { try UnsafeBufferPointer<Float>(audio) }
     let copy = try MLMultiArray(shape: [1, 4], dataType: .float32)
     audio.transfer(to: copy)
     #expect(MLShapedArray<Float>(copy).scalars == [2, 2, 2, 2])
     let joined = MLMultiArray(concatenating: [audio, audio], axis: 0, dataType: .float16)
-    #expect(joined.shape == [2, 4] && joined.description.hasPrefix("float16 2 × 4 array [2.0, "))
+    #expect(joined.shape == [2, 4] && joined[[1, 3]] == 2)
   }
 
-  @Test func decodersReadTheirShapesFromTheModel() throws {
-    let model = try Compiled("half").model()
+  @available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)
+  @Test func decodersReadTheirShapesFromTheModel() async throws {
+    let compiled = try await Compiled("half")
+    defer { withExtendedLifetime(compiled) {} }
+    let model = try compiled.model()
     guard let constraint = model.modelDescription.inputDescriptionsByName["x"]?.multiArrayConstraint else {
       Issue.record("the input has no constraint")
       return
     }
     let input = try MLMultiArray(shape: constraint.shape, dataType: constraint.dataType)
     input.withUnsafeMutableBytes { pointer, _ in _ = pointer.initializeMemory(as: UInt8.self, repeating: 0) }
-    let output = try model.prediction(from: MLDictionaryFeatureProvider(dictionary: ["x": input]))
+    let output = try await model.prediction(from: MLDictionaryFeatureProvider(dictionary: ["x": input]))
     #expect(output.featureValue(for: "y")?.shapedArrayValue(of: Float16.self)?.scalars == Array(repeating: 1, count: 8))
   }
-}
-
-/// A compiled fixture that is removed with the object.
-private final class Compiled {
-  let url: URL
-
-  init(_ name: String) throws { url = try MLModel.compileModel(at: Fixture.package(name)) }
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func model() throws -> MLModel { try MLModel(contentsOf: url) }
 }

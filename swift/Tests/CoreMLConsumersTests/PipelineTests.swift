@@ -1,5 +1,4 @@
 import CoreML
-import TestSupport
 import Testing
 
 /// A denoiser as diffusion pipelines call it: several latents as one batch, results by the output's only name.
@@ -20,6 +19,7 @@ private struct Denoiser {
 }
 
 /// Predictions of several tasks on one model, as apps queue them.
+@available(macOS 14, iOS 17, tvOS 17, visionOS 1, *)
 private actor Predictor {
   private let model: MLModel
 
@@ -38,14 +38,11 @@ private actor Predictor {
 }
 
 @Suite struct PipelineTests {
-  private func model(_ name: String) throws -> MLModel {
-    let url = try MLModel.compileModel(at: Fixture.package(name))
-    defer { try? FileManager.default.removeItem(at: url) }
-    return try MLModel(contentsOf: url, configuration: MLModelConfiguration())
-  }
-
-  @Test func guidanceAndSteps() throws {
-    let denoiser = Denoiser(model: try model("two_functions"))
+  @available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)
+  @Test func guidanceAndSteps() async throws {
+    let compiled = try await Compiled("two_functions")
+    defer { withExtendedLifetime(compiled) {} }
+    let denoiser = Denoiser(model: try compiled.model())
     let latent = MLShapedArray<Float32>(scalars: [1, 2, 3, 4, 5, 6], shape: [2, 3])
     let zero = MLShapedArray<Float32>(repeating: 0, shape: latent.shape)
     let noise = try denoiser.predict([zero, latent], time: 999)
@@ -64,7 +61,10 @@ private actor Predictor {
     #expect(MLShapedArray<Float16>(converting: guided).scalars.last == 24)
   }
 
+  @available(macOS 14, iOS 17, tvOS 17, visionOS 1, *)
   @Test func queuedPredictions() async throws {
-    #expect(try await Predictor(model: model("multi_output")).totals([1, 2, 5]) == [3, 6, 15])
+    let compiled = try await Compiled("multi_output")
+    defer { withExtendedLifetime(compiled) {} }
+    #expect(try await Predictor(model: compiled.model()).totals([1, 2, 5]) == [3, 6, 15])
   }
 }

@@ -72,6 +72,7 @@ import Testing
     let joined = MLMultiArray(concatenating: [left, right], axis: -1, dataType: .float16)
     #expect(joined.shape == [2, 3])
     #expect((0..<6).map { joined[$0].intValue } == [1, 10, 20, 2, 30, 40])
+    #expect(joined.description.hasPrefix("float16 2 × 3 array [1.0, "))
   }
 
   @Test func badShapesThrow() throws {

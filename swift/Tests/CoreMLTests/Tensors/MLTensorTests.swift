@@ -112,16 +112,4 @@ import Testing
     let result = try await model.prediction(from: ["x": step], using: state)
     #expect(await floats(try #require(result["y"])) == [1, 2])
   }
-
-  /// Sampling as language models' apps write it: the most likely tokens of the last position, within a share of all.
-  @Test func samplesATokenAsAppsDo() async {
-    let logits = MLTensor(shape: [1, 2, 4], scalars: [0, 0, 0, 0, 1, 5, 3, 2] as [Float], scalarType: Float.self)
-    let last = logits[nil, -1, nil].expandingShape(at: 0)
-    let (values, indices) = last.topK(3)
-    let shares = (values / 0.7).softmax(alongAxis: -1)
-    let kept = (shares.cumulativeSum(alongAxis: -1) - shares) .< 0.9
-    let masked = shares.replacing(with: Float(0), where: .!kept)
-    let choice = indices.gathering(atIndices: masked.argmax(alongAxis: -1).flattened(), alongAxis: indices.rank - 1)
-    #expect(await integers(choice.flattened()) == [1])
-  }
 }
