@@ -40,7 +40,8 @@ let package = Package(
     .library(name: "Tintype", targets: ["Tintype"]),
     .library(name: "TintypeMLX", targets: ["TintypeMLX"]),
     .library(name: "TintypeRuntime", type: .dynamic, targets: ["TintypeRuntime"]),
-    .executable(name: "tintype", targets: ["TintypeCLI"]),
+    // Installed as `tintype`; as a product it must not differ from `Tintype` by case alone, which disks of Macs ignore.
+    .executable(name: "tintype-cli", targets: ["TintypeCLI"]),
   ] + (isPortable ? coreMLProducts : []),
   targets: [
     .systemLibrary(name: "CTintype", path: "bridge/c"),

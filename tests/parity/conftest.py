@@ -38,7 +38,7 @@ def swift_cli() -> pathlib.Path:
     """The Swift `tintype`, built. The wheel has Swift's runtime, so there is a Swift that built it."""
     swift = shutil.which("swift")
     assert swift is not None, "the wheel was built with Swift, but `swift` is not on the PATH"
-    build = [swift, "build", "--product", "tintype"]
+    build = [swift, "build", "--product", "tintype-cli"]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     folder = subprocess.run([*build, "--show-bin-path"], cwd=ROOT, check=True, capture_output=True, text=True)
-    return pathlib.Path(folder.stdout.strip()) / "tintype"
+    return pathlib.Path(folder.stdout.strip()) / "tintype-cli"

@@ -9,7 +9,9 @@ import Tintype
 @Suite struct ProcessTests {
   struct NotBuilt: Error, CustomStringConvertible {
     let folder: String
-    var description: String { "there is no executable tintype in \(folder): build it with `swift build --build-tests`" }
+    var description: String {
+      "there is no executable tintype-cli in \(folder): build it with `swift build --build-tests`"
+    }
   }
 
   private func process(_ words: [String]) throws -> (process: Process, output: Pipe, error: Pipe) {
@@ -20,7 +22,7 @@ import Tintype
         Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }
         .map { URL(fileURLWithPath: $0.bundlePath).deletingLastPathComponent() } ?? URL(fileURLWithPath: ".")
     #endif
-    let file = folder.appendingPathComponent("tintype")
+    let file = folder.appendingPathComponent("tintype-cli")
     guard FileManager.default.isExecutableFile(atPath: file.path) else { throw NotBuilt(folder: folder.path) }
     let process = Process()
     let (output, error) = (Pipe(), Pipe())
