@@ -60,7 +60,3 @@ extension DispatchQoS.QoSClass {
     #endif
   }
 }
-
-extension Duration {
-  package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
-}

@@ -48,7 +48,7 @@ struct WarmCommand {
     let rows = warmed.map {
       let compiled = $0.wasCompiled.map { $0 ? ", compiled" : ", was compiled before" } ?? ""
       return [
-        $0.component.rawValue, "\(decimals($0.seconds, 2)) s",
+        $0.component.rawValue, "\(decimals($0.duration.seconds, 2)) s",
         "on \($0.run.backends.joinedName) (\($0.run.reason))\(compiled)",
       ]
     }
@@ -67,7 +67,7 @@ struct WarmCommand {
     init(_ warmed: WarmedComponent) {
       component = warmed.component.rawValue
       (backend, reason) = (warmed.run.backends.joinedName, warmed.run.reason)
-      (seconds, compiled, warnings) = (warmed.seconds, warmed.wasCompiled, warmed.warnings)
+      (seconds, compiled, warnings) = (warmed.duration.seconds, warmed.wasCompiled, warmed.warnings)
     }
   }
 }

@@ -14,7 +14,7 @@ import Testing
     .step(
       GenerationEvent.Step(
         imageIndex: 0, number: number, steps: steps, sigma: 1, timestep: 1000,
-        latents: try Tensor.zeros(shape: [1], elementType: .float32), seconds: 0, preview: preview))
+        latents: try Tensor.zeros(shape: [1], elementType: .float32), preview: preview))
   }
 
   nonisolated private static func image(_ level: UInt8) throws -> RGBImage {

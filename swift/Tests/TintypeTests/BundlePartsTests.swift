@@ -234,7 +234,7 @@ private func values(_ shapes: [String: [Int]], of inputs: [String: Tensor]) thro
     }
     #expect(told.withLock { $0 }.first == "text_encoder 1/5" && told.withLock(\.count) == 5)
     #expect(warmed.map(\.component) == fake.bundle.descriptor.knownComponents)
-    #expect(warmed.allSatisfy { $0.run == StageRun(backends: [.mlx], reason: "asked for") && $0.seconds >= 0 })
+    #expect(warmed.allSatisfy { $0.run == StageRun(backends: [.mlx], reason: "asked for") && $0.duration >= .zero })
     _ = try await pipeline.generate(GenerationRequest("a", seed: 1, backend: .all(.mlx)))
     #expect(backend.loads.count == 5)
     _ = try await pipeline.prewarm([.vae])

@@ -58,16 +58,17 @@ import Tintype
       .done(
         GenerationResult(
           image: image, initialLatents: latents, latents: latents, decoded: latents, settings: settings,
-          stages: [.vae: StageRun(backends: [.mlx], reason: "asked for")], timings: GenerationTimings(load: 1, vae: 2))),
+          stages: [.vae: StageRun(backends: [.mlx], reason: "asked for")],
+          timings: GenerationTimings(load: .seconds(1), vae: .seconds(2)))),
     ]
     guard case .done(let result)? = events.last else {
       Issue.record("no result")
       return
     }
-    #expect(result.timings.total == 3 && result.stages[.vae]?.backends == [.mlx])
+    #expect(result.timings.total == .seconds(3) && result.stages[.vae]?.backends == [.mlx])
     let progress = WarmingProgress(component: .denoiser, index: 0, count: 1)
     let warmed = WarmedComponent(
-      component: progress.component, run: StageRun(backends: [.coreml], reason: "asked for"), seconds: 1)
+      component: progress.component, run: StageRun(backends: [.coreml], reason: "asked for"), duration: .seconds(1))
     #expect(warmed.warnings.isEmpty)
     let run = StageRun(backends: [.coreml, .mlx], reason: "chosen")
     let json = try JSONEncoder().encode(run)

@@ -125,7 +125,7 @@ import Testing
     #expect(backend.calls(.textEncoder).count == 1)
     #expect(backend.calls(.denoiser).count == 6)
     #expect(results.allSatisfy { $0.settings.backends.count == 3 })
-    #expect(results[1].timings.textEncoder == 0)
+    #expect(results[1].timings.textEncoder == .zero)
     #expect(try await pipeline.generate(request).latents.floats() == results[0].latents.floats())
     var events: [String] = []
     for try await event in try pipeline.events(request, count: 2) {

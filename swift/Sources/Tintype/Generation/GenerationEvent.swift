@@ -52,15 +52,15 @@ public enum GenerationEvent: Sendable {
     /// After the step: float32 [1, C, h, w] in model space.
     public let latents: Tensor
     /// What the step took, without loading models.
-    public let seconds: Double
+    public let duration: Duration
     /// What the picture is likely to become, of twice the latent's width and height: the step's guess of the latents without
     /// noise, in colours. Nil where the request wants none.
     public let preview: RGBImage?
 
     /// An event as a run tells it, for previews of views and stand-ins of tests.
     public init(
-      imageIndex: Int = 0, number: Int, steps: Int, sigma: Float, timestep: Float, latents: Tensor, seconds: Double = 0,
-      preview: RGBImage? = nil
+      imageIndex: Int = 0, number: Int, steps: Int, sigma: Float, timestep: Float, latents: Tensor,
+      duration: Duration = .zero, preview: RGBImage? = nil
     ) {
       self.imageIndex = imageIndex
       self.number = number
@@ -68,7 +68,7 @@ public enum GenerationEvent: Sendable {
       self.sigma = sigma
       self.timestep = timestep
       self.latents = latents
-      self.seconds = seconds
+      self.duration = duration
       self.preview = preview
     }
   }

@@ -12,7 +12,7 @@ public struct GenerationResult: Sendable {
   public let settings: GenerationSettings
   /// What ran each stage, and why that.
   public let stages: [PipelineStage: StageRun]
-  /// Seconds by part of the run.
+  /// How long each part of the run took.
   public let timings: GenerationTimings
   /// What the predictions of each stage cost, where the request asked; of several pictures, the text's and the
   /// modulation's are the first one's.
@@ -82,24 +82,26 @@ extension [BackendKind] {
   }
 }
 
-/// Seconds: loading models, encoding text, modulation of all steps, the steps, decoding; and their sum.
-public struct GenerationTimings: Codable, Sendable, Equatable {
+/// How long loading models, encoding text, modulation of all steps, the steps and decoding took; and their sum. In JSON,
+/// seconds.
+public struct GenerationTimings: Sendable, Equatable {
   /// Compiling and loading models, self-tests included.
-  public var load: Double
+  public var load: Duration
   /// Tokenizers and text encoders.
-  public var textEncoder: Double
+  public var textEncoder: Duration
   /// The modulation of all steps.
-  public var modulation: Double
+  public var modulation: Duration
   /// All steps.
-  public var denoiser: Double
+  public var denoiser: Duration
   /// Decoding, and encoding a picture to begin with.
-  public var vae: Double
+  public var vae: Duration
   /// The sum of the five.
-  public var total: Double { load + textEncoder + modulation + denoiser + vae }
+  public var total: Duration { load + textEncoder + modulation + denoiser + vae }
 
-  /// Seconds by part of a run.
+  /// By part of a run.
   public init(
-    load: Double = 0, textEncoder: Double = 0, modulation: Double = 0, denoiser: Double = 0, vae: Double = 0
+    load: Duration = .zero, textEncoder: Duration = .zero, modulation: Duration = .zero, denoiser: Duration = .zero,
+    vae: Duration = .zero
   ) {
     self.load = load
     self.textEncoder = textEncoder
@@ -107,9 +109,29 @@ public struct GenerationTimings: Codable, Sendable, Equatable {
     self.denoiser = denoiser
     self.vae = vae
   }
+}
 
-  enum CodingKeys: String, CodingKey {
+extension GenerationTimings: Codable {
+  private enum CodingKeys: String, CodingKey {
     case load, modulation, denoiser, vae
     case textEncoder = "text_encoder"
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    load = try values.decodeSeconds(forKey: .load)
+    textEncoder = try values.decodeSeconds(forKey: .textEncoder)
+    modulation = try values.decodeSeconds(forKey: .modulation)
+    denoiser = try values.decodeSeconds(forKey: .denoiser)
+    vae = try values.decodeSeconds(forKey: .vae)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(secondsOf: load, forKey: .load)
+    try values.encode(secondsOf: textEncoder, forKey: .textEncoder)
+    try values.encode(secondsOf: modulation, forKey: .modulation)
+    try values.encode(secondsOf: denoiser, forKey: .denoiser)
+    try values.encode(secondsOf: vae, forKey: .vae)
   }
 }

@@ -66,7 +66,7 @@ struct GenerationRun: Sendable {
     var latents = try shared.source?.noised(noise, sigma: schedule.sigmas[0]) ?? noise
     for step in schedule.timesteps.indices {
       let before = latents
-      let (done, seconds) = try await recorder.time(\.denoiser) { () -> (latents: Tensor, preview: RGBImage?) in
+      let (done, duration) = try await recorder.time(\.denoiser) { () -> (latents: Tensor, preview: RGBImage?) in
         let velocity = try await shared.denoiser.velocity(before, step: step, recorder: recorder)
         let (sigma, next) = (schedule.sigmas[step], schedule.sigmas[step + 1])
         let drawn = try Self.euler(before, velocity, from: sigma, to: next)
@@ -78,7 +78,7 @@ struct GenerationRun: Sendable {
         .step(
           GenerationEvent.Step(
             imageIndex: index, number: step + 1, steps: schedule.timesteps.count, sigma: schedule.sigmas[step],
-            timestep: schedule.timesteps[step], latents: done.latents, seconds: seconds, preview: done.preview)))
+            timestep: schedule.timesteps[step], latents: done.latents, duration: duration, preview: done.preview)))
     }
     let final = latents
     if index == plan.count - 1 { await models.finished(with: [.denoiser]) }

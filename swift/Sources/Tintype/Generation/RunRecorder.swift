@@ -1,4 +1,4 @@
-/// What one run collects beside its picture: seconds, which backend ran what, warnings. What cannot wait for the result
+/// What one run collects beside its picture: times, which backend ran what, warnings. What cannot wait for the result
 /// is told at once.
 final class RunRecorder: Sendable {
   private struct State {
@@ -26,7 +26,7 @@ final class RunRecorder: Sendable {
     self.tell = tell
   }
 
-  /// For the next picture of the run: what is known of backends and warnings, and no seconds.
+  /// For the next picture of the run: what is known of backends and warnings, and no times.
   func next() -> RunRecorder {
     var copy = state.withLock { $0 }
     copy.timings = GenerationTimings()
@@ -34,25 +34,25 @@ final class RunRecorder: Sendable {
     return RunRecorder(copy, collectsStatistics, tell)
   }
 
-  /// Adds the seconds of `work`, less those that it spent loading models.
+  /// Adds the time of `work`, less what it spent loading models.
   func time<Value: Sendable>(
-    _ part: WritableKeyPath<GenerationTimings, Double> & Sendable, _ work: @Sendable () async throws -> Value
-  ) async rethrows -> (value: Value, seconds: Double) {
+    _ part: WritableKeyPath<GenerationTimings, Duration> & Sendable, _ work: @Sendable () async throws -> Value
+  ) async rethrows -> (value: Value, duration: Duration) {
     let clock = ContinuousClock()
     let start = clock.now
     let loaded = state.withLock { $0.timings.load }
     let value = try await work()
-    let elapsed = (clock.now - start).seconds
-    let seconds = state.withLock { state in
-      let seconds = max(0, elapsed - (state.timings.load - loaded))
-      state.timings[keyPath: part] += seconds
-      return seconds
+    let elapsed = clock.now - start
+    let duration = state.withLock { state in
+      let duration = max(.zero, elapsed - (state.timings.load - loaded))
+      state.timings[keyPath: part] += duration
+      return duration
     }
-    return (value, seconds)
+    return (value, duration)
   }
 
   func addLoad(_ duration: Duration) {
-    state.withLock { $0.timings.load += duration.seconds }
+    state.withLock { $0.timings.load += duration }
   }
 
   func ran(_ component: PipelineComponent, on backend: BackendKind, reason: String) {

@@ -5,14 +5,14 @@ public struct StageStatistics: Sendable, Equatable, Encodable {
   /// How often a package ran; a model in chunks counts one for each chunk.
   public private(set) var predictions = 0
   /// The sum of the predictions' times.
-  public private(set) var seconds = 0.0
+  public private(set) var duration = Duration.zero
   /// By kind of op; empty where no backend tells.
   public private(set) var operations: [String: PredictionStatistics.Operation] = [:]
   /// The most bytes that the values of one prediction took at a time; nil where no backend tells.
   public private(set) var peakBytes: Int?
   /// Bytes of the weights of all packages that ran; nil where no backend tells.
   public var weightBytes: Int? { weights.isEmpty ? nil : weights.values.reduce(0, +) }
-  /// Backends that tell no more than the seconds.
+  /// Backends that tell no more than the time.
   public private(set) var untold: [BackendKind] = []
 
   private var weights: [Package: Int] = [:]
@@ -23,7 +23,8 @@ public struct StageStatistics: Sendable, Equatable, Encodable {
   }
 
   private enum CodingKeys: String, CodingKey {
-    case backends, predictions, seconds, untold
+    case backends, predictions, untold
+    case duration = "seconds"
     case operations = "ops"
     case peakBytes = "peak_bytes"
     case weightBytes = "weight_bytes"
@@ -37,7 +38,7 @@ public struct StageStatistics: Sendable, Equatable, Encodable {
     if !rows.isEmpty, !backends.contains(backend) { backends.append(backend) }
     for row in rows {
       predictions += 1
-      seconds += row.seconds
+      duration += row.duration
       guard !row.operations.isEmpty else {
         if !untold.contains(backend) { untold.append(backend) }
         continue
@@ -55,7 +56,7 @@ public struct StageStatistics: Sendable, Equatable, Encodable {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(backends, forKey: .backends)
     try values.encode(predictions, forKey: .predictions)
-    try values.encode(seconds, forKey: .seconds)
+    try values.encode(secondsOf: duration, forKey: .duration)
     try values.encode(operations, forKey: .operations)
     try values.encode(peakBytes, forKey: .peakBytes)
     try values.encode(weightBytes, forKey: .weightBytes)

@@ -121,7 +121,7 @@ public struct TextToImagePipeline: Sendable {
       guard let run = recorder.stages[component.stage] else { continue }
       warmed.append(
         WarmedComponent(
-          component: component, run: run, seconds: recorder.timings.load,
+          component: component, run: run, duration: recorder.timings.load,
           wasCompiled: run.backends.contains(.coreml) ? recorder.compiled.contains(component) : nil,
           warnings: recorder.warnings))
     }

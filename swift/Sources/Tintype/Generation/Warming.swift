@@ -29,7 +29,7 @@ public struct WarmedComponent: Sendable, Equatable {
   /// The backend that took it, and why that one.
   public let run: StageRun
   /// Compiling, loading and the self-test.
-  public let seconds: Double
+  public let duration: Duration
   /// Whether Core ML compiled it, false where it had before; nil where Core ML does not run it.
   public let wasCompiled: Bool?
   /// That `auto` moved on, and why.
@@ -37,11 +37,11 @@ public struct WarmedComponent: Sendable, Equatable {
 
   /// A component, what took it and how long that was.
   public init(
-    component: PipelineComponent, run: StageRun, seconds: Double, wasCompiled: Bool? = nil, warnings: [String] = []
+    component: PipelineComponent, run: StageRun, duration: Duration, wasCompiled: Bool? = nil, warnings: [String] = []
   ) {
     self.component = component
     self.run = run
-    self.seconds = seconds
+    self.duration = duration
     self.wasCompiled = wasCompiled
     self.warnings = warnings
   }

@@ -43,8 +43,8 @@ public struct NeuralEngineForecast: Sendable, Equatable {
   public let misses: [Miss]
   /// What else keeps a package off it.
   public let notes: [String]
-  /// Milliseconds by chip, at its published rates: no prediction is faster.
-  public let roofline: [String: Double]
+  /// By chip, at its published rates: no prediction is faster. In JSON, milliseconds.
+  public let roofline: [String: Duration]
 
   /// The share of floating-point operations that break no rule, 0 to 1; 1 where there are none.
   public var share: Double { flops > 0 ? Double(cleanFlops) / Double(flops) : 1 }
@@ -106,7 +106,7 @@ public struct NeuralEngineForecast: Sendable, Equatable {
     notes = Self.notes(parameters: parameters)
     let stored = weightBytes
     roofline = NeuralEngineChip.all.reduce(into: [:]) {
-      $0[$1.name] = 1000 * $1.seconds(operations: total, weightBytes: stored)
+      $0[$1.name] = $1.duration(operations: total, weightBytes: stored)
     }
   }
 
@@ -147,7 +147,7 @@ extension NeuralEngineForecast: Encodable {
     try values.encode(paddingBytes, forKey: .paddingBytes)
     try values.encode(misses, forKey: .misses)
     try values.encode(notes, forKey: .notes)
-    try values.encode(roofline, forKey: .roofline)
+    try values.encode(roofline.mapValues { 1000 * $0.seconds }, forKey: .roofline)
   }
 }
 
@@ -167,8 +167,8 @@ package struct NeuralEngineChip: Sendable {
   ]
 
   /// The longer of computing at the peak rate and reading the weights once.
-  func seconds(operations count: Int, weightBytes: Int) -> Double {
-    max(Double(count) / operations, Double(weightBytes) / bandwidth)
+  func duration(operations count: Int, weightBytes: Int) -> Duration {
+    .seconds(max(Double(count) / operations, Double(weightBytes) / bandwidth))
   }
 }
 

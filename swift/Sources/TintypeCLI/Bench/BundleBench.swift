@@ -67,7 +67,7 @@ struct BundleBench {
     guard !contenders.isEmpty else { throw NothingRuns(reasons: unavailable) }
     for index in contenders.indices {
       let warmed = try await contenders[index].pipeline.prewarm()
-      contenders[index].seconds["load"] = [warmed.reduce(0) { $0 + $1.seconds }]
+      contenders[index].seconds["load"] = [warmed.reduce(0) { $0 + $1.duration.seconds }]
     }
     let request = GenerationRequest("a lighthouse at dawn", steps: steps, seed: 0, size: size)
     for picture in 0...pictures {
@@ -87,12 +87,12 @@ struct BundleBench {
   ) async throws -> [String: [Double]] {
     let steps = Locked<[Double]>([])
     let result = try await pipeline.generate(request) { event in
-      if case .step(let step) = event { steps.withLock { $0.append(step.seconds) } }
+      if case .step(let step) = event { steps.withLock { $0.append(step.duration.seconds) } }
     }
     let timings = result.timings
     return [
-      "text_encoder": [timings.textEncoder], "modulation": [timings.modulation], "step": steps.withLock { $0 },
-      "vae": [timings.vae],
+      "text_encoder": [timings.textEncoder.seconds], "modulation": [timings.modulation.seconds],
+      "step": steps.withLock { $0 }, "vae": [timings.vae.seconds],
     ]
   }
 

@@ -43,7 +43,7 @@ struct DrawnPicture {
     let seed = settings.seed.map { "seed \($0)" } ?? "the given noise"
     let line =
       "\(name): \(settings.width)x\(settings.height), \(settings.steps) steps, "
-      + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(timings.total, 1)) s"
+      + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(timings.total.seconds, 1)) s"
     let costs = PipelineStage.allCases.compactMap { stage in statistics[stage].map { (stage, $0) } }
     return [line] + TintypeCLI.stageLines(costs)
   }
@@ -64,11 +64,11 @@ struct DrawnPicture {
       (settings, warnings) = (picture.settings, picture.warnings)
       stages = Dictionary(uniqueKeysWithValues: picture.stages.map { ($0.rawValue, $1) })
       backends = stages.mapValues(\.backends.joinedName)
-      let seconds = picture.timings
+      let times = picture.timings
       timings = [
-        "load": seconds.load, "text_encoder": seconds.textEncoder, "modulation": seconds.modulation,
-        "denoiser": seconds.denoiser, "vae": seconds.vae, "total": seconds.total,
-      ]
+        "load": times.load, "text_encoder": times.textEncoder, "modulation": times.modulation,
+        "denoiser": times.denoiser, "vae": times.vae, "total": times.total,
+      ].mapValues(\.seconds)
       let statistics = picture.statistics.map { ($0.rawValue, $1) }
       self.statistics = statistics.isEmpty ? nil : Dictionary(uniqueKeysWithValues: statistics)
     }

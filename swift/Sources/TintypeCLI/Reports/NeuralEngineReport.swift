@@ -61,7 +61,7 @@ struct NeuralEngineReport: Encodable {
     lines += ["", "Roofline, ms a prediction at published rates:"]
     let chips = NeuralEngineChip.all.map(\.name)
     let times = forecasts.map { name, forecast in
-      [name] + chips.map { decimals(forecast.roofline[$0] ?? 0, 2) }
+      [name] + chips.map { decimals(1000 * (forecast.roofline[$0]?.seconds ?? 0), 2) }
     }
     lines += tableLines([["package"] + chips] + times, right: 1..<chips.count + 1)
     return (lines + planLines()).joined(separator: "\n")

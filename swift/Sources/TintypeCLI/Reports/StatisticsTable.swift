@@ -12,7 +12,8 @@ extension PredictionStatistics {
     let peaks = [("live values", peakLiveBytes), ("allocated", peakAllocatedBytes)].compactMap { name, bytes in
       bytes.map { "\(name) \(bytesText($0))" }
     }
-    let sum = "\(decimals(1000 * seconds, 2)) ms" + (peaks.isEmpty ? "" : "; peak of \(peaks.joined(separator: ", "))")
+    let time = "\(decimals(1000 * duration.seconds, 2)) ms"
+    let sum = time + (peaks.isEmpty ? "" : "; peak of \(peaks.joined(separator: ", "))")
     guard !operations.isEmpty else { return [sum] }
     return tableLines([["op"] + costColumns] + rows(of: operations), right: 1..<4) + [sum]
   }
@@ -25,7 +26,8 @@ func stageLines(_ stages: [(stage: PipelineStage, cost: StageStatistics)]) -> [S
   let sums = stages.map { stage, cost in
     [
       stage.rawValue, cost.backends.joinedName, "\(cost.predictions)",
-      decimals(1000 * cost.seconds, 2), cost.peakBytes.map(bytesText) ?? "-", cost.weightBytes.map(bytesText) ?? "-",
+      decimals(1000 * cost.duration.seconds, 2), cost.peakBytes.map(bytesText) ?? "-",
+      cost.weightBytes.map(bytesText) ?? "-",
     ]
   }
   let ops = stages.flatMap { stage, cost in
@@ -43,8 +45,8 @@ private let costColumns = ["calls", "ms", "bytes"]
 
 /// What took longest first.
 private func rows(of operations: [String: PredictionStatistics.Operation]) -> [[String]] {
-  operations.sorted { ($1.value.seconds, $0.key) < ($0.value.seconds, $1.key) }.map { name, row in
-    [name, "\(row.calls)", decimals(1000 * row.seconds, 2), bytesText(row.bytes)]
+  operations.sorted { ($1.value.duration, $0.key) < ($0.value.duration, $1.key) }.map { name, row in
+    [name, "\(row.calls)", decimals(1000 * row.duration.seconds, 2), bytesText(row.bytes)]
   }
 }
 
