@@ -69,8 +69,8 @@ public enum EngineSearch {
   /// which must not carry the path of a developer's folder.
   private static var checkout: String? {
     #if DEBUG
-      // <root>/swift/Sources/TintypeMLX/EngineSearch.swift
-      return realPath((0..<4).reduce(#filePath) { path, _ in folder(of: path) })
+      // <root>/swift/Sources/TintypeMLX/Engine/EngineSearch.swift
+      return realPath((0..<5).reduce(#filePath) { path, _ in folder(of: path) })
     #else
       return nil
     #endif
