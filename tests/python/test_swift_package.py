@@ -76,6 +76,12 @@ def test_an_app_depends_on_a_version(tmp_path: Path) -> None:
     assert lines[1].startswith("there is no bundle at ")
 
 
+def test_the_documents_name_the_version() -> None:
+    (version,) = re.findall(r'TT_VERSION "(.+)"', (ROOT / "bridge/c/tintype_version.h").read_text())
+    assert f'from: "{version}"' in (ROOT / "docs/embedding.md").read_text()
+    assert f"\n## {version} " in (ROOT / "CHANGELOG.md").read_text()[:40]
+
+
 def test_the_documents_ask_apps_for_the_packages_oldest_systems() -> None:
     """On a Mac SwiftPM refuses an app that names an older system than its dependency, or none."""
 
