@@ -98,7 +98,7 @@ std::shared_ptr<Runtime> Runtime::open(const std::string& path, const std::strin
                       std::to_string(TT_ABI_VERSION) +
                       ", which this tintype was built with: reinstall tintype");
   }
-  return std::shared_ptr<Runtime>(new Runtime(path, api));
+  return std::shared_ptr<Runtime>(new Runtime(api));
 }
 
 void init_runtime(py::module_& m) {
@@ -111,19 +111,17 @@ void init_runtime(py::module_& m) {
           py::arg("path"), py::arg("symbol"),
           "Load the library at `path` and take the table that `symbol` returns; BackendUnavailable if that "
           "fails.")
-      .def_property_readonly("name", [](const Runtime& self) { return text(self.api().name); })
-      .def_property_readonly("path", [](const Runtime& self) { return text(self.path()); })
       .def("describe", &describe,
            "JSON about the runtime: name, version, implementation, device, compute_units.")
       .def("check_available", &check_available,
            "Raise BackendUnavailable, with the reason, if no model can run here.")
       .def("compute_plan", &report_on<&tt_api::compute_plan>, py::arg("path"), py::arg("units") = 0,
            py::arg("cache_folder") = py::none(),
-           "JSON about where the ops of a package would run; UnsupportedError where the runtime has no "
+           "JSON about where the ops of a package would run; UnsupportedModelError where the runtime has no "
            "plans.")
       .def("verdict_file", &report_on<&tt_api::verdict_file>, py::arg("path"), py::arg("units") = 0,
            py::arg("cache_folder") = py::none(),
-           "Where it is kept that the runtime could not run a package; UnsupportedError where it keeps "
+           "Where it is kept that the runtime could not run a package; UnsupportedModelError where it keeps "
            "nothing.");
 }
 

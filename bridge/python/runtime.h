@@ -18,12 +18,10 @@ class Runtime {
   static std::shared_ptr<Runtime> open(const std::string& path, const std::string& symbol);
 
   const tt_api& api() const { return *api_; }
-  const std::string& path() const { return path_; }
 
  private:
-  Runtime(std::string path, const tt_api* api) : path_(std::move(path)), api_(api) {}
+  explicit Runtime(const tt_api* api) : api_(api) {}
 
-  std::string path_;
   const tt_api* api_;
 };
 

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 
 VERSION: str
-ABI_VERSION: int
-MAX_RANK: int
 
 # Only where the processor has them (weights/half.py): False if a result is not finite.
 def half_to_float(values: np.ndarray[Any, Any], out: np.ndarray[Any, Any]) -> bool: ...
@@ -18,10 +16,6 @@ def bfloat_to_half(values: np.ndarray[Any, Any], out: np.ndarray[Any, Any]) -> b
 class Runtime:
     @staticmethod
     def open(path: str | bytes | os.PathLike[str], symbol: str) -> Runtime: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def path(self) -> str: ...
     def describe(self) -> str: ...
     def check_available(self) -> None: ...
     def compute_plan(

@@ -6,7 +6,7 @@ One frozen row a family; `plan` loops over the rows and knows no family by name.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from .. import names
 from ..bundle import Defaults, DynamicShift, Schedule
@@ -21,7 +21,9 @@ SCHEDULER_FILE = "scheduler/scheduler_config.json"
 
 
 class TransformerConfig(Protocol):
-    """What a plan reads of a family's transformer; channels are those of the latent."""
+    """What a plan reads of a family's transformer, a dataclass; channels are those of the latent."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def in_channels(self) -> int: ...

@@ -23,7 +23,7 @@ from ..values import is_count, is_number
 from ..weights import HUGGING_FACE, Checkpoint, Lora, Merges, Source, merge
 from .families import FAMILIES, SCHEDULER_FILE, Family, TransformerConfig
 from .sizes import chosen_sizes
-from .tokenizers import clip_tokens, t5_tokens
+from .tokenizers import max_length
 
 __all__ = ["PIPELINES", "Plan"]
 
@@ -181,7 +181,7 @@ class Plan:
         rows: dict[str, Any] = {n: asdict(c) for n, c in self.clips.items()}
         if self.t5 is not None:
             rows[names.TEXT_ENCODER_3] = asdict(self.t5)
-        return rows | {names.DENOISER: _dimensions(self.transformer), "vae": asdict(self.vae)}
+        return rows | {names.DENOISER: asdict(self.transformer), "vae": asdict(self.vae)}
 
     def programs(self) -> Iterator[tuple[str, list[MILProgram]]]:
         """Build the selected components in the bundle's order, each checked against its tensors.
@@ -358,7 +358,7 @@ def _clip_tokens(
 ) -> int:
     """L: what all of the tokenizers pad to; the published models' length where none is there."""
     found = [
-        clip_tokens(source, family.clips[n].tokenizer_folder, c.max_positions)
+        max_length(source, family.clips[n].tokenizer_folder, c.max_positions)
         for n, c in clips.items()
         if n in chosen or source.has(family.clips[n].tokenizer_folder)
     ]
@@ -380,12 +380,8 @@ def _t5_tokens(
     if wanted is None and not with_t5 and not source.has(family.t5.tokenizer_folder):
         return family.t5_tokens(transformer)
     if wanted is None:
-        return t5_tokens(source, family.t5.tokenizer_folder, family.t5_tokens(transformer))
+        return max_length(source, family.t5.tokenizer_folder, family.t5_tokens(transformer))
     return wanted
-
-
-def _dimensions(config: Any) -> dict[str, Any]:
-    return asdict(config)
 
 
 def _defaults(wishes: Any, own: Defaults) -> Defaults:

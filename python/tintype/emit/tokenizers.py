@@ -14,7 +14,7 @@ from ..values import is_count, is_number
 from ..weights import Source
 from .families import TextPart
 
-__all__ = ["clip_tokens", "copy_clip_tokenizer", "copy_t5_tokenizer", "t5_tokens"]
+__all__ = ["copy_clip_tokenizer", "copy_t5_tokenizer", "max_length"]
 
 #: A start token and an end token.
 MIN_TOKENS = 2
@@ -22,14 +22,16 @@ MIN_TOKENS = 2
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-def clip_tokens(source: Source, folder: str, max_positions: int) -> int:
-    """L: the length that the CLIP tokenizer in `folder` pads to, at most the encoder's positions."""
-    return _max_length(source, folder, max_positions)
-
-
-def t5_tokens(source: Source, folder: str, limit: int) -> int:
-    """T: the length of the T5 tokenizer in `folder`, at most `limit`."""
-    return _max_length(source, folder, limit)
+def max_length(source: Source, folder: str, limit: int) -> int:
+    """The tokens that the tokenizer in `folder` makes of a prompt, at most `limit`."""
+    # Tokenizers without a limit of their own say 1e30.
+    length = _settings(source, folder).get("model_max_length") or limit
+    if not is_number(length) or length < MIN_TOKENS:
+        raise CheckpointError(
+            f"{source.path / folder}: model_max_length is {length!r}, expected a number of at least "
+            f"{MIN_TOKENS}: download the tokenizer again"
+        )
+    return int(min(length, limit))
 
 
 def copy_clip_tokenizer(source: Source, part: TextPart, out: Path, max_length: int) -> Tokenizer:
@@ -176,14 +178,3 @@ def _id(source: Source, name: str, vocab: Mapping[str, int], token: str) -> int:
             f"{source.path / name}: the vocabulary has no token {token!r}: download the tokenizer again"
         )
     return int(vocab[token])
-
-
-def _max_length(source: Source, name: str, limit: int) -> int:
-    # Tokenizers without a limit of their own say 1e30.
-    length = _settings(source, name).get("model_max_length") or limit
-    if not is_number(length) or length < MIN_TOKENS:
-        raise CheckpointError(
-            f"{source.path / name}: model_max_length is {length!r}, expected a number of at least "
-            f"{MIN_TOKENS}: download the tokenizer again"
-        )
-    return int(min(length, limit))
