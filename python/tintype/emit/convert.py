@@ -11,7 +11,7 @@ from .. import names
 from ..bundle import Bundle, Component, Tokenizer
 from ..compress import recipes_for
 from ..errors import UsageError
-from ..layers import Precision, Target
+from ..layers import Precision, Target, uncollected
 from ..values import is_count
 from ..weights import (
     HubCheckpoint,
@@ -158,9 +158,10 @@ def convert(
                     done.add(name, auto.smallest(name, programs))
             auto.back_off(done.finished, done.add)
         else:
-            for name, prepared in plan.finished(lambda name, p: prepare_program(p, recipes.get(name))):
-                if name not in done.finished:
-                    done.add(name, write_component(prepared, name, stage, recipes.get(name), progress))
+            with uncollected():
+                for name, prepared in plan.finished(lambda name, p: prepare_program(p, recipes.get(name))):
+                    if name not in done.finished:
+                        done.add(name, write_component(prepared, name, stage, recipes.get(name), progress))
         bundle = described(plan, done.finished, copied, hashes.result())
         (stage / names.BUNDLE_FILE).write_text(bundle.to_text(), encoding="utf-8")
         if gate is not None:

@@ -109,10 +109,11 @@ def split(g: Graph, x: Var, parts: int, axis: int, *, name: str | None = None) -
 
 def slice_axis(g: Graph, x: Var, axis: int, begin: int, end: int, *, name: str | None = None) -> Var:
     """x[…, begin:end, …] along `axis`; x itself where that is all of it."""
-    if begin == 0 and end == x.shape[axis]:
+    shape = x.shape
+    if begin == 0 and end == shape[axis]:
         return x
-    begins = [begin if i == axis else 0 for i in range(len(x.shape))]
-    ends = [end if i == axis else int(n) for i, n in enumerate(x.shape)]
+    begins = [begin if i == axis else 0 for i in range(len(shape))]
+    ends = [end if i == axis else int(n) for i, n in enumerate(shape)]
     return g.op(
         "slice_by_index",
         x=x,

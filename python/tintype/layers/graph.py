@@ -53,6 +53,9 @@ Var = Any
 #: Constants smaller than this are written into model.mlmodel, as coremltools does.
 MIN_FILE_ELEMENTS = 10
 
+#: What names in a program may not contain.
+_UNFIT = re.compile(r"[^A-Za-z0-9_]")
+
 _DTYPES: Mapping[str, tuple[Any, Any]] = {
     "float16": (np.float16, types.fp16),
     "float32": (np.float32, types.fp32),
@@ -254,12 +257,15 @@ class Graph:
         return var
 
     def _unique(self, name: str) -> str:
-        clean = re.sub(r"[^A-Za-z0-9_]", "_", name)
+        clean = _UNFIT.sub("_", name)
         if not clean[:1].isalpha():
             clean = f"_{clean}"
-        count = self._names.get(clean, 0)
-        self._names[clean] = count + 1
-        return self._unique(f"{clean}_{count}") if count else clean
+        while True:
+            count = self._names.get(clean, 0)
+            self._names[clean] = count + 1
+            if not count:
+                return clean
+            clean = f"{clean}_{count}"
 
 
 Body = Callable[..., Mapping[str, Var]]
@@ -352,6 +358,8 @@ def _add_function(
             if var.name != output:
                 raise ValueError(f"the output {output!r} comes from an op called {var.name!r}")
         function.set_outputs(list(outputs.values()))
-    program.add_function(name, function)
+    # Not `add_function`, which looks at the version of every op of every function so far: the builder has
+    # chosen each for this function's.
+    program.functions[name] = function
     specs = tuple(IOSpec(n, graph.dtype(v).name, tuple(v.shape)) for n, v in outputs.items())
     return graph, FunctionIO(tuple(network.inputs), specs)

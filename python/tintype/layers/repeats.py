@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from coremltools.converters.mil.mil import Builder as mb
-from coremltools.converters.mil.mil import Function, Operation, Program
+from coremltools.converters.mil.mil import Function, Operation, Program, types
 from coremltools.converters.mil.mil import Var as PymilVar
 from coremltools.converters.mil.mil.block import curr_block
 
@@ -23,6 +23,18 @@ class PlainFunction(Function):  # type: ignore[misc]
 
     def _propagate_nonreplaceable_vars(self) -> None:
         """Leave out what only passes ask for."""
+
+
+class _Tensor(PymilVar):  # type: ignore[misc]
+    """A value that is known to be a tensor. `Var` finds out each time, by objects that it makes."""
+
+    @property
+    def shape(self) -> Any:
+        return self._sym_type.get_shape()
+
+    @property
+    def dtype(self) -> Any:
+        return self._sym_type.get_primitive()
 
 
 class Repeats:
@@ -80,13 +92,15 @@ def release(program: Program) -> None:
 
 
 def _is_plain(op: Operation, inputs: Mapping[str, Any]) -> bool:
-    """Whether the op is its inputs and nothing more: no default of its own, no nested block, no value."""
+    """Whether the op is its inputs and nothing more: no default of its own, no nested block, no value;
+    and gives tensors."""
     own = [name for name, value in op._input_vars.items() if value is not None and name not in inputs]
     return (
         not own
         and not op.blocks
         and all(
             type(v) is PymilVar
+            and types.is_tensor(v._sym_type)
             and v._sym_val is None
             and not v.is_descendant_of_const
             and not v.nonreplaceable_vars_upstream
@@ -110,7 +124,7 @@ def _copy(first: Operation, name: str, inputs: Mapping[str, Any]) -> Any:
 
 
 def _output(like: Any, name: str, op: Operation) -> Any:
-    var = object.__new__(PymilVar)
+    var = object.__new__(_Tensor)
     var.name, var._sym_type, var._sym_val = name, like._sym_type, None
     var._op, var.op_output_idx = op, like.op_output_idx
     var._child_ops, var.consuming_blocks = [], []

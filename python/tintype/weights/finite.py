@@ -9,7 +9,7 @@ from ..weight import Array
 __all__ = ["all_finite"]
 
 #: Elements that are looked at twice while they stay in the cache.
-PIECE = 1 << 16
+PIECE = 1 << 18
 
 #: Size of an element → integers of that size, signed and not, and the bits of infinity without a sign and
 #: with one. What has no sign bit is ordered as signed integers are, what has one as unsigned ones are, and

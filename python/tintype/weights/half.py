@@ -11,19 +11,22 @@ import numpy.typing as npt
 
 from .. import _bridge
 
-__all__ = ["bfloat16_to_float16", "converted"]
+__all__ = ["bfloat16_to_float16", "by_hardware", "converted"]
 
 Array = npt.NDArray[Any]
 
 #: (from, to) → the conversion of `_bridge`.
-HARDWARE = {("float16", "float32"): "half_to_float", ("float32", "float16"): "float_to_half"}
+HARDWARE = {
+    ("float16", "float32"): "half_to_float",
+    ("float32", "float16"): "float_to_half",
+    ("bfloat16", "float16"): "bfloat_to_half",
+}
 
 
 def converted(values: Array, dtype: npt.DTypeLike) -> Array:
     """`values` as `dtype`, themselves if they have it. FloatingPointError if a finite number becomes
     infinite."""
-    name = HARDWARE.get((values.dtype.name, np.dtype(dtype).name))
-    found = None if name is None else _by_hardware(name, values, dtype)
+    found = by_hardware(values, values.dtype.name, dtype)
     if found is not None:
         return found
     with np.errstate(over="raise"):
@@ -33,7 +36,7 @@ def converted(values: Array, dtype: npt.DTypeLike) -> Array:
 def bfloat16_to_float16(bits: Array) -> Array:
     """bfloat16's bits, a uint16 array, as float16. FloatingPointError where one is 65536 or more, infinite or
     NaN."""
-    found = _by_hardware("bfloat_to_half", bits, np.float16)
+    found = by_hardware(bits, "bfloat16", np.float16)
     if found is None:
         found = converted((bits.astype(np.uint32) << 16).view(np.float32), np.float16)
         if not np.isfinite(found).all():
@@ -41,9 +44,10 @@ def bfloat16_to_float16(bits: Array) -> Array:
     return found
 
 
-def _by_hardware(name: str, values: Array, dtype: npt.DTypeLike) -> Array | None:
-    """`values` as `dtype`; None where `_bridge` has no such conversion, or a result is not finite."""
-    convert = getattr(_bridge, name, None)
+def by_hardware(values: Array, source: str, dtype: npt.DTypeLike) -> Array | None:
+    """`values`, the bits of numbers of the type `source`, as `dtype`, all of them finite; None where
+    `_bridge` has no such conversion, or a result is not finite."""
+    convert = getattr(_bridge, HARDWARE.get((source, np.dtype(dtype).name), ""), None)
     if convert is None:
         return None
     flat = np.ascontiguousarray(values).reshape(-1)

@@ -18,7 +18,7 @@ from ..errors import CheckpointError, ConversionError
 from ..values import decode_json, is_count
 from ..weight import Array
 from .finite import all_finite
-from .half import bfloat16_to_float16, converted
+from .half import bfloat16_to_float16, by_hardware, converted
 
 __all__ = ["SafetensorsFile", "StoredWeight", "narrowed"]
 
@@ -38,6 +38,9 @@ NUMPY_DTYPES: Mapping[str, np.dtype[Any]] = {
     "F8_E4M3": np.dtype("u1"),
     "F8_E5M2": np.dtype("u1"),
 }
+
+#: Those that the processor may convert.
+FLOATS: Mapping[str, str] = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 
 #: How a pointer of Git LFS begins, which lies in the place of a file that was not loaded.
 LFS_POINTER = "version https://git-lfs"
@@ -78,6 +81,9 @@ class StoredWeight:
         for float16.
         """
         piece = self._raw()[begin:end]
+        found = by_hardware(piece, FLOATS.get(self.stored, ""), dtype)
+        if found is not None:
+            return found
         try:
             found = self._convert(piece, np.dtype(dtype))
         except ConversionError:
