@@ -14,12 +14,15 @@ from .output import count_text, echo_json, table
 from .picture import picture_settings, print_settings
 
 if TYPE_CHECKING:
+    from ..run import TensorInfo
     from ..run.package import PackageSummary
 
 __all__ = ["inspect", "package_json", "shape_text"]
 
 #: Ops that a table names; the rest is counted together.
 SHOWN_OPS = 8
+#: Shapes of an input that takes one of several.
+SHOWN_SHAPES = 4
 
 
 @click.command(short_help="Show what a bundle, an .mlpackage or a picture holds.")
@@ -69,9 +72,12 @@ def inspect(path: Path, as_json: bool, neural_engine: bool, require: float | Non
         _print_package(value)
 
 
-def _tensors(rows: Iterable[Any]) -> list[dict[str, Any]]:
+def _tensors(rows: Iterable["TensorInfo"]) -> list[dict[str, Any]]:
+    """Name, dtype and shape of each, and what else there is to tell."""
+    more = ("optional", "color_layout", "ranges", "shapes")
     return [
         {"name": r.name, "dtype": r.dtype, "shape": list(r.shape) if r.shape is not None else None}
+        | {key: getattr(r, key) for key in more if getattr(r, key)}
         for r in rows
     ]
 
@@ -87,6 +93,7 @@ def package_json(summary: "PackageSummary") -> dict[str, Any]:
                 "states": _tensors(function.states),
                 "op_count": sum(function.ops.values()),
                 "ops": dict(function.ops),
+                **({} if function.classes is None else {"classes": function.classes}),
             }
             for name, function in summary.functions.items()
         },
@@ -126,10 +133,34 @@ def shape_text(rows: list[dict[str, Any]]) -> str:
     """Tensors in a cell of a table."""
 
     def one(row: dict[str, Any]) -> str:
-        sizes = "any" if row["shape"] is None else ", ".join("?" if n < 0 else str(n) for n in row["shape"])
-        return f"{row['name']} {row['dtype']} [{sizes}]"
+        layout = row.get("color_layout")
+        kind = f"{layout} image" if layout else row["dtype"]
+        optional = ", optional" if row.get("optional") else ""
+        return f"{row['name']} {kind} {_size_text(row, bool(layout))}{optional}"
 
     return "; ".join(one(row) for row in rows) or "-"
+
+
+def _size_text(row: dict[str, Any], is_image: bool) -> str:
+    """What shapes a tensor may have, of a picture width x height."""
+    if row.get("ranges"):
+        extents = [_extent(least, most) for least, most in row["ranges"]]
+        return f"({extents[1]}) x ({extents[0]})" if is_image else f"[{', '.join(extents)}]"
+    if row["shape"] is None:
+        return "[any]"
+    shapes = row.get("shapes") or [row["shape"]]
+    texts = [
+        f"{shape[1]}x{shape[0]}" if is_image else f"[{', '.join('?' if n < 0 else str(n) for n in shape)}]"
+        for shape in shapes[:SHOWN_SHAPES]
+    ]
+    rest = len(shapes) - len(texts)
+    return " or ".join(texts) + (f" or {rest} others" if rest else "")
+
+
+def _extent(least: int, most: int) -> str:
+    if least == most:
+        return str(least)
+    return f"{least} or more" if most < 0 else f"{least} to {most}"
 
 
 def _ops(ops: Mapping[str, int]) -> str:
@@ -181,7 +212,8 @@ def _print_package(value: dict[str, Any]) -> None:
         f"{count_text(value['parameters'])} parameters, {bytes_text(value['weight_bytes'])} of weights"
     )
     for name, function in value["functions"].items():
-        click.echo(f"\n{name}: {function['op_count']} ops ({_ops(function['ops'])})")
+        classes = f", a classifier of {function['classes']} classes" if "classes" in function else ""
+        click.echo(f"\n{name}: {function['op_count']} ops ({_ops(function['ops'])}){classes}")
         for kind in ("inputs", "outputs", "states"):
             for row in function[kind]:
                 click.echo(f"  {kind[:-1]:7}{shape_text([row])}")

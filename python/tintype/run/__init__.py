@@ -3,8 +3,9 @@
 May import `_bridge`, names and errors; the pipeline and the command line are built on it.
 """
 
+from .features import FunctionInfo, TensorInfo
 from .loading import FallbackWarning, load_model
-from .model import FunctionInfo, Model, State, TensorInfo
+from .model import Model, State
 from .runtimes import BackendInfo, backends, check_backend, check_units
 
 __all__ = [

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import Cancelled, EngineError, InvalidInputError
+from .features import FunctionInfo, TensorInfo
+from .package import flexible_features
 from .pictures import PictureError, pixels_of_picture
 
 if TYPE_CHECKING:
     from .. import _bridge
 
-__all__ = ["FallbackWarning", "FunctionInfo", "Model", "State", "TensorInfo"]
+__all__ = ["FallbackWarning", "Model", "State"]
 
 Array = np.ndarray[Any, Any]
 
@@ -26,31 +28,6 @@ _PASSED = frozenset("?bBhHiIlqefd")
 
 class FallbackWarning(UserWarning):
     """Backend "auto" left Core ML for MLX; the text says why."""
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One input, output or state. `shape` is None for any rank; -1 stands for a flexible extent.
-
-    `color_layout` is None, or says that this is an image and how the program sees it (RGB, BGR, GRAYSCALE,
-    GRAYSCALE_FLOAT16); then dtype and shape are those that pictures travel with: uint8 (height, width, 3) in
-    RGB order, whatever the program's, or uint8 or float16 (height, width) in gray.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...] | None
-    optional: bool = False
-    color_layout: str | None = None
-
-
-@dataclass(frozen=True)
-class FunctionInfo:
-    """What a function of a model takes, gives and keeps."""
-
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    states: tuple[TensorInfo, ...]
 
 
 @dataclass(frozen=True)
@@ -165,8 +142,19 @@ class Model:
         if function not in self._descriptions:
             handle = self._loaded.handle
             kinds = (handle.inputs(function), handle.outputs(function), handle.states(function))
+            flexible = flexible_features(self.path, function or self.functions[0])
             rows = [
-                tuple(TensorInfo(f.name, f.dtype, f.shape, f.optional, f.color_layout or None) for f in kind)
+                tuple(
+                    TensorInfo(
+                        f.name,
+                        f.dtype,
+                        f.shape,
+                        f.optional,
+                        f.color_layout or None,
+                        *flexible.get(f.name, ()),
+                    )
+                    for f in kind
+                )
                 for kind in kinds
             ]
             self._descriptions[function] = FunctionInfo(*rows)

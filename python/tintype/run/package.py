@@ -16,29 +16,33 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import ModelFileError, ModelFormatError
-from .model import TensorInfo
-from .wire import DamagedError, entries, fields, first, integers, messages, number_of, text
+from .features import TensorInfo, feature
+from .wire import DamagedError, entries, fields, first, messages, number_of, text
 
-__all__ = ["FunctionSummary", "PackageSummary", "opened", "read_package"]
+__all__ = ["FunctionSummary", "PackageSummary", "flexible_features", "opened", "read_package"]
 
-#: ArrayFeatureType.ArrayDataType → numpy's name.
-ARRAY_DTYPES = {65568: "float32", 131104: "int32", 65600: "float64", 65552: "float16", 131080: "int8"}
+Ranges = tuple[tuple[int, int], ...]
+Shapes = tuple[tuple[int, ...], ...]
 
 MODEL_PATHS = ("Data/com.apple.CoreML/model.mlmodel", "Data/model.mlmodel", "model.mlmodel")
 
 
 @dataclass(frozen=True)
 class FunctionSummary:
-    """A function: what it takes, gives and keeps, and how often it uses each op (constants left out)."""
+    """A function: what it takes, gives and keeps, and how often it uses each op (constants left out).
+
+    `classes` counts the labels of a classifier; None: it is none.
+    """
 
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     states: tuple[TensorInfo, ...]
     ops: Mapping[str, int]
+    classes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,15 +90,16 @@ def _model(data: memoryview, file: Path) -> PackageSummary:
     description = first(data, 2)
     if not len(program):
         raise ModelFormatError(f"{file} holds no ML Program: only packages of that kind are read")
-    interfaces = {text(first(f, 1)): (f, (2, 3, 6)) for f in messages(description, 20)}
     functions, parameters = {}, 0
     for name, function in sorted(entries(program, 2), key=lambda item: item[0] != "main"):
-        interface, numbers = interfaces.get(name, (description, (1, 10, 13)))
-        rows = [tuple(_feature(f) for f in messages(interface, number)) for number in numbers]
+        inputs, outputs, states = _interface(description, name)
         tally = _Tally()
         for _, block in entries(function, 3):
             tally.add(block)
-        functions[name] = FunctionSummary(rows[0], rows[1], rows[2], dict(tally.ops.most_common()))
+        outputs = tuple(tally.completed(output) for output in outputs)
+        functions[name] = FunctionSummary(
+            inputs, outputs, states, dict(tally.ops.most_common()), tally.classes
+        )
         # Functions of one package share their weights.
         parameters = max(parameters, tally.parameters())
     weights = list(file.parent.glob("weights/*.bin"))
@@ -107,21 +112,28 @@ def _model(data: memoryview, file: Path) -> PackageSummary:
     )
 
 
+def _interface(description: memoryview, function: str) -> tuple[tuple[TensorInfo, ...], ...]:
+    """Inputs, outputs and states of a function."""
+    interfaces = {text(first(f, 1)): (f, (2, 3, 6)) for f in messages(description, 20)}
+    interface, numbers = interfaces.get(function, (description, (1, 10, 13)))
+    return tuple(tuple(feature(f) for f in messages(interface, number)) for number in numbers)
+
+
+def flexible_features(path: str | Path, function: str) -> dict[str, tuple[Ranges, Shapes]]:
+    """Name → `ranges` and `shapes` of `TensorInfo`, of the inputs that take several shapes; none without the
+    package's files."""
+    try:
+        with opened(path) as (data, _):
+            inputs = _interface(first(data, 2), function)[0]
+    except (ModelFileError, ModelFormatError):
+        return {}
+    return {info.name: (info.ranges, info.shapes) for info in inputs if info.ranges or info.shapes}
+
+
 def _metadata(data: memoryview) -> dict[str, str]:
     keys = {1: "description", 2: "version", 3: "author", 4: "license"}
     rows = {keys[n]: text(v) for n, v in fields(data) if n in keys and isinstance(v, memoryview)}
     return rows | {key: text(value) for key, value in entries(data, 100)}
-
-
-def _feature(data: memoryview) -> TensorInfo:
-    """FeatureDescription: name 1, type 3 { multiArrayType 5, stateType 8 { arrayType 1 }, isOptional 1000}"""
-    kind = first(data, 3)
-    array = first(kind, 5)
-    if not len(array):
-        array = first(first(kind, 8), 1)
-    shape = integers(array, 1)
-    dtype = ARRAY_DTYPES.get(number_of(array, 2), "other")
-    return TensorInfo(text(first(data, 1)), dtype, tuple(shape), bool(number_of(kind, 1000)))
 
 
 @dataclass
@@ -134,12 +146,17 @@ class _Tally:
     #: Elements that decompressing ops produce, and the names that they consume.
     decompressed: int = 0
     consumed: set[str] = field(default_factory=set)
+    #: Outputs of the outermost ops → shapes, -1 for what is not fixed.
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    classes: int | None = None
 
     def add(self, block: memoryview, depth: int = 0) -> None:
         if depth > 32:
             raise DamagedError("blocks are nested too deeply")
         for operation in messages(block, 3):
             kind = text(first(operation, 1))
+            if depth == 0:
+                self.shapes.update((text(first(o, 1)), _shape(o)) for o in messages(operation, 3))
             if kind == "const":
                 self._constant(operation)
                 continue
@@ -148,6 +165,8 @@ class _Tally:
                 self.decompressed += sum(_elements(output) for output in messages(operation, 3))
                 for _, argument in entries(operation, 2):
                     self.consumed.update(text(first(binding, 1)) for binding in messages(argument, 1))
+            if kind == "classify":
+                self.classes = sum(_classes(a) for name, a in entries(operation, 2) if name == "classes")
             for inner in messages(operation, 4):
                 self.add(inner, depth + 1)
 
@@ -157,13 +176,34 @@ class _Tally:
             for output in messages(operation, 3):
                 self.weights[text(first(output, 1))] = _elements(output)
 
+    def completed(self, output: TensorInfo) -> TensorInfo:
+        """With the shape that the program declares where the description has none."""
+        if output.color_layout is not None or output.shape:
+            return output
+        if output.shape is None and self.classes is not None:
+            return replace(output, shape=(self.classes,))
+        return replace(output, shape=self.shapes.get(output.name, output.shape))
+
     def parameters(self) -> int:
         """Compressed weights count as what they stand for."""
         return self.decompressed + sum(n for name, n in self.weights.items() if name not in self.consumed)
 
 
+def _shape(named: memoryview) -> tuple[int, ...]:
+    """The extents of a NamedValueType's tensor, -1 for one that is not fixed."""
+    sizes = []
+    for dimension in messages(first(first(named, 2), 1), 3):
+        constant = next(messages(dimension, 1), None)
+        sizes.append(-1 if constant is None else number_of(constant, 1))
+    return tuple(sizes)
+
+
 def _elements(named: memoryview) -> int:
     """Elements of a NamedValueType with a static tensor type; 0 for anything else."""
-    tensor = first(first(named, 2), 1)
-    sizes = [number_of(first(dimension, 1), 1) for dimension in messages(tensor, 3)]
-    return math.prod(sizes)
+    return math.prod(max(size, 0) for size in _shape(named))
+
+
+def _classes(argument: memoryview) -> int:
+    """How many values are in the list that is written into an op's argument."""
+    value = first(first(argument, 1), 2)
+    return sum(1 for _ in messages(first(first(value, 3), 3), 1))

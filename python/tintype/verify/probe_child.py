@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import TintypeError
+from ..run import FunctionInfo
 from ..run.loading import load_with
-from ..run.model import FunctionInfo
 from ..run.runtimes import INSTALLED, Runtimes
 
 __all__ = ["main", "run_once"]
