@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from .errors import BundleError
-from .values import is_count, is_number
+from .values import is_count, is_number, shown
 
 __all__ = ["BundleReader"]
 
@@ -20,7 +20,7 @@ class BundleReader:
         self._file, self.prefix = file, prefix
         if not isinstance(data, dict):
             where = f"{prefix.rstrip('.')} is" if prefix else "holds"
-            raise BundleError(f"{file}: {where} {_short(data)}, expected an object: convert the model again")
+            raise BundleError(f"{file}: {where} {shown(data)}, expected an object: convert the model again")
         self.data: dict[str, Any] = data
 
     def child(self, key: str) -> "BundleReader":
@@ -100,10 +100,5 @@ class BundleReader:
     def fail(self, key: str, value: Any, expected: str, remedy: str) -> None:
         """Raise BundleError for the key."""
         raise BundleError(
-            f"{self._file}: {self.prefix}{key} is {_short(value)}, expected {expected}: {remedy}"
+            f"{self._file}: {self.prefix}{key} is {shown(value)}, expected {expected}: {remedy}"
         )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

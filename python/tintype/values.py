@@ -8,15 +8,29 @@ import math
 import numbers
 from typing import Any
 
-__all__ = ["bytes_text", "decode_json", "finite", "is_count", "is_number"]
+__all__ = ["bytes_text", "decode_json", "finite", "is_count", "is_number", "shown"]
 
 
 def decode_json(text: "str | bytes") -> Any:
-    """The value that `text` says; ValueError for all that is wrong with it, nesting without end included."""
+    """The value that `text`, perhaps with a byte order mark, says; ValueError for all that is wrong with it,
+    nesting without end included."""
     try:
-        return json.loads(text)
+        return json.loads(text if isinstance(text, bytes) else text.removeprefix("\ufeff"))
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError as error:
+        raise ValueError("it holds an integer of thousands of digits") from error
+
+
+def shown(value: Any) -> str:
+    """`value` for a message: its `repr`, of at most 80 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes integers of no more than 4300 digits
+        return "an integer of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def is_number(value: Any) -> bool:

@@ -12,7 +12,7 @@ from ..bundle import Bundle, Component, Tokenizer
 from ..compress import recipes_for
 from ..errors import UsageError
 from ..layers import Precision, Target, uncollected
-from ..values import is_count
+from ..values import is_count, shown
 from ..weights import (
     HubCheckpoint,
     LoraChoices,
@@ -278,10 +278,10 @@ def _size_list(size: Any) -> list[tuple[int, int]]:
         return []
     rows = [size] if isinstance(size, tuple | list) and size and isinstance(size[0], int) else size
     if not isinstance(rows, tuple | list) or not rows:
-        raise UsageError(f"size is {size!r}, expected (width, height) in pixels, or several")
+        raise UsageError(f"size is {shown(size)}, expected (width, height) in pixels, or several")
     for row in rows:
         if not isinstance(row, tuple | list) or len(row) != 2:
-            raise UsageError(f"size is {row!r}, expected (width, height) in pixels")
+            raise UsageError(f"size is {shown(row)}, expected (width, height) in pixels")
     return [(row[0], row[1]) for row in rows]
 
 
@@ -293,7 +293,7 @@ def _chunk_limit(wanted: Any, target: Target) -> int | None:
         return None
     if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted <= 0:
         raise UsageError(
-            f"max_chunk is {wanted!r}, expected a positive number of bytes, or None for no limit"
+            f"max_chunk is {shown(wanted)}, expected a positive number of bytes, or None for no limit"
         )
     return wanted
 
@@ -325,7 +325,7 @@ def _check_choices(precision: str, batch: int, target: str) -> None:
             "leave the precision out, or choose target gpu"
         )
     if not is_count(batch) or batch > MAX_BATCH:
-        raise UsageError(f"batch is {batch!r}, expected 1 (guidance in two calls) or 2 (in one)")
+        raise UsageError(f"batch is {shown(batch)}, expected 1 (guidance in two calls) or 2 (in one)")
 
 
 def packages_of(components: Sequence[str]) -> tuple[str, ...]:

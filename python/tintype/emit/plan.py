@@ -19,7 +19,7 @@ from ..models import clip, cuts, t5, vae
 from ..models.clip import CLIPConfig
 from ..models.t5 import T5Config
 from ..models.vae import VAEConfig
-from ..values import is_count, is_number
+from ..values import is_count, is_number, shown
 from ..weights import HUGGING_FACE, Checkpoint, Lora, Merges, Source, merge
 from .families import FAMILIES, SCHEDULER_FILE, Family, TransformerConfig
 from .sizes import chosen_sizes
@@ -374,7 +374,9 @@ def _t5_tokens(
 ) -> int | None:
     """T: the caller's, or the tokenizer's up to what the family reads; None for CLIP's length without T5."""
     if wanted is not None and not (is_count(wanted) and wanted <= MAX_T5_TOKENS):
-        raise UsageError(f"max_sequence_length is {wanted!r}, expected an integer from 1 to {MAX_T5_TOKENS}")
+        raise UsageError(
+            f"max_sequence_length is {shown(wanted)}, expected an integer from 1 to {MAX_T5_TOKENS}"
+        )
     if not with_t5 and not family.t5_required:
         return None
     if wanted is None and not with_t5 and not source.has(family.t5.tokenizer_folder):
@@ -393,8 +395,8 @@ def _defaults(wishes: Any, own: Defaults) -> Defaults:
     )
     if not is_count(steps) or not is_number(guidance) or guidance < 0:
         raise CheckpointError(
-            f"model_index.json: tintype is {wishes!r}, expected steps of at least 1 and a guidance_scale of "
-            "at least 0: correct it"
+            f"model_index.json: tintype is {shown(wishes)}, expected steps of at least 1 and a "
+            "guidance_scale of at least 0: correct it"
         )
     return Defaults(steps, float(guidance))
 
@@ -402,9 +404,9 @@ def _defaults(wishes: Any, own: Defaults) -> Defaults:
 def _chosen_defaults(steps: int | None, guidance: float | None, most: int, own: Defaults) -> Defaults:
     """The caller's defaults, and `own` where there are none."""
     if steps is not None and not (is_count(steps) and steps <= most):
-        raise UsageError(f"default_steps is {steps!r}, expected an integer from 1 to {most}")
+        raise UsageError(f"default_steps is {shown(steps)}, expected an integer from 1 to {most}")
     if guidance is not None and not (is_number(guidance) and guidance >= 0):
-        raise UsageError(f"default_guidance is {guidance!r}, expected a number of at least 0")
+        raise UsageError(f"default_guidance is {shown(guidance)}, expected a number of at least 0")
     return Defaults(
         own.steps if steps is None else steps,
         own.guidance_scale if guidance is None else float(guidance),

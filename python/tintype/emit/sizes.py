@@ -7,7 +7,7 @@ from .. import names
 from ..bundle import Size
 from ..errors import CheckpointError, UsageError
 from ..models.vae import VAEConfig
-from ..values import is_count
+from ..values import is_count, shown
 from .families import TransformerConfig
 
 __all__ = ["chosen_sizes"]
@@ -18,6 +18,9 @@ DEFAULT_LATENT_SIDE = 128
 #: Elements of the largest value between two ops: as float16 the 4 GiB at which arrays of Metal's graphs end,
 #: by which Core ML computes on a GPU.
 MAX_ELEMENTS = 2**31
+
+#: The longest side that is looked at; far below it, arrays end.
+MAX_SIDE = 2**20
 
 
 def chosen_sizes(
@@ -54,7 +57,7 @@ def _own_size(
         complaint = _complaint(size, transformer, autoencoder, components)
     if complaint:
         raise CheckpointError(
-            f"transformer/config.json: sample_size is {str(sample_size)[:40]}, and so {complaint}: "
+            f"transformer/config.json: sample_size is {shown(sample_size)}, and so {complaint}: "
             "correct it, or name the size"
         )
     return Size(*size)
@@ -67,8 +70,10 @@ def _complaint(
     multiple = autoencoder.downscale * transformer.patch
     for name, value in zip(("width", "height"), size, strict=True):
         if not is_count(value) or value % multiple:
-            return f"the {name} is {value}, expected a positive multiple of {multiple}"
+            return f"the {name} is {shown(value)}, expected a positive multiple of {multiple}"
     width, height = size
+    if max(size) > MAX_SIDE:
+        return f"a side of {shown(max(size))} pixels is beyond {MAX_SIDE}: choose a smaller size"
     largest = getattr(transformer, "pos_embed_max_size", None)  # FLUX has no table
     if largest is not None and max(size) > largest * multiple:
         side = largest * multiple

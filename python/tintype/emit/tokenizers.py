@@ -1,7 +1,7 @@
 """Copying a checkpoint's tokenizers into a bundle: the files that both runtimes read, and the ids."""
 
+import codecs
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +11,7 @@ from ..bpe import bpe_model, checked_vocabulary, parse_merges
 from ..bundle import Tokenizer
 from ..errors import CheckpointError
 from ..values import is_count, is_number
-from ..weights import Source
+from ..weights import Source, checked_text
 from .families import TextPart
 
 __all__ = ["copy_clip_tokenizer", "copy_t5_tokenizer", "max_length"]
@@ -62,7 +62,7 @@ def copy_clip_tokenizer(source: Source, part: TextPart, out: Path, max_length: i
     target.mkdir()
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
         for file in ("vocab.json", "merges.txt"):
-            shutil.copyfile(folder / file, target / file)
+            _copy(folder / file, target / file)
     else:
         (target / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False), encoding="utf-8")
         (target / "merges.txt").write_text(text, encoding="utf-8")
@@ -78,14 +78,14 @@ def copy_t5_tokenizer(source: Source, part: TextPart, out: Path, max_length: int
     data = _tokenizer_json(source, name, "Unigram", "tokenizer.json")
     file = folder / "tokenizer.json"
     with _reading(str(file)):
-        _check_tokenizer(file)
+        _check_tokenizer(checked_text(file))
     vocab = {piece: index for index, (piece, _) in enumerate(data["model"]["vocab"])}
     vocab = _with_added(data, vocab, str(file))
     settings = _settings(source, name)
     eos = _id(source, name, vocab, _token(settings, "eos_token", "</s>"))
     pad = _id(source, name, vocab, _token(settings, "pad_token", "<pad>"))
     target.mkdir()
-    shutil.copyfile(file, target / "tokenizer.json")
+    _copy(file, target / "tokenizer.json")
     return Tokenizer("t5_unigram", part.tokenizer, max_length, eos_token_id=eos, pad_token_id=pad)
 
 
@@ -100,19 +100,24 @@ def _reading(place: str) -> Iterator[None]:
         ) from error
 
 
-def _check_tokenizer(file: Path) -> None:
+def _copy(file: Path, target: Path) -> None:
+    """Copy a text without its byte order mark, which not every reader of the bundle takes."""
+    target.write_bytes(file.read_bytes().removeprefix(codecs.BOM_UTF8))
+
+
+def _check_tokenizer(text: str) -> None:
     """ValueError where the library that reads the file in a run does not take it."""
     from tokenizers import Tokenizer as Library
 
     try:
-        Library.from_file(str(file))
+        Library.from_str(text)
     except Exception as error:  # the library raises plain Exception
         raise ValueError(str(error)) from error
 
 
 def _text(file: Path) -> str:
     with _reading(str(file)):
-        return file.read_text(encoding="utf-8")
+        return checked_text(file)
 
 
 def _merges_text(data: Mapping[str, Any], place: str) -> str:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ..errors import CheckpointError
-from ..values import is_count, is_number
+from ..values import is_count, is_number, shown
 
 __all__ = ["ConfigReader"]
 
@@ -14,6 +16,8 @@ MAX_COUNT = 2**20
 
 #: Blocks of a network. Each becomes ops of its own; the largest published model has 57.
 MAX_LAYERS = 1000
+
+FLOAT32_MAX, FLOAT32_TINY = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
 
 
 class ConfigReader:
@@ -34,17 +38,21 @@ class ConfigReader:
         return self.count(key, minimum=minimum, maximum=MAX_LAYERS)
 
     def number(self, key: str, default: float | None = None) -> float:
-        """A finite number."""
+        """A finite number that float32 holds."""
         value = self._value(key, default)
         if not is_number(value):
             self.fail(key, value, "a finite number")
+        if abs(value) > FLOAT32_MAX:
+            self.fail(key, value, "a number that float32 holds")
         return float(value)
 
     def positive(self, key: str, default: float | None = None) -> float:
-        """A finite number above 0."""
+        """A number above 0 that float32 holds with all of its digits."""
         value = self.number(key, default)
         if value <= 0:
             self.fail(key, value, "a number above 0")
+        if value < FLOAT32_TINY:
+            self.fail(key, value, f"a number above 0 that float32 holds, of at least {FLOAT32_TINY:.3g}")
         return value
 
     def epsilon(self, key: str, default: float) -> float:
@@ -85,7 +93,7 @@ class ConfigReader:
     def fail(self, key: str, value: Any, expected: str) -> None:
         """Raise for the key."""
         raise CheckpointError(
-            f"{self.component}/config.json: {key} is {_short(value)}, expected {expected}: "
+            f"{self.component}/config.json: {key} is {shown(value)}, expected {expected}: "
             f"this checkpoint is of a kind that Tintype cannot convert, or the file is damaged"
         )
 
@@ -97,8 +105,3 @@ class ConfigReader:
                 f"{self.component}/config.json: {key} is missing: download the checkpoint again"
             )
         return default
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -12,7 +12,7 @@ from .. import names
 from ..bundle import Bundle, Size
 from ..errors import UsageError
 from ..run import check_backend, check_units
-from ..values import finite
+from ..values import finite, shown
 from .families import FAMILIES, Family
 from .noise import GENERATORS, MAX_SEED, Noise, NoiseStream, random_seed
 from .request import GenerationRequest, StageChoice
@@ -230,7 +230,7 @@ def _checked_steps(value: Any, bundle: Bundle) -> int:
     most = bundle.schedule.num_train_timesteps
     if not _is_integer(value) or not 1 <= value <= most:
         raise UsageError(
-            f"steps is {value!r}, expected an integer from 1 to {most}; "
+            f"steps is {shown(value)}, expected an integer from 1 to {most}; "
             f"{bundle.defaults.steps} is this model's default"
         )
     return int(value)
@@ -242,7 +242,7 @@ def _checked_guidance(value: Any, bundle: Bundle) -> float:
     number = finite(value)
     if number is None or number < 0:
         raise UsageError(
-            f"guidance_scale is {value!r}, expected a number of at least 0 (1 or less: no guidance)"
+            f"guidance_scale is {shown(value)}, expected a number of at least 0 (1 or less: no guidance)"
         )
     return number
 
@@ -252,14 +252,14 @@ def _checked_seed(value: Any) -> int:
         return random_seed()
     if not _is_integer(value) or not 0 <= value <= MAX_SEED:
         raise UsageError(
-            f"seed is {value!r}, expected an integer from 0 to {MAX_SEED}; leave it out for a random one"
+            f"seed is {shown(value)}, expected an integer from 0 to {MAX_SEED}; leave it out for a random one"
         )
     return int(value)
 
 
 def _checked_count(name: str, value: Any) -> int:
     if not _is_integer(value) or not 1 <= value <= MOST_PICTURES:
-        raise UsageError(f"{name} is {value!r}, expected an integer from 1 to {MOST_PICTURES}")
+        raise UsageError(f"{name} is {shown(value)}, expected an integer from 1 to {MOST_PICTURES}")
     return int(value)
 
 
@@ -275,7 +275,7 @@ def _checked_size(bundle: Bundle, size: Any) -> tuple[int, int]:
         return own
     values = tuple(size) if isinstance(size, tuple | list) else ()
     if len(values) != 2 or not all(_is_integer(side) and side > 0 for side in values):
-        raise UsageError(f"size is {size!r}, expected (width, height) in pixels, as in {own}")
+        raise UsageError(f"size is {shown(size)}, expected (width, height) in pixels, as in {own}")
     width, height = int(values[0]), int(values[1])
     if any((width, height) == (known.width, known.height) for known in bundle.sizes):
         return width, height

@@ -5,7 +5,7 @@ their tensors imply is made in `original_configs`.
 """
 
 from .checkpoint import Checkpoint, Rename
-from .diffusers_folder import DiffusersFolder, pipeline_class
+from .diffusers_folder import DiffusersFolder, checked_text, pipeline_class
 from .hub import HubCheckpoint, download, is_repository
 from .lora import Lora, LoraChoices, open_loras
 from .lora_merge import Merges, bind_loras, merge
@@ -28,6 +28,7 @@ __all__ = [
     "Source",
     "StoredWeight",
     "bind_loras",
+    "checked_text",
     "download",
     "is_repository",
     "merge",

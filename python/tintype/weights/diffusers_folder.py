@@ -23,7 +23,7 @@ from .checkpoint import Checkpoint, Rename
 from .quantized import expanded
 from .safetensors import LFS_POINTER, SafetensorsFile, StoredWeight
 
-__all__ = ["DiffusersFolder", "pipeline_class", "variant_suffixes"]
+__all__ = ["DiffusersFolder", "checked_text", "pipeline_class", "variant_suffixes"]
 
 MODEL_INDEX = "model_index.json"
 #: A pipeline that was saved for another task has the same models: class → the one for text alone.
@@ -128,10 +128,7 @@ class DiffusersFolder:
         if not path.is_file():
             raise CheckpointError(f"{path} is missing: download the whole checkpoint")
         try:
-            text = path.read_text(encoding="utf-8")
-            if text.startswith(LFS_POINTER):
-                raise CheckpointError(f"{path} is a Git LFS pointer, not the file: run `git lfs pull`")
-            data = decode_json(text)
+            data = decode_json(checked_text(path))
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{path} cannot be read as JSON ({error}): download it again") from error
         if not isinstance(data, dict):
@@ -185,6 +182,15 @@ class DiffusersFolder:
             raise CheckpointError(f"{path} is missing: download the whole checkpoint")
         self.files[relative] = path
         return SafetensorsFile(path)
+
+
+def checked_text(path: Path) -> str:
+    """The text of a file in UTF-8, without its byte order mark; CheckpointError where a pointer of Git LFS
+    lies in its place, else OSError or ValueError."""
+    text = path.read_text(encoding="utf-8-sig")
+    if text.startswith(LFS_POINTER):
+        raise CheckpointError(f"{path} is a Git LFS pointer, not the file: run `git lfs pull`")
+    return text
 
 
 def pipeline_class(index: Mapping[str, Any]) -> str:

@@ -63,9 +63,9 @@ def download(
 
     `folders` is given model_index.json and names the folders whose weights are needed; configs and tokenizers
     are loaded anyway. Of a repository without model_index.json, its only single file is loaded, or the one
-    that `source` names, and the autoencoder beside it. Without a connection, what the cache holds is used.
-    CheckpointError names the licence page of a gated repository, a name that the hub does not know, or what
-    is wrong with the connection.
+    that `source` names, and the autoencoder beside it. Without a connection, what the cache holds is used, if
+    that is all that is needed. CheckpointError names the licence page of a gated repository, a name that the
+    hub does not know, or what is wrong with the connection.
     """
     match = REPOSITORY.fullmatch(source)
     assert match is not None  # the caller asked is_repository
@@ -76,9 +76,14 @@ def download(
         raise
     except Exception as error:  # the client raises its own errors and those of whatever HTTP library it uses
         cached = _cached(name, revision, match["file"])
-        if cached is not None and not _refused(error):
-            return cached
-        raise CheckpointError(_explanation(name, revision, error)) from error
+        if cached is None or _refused(error):
+            raise CheckpointError(_explanation(name, revision, error)) from error
+        lacking = _lacking(cached.path, folders, variant)
+        if lacking:
+            raise CheckpointError(
+                f"{_explanation(name, revision, error)}; the cache lacks {', '.join(lacking[:SHOWN])}"
+            ) from error
+        return cached
 
 
 def needed_files(
@@ -147,9 +152,7 @@ def _download(
     info = HfApi().model_info(name, revision=revision, files_metadata=True)
     sizes = {s.rfilename: s.size or 0 for s in info.siblings or ()}
     if file is None and MODEL_INDEX in sizes:
-        index = decode_json(Path(hf_hub_download(name, MODEL_INDEX, revision=info.sha)).read_text("utf-8"))
-        if not isinstance(index, dict):
-            raise CheckpointError(f"{name}: {MODEL_INDEX} holds no JSON object")
+        index = _index(Path(hf_hub_download(name, MODEL_INDEX, revision=info.sha)), name)
         wanted = needed_files(list(sizes), index, folders(index), variant)
     else:
         wanted = single_files(name, list(sizes), file)
@@ -206,6 +209,45 @@ def _cached(name: str, revision: str, file: str | None) -> HubCheckpoint | None:
         return None
     place = folder / (file or "")
     return HubCheckpoint(place, name, folder.name) if place.exists() else None
+
+
+def _lacking(
+    place: Path, folders: Callable[[Mapping[str, Any]], Collection[str]], variant: str | None
+) -> list[str]:
+    """What a conversion needs and the cached folder `place` has not, by names; of a single file nothing."""
+    if not place.is_dir():
+        return []
+    index = _index(place / MODEL_INDEX, place.name)
+    lacking = []
+    for part, entry in index.items():
+        if not isinstance(entry, list) or len(entry) != 2 or entry[1] is None:
+            continue
+        inside = [path.name for path in (place / part).glob("*") if path.is_file()]
+        if not any(file.endswith((".json", ".txt")) for file in inside):
+            lacking.append(f"{part}/*.json")
+        if part in folders(index):
+            lacking += [f"{part}/{file}" for file in _lacking_weights(place / part, inside, variant)]
+    return lacking
+
+
+def _lacking_weights(folder: Path, inside: Sequence[str], variant: str | None) -> list[str]:
+    """The weights of a component that are not among the files `inside` its folder."""
+    found = _weight_files(inside, variant)
+    if not found:
+        return ["*.safetensors"]
+    if not found[0].endswith(".json"):
+        return []
+    shards = _index(folder / found[0], folder.name).get("weight_map")
+    names = sorted(set(map(str, shards.values()))) if isinstance(shards, dict) else []
+    return [shard for shard in names if shard not in inside]
+
+
+def _index(file: Path, name: str) -> dict[str, Any]:
+    """model_index.json, or an index of shards, of the repository or folder `name`."""
+    index = decode_json(file.read_text("utf-8"))
+    if not isinstance(index, dict):
+        raise CheckpointError(f"{name}: {file.name} holds no JSON object")
+    return index
 
 
 def _refused(error: Exception) -> bool:

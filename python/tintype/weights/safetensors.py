@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import CheckpointError, ConversionError
-from ..values import decode_json, is_count
+from ..values import decode_json, is_count, shown
 from ..weight import Array
 from .finite import all_finite
 from .half import bfloat16_to_float16, by_hardware, converted
@@ -218,23 +218,25 @@ class SafetensorsFile:
         shape: Any = fields.get("shape")
         offsets: Any = fields.get("data_offsets")
         if not isinstance(dtype, str) or dtype not in ITEM_SIZES:
-            self._fail(f"gives {name} the unknown dtype {dtype!r}", REMEDY)
+            self._fail(f"gives {name} the unknown dtype {shown(dtype)}", REMEDY)
         if not _counts(shape):
-            self._fail(f"gives {name} the shape {shape!r}", REMEDY)
+            self._fail(f"gives {name} the shape {shown(shape)}", REMEDY)
         if not _counts(offsets) or len(offsets) != 2:
-            self._fail(f"gives {name} the offsets {offsets!r}", REMEDY)
+            self._fail(f"gives {name} the offsets {shown(offsets)}", REMEDY)
         begin, end = offsets
         elements = 1
         for n in shape:  # Python integers: no overflow, whatever the header says
             elements *= n
         if end - begin != elements * ITEM_SIZES[dtype]:
             self._fail(
-                f"gives {name} {end - begin} bytes, but {dtype} {shape} needs {elements * ITEM_SIZES[dtype]}",
+                f"gives {name} {shown(end - begin)} bytes, but {dtype} {shown(shape)} needs "
+                f"{shown(elements * ITEM_SIZES[dtype])}",
                 REMEDY,
             )
         if self._begin + end > size:
             self._fail(
-                f"is truncated: {name} ends at byte {self._begin + end}, but the file holds {size} bytes",
+                f"is truncated: {name} ends at byte {shown(self._begin + end)}, but the file holds {size} "
+                "bytes",
                 REMEDY,
             )
         return StoredWeight(name, tuple(shape), dtype, self._begin + begin, self)

@@ -202,6 +202,40 @@ def test_links_in_a_circle_and_pointers(data: Path, tmp_path: Path) -> None:
         convert(source, tmp_path / "out")
 
 
+def test_other_small_files_that_are_pointers(data: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(data / "sd3-medium-tiny", source, ignore=shutil.ignore_patterns("golden", "original"))
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    for file in ("tokenizer/merges.txt", "tokenizer_3/tokenizer.json", "model_index.json"):
+        place = source / file
+        text = place.read_bytes()
+        place.write_text(pointer)
+        with pytest.raises(CheckpointError, match=rf"{place} is a Git LFS pointer, not the file: run `git lfs"):
+            convert(source, tmp_path / "out")
+        place.write_bytes(text)
+
+
+def test_byte_order_marks_change_nothing(data: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(data / "sd3-medium-tiny", source, ignore=shutil.ignore_patterns("golden", "original"))
+    plain = convert(source, tmp_path / "plain", size=(64, 64))
+    marked = [*source.rglob("*.json"), *source.rglob("merges.txt")]
+    for file in marked:
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    recipes = tmp_path / "recipes.json"
+    recipes.write_text('{"text_encoder": {"*": "none"}}', encoding="utf-8-sig")
+    bundle = convert(source, tmp_path / "marked", size=(64, 64), quantize=f"mixed:{recipes}")
+    assert len(marked) > 10
+    ours, theirs = bundle.to_json(), plain.to_json()
+    assert ours.pop("source") != theirs.pop("source")  # the files' hashes
+    assert ours == theirs
+    assert bundle.root is not None
+    assert plain.root is not None
+    for folder in plain.tokenizers.values():
+        for file in (plain.root / folder.path).iterdir():
+            assert (bundle.root / folder.path / file.name).read_bytes() == file.read_bytes()
+
+
 def test_what_is_converted_already(data: Path, tmp_path: Path) -> None:
     bundle = convert(data / "sd3-medium-tiny", tmp_path / "b", components=["vae_decoder"])
     with pytest.raises(

@@ -20,7 +20,7 @@ from tintype.bundle import Bundle
 from tintype.errors import CheckpointError
 from tintype.values import bytes_text
 from tintype.weights import is_repository
-from tintype.weights.hub import needed_files, single_files
+from tintype.weights.hub import _lacking, needed_files, single_files
 
 from .hub_server import COMMIT, HubServer, serve
 
@@ -97,7 +97,7 @@ def test_only_what_is_needed_is_loaded(hub: HubServer, tmp_path: Path) -> None:
 
 
 def plan(endpoint: str, tmp_path: Path, *arguments: str, source: str = NAME) -> dict[str, Any]:
-    done = convert(endpoint, tmp_path, "--dry-run", "--json", *arguments, source=source)
+    done = convert(endpoint, tmp_path, "--dry-run", "--json", "--overwrite", *arguments, source=source)
     assert (done.returncode, done.stderr) == (0, "")
     value: dict[str, Any] = json.loads(done.stdout)
     return value
@@ -284,6 +284,37 @@ def test_no_connection_and_nothing_in_the_cache(tmp_path: Path) -> None:
         f"tintype: error: there is no folder {NAME}, and it cannot be loaded from http://"
     )
     assert "check the connection" in done.stderr
+
+
+def test_no_connection_and_a_part_in_the_cache(hub: HubServer, tmp_path: Path) -> None:
+    assert convert(hub.url, tmp_path, "--components", "denoiser").returncode == 0
+    offline = convert("http://127.0.0.1:9", tmp_path, "--overwrite")
+    assert offline.returncode == 1
+    assert f"there is no folder {NAME}, and it cannot be loaded from http://127.0.0.1:9 (" in offline.stderr
+    assert (
+        "the cache lacks text_encoder/*.safetensors, text_encoder_2/*.safetensors, vae/*.s" in offline.stderr
+    )
+    # The one that the denoiser needs is there as before.
+    assert convert("http://127.0.0.1:9", tmp_path, "--components", "denoiser", "--overwrite").returncode == 0
+    (cached,) = (tmp_path / "cache").rglob("snapshots/*/tokenizer_2")
+    for file in cached.iterdir():
+        file.unlink()
+    offline = convert("http://127.0.0.1:9", tmp_path, "--components", "denoiser", "--overwrite")
+    assert "check the connection" in offline.stderr
+    assert offline.stderr.endswith("the cache lacks tokenizer_2/*.json\n")
+
+
+def test_no_connection_and_some_shards_in_the_cache(tmp_path: Path) -> None:
+    folder = tmp_path / "transformer"
+    folder.mkdir()
+    index = {"transformer": ["diffusers", "FluxTransformer2DModel"], "scheduler": [None, None]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    stem = "diffusion_pytorch_model"
+    shards = {key: f"{stem}-0000{key}-of-00003.safetensors" for key in "123"}
+    (folder / f"{stem}.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    (folder / shards["2"]).touch()
+    found = _lacking(tmp_path, lambda index: ["transformer"], None)
+    assert found == [f"transformer/{shards['1']}", f"transformer/{shards['3']}"]
 
 
 def test_what_reads_as_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

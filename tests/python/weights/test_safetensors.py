@@ -127,6 +127,12 @@ DAMAGED = [
     ("offsets", (None, {"w": {**ENTRY, "data_offsets": [0]}}, bytes(8)), r"w the offsets \[0\]"),
     ("size", (None, {"w": {**ENTRY, "shape": [3]}}, bytes(8)), r"w 8 bytes, but F32 \[3\] needs 12"),
     ("overflow", (None, {"w": {**ENTRY, "shape": [1 << 62, 4]}}, bytes(8)), "needs 73786976294838206464"),
+    (
+        "digits",
+        (None, {"w": {**ENTRY, "shape": [10**4000, 10**4000]}}, bytes(8)),
+        "needs an integer of thousands of digits",
+    ),
+    ("long integer", (5008, b'{"w": 1' + b"0" * 5000 + b"}", b""), r"not JSON \(it holds an integer of thou"),
     ("truncated", (None, {"w": ENTRY}, bytes(4)), "is truncated: w ends at byte"),
 ]
 
