@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import echo_json, progress_bar, stage_options, table, time_box_option
+from .output import echo_json, progress_bar, size_option, stage_options, table, time_box_option
 
 if TYPE_CHECKING:
     from ..pipeline import Warmed
@@ -17,16 +17,26 @@ __all__ = ["warm"]
 @click.command(short_help="Compile and test a bundle's models ahead of their first use.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @stage_options
+@size_option("The picture size to load, one of the bundle's. [default: its first]")
 @time_box_option
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print backends and seconds by component as JSON.")
-def warm(bundle: Path, backend: Any, units: Any, time_box: float | None, quiet: bool, as_json: bool) -> None:
+def warm(
+    bundle: Path,
+    backend: Any,
+    units: Any,
+    size: tuple[int, int] | None,
+    time_box: float | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Compile and load the models of BUNDLE and run their self-tests, so that the next run starts at once.
 
-    Core ML keeps what it compiles. MLX has nothing to compile.
+    Core ML keeps what it compiles. MLX has nothing to compile. Of a bundle with several sizes, Core ML loads
+    each by itself: --size names one, which is run once on zeros.
 
     \b
-    tintype warm sd3.bundle --units ane
+    tintype warm sd3.bundle --units ane --size 768x1344
     tintype warm sd3.bundle --backend denoiser=coreml,vae=mlx --units denoiser=ane --time-box none
     """
     from ..pipeline import Pipeline
@@ -37,7 +47,8 @@ def warm(bundle: Path, backend: Any, units: Any, time_box: float | None, quiet: 
         Pipeline.load(bundle, backend, units, reduce_memory=True, time_box=time_box) as pipeline,
     ):
         warmed = pipeline.prewarm(
-            on_progress=lambda component, index, count: progress(f"loading {component}", index, count)
+            size=size,
+            on_progress=lambda component, index, count: progress(f"loading {component}", index, count),
         )
     if as_json:
         echo_json([asdict(row) for row in warmed])

@@ -26,6 +26,7 @@ __all__ = [
     "VAE_STAGE",
     "GenerationSettings",
     "Plan",
+    "checked_size",
     "make_plan",
     "stage_backends",
     "stage_units",
@@ -125,7 +126,7 @@ def make_plan(
     """Checks every value; UsageError names the value and the remedy."""
     family = FAMILIES[bundle.family]
     _check_family(bundle, family, request)
-    width, height = _checked_size(bundle, request.size)
+    width, height = checked_size(bundle, request.size)
     latent = bundle.latent_at(width, height)
     shape = (1, latent.channels, latent.height, latent.width)
     count = _checked_count("count", request.count)
@@ -269,7 +270,8 @@ def _checked_generator(value: Any) -> str:
     return str(value)
 
 
-def _checked_size(bundle: Bundle, size: Any) -> tuple[int, int]:
+def checked_size(bundle: Bundle, size: Any) -> tuple[int, int]:
+    """One of the bundle's sizes, (width, height): the default one for None. UsageError for another."""
     own = (bundle.size.width, bundle.size.height)
     if size is None:
         return own

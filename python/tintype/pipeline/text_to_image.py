@@ -37,6 +37,7 @@ from .settings import (
     VAE_STAGE,
     GenerationSettings,
     Plan,
+    checked_size,
     make_plan,
     stage_backends,
     stage_units,
@@ -226,6 +227,7 @@ class Pipeline:
         self,
         stages: Sequence[str] | None = None,
         *,
+        size: tuple[int, int] | None = None,
         backend: StageChoice = None,
         units: StageChoice = None,
         on_progress: WarmingProgress | None = None,
@@ -234,15 +236,16 @@ class Pipeline:
         minutes. What took how long, and which backend took it, in order.
 
         stages          names of `names.STAGES`; None: all
+        size            (width, height); on Core ML another than the default one is run once, on zeros
         backend, units  as of `generate`; None: the pipeline's
         on_progress     called before each component with its name, its place from 0, and their number
 
         With `reduce_memory` each model is freed again before the next: Core ML keeps what it compiled.
-        Raises UsageError for unknown stages, backends and units, else as `generate`.
+        Raises UsageError for unknown stages, sizes, backends and units, else as `generate`.
         """
         models = self._models.for_run(stage_units(units, self._models.units), None)
         backends = stage_backends(backend, self._backends)
-        return warm(models, tuple(self.bundle.components), backends, stages, on_progress)
+        return warm(self.bundle, models, backends, stages, checked_size(self.bundle, size), on_progress)
 
     @property
     def loaded(self) -> tuple[str, ...]:

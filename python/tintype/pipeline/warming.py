@@ -1,9 +1,15 @@
 """Loading a bundle's models ahead of their first use, which on Core ML compiles them for minutes."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from .. import names
+from ..bundle import Bundle, Component
 from ..errors import UsageError
+from .chunks import ComponentModel
 from .settings import STAGE_OF, STAGES
 from .stages import StageModels
 
@@ -19,7 +25,7 @@ class Warmed:
 
     backend    what took it; several, joined by "+", where chunks ended on different ones
     reason     why that one
-    seconds    compiling, loading and the self-test
+    seconds    compiling, loading, the self-test, and the prediction that loads a size's function
     compiled   True if Core ML compiled it now, False if it had before, None where nothing is compiled (MLX)
     """
 
@@ -31,17 +37,19 @@ class Warmed:
 
 
 def warm(
+    bundle: Bundle,
     models: StageModels,
-    components: Sequence[str],
     backends: Mapping[str, str],
     stages: Sequence[str] | None,
+    size: tuple[int, int],
     on_progress: WarmingProgress | None,
 ) -> list[Warmed]:
-    """Load those of `components` that belong to `stages` (None: to all), in their order."""
+    """Load those of the bundle's components that belong to `stages` (None: to all), in their order, for
+    pictures of `size`."""
     unknown = [stage for stage in stages or () if stage not in STAGES]
     if unknown:
         raise UsageError(f"stages names {unknown[0]!r}, expected some of {', '.join(map(repr, STAGES))}")
-    wanted = [c for c in components if stages is None or STAGE_OF[c] in stages]
+    wanted = [c for c in bundle.components if stages is None or STAGE_OF[c] in stages]
     warmed = []
     for index, component in enumerate(wanted):
         if on_progress is not None:
@@ -49,6 +57,20 @@ def warm(
         models.take_load_seconds()
         model = models.model(component, backends[STAGE_OF[component]])
         seconds = models.take_load_seconds()
+        if size != (bundle.size.width, bundle.size.height):
+            seconds += _open_function(bundle.component(component), model, size)
         warmed.append(Warmed(component, model.backend, model.reason, seconds, model.compiled))
         models.done([component])
     return warmed
+
+
+def _open_function(component: Component, model: ComponentModel, size: tuple[int, int]) -> float:
+    """Have Core ML load the function of `size`, which it does at its first prediction: one on zeros. Returns
+    the seconds that this took."""
+    function = component.function(*size)
+    if function is None or names.COREML not in model.backend.split("+"):
+        return 0.0
+    started = time.perf_counter()
+    specs = component.functions[function].inputs
+    model.predict({spec.name: np.zeros(spec.shape, spec.dtype) for spec in specs}, function)
+    return time.perf_counter() - started

@@ -3,13 +3,15 @@
 import json
 import pathlib
 import shutil
+from typing import Any
 
 import pytest
 
+import tintype
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
 from tintype.pipeline import stages
-from tintype.run import loading
+from tintype.run import Model, loading
 from tintype.run.runtimes import INSTALLED, Runtimes
 
 
@@ -58,6 +60,35 @@ def test_core_ml_compiles_once(
     found = {line.split()[0]: line.split(maxsplit=2)[2] for line in lines[1:]}
     assert found["denoiser"].split("  ") == ["was compiled", "coreml (asked for)"]
     assert found["vae_decoder"].split()[:2] == ["-", "mlx"]
+
+
+def test_another_size_is_run_once_on_core_ml(
+    data: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    swift_runtime: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bundle = tintype.convert(
+        data / "sd3-medium-tiny", tmp_path / "b", size=[(64, 64), (96, 64)], target="ane", max_chunk=400_000
+    )  # fmt: skip
+    ran: list[tuple[str, str, str | None]] = []
+    predict = Model.predict
+
+    def told(model: Model, inputs: Any, function: str | None = None, **options: Any) -> Any:
+        ran.append((pathlib.Path(model.path).stem, model.backend, function))
+        return predict(model, inputs, function, **options)
+
+    monkeypatch.setattr(Model, "predict", told)
+    chunks = [path.stem for path in bundle.package_paths("denoiser")]
+    line = ["warm", str(bundle.root), "--backend", "denoiser=coreml,vae=mlx,text_encoder=mlx", "--json"]
+    assert run_command([*line, "--size", "64x64"]) == 0
+    assert ran == []
+    assert run_command([*line, "--size", "96x64"]) == 0
+    assert ran == [(chunk, "coreml", "size_96x64") for chunk in chunks]
+    assert len(chunks) > 1
+    assert run_command([*line, "--size", "128x64"]) == 2
+    assert "was converted for 64x64, 96x64" in capsys.readouterr().err
 
 
 def test_a_missing_bundle(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
