@@ -43,8 +43,8 @@ GATE_OPTIONS = ("variant", "tokenizers", "lora", "progress")
 MOST_SECONDS = 60.0
 #: The float32 reference's share of the machine's memory and of the disk's free bytes, at most.
 MOST_SHARE = 0.5
-#: Floating-point operations a second that a core, or a GPU, is reckoned with: assumptions, the GPU's below what
-#: Apple publishes of the M1 (2.6e12).
+#: Floating-point operations a second that a core, or a GPU, is reckoned with: assumptions, the GPU's below
+#: what Apple publishes of the M1 (2.6e12).
 CORE_RATE, GPU_RATE = 25e9, 1e12
 #: Bytes a second at which the reference is written and read.
 DISK_RATE = 0.4e9
