@@ -3,6 +3,7 @@
 #include "kernels/primitives.h"
 #include "ops/precision.h"
 #include "ops/shapes.h"
+#include "run/compute.h"
 #include "run/executor.h"
 #include "run/monitor.h"
 #include "support/error.h"
@@ -166,7 +167,7 @@ std::vector<T> read_values(const array& source, mx::Dtype dtype) {
   array x = source.dtype() == dtype ? source : mx::astype(source, dtype);
   if (!x.flags().row_contiguous || !x.is_available()) {
     x = mx::contiguous(x);
-    x.eval();
+    compute({x});
   }
   const T* data = x.data<T>();
   return std::vector<T>(data, data + x.size());

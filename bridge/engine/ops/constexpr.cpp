@@ -1,5 +1,6 @@
 #include "ops/call.h"
 #include "ops/registry.h"
+#include "run/compute.h"
 
 namespace tintype {
 
@@ -13,7 +14,7 @@ array unpack_bits(Call& call, const array& packed, int bits, int64_t count) {
   }
   call.checked_length(count);
   array source = mx::contiguous(mx::astype(packed, mx::uint8));
-  source.eval();
+  compute({source});
   const uint8_t* bytes = source.data<uint8_t>();
   std::vector<uint8_t> values(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
@@ -143,7 +144,7 @@ array constexpr_sparse_to_dense(Call& call) {
 std::vector<array> with_mask(Call& call, const array& mask, const array& dense) {
   call.checked_length(static_cast<int64_t>(mask.size()));  // places are int32
   array flags = mx::contiguous(mx::astype(mx::flatten(mask), mx::uint8));
-  flags.eval();
+  compute({flags});
   std::vector<int> kept;
   for (size_t i = 0; i < flags.size(); ++i) {
     if (flags.data<uint8_t>()[i]) kept.push_back(static_cast<int>(i));

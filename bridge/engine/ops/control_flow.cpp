@@ -5,6 +5,7 @@
 #include "ops/call.h"
 #include "ops/registry.h"
 #include "ops/shapes.h"
+#include "run/compute.h"
 
 namespace tintype {
 
@@ -19,7 +20,7 @@ bool is_true(Call& call, array predicate) {
   if (predicate.size() != 1)
     call.fail("the condition is no single value", describe_shape(predicate.shape()), "[]");
   predicate = mx::astype(predicate, mx::bool_);
-  predicate.eval();
+  compute({predicate});
   return predicate.item<bool>();
 }
 
@@ -36,7 +37,7 @@ std::vector<array> while_loop(Call& call) {
     if (condition.empty()) call.fail("the condition's block returns nothing", "0 values", "1");
     if (!is_true(call, condition[0])) return values;
     values = call.run_block(1, values);
-    mx::eval(values);
+    compute(values);
     call.poll();
   }
   call.fail("the loop does not end", std::to_string(kMostRounds) + " rounds", "fewer");

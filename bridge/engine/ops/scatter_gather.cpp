@@ -4,6 +4,7 @@
 #include "ops/integers.h"
 #include "ops/registry.h"
 #include "ops/shapes.h"
+#include "run/compute.h"
 #include "support/error.h"
 
 namespace tintype {
@@ -24,6 +25,7 @@ array safe_indices(Call& call, const array& given, int size) {
   bool checked = call.is_given("indices") || call.flag_or("validate_indices", false);
   if (checked && given.size() != 0) {
     array bad = mx::any(mx::logical_or(mx::less(indices, array(-size)), mx::greater_equal(indices, limit)));
+    compute({bad});
     if (bad.item<bool>()) {
       int lowest = mx::min(indices).item<int>(), highest = mx::max(indices).item<int>();
       call.fail("an index lies outside its axis", std::to_string(lowest < -size ? lowest : highest),

@@ -9,6 +9,7 @@
 #include "ops/precision.h"
 #include "ops/registry.h"
 #include "ops/shapes.h"
+#include "run/compute.h"
 
 namespace tintype {
 
@@ -102,7 +103,7 @@ array identity(Call& call) {
 array non_zero(Call& call) {
   const array& given = call.tensor("x");
   array x = mx::contiguous(mx::not_equal(given, array(0, given.dtype())));
-  x.eval();
+  compute({x});
   const bool* data = x.data<bool>();
   size_t rank = x.ndim(), count = static_cast<size_t>(std::count(data, data + x.size(), true));
   uint64_t bytes = count * rank * sizeof(int32_t);

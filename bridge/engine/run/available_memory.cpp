@@ -1,5 +1,9 @@
 #include "run/available_memory.h"
 
+#ifdef __linux__
+#include <sys/resource.h>
+#endif
+
 #include <algorithm>
 #include <fstream>
 #include <limits>
@@ -65,14 +69,40 @@ uint64_t left_in_control_groups() {
   return left;
 }
 
+// What a limit of the process leaves (`ulimit -v`, `ulimit -d`), counted as the kernel counts it.
+uint64_t left_of(__rlimit_resource resource, const std::string& used) {
+  rlimit limit{};
+  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kNoLimit;
+  uint64_t taken = number_at("/proc/self/status", used).value_or(0) * 1024;
+  return limit.rlim_cur > taken ? limit.rlim_cur - taken : 0;
+}
+
+// What may still be promised on a system that promises no more than it has.
+uint64_t left_of_promises() {
+  static const bool is_strict = number_in("/proc/sys/vm/overcommit_memory") == 2;
+  if (!is_strict) return kNoLimit;
+  auto limit = number_at("/proc/meminfo", "CommitLimit:"),
+       promised = number_at("/proc/meminfo", "Committed_AS:");
+  if (!limit || !promised) return kNoLimit;
+  return *limit > *promised ? (*limit - *promised) * 1024 : 0;
+}
+
 #endif
 
 }  // namespace
 
+uint64_t memory_to_allocate() {
+#ifdef __linux__
+  return std::min({left_of(RLIMIT_AS, "VmSize:"), left_of(RLIMIT_DATA, "VmData:"), left_of_promises()});
+#else
+  return std::numeric_limits<uint64_t>::max();
+#endif
+}
+
 uint64_t available_memory() {
 #ifdef __linux__
   if (auto kilobytes = number_at("/proc/meminfo", "MemAvailable:")) {
-    return std::min(*kilobytes * 1024, left_in_control_groups());
+    return std::min({*kilobytes * 1024, left_in_control_groups(), memory_to_allocate()});
   }
 #endif
   return mlx::core::get_memory_limit();

@@ -2,32 +2,22 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string_view>
+#include <string>
 #include <unordered_set>
 
 #include "fusion/fuse.h"
 #include "kernels/compressed.h"
 #include "kernels/primitives.h"
-#include "mlx/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
 #include "run/available_memory.h"
 #include "run/monitor.h"
+#include "run/own_graph.h"
 #include "support/error.h"
 
 namespace tintype {
 
 namespace {
-
-// The count of elements must not wrap around 64 bits.
-bool is_countable(const array& x) {
-  size_t limit = static_cast<size_t>(kMostElements), elements = 1;
-  for (int dimension : x.shape()) {
-    if (dimension < 0 || (dimension > 0 && elements > limit / static_cast<size_t>(dimension))) return false;
-    elements *= static_cast<size_t>(std::max(dimension, 1));  // axes beside an empty one count, too
-  }
-  return true;
-}
 
 void drop(Frame& frame, int slot) {
   Value& value = frame.values[static_cast<size_t>(slot)];
@@ -84,33 +74,37 @@ array as_declared(const Operation& operation, size_t index, const array& x) {
   return kernels::cast(x, mlx_dtype(type.tensor.dtype));
 }
 
-// The arrays that an op's own graph makes on the way to its results, from what it reads; an op that takes
+[[noreturn]] void too_large_between(const Operation& operation, const std::string& got,
+                                    const std::string& expected) {
+  refuse(TT_ERROR_OUT_OF_MEMORY, {place_of(operation), "what it computes on the way is larger than memory",
+                                  got, expected, "Close other programs, or use a smaller model or input."});
+}
+
+// What an op's own graph holds on the way to its results, beside all that is alive; an op that takes
 // another's work over reads what that read. Ops with blocks have run theirs.
 void check_between(const Operation& operation, const std::vector<array>& results, Frame& frame) {
   if (!operation.blocks.empty()) return;
-  std::unordered_set<std::uintptr_t> seen;
+  std::unordered_set<std::uintptr_t> given;
   for (const Argument& argument : operation.arguments) {
     for (const Binding& binding : argument.bindings) {
       const Value& value = frame.at(binding.slot);
       if (!value.tensor) continue;
-      seen.insert(value.tensor->id());
-      for (const array& input : value.tensor->inputs()) seen.insert(input.id());
+      given.insert(value.tensor->id());
+      for (const array& input : value.tensor->inputs()) given.insert(input.id());
     }
   }
-  std::vector<array> open;
-  for (const array& result : results) open.insert(open.end(), result.inputs().begin(), result.inputs().end());
-  while (!open.empty()) {
-    array x = std::move(open.back());
-    open.pop_back();
-    if (!seen.insert(x.id()).second || x.is_available() || !x.has_primitive()) continue;
-    open.insert(open.end(), x.inputs().begin(), x.inputs().end());
-    bool view = std::string_view(x.primitive().name()) == "Broadcast";
-    if (!view && (!is_countable(x) || x.nbytes() > most_bytes(frame, x.nbytes()))) {
-      refuse(TT_ERROR_OUT_OF_MEMORY,
-             {place_of(operation), "what it computes on the way is larger than memory",
-              describe_shape(x.shape()), "", "Use a smaller model or input."});
-    }
+  OwnGraph graph = own_graph(results, given);
+  bool alone = graph.order.size() == 1 && graph.order[0].id() == results[0].id();
+  if (alone || graph.order.empty()) return;  // the results are counted as they are put
+  for (const array& x : graph.order) {
+    if (!is_countable(x)) too_large_between(operation, describe_shape(x.shape()), "");
   }
+  uint64_t bytes = frame.live_bytes + graph.peak_bytes, most = most_bytes(frame, bytes);
+  if (bytes <= most) return;
+  too_large_between(operation,
+                    std::to_string(graph.peak_bytes >> 20) + " MiB and " +
+                        std::to_string(frame.live_bytes >> 20) + " MiB beside it",
+                    "at most " + std::to_string(most >> 20) + " MiB");
 }
 
 std::vector<array> computed(Call& call) {

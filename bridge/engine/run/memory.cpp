@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "mlx/mlx.h"
+#include "run/compute.h"
 
 namespace tintype {
 
@@ -109,7 +110,7 @@ array owned_contiguous(const array& x) {
   };
   if (x.is_available() && whole(x)) return x;
   array y = mx::contiguous(x);
-  y.eval();
+  compute({y});
   if (whole(y)) return y;
   auto data = mx::allocator::malloc(y.nbytes());
   auto* target = static_cast<char*>(data.buffer().raw_ptr());

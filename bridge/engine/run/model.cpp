@@ -13,6 +13,7 @@
 #include "run/available_memory.h"
 #include "run/classifier.h"
 #include "run/compressed.h"
+#include "run/compute.h"
 #include "run/engine_thread.h"
 #include "run/executor.h"
 #include "run/images.h"
@@ -280,7 +281,7 @@ void Model::fold(const Operation& operation, LoadedFunction& function) {
 array Model::load_tensor(const Literal& literal, const std::string& place) {
   if (literal.type.tensor.dtype != DType::kBool) return load_numbers(literal, place);
   array flags = as_bools(load_numbers(literal, place));
-  flags.eval();
+  compute({flags});
   return flags;
 }
 
@@ -311,7 +312,7 @@ Value Model::load_literal(const Literal& literal, const std::string& place) {
     }
     if (!numbers.empty()) {
       value.tensor = mx::concatenate(numbers, 0);
-      value.tensor->eval();
+      compute({*value.tensor});
     }
   } else if (literal.type.kind == ValueType::Kind::kTensor) {
     if (literal.type.tensor.dtype == DType::kString)

@@ -4,9 +4,9 @@
 #include <mutex>
 #include <set>
 
-#include "kernels/evaluate.h"
 #include "kernels/parallel.h"
 #include "mlx/mlx.h"
+#include "run/compute.h"
 #include "run/forecast.h"
 #include "support/error.h"
 
@@ -153,7 +153,7 @@ void Monitor::compute(Frame& frame) {
   for (const Value& value : frame.values) {
     if (value.tensor && !value.tensor->is_available()) waiting.push_back(*value.tensor);
   }
-  kernels::evaluate(std::move(waiting));
+  tintype::compute(std::move(waiting));
   if (total_ > 0) fraction_ = std::min(1.0, done_ / total_);
 }
 

@@ -1,8 +1,8 @@
 // One call of a loaded function, from the caller's arrays to the result.
-#include "kernels/evaluate.h"
 #include "kernels/primitives.h"
 #include "mlx/mlx.h"
 #include "ops/call.h"
+#include "run/compute.h"
 #include "run/engine_thread.h"
 #include "run/executor.h"
 #include "run/images.h"
@@ -124,7 +124,7 @@ Result Model::run(LoadedFunction& function, const Request& request, Monitor* mon
     outputs.clear();
     std::vector<array> wanted = ordered;
     wanted.insert(wanted.end(), kept.begin(), kept.end());
-    kernels::evaluate(std::move(wanted));
+    compute(std::move(wanted));
     for (size_t i = 0; i < ordered.size(); ++i) {
       const Feature& feature = function.outputs[i];
       result.names.push_back(feature.name);

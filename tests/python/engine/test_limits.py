@@ -62,6 +62,22 @@ def test_values_that_fit_alone_but_not_together_are_refused():
     assert "MiB beside it" in text
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_what_an_op_computes_on_the_way_is_held_together_with_what_is_alive():
+    """A value of 0.37 of the memory, and an op that takes twice as much on its way: each fits alone."""
+    rows = available_bytes() * 37 // 100 // 4 // 4096
+
+    def op(x, s):
+        kept = mb.fill(shape=s, value=ONE)
+        windows = mb.sliding_windows(x=x, axis=0, size=4096)
+        return mb.add(x=mb.reduce_sum(x=kept, axes=[0, 1]), y=mb.reduce_sum(x=windows, axes=[0, 1]))
+
+    inputs = {"x": np.zeros(rows + 4095, np.float32), "s": np.array([rows, 4096], np.int32)}
+    text = out_of_memory(op, inputs)
+    assert "what it computes on the way" in text
+    assert "MiB and 0 MiB beside it" not in text
+
+
 def test_a_loop_that_grows_is_refused():
     def op(n):
         return mb.while_loop(

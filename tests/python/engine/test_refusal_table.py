@@ -10,6 +10,7 @@ from .refusals.programs import refusal
 from .refusals.sources import refusals, texts_of_cpp_tests, unknown_names
 from .test_fork import REFUSED as FORKED
 from .test_packages import CUT_SHORT
+from .test_process_limits import REFUSED as LIMITED
 
 OPS = table_ops.ROWS + table_networks.ROWS
 
@@ -57,7 +58,14 @@ UNREACHED = {
 def texts() -> list[str]:
     """What the tables, the tests of forks and of files, and the C++ tests hold."""
     tables = [row.whole_text for row in OPS] + [text for _, text in table_packages.CASES + table_calls.CASES]
-    return [*tables, table_packages.EXPANDED_TEXT, FORKED, CUT_SHORT.format(16), *texts_of_cpp_tests()]
+    return [
+        *tables,
+        table_packages.EXPANDED_TEXT,
+        FORKED,
+        LIMITED,
+        CUT_SHORT.format(16),
+        *texts_of_cpp_tests(),
+    ]
 
 
 def test_every_refusal_is_in_a_table():
