@@ -1,34 +1,15 @@
 // Element by element and row by row.
 #include <algorithm>
 #include <numeric>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 
 #include "kernels/cpu_primitive.h"
+#include "kernels/large_pages.h"
 #include "kernels/pair.h"
 #include "kernels/parallel.h"
 #include "kernels/primitives.h"
 #include "kernels/tail.h"
 
 namespace tintype::kernels {
-
-namespace {
-
-// Large results come from the system page by page, and a fault of 4 KiB costs as much as computing its
-// numbers: ask for pages of 2 MiB where whole ones lie inside.
-void want_large_pages(void* data, size_t bytes) {
-#ifdef __linux__
-  constexpr uintptr_t kPage = uintptr_t{2} << 20;
-  uintptr_t first = (reinterpret_cast<uintptr_t>(data) + kPage - 1) / kPage * kPage,
-            last = (reinterpret_cast<uintptr_t>(data) + bytes) / kPage * kPage;
-  if (last >= first + kPage) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
-#else
-  (void)data, (void)bytes;
-#endif
-}
-
-}  // namespace
 
 void* allocate(array& out) {
   out.set_data(mx::allocator::malloc(out.nbytes()));

@@ -5,10 +5,12 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 
 #include "kernels/await.h"
+#include "kernels/large_pages.h"
 
 namespace tintype::kernels {
 
@@ -136,11 +138,20 @@ void limit_threads(int count) {
   pool().limit(count);
 }
 
+int threads() {
+  return pool().workers() + 1;
+}
+
 float* Scratch::floats(size_t count) {
   if (count > size_) {
     data_.reset();  // before the next is taken
     size_ = 0;
-    data_.reset(new float[count + 64]);
+    constexpr size_t kLine = 64, kBehind = 64 * sizeof(float);
+    size_t bytes = count * sizeof(float) + kBehind, unit = bytes < kLargePage ? kLine : kLargePage;
+    bytes = (bytes + unit - 1) / unit * unit;
+    data_.reset(static_cast<float*>(std::aligned_alloc(unit, bytes)));
+    if (!data_) throw std::bad_alloc();
+    want_large_pages(data_.get(), bytes);
     size_ = count;
   }
   return data_.get();

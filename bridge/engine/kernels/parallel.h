@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 
@@ -21,17 +22,24 @@ void leave_tasks_out(bool on);
 
 /** At most this many threads from now on; 0: all processors. For tests. */
 void limit_threads(int count);
+/** How many threads share the tasks. */
+int threads();
 
 /** Memory for one task, kept for the thread's next one while it is small. */
 class Scratch {
  public:
-  /** At least `count` floats with room for a vector behind them; valid until the next call. */
+  /** At least `count` floats with room for a vector behind them, at the start of a line of the cache; valid
+   * until the next call. */
   float* floats(size_t count);
   /** Gives large memory back. */
   void trim();
 
  private:
-  std::unique_ptr<float[]> data_;
+  struct Free {
+    void operator()(float* data) const { std::free(data); }
+  };
+
+  std::unique_ptr<float[], Free> data_;
   size_t size_ = 0;
 };
 
