@@ -73,7 +73,14 @@ void finish(const Tile& tile, float* sums, int64_t width, const Product& c) {
 namespace {
 
 // A task is a tile of c of this size; with a depth of both factors it stays in the second cache.
-constexpr int kDepth = 256, kRowBlock = 480, kColumnBlock = 128;
+constexpr int kDepth = 256, kRowBlock = 480, kColumnBlock = 256;
+
+// Half of that where it would leave threads without work.
+int columns_of_task(int row_blocks, int n) {
+  constexpr int kTasksOfThread = 4;
+  bool enough = int64_t{row_blocks} * (n / kColumnBlock) >= int64_t{kTasksOfThread} * threads();
+  return enough ? kColumnBlock : kColumnBlock / 2;
+}
 
 int64_t rounded_up(int64_t x, int64_t unit) {
   return (x + unit - 1) / unit * unit;
@@ -203,7 +210,7 @@ void multiply_strip(int m, int height, const Tile& first, int k, const PackedRow
   }
 }
 
-constexpr int64_t kStrips = 64;  // that keep every processor busy
+constexpr int64_t kStrips = 32;  // that keep every processor busy
 
 template <typename B>
 void multiply_all(int m, int n, int k, const Matrix& a, const B& b, const Product& c) {
@@ -214,18 +221,19 @@ void multiply_all(int m, int n, int k, const Matrix& a, const B& b, const Produc
   PackedRows rows = pack_all_rows(kernel, m, k, a, packed);
   int blocks = (m + kRowBlock - 1) / kRowBlock;
   int height = static_cast<int>(rounded_up((m + blocks - 1) / blocks, kernel.rows));
-  int64_t strips = (n + kColumnBlock - 1) / kColumnBlock;
+  bool alone = static_cast<int64_t>(m) * n * k < 1 << 18;  // waking a thread costs more
+  int width = alone ? kColumnBlock : columns_of_task(blocks, n);
+  int64_t strips = (n + width - 1) / width;
   bool in_strips = k > 0 && k <= kDepth && strips >= kStrips;
   if (in_strips) blocks = 1;
   auto task = [&](int64_t index) {
-    int row = static_cast<int>(index % blocks) * height,
-        column = static_cast<int>(index / blocks) * kColumnBlock;
-    Tile tile{row, std::min(height, m - row), column, std::min(kColumnBlock, n - column)};
+    int row = static_cast<int>(index % blocks) * height, column = static_cast<int>(index / blocks) * width;
+    Tile tile{row, std::min(height, m - row), column, std::min(width, n - column)};
     if (in_strips) return multiply_strip(m, height, tile, k, rows, b, c);
     if (tile.rows > 0) multiply_tile(tile, k, rows, b, c);
   };
   int64_t tasks = blocks * strips;
-  if (static_cast<int64_t>(m) * n * k < 1 << 18) {  // waking a thread costs more
+  if (alone) {
     for (int64_t i = 0; i < tasks; ++i) task(i);
   } else {
     parallel_tasks(tasks, task);
