@@ -163,10 +163,14 @@ void attend(const AttentionSizes& sizes, const Head& head, int first, int last) 
 }
 
 int attention_chunk(const AttentionSizes& sizes, int64_t heads) {
-  int columns = micro_kernel().columns, chunk = 12 * columns;
+  // Every task packs all keys and values; what it keeps of its queries should stay in the second cache.
+  constexpr int kPanels = 20, kTasks = 8;
+  int columns = micro_kernel().columns, panels = std::max(1, (sizes.queries + columns - 1) / columns);
+  int64_t chunks = (panels + kPanels - 1) / kPanels;
   // Few heads: enough tasks for every thread, as long as the packing of keys pays.
-  while (chunk > 2 * columns && heads * ((sizes.queries + chunk - 1) / chunk) < 8) chunk -= 2 * columns;
-  return chunk;
+  int64_t most = std::max<int64_t>(chunks, panels / 2);
+  chunks = std::clamp<int64_t>((kTasks + heads - 1) / std::max<int64_t>(heads, 1), chunks, most);
+  return static_cast<int>((panels + chunks - 1) / chunks) * columns;
 }
 
 }  // namespace tintype::kernels
