@@ -107,7 +107,7 @@ array list_scatter(Call& call) {
   array target = grown(call, list, longest, mx::Shape(values.shape().begin() + 1, values.shape().end()));
   if (values.size() == 0) return target;
   array index = array(indices.begin(), {static_cast<int>(indices.size())});
-  return mx::scatter(target, {index}, mx::expand_dims(mx::astype(values, target.dtype()), 1), {0});
+  return mx::scatter(target, index, mx::expand_dims(mx::astype(values, target.dtype()), 1), 0);
 }
 
 array list_write(Call& call) {

@@ -74,6 +74,8 @@ class Model {
 
  private:
   void load_function(const FunctionDescription& description);
+  /** What `named` gives, to run it: its ops keep memories. */
+  LoadedFunction& runnable(const char* name);
   Result run(LoadedFunction& function, const Request& request, Monitor* monitor);
   void load_constants(LoadedFunction& function);
   void load_block(const Block& block, LoadedFunction& function);

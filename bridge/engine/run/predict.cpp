@@ -81,8 +81,12 @@ const LoadedFunction& Model::named(const char* name) const {
          {"", "no function " + quoted(name ? name : ""), "", known, "Name one of them or none."});
 }
 
+LoadedFunction& Model::runnable(const char* name) {
+  return functions_[static_cast<size_t>(&named(name) - functions_.data())];
+}
+
 Result Model::predict(const Request& request) {
-  auto& function = const_cast<LoadedFunction&>(named(request.function));
+  LoadedFunction& function = runnable(request.function);
   State::Use use(request.state);
   check_state(*this, function, request.state);
   package_.require_whole();
