@@ -13,11 +13,15 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from threading import Condition
+from typing import TypeVar
 
 from ..weight import Array
 
-__all__ = ["ahead"]
+__all__ = ["ahead", "one_ahead"]
+
+T = TypeVar("T")
 
 #: Bytes that one iterator may be ahead; of a single array if it is larger.
 WAITING_BYTES = 16 << 20
@@ -46,6 +50,24 @@ def ahead(makers: Iterable[Callable[[], Iterable[Array]]]) -> Generator[Iterator
         finally:
             for stream in pending:
                 stream.stop()
+
+
+def one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """`items`, each made by a thread while the one before it is used; what making one raises is raised in its
+    place.
+
+    Whoever leaves early waits until the thread has made the item that it is at.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(_listed, items)
+        while found := coming.result():
+            coming = pool.submit(_listed, items)
+            yield from found
+
+
+def _listed(items: Iterator[T]) -> list[T]:
+    """The next item; nothing after the last one."""
+    return list(islice(items, 1))
 
 
 class _Stream:

@@ -24,6 +24,7 @@ from ..weights import (
     open_source,
     pipeline_class,
 )
+from .ahead import one_ahead
 from .auto import Auto, Measure
 from .components import Progress, prepare_program, write_component
 from .families import FAMILIES, Family
@@ -159,7 +160,8 @@ def convert(
             auto.back_off(done.finished, done.add)
         else:
             with uncollected():
-                for name, prepared in plan.finished(lambda name, p: prepare_program(p, recipes.get(name))):
+                finished = plan.finished(lambda name, program: prepare_program(program, recipes.get(name)))
+                for name, prepared in one_ahead(finished):
                     if name not in done.finished:
                         done.add(name, write_component(prepared, name, stage, recipes.get(name), progress))
         bundle = described(plan, done.finished, copied, hashes.result())

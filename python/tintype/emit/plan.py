@@ -249,10 +249,9 @@ class Plan:
 
     def _denoiser(self, finish: Finish[T]) -> Iterator[tuple[str, list[T]]]:
         weights = self.weights(TRANSFORMER, TRANSFORMER)
-        modulation = finish(names.MODULATION, self._modulation(weights))
+        yield names.MODULATION, [finish(names.MODULATION, self._modulation(weights))]
         chunks = self._chunks(weights, finish)
         weights.check()
-        yield names.MODULATION, [modulation]
         yield names.DENOISER, chunks
 
     def _modulation(self, weights: Checkpoint) -> MILProgram:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
-from threading import Barrier, Event
+from threading import Barrier, Event, get_ident
 
 import numpy as np
 import pytest
 
 from tintype.emit import ahead as module
-from tintype.emit.ahead import ahead
+from tintype.emit.ahead import ahead, one_ahead
 from tintype.weight import Array
 
 
@@ -79,3 +79,45 @@ def test_closing_ends_threads_that_wait() -> None:
     with closing(ahead([endless, endless])) as streams:
         next(next(streams))
     assert ended.is_set()
+
+
+def test_one_item_is_made_while_the_one_before_is_used() -> None:
+    begun = [Event() for _ in range(3)]
+    threads = set()
+
+    def items() -> Iterator[int]:
+        for number, event in enumerate(begun):
+            threads.add(get_ident())
+            event.set()
+            yield number
+
+    got = one_ahead(items())
+    assert next(got) == 0
+    assert begun[1].wait(10)
+    assert not begun[2].wait(0.05)
+    assert list(got) == [1, 2]
+    assert get_ident() not in threads
+
+
+def test_an_error_is_raised_in_the_place_of_its_item() -> None:
+    def items() -> Iterator[int]:
+        yield 0
+        raise ValueError("damaged")
+
+    got = one_ahead(items())
+    assert next(got) == 0
+    with pytest.raises(ValueError, match="damaged"):
+        next(got)
+
+
+def test_who_leaves_early_waits_for_the_item_at_work_and_makes_no_more() -> None:
+    made = []
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            made.append(number)
+            yield number
+
+    with closing(one_ahead(items())) as got:
+        next(got)
+    assert made == [0, 1]
