@@ -32,7 +32,7 @@ NATIVE = "native"
 #: on at the same time.
 DISK_RATE = 0.4e9
 #: Roughly the seconds that compressing a million weights takes on two cores; a mixture as its slowest.
-SECONDS_A_MILLION = {"int8": 0.013, "int4": 0.014, "palette4": 0.035, "palette6": 0.05, "palette8": 0.07}
+SECONDS_A_MILLION = {"int8": 0.005, "int4": 0.006, "palette4": 0.016, "palette6": 0.019, "palette8": 0.017}
 SECONDS_A_MILLION["mixed"] = max(SECONDS_A_MILLION.values())
 #: Seconds before the first byte: importing coremltools and building graphs.
 START_SECONDS = 3.0
