@@ -13,13 +13,15 @@ __all__ = ["show_plan"]
 
 
 def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: bool) -> int:
-    """Print what `convert` would write with these options; 1 if it would refuse the output, else 0."""
+    """Print what `convert` would write with these options; 1 if it would refuse the output or the disk has no
+    room for it, else 0."""
     from ..emit import plan_conversion
 
     plan = plan_conversion(source, output, **options)
+    failing = 1 if plan.obstacle or not plan.fits else 0
     if as_json:
         echo_json(plan.to_json())
-        return 1 if plan.obstacle else 0
+        return failing
     head = ("package", "parameters", "as float16", "in the bundle", "stored as", "functions")
     rows = [
         (
@@ -53,4 +55,4 @@ def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: b
         click.echo(f"disk: {bytes_text(plan.disk_needed)} needed, {bytes_text(plan.disk_free)} free{short}")
     if plan.obstacle:
         click.echo(f"convert would refuse: {plan.obstacle}")
-    return 1 if plan.obstacle else 0
+    return failing

@@ -192,7 +192,8 @@ def convert(
 
     SOURCE is a Hugging Face folder, the id of a model on the Hugging Face Hub (ORGANISATION/NAME), or a
     publisher's single file (sd3*.safetensors, flux1-*.safetensors with ae.safetensors beside it;
-    --tokenizers is needed then). Exit code 1 if --dry-run finds that convert would refuse the output.
+    --tokenizers is needed then). Exit code 1 if --dry-run finds that convert would refuse the output, or that
+    the disk has no room for it.
     """
     from ..emit import convert as convert_checkpoint
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import BundleError, UsageError
+from ..files import check_writable
 from ..names import BACKENDS, MLX, PROFILE_FILE
 from .output import echo_json, one_size, progress_bar, table
 
@@ -108,6 +109,8 @@ def verify(
         bool(sizes),
     )
     described = _described(bundle)
+    if described.root is not None and (against is not None or probe) and not ranges:
+        check_writable(described.root / described.FILE)  # before what takes minutes
     if described.FILE == PROFILE_FILE and (self_test or previews):
         raise BundleError(
             f"{bundle} is a folder for Apple's pipeline: {'--previews' if previews else '--self-test'} is of "

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from .. import names
 from ..bundle import Bundle, Component, Tokenizer
 from ..compress import recipes_for
-from ..errors import UsageError
+from ..errors import CheckpointError, UsageError
 from ..layers import Precision, Target, uncollected
 from ..values import is_count, shown
 from ..weights import (
@@ -205,18 +205,23 @@ def prepare(
     _check_types(source, components, variant, tokenizers)
     _check_choices(precision, batch, target)
     loras = open_loras(lora)
-    plan = Plan.make(
-        open_checkpoint(source, components, variant, tokenizers, progress, outline),
-        precision=precision,
-        target=target,
-        batch=batch,
-        sizes=_size_list(size),
-        components=components,
-        max_sequence_length=max_sequence_length,
-        default_steps=default_steps,
-        default_guidance=default_guidance,
-        max_chunk=_chunk_limit(max_chunk, target),
-    )
+    try:
+        plan = Plan.make(
+            open_checkpoint(source, components, variant, tokenizers, progress, outline),
+            precision=precision,
+            target=target,
+            batch=batch,
+            sizes=_size_list(size),
+            components=components,
+            max_sequence_length=max_sequence_length,
+            default_steps=default_steps,
+            default_guidance=default_guidance,
+            max_chunk=_chunk_limit(max_chunk, target),
+        )
+    except PermissionError as error:
+        raise CheckpointError(
+            f"{error.filename} cannot be read ({error.strerror}): check who may read it and its folder"
+        ) from error
     return with_loras(plan, loras)
 
 
@@ -302,8 +307,8 @@ def _chunk_limit(wanted: Any, target: Target) -> int | None:
 
 def check_path(name: str, value: Any) -> None:
     """UsageError unless the argument `name` is a path."""
-    if not isinstance(value, str | os.PathLike):
-        raise UsageError(f"{name} is {value!r}, expected a path")
+    if not isinstance(value, str | os.PathLike) or "\0" in str(value):
+        raise UsageError(f"{name} is {shown(value)}, expected a path")
 
 
 def _check_types(source: Any, components: Any, variant: Any, tokenizers: Any) -> None:

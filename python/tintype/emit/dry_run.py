@@ -137,7 +137,8 @@ def plan_conversion(
         download_bytes=download,
         seconds=round(START_SECONDS + max((source_bytes + written) / DISK_RATE, compressing), 1),
         peak_memory=COMPRESSING_MEMORY if compressing else PLAIN_MEMORY,
-        disk_needed=written + (download if output is not None and _holds_cache(Path(output)) else 0),
+        disk_needed=written
+        + (download if download and output is not None and _holds_cache(Path(output)) else 0),
         disk_free=None if output is None else _free(Path(output)),
         obstacle="" if output is None else _obstacle(Path(output), overwrite, profile),
     )
@@ -169,6 +170,13 @@ def _packages(
 
 def _obstacle(output: Path, overwrite: bool, profile: str) -> str:
     """Why `output` cannot be written; empty if it can."""
+    try:
+        return _refusal(output, overwrite, profile)
+    except OSError as error:
+        return f"cannot write to {output.parent} ({error.strerror}): choose another output folder"
+
+
+def _refusal(output: Path, overwrite: bool, profile: str) -> str:
     place = _nearest(output.absolute().parent)
     if not place.is_dir() or not os.access(place, os.W_OK):
         reason = "not writable" if place.is_dir() else "not a folder"

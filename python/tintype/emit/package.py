@@ -5,8 +5,10 @@ NAME.mlpackage/Data/com.apple.CoreML/model.mlmodel
 NAME.mlpackage/Data/com.apple.CoreML/weights/weight.bin
 """
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Callable
@@ -82,7 +84,7 @@ def _check_space(path: Path, needed: int) -> None:
         raise ConversionError(
             f"{path.name} needs {needed / 1e6:.1f} MB, but its disk has {free / 1e6:.1f} MB left: "
             "free some space, or choose another output"
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def manifest(model: bytes, weights_sha256: str) -> str:

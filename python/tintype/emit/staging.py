@@ -53,9 +53,9 @@ def staged_folder(
     what this writes, or an empty folder, is ever replaced), or when its parent cannot be written.
     """
     output = Path(os.path.realpath(output))  # a link stays, what it points to is replaced
-    if not output.name or output.is_symlink():  # the root; a link to itself
-        raise ConversionError(f"{output} is no place for a folder: choose another output")
     try:
+        if not output.name or output.is_symlink():  # the root; a link to itself
+            raise ConversionError(f"{output} is no place for a folder: choose another output")
         output.parent.mkdir(parents=True, exist_ok=True)
         _put_back(output)
         check_output(output, overwrite, mark)

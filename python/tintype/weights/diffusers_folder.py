@@ -126,10 +126,11 @@ class DiffusersFolder:
         """A JSON object in the folder."""
         path = self.path / relative
         if not path.is_file():
-            raise CheckpointError(f"{path} is missing: download the whole checkpoint")
+            what = "is no file" if path.exists() else "is missing"
+            raise CheckpointError(f"{path} {what}: download the whole checkpoint")
         try:
             data = decode_json(checked_text(path))
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise CheckpointError(f"{path} cannot be read as JSON ({error}): download it again") from error
         if not isinstance(data, dict):
             raise CheckpointError(f"{path} holds no JSON object: download it again")
@@ -186,8 +187,13 @@ class DiffusersFolder:
 
 def checked_text(path: Path) -> str:
     """The text of a file in UTF-8, without its byte order mark; CheckpointError where a pointer of Git LFS
-    lies in its place, else OSError or ValueError."""
-    text = path.read_text(encoding="utf-8-sig")
+    lies in its place, or where it cannot be read, ValueError for what is no UTF-8."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error.strerror}): check the disk, and who may read it"
+        ) from error
     if text.startswith(LFS_POINTER):
         raise CheckpointError(f"{path} is a Git LFS pointer, not the file: run `git lfs pull`")
     return text
@@ -208,7 +214,9 @@ def variant_suffixes(names: Sequence[str], variant: str | None) -> Sequence[str]
 
 
 def _described(place: Path) -> str:
-    return place.name if place.exists() else f"{place.name} (a link that leads nowhere)"
+    if place.is_file():
+        return place.name
+    return f"{place.name} ({'no file' if place.exists() else 'a link that leads nowhere'})"
 
 
 def _is_file_name(value: Any) -> bool:

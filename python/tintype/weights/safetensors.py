@@ -202,6 +202,8 @@ class SafetensorsFile:
         if bytes(self.data[: len(LFS_POINTER)]) == LFS_POINTER.encode():
             self._fail("is a Git LFS pointer, not the weights", "run `git lfs pull`, or download the file")
         (length,) = struct.unpack("<Q", bytes(self.data[:8]))
+        if length > min(size - 8, MAX_HEADER_BYTES) and self.path.suffix != ".safetensors":
+            self._fail("is no safetensors file", "name one, or save it as one")
         if length > min(size - 8, MAX_HEADER_BYTES):
             self._fail(f"announces a header of {length} bytes, but holds {size} bytes in all", REMEDY)
         try:

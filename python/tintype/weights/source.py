@@ -69,7 +69,9 @@ def _check_level(place: Path) -> None:
         raise CheckpointError(
             f"{place} is a part of a Hugging Face folder: name that, {place.absolute().parent}"
         )
-    below = sorted(place.glob(f"*/{MODEL_INDEX}")) if place.is_dir() else []
+    # One level down, or where the Hub's cache keeps a repository, or all of them.
+    levels = ("*", "snapshots/*", "models--*/snapshots/*")
+    below = sorted(f for level in levels for f in place.glob(f"{level}/{MODEL_INDEX}"))
     if below and not any(place.glob("*.safetensors")):
         found = ", ".join(str(file.parent) for file in below[:SHOWN])
         raise CheckpointError(

@@ -9,6 +9,7 @@ import pytest
 import tintype
 from tintype import names
 from tintype.cli.app import run_command
+from tintype.emit import dry_run
 from tintype.errors import CheckpointError, UsageError
 
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
@@ -68,6 +69,20 @@ def test_what_lies_in_the_way(data: Path, tmp_path: Path, capsys: pytest.Capture
     assert "has no profile.json of Tintype's, so it is not overwritten" in capsys.readouterr().out
     assert run_command(["convert", source, "-o", f"{output}/bundle.json/b", "--dry-run"]) == 1
     assert "bundle.json is not a folder): choose another output folder" in capsys.readouterr().out
+    line[3] = str(tmp_path / ("x" * 300))
+    assert run_command(line) == 1
+    assert "(File name too long): choose another output folder" in capsys.readouterr().out
+    assert run_command(line[:-1]) == 1
+    assert "(File name too long): choose another output folder" in capsys.readouterr().err
+
+
+def test_a_disk_without_room(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dry_run, "_free", lambda output: 1000)
+    line = ["convert", str(data / "sd3-medium-tiny"), "-o", str(tmp_path / "b"), "--dry-run"]
+    assert run_command(line) == 1
+    assert "1.0 kB free: NOT ENOUGH" in capsys.readouterr().out
 
 
 def test_what_cannot_be(data: Path, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Verification end to end, and the gate that convert holds compressed bundles to."""
 
+import errno
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +17,7 @@ import pytest
 from tintype import names
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
-from tintype.errors import TintypeError, UsageError
+from tintype.errors import ConversionError, TintypeError, UsageError
 from tintype.run import BackendInfo
 from tintype.verify import bundle as module
 from tintype.verify import gate_backends, record_accuracy, verify_backends, verify_bundle
@@ -102,6 +105,24 @@ def test_the_command_draws_progress(
     assert run_command([*line, "--ranges"]) == 0
     assert heard[False][-1] == f"measuring {len(copy.components) + 2}/{len(copy.components) + 2}"
     capsys.readouterr()
+
+
+def test_what_cannot_be_written_is_told_before_it_is_measured(
+    copy: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    root, source = copy.root, data / "sd3-medium-tiny"
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryFile", refuse)
+        assert run_command(["verify", str(root), "--against", str(source)]) == 2
+    assert "bundle.json cannot be written (Permission denied)" in capsys.readouterr().err
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(
+        ConversionError, match=r"lies beside the bundle, but .* cannot be written \(Permission"
+    ):
+        verify_bundle(copy, source)
 
 
 def test_what_cannot_be(copy: Bundle, data: Path, demo: Bundle) -> None:

@@ -1,7 +1,10 @@
 """The Hugging Face folder layout: one file or shards, and what may be missing."""
 
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tintype import convert
+from tintype import convert, plan_conversion
 from tintype.errors import CheckpointError, UsageError
 from tintype.weights import DiffusersFolder
 
@@ -210,7 +213,9 @@ def test_other_small_files_that_are_pointers(data: Path, tmp_path: Path) -> None
         place = source / file
         text = place.read_bytes()
         place.write_text(pointer)
-        with pytest.raises(CheckpointError, match=rf"{place} is a Git LFS pointer, not the file: run `git lfs"):
+        with pytest.raises(
+            CheckpointError, match=rf"{place} is a Git LFS pointer, not the file: run `git lfs"
+        ):
             convert(source, tmp_path / "out")
         place.write_bytes(text)
 
@@ -234,6 +239,67 @@ def test_byte_order_marks_change_nothing(data: Path, tmp_path: Path) -> None:
     for folder in plain.tokenizers.values():
         for file in (plain.root / folder.path).iterdir():
             assert (bundle.root / folder.path / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_repository_in_the_hub_s_cache_names_its_snapshots(data: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "hub" / "models--some--one"
+    snapshot = repository / "snapshots" / "abc"
+    shutil.copytree(data / "sd3-medium-tiny", snapshot, ignore=shutil.ignore_patterns("golden", "original"))
+    for number, file in enumerate([p for p in snapshot.rglob("*") if p.is_file()]):
+        blob = repository / "blobs" / str(number)
+        blob.parent.mkdir(exist_ok=True)
+        file.rename(blob)
+        file.symlink_to(os.path.relpath(blob, file.parent))
+    for place in (repository, repository.parent):
+        with pytest.raises(CheckpointError, match=rf"folders in it do: name one, such as {snapshot}$"):
+            convert(place, tmp_path / "out")
+    odd = tmp_path / "ein Ordner ü 日本"
+    bundle = convert(snapshot, odd / "b ü", components=["vae_decoder"], size=(64, 64))
+    assert bundle.root == odd / "b ü"
+
+
+def test_what_is_no_file_or_may_not_be_read(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = Path("source")
+    shutil.copytree(data / "sd3-medium-tiny", source, ignore=shutil.ignore_patterns("golden", "original"))
+    weights, config = source / "vae/diffusion_pytorch_model.safetensors", source / "vae/config.json"
+
+    def refused(message: str) -> None:
+        with pytest.raises(CheckpointError, match=message):
+            plan_conversion(source, components=["vae_decoder"], size=(64, 64))
+
+    tmp_path.chmod(0o755)
+    for place, message in (
+        (weights, rf"{weights} cannot be read \(Permission denied\)"),
+        (config, rf"{config} cannot be read \(Permission denied\): check the disk, and who may read it"),
+        (source / "vae", r"vae.* cannot be read \(Permission denied\): check who may read it and its fold"),
+    ):
+        mode = place.stat().st_mode
+        place.chmod(0)
+        with as_somebody():
+            refused(message)
+        place.chmod(mode)
+    weights.unlink()
+    weights.mkdir()
+    refused(r"only config\.json, diffusion_pytorch_model\.safetensors \(no file\)")
+    config.unlink()
+    config.mkdir()
+    refused("config.json is no file: download the whole checkpoint")
+    with pytest.raises(UsageError, match=r"source is 'a\\x00b', expected a path"):
+        convert("a\0b", "out")
+
+
+@contextmanager
+def as_somebody() -> Iterator[None]:
+    """Not as root, who may read everything."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_what_is_converted_already(data: Path, tmp_path: Path) -> None:

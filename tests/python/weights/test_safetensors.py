@@ -152,3 +152,12 @@ def test_damaged_files_name_the_problem(tmp_path: Path, content: object, message
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be read"):
         SafetensorsFile(tmp_path / "none.safetensors")
+
+
+def test_another_kind_of_file_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    file = tmp_path / "lora.json"
+    file.write_text('{"lora": "config"}')
+    with pytest.raises(
+        CheckpointError, match=r"lora\.json is no safetensors file: name one, or save it as one"
+    ):
+        SafetensorsFile(file)
