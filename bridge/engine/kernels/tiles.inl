@@ -61,6 +61,15 @@ TINTYPE_INLINE float value_of(T x) {
     return x;
 }
 
+// The last lanes of a panel of kRows lines; a copy of a size that the compiler knows is no call.
+TINTYPE_INLINE void store_part(float* to, const Vector& v, int lanes) {
+  constexpr int kPart = kRows % kLanes;
+  if (lanes == kPart)
+    __builtin_memcpy(to, &v, 4 * kPart);
+  else
+    __builtin_memcpy(to, &v, 4 * static_cast<unsigned>(lanes));
+}
+
 // Lines whose elements are neighbours: squares of kLanes are turned in registers.
 template <typename T>
 TINTYPE_INLINE void pack_turned(const T* from, long row, int count, int depth, int width, float* to) {
@@ -78,7 +87,7 @@ TINTYPE_INLINE void pack_turned(const T* from, long row, int count, int depth, i
 #pragma GCC unroll 16
         for (int i = 0; i < kLanes; ++i) store(target + static_cast<long>(i) * width, v[i]);
       } else {
-        for (int i = 0; i < kLanes; ++i) __builtin_memcpy(target + static_cast<long>(i) * width, &v[i], 4 * kept);
+        for (int i = 0; i < kLanes; ++i) store_part(target + static_cast<long>(i) * width, v[i], kept);
       }
     }
     for (; k < depth; ++k) {
@@ -98,6 +107,11 @@ TINTYPE_INLINE void pack_copied(const T* from, const Lines& lines, int count, in
     int i = 0;
     if (lines.row == 1) {
       for (; i + kLanes <= count; i += kLanes) store(to + i, load(piece + i));
+      // What lies behind the last lanes may be read where another piece follows.
+      if (i < count && k + 1 < depth && lines.column >= i + kLanes) {
+        store_part(to + i, load(piece + i), count - i);
+        i = count;
+      }
     }
     for (; i < count; ++i) to[i] = value_of(piece[i * lines.row]);
     for (; i < width; ++i) to[i] = 0.0f;
