@@ -157,14 +157,26 @@ void Monitor::compute(Frame& frame) {
   if (total_ > 0) fraction_ = std::min(1.0, done_ / total_);
 }
 
-void Monitor::count(const Operation& operation, const Frame& frame) {
+Monitor::Tally& Monitor::tally(const std::string& name) {
   Open open = open_.back();
   open_.pop_back();
   double elapsed = seconds_between(open.start, Clock::now());
   if (!open_.empty()) open_.back().inner += elapsed;
-  Tally& tally = tallies_[operation.type];
+  Tally& tally = tallies_[name];
   ++tally.calls;
   tally.seconds += std::max(0.0, elapsed - open.inner);
+  return tally;
+}
+
+void Monitor::after(const std::string& name, const std::vector<array>& arrays) {
+  if (!collects_) return;
+  Tally& row = tally(name);
+  for (const array& x : arrays) row.bytes += static_cast<int64_t>(x.nbytes());
+}
+
+void Monitor::count(const Operation& operation, const Frame& frame) {
+  Tally& tally = this->tally(operation.type);
+  auto counting = Clock::now();
   auto bytes = [&](int slot) {
     const Value& value = frame.at(slot);
     return value.tensor ? static_cast<int64_t>(value.tensor->nbytes()) : 0;
@@ -173,6 +185,13 @@ void Monitor::count(const Operation& operation, const Frame& frame) {
     for (const Binding& binding : argument.bindings) tally.bytes += bytes(binding.slot);
   }
   for (const Definition& output : operation.outputs) tally.bytes += bytes(output.slot);
+  weigh(frame);
+  double taken = seconds_between(counting, Clock::now());
+  counting_ += taken;
+  if (!open_.empty()) open_.back().inner += taken;
+}
+
+void Monitor::weigh(const Frame& frame) {
   int64_t live = 0;
   std::set<const void*> seen;
   for (const Value& value : frame.values) {
@@ -192,7 +211,7 @@ Json Monitor::statistics() const {
                       .set("bytes", Json::integer(tally.bytes)));
   }
   return Json::object()
-      .set("seconds", Json::number(seconds_between(start_, Clock::now())))
+      .set("seconds", Json::number(seconds_between(start_, Clock::now()) - counting_))
       .set("ops", ops)
       .set("peak_live_bytes", Json::integer(peak_live_bytes_))
       .set("peak_allocated_bytes", Json::integer(static_cast<long long>(mx::get_peak_memory())));

@@ -32,6 +32,10 @@ class Monitor {
   void before();
   void after(const Operation& operation, Frame& frame);
 
+  /** Around the work that belongs to no op: reading the caller's inputs, writing its outputs. `name` is a row
+   * beside those of the ops. */
+  void after(const std::string& name, const std::vector<mlx::core::array>& arrays);
+
   /** The forecast for the whole call, in the units of the ops' costs. */
   double cost() const { return total_; }
 
@@ -62,6 +66,8 @@ class Monitor {
   double measure(const Operation& operation, bool outermost);
   void compute(Frame& frame);
   void count(const Operation& operation, const Frame& frame);
+  Tally& tally(const std::string& name);
+  void weigh(const Frame& frame);
 
   bool collects_;
   std::vector<const TensorType*> types_;  // by slot
@@ -69,6 +75,7 @@ class Monitor {
   std::vector<bool> outermost_;
   double total_ = 0, done_ = 0, pending_ = 0, piece_ = 0;
   std::vector<Open> open_;
+  double counting_ = 0;  // seconds that the statistics take themselves
   std::map<std::string, Tally> tallies_;
   int64_t peak_live_bytes_ = 0;
   Clock::time_point start_ = Clock::now(), last_ = start_;

@@ -39,6 +39,12 @@ void bind(const LoadedFunction& function, const Request& request, Frame& frame) 
   }
 }
 
+std::vector<array> inputs_of(const LoadedFunction& function, const Frame& frame) {
+  std::vector<array> inputs;
+  for (int slot : function.input_slots) inputs.push_back(*frame.values[static_cast<size_t>(slot)].tensor);
+  return inputs;
+}
+
 // A caller in C++ may throw where C cannot: the job that the engine's thread holds must not be unwound.
 bool is_unwanted(const Request& request, double fraction) {
   try {
@@ -119,11 +125,14 @@ Result Model::run(LoadedFunction& function, const Request& request, Monitor* mon
     Frame frame{function.constants, function.memories, std::vector<Value>(function.constants.size()),
                 monitor};
     frame.available_bytes = request.memory_limit;
+    if (monitor) monitor->before();
     bind(function, request, frame);
+    if (monitor) monitor->after("(inputs)", inputs_of(function, frame));
     std::vector<array> outputs = execute_block(function.program->block, {}, frame);
     std::vector<array> kept;
     for (int slot : function.state_slots) kept.push_back(*frame.values[static_cast<size_t>(slot)].tensor);
     frame.values.clear();
+    if (monitor) monitor->before();
     std::vector<array> ordered = in_described_order(function, outputs);
     outputs.clear();
     std::vector<array> wanted = ordered;
@@ -135,8 +144,9 @@ Result Model::run(LoadedFunction& function, const Request& request, Monitor* mon
       result.dtypes.push_back(feature.image ? image_dtype(*feature.image) : feature.dtype);
       result.tensors.push_back(owned_contiguous(ordered[i]));
     }
-    ordered.clear();
     for (array& state : kept) state = owned_contiguous(state);
+    if (monitor) monitor->after("(outputs)", ordered);
+    ordered.clear();
     if (monitor) monitor->refuse_if_cancelled();
     if (request.state) request.state->replace(std::move(kept));
     if (request.collects_statistics) {

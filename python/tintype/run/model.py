@@ -129,7 +129,8 @@ class Model:
     @property
     def last_statistics(self) -> dict[str, Any] | None:
         """Of the last predict with `statistics=True` (None: there was none, or the backend collects nothing):
-        seconds, ops {op: calls, seconds, bytes}, peak_live_bytes, peak_allocated_bytes, weight_bytes; from
+        seconds, ops {op: calls, seconds, bytes; beside the ops "(inputs)" and "(outputs)", what is spent on
+        reading and writing the arrays}, peak_live_bytes, peak_allocated_bytes, weight_bytes; from
         Core ML the seconds alone."""
         return self._last_statistics
 

@@ -9,7 +9,7 @@ import pytest
 import tintype
 from tintype import errors
 
-from .programs import ct, mb, save
+from .programs import build, ct, mb, save
 
 
 def counter(path, updates=1):
@@ -196,6 +196,23 @@ def test_statistics_count_ops_and_bytes(slow):
     assert 0 < joined["seconds"] <= found["seconds"]
     # The input, what an op reads and what it writes: the rest has been freed.
     assert found["peak_live_bytes"] <= 3 * size
+
+
+def test_rows_of_statistics_add_up(tmp_path):
+    """A transposed view costs nothing; what it costs to write it is the outputs' row, and a copied input's theirs."""
+    program = build(lambda x: mb.transpose(x=x, perm=[2, 1, 0]), {"x": np.zeros((200, 200, 200), np.float32)})
+    model = tintype.load_model(save(program, tmp_path / "net.mlpackage"), backend="mlx")
+    x = np.arange(200**3, dtype=np.float32).reshape(200, 200, 200)
+    np.testing.assert_array_equal(next(iter(model.predict({"x": x.T}, statistics=True).values())), x)
+    found = model.last_statistics
+    rows = found["ops"]
+    assert {name: (row["calls"], row["bytes"]) for name, row in rows.items() if name.startswith("(")} == {
+        "(inputs)": (1, x.nbytes),
+        "(outputs)": (1, x.nbytes),
+    }
+    spent = sum(row["seconds"] for row in rows.values())
+    assert found["seconds"] / 2 < spent <= found["seconds"]
+    assert rows["(outputs)"]["seconds"] > rows["transpose"]["seconds"]
 
 
 def test_threads_share_models_and_keep_their_own_states(tmp_path):
