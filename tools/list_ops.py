@@ -27,6 +27,12 @@ REFUSED_VALUES = {
     "documentation says them.",
 }
 
+#: What MIL leaves open, and what the engine gives.
+DECIDED = {
+    "cast: floats beyond an integer type's range": "Its ends, and 0 for NaN, as Apple silicon converts to "
+    "int32; coremltools' value inference gives what numpy does on the machine, on x86 the lowest integer.",
+}
+
 
 def entries(source: str) -> dict[str, str]:
     """Op → parameters, from one table."""
@@ -94,6 +100,8 @@ def document() -> str:
     lines += [f"| `{name}` | {reason} |" for name, reason in sorted(REASONS.items())]
     lines += ["", "Of the ops above, these values:", "", "| op and value | why |", "|---|---|"]
     lines += [f"| {value} | {reason} |" for value, reason in sorted(REFUSED_VALUES.items())]
+    lines += ["", "## Decided", "", "What MIL leaves open:", "", "| what | the engine gives |", "|---|---|"]
+    lines += [f"| {what} | {result} |" for what, result in sorted(DECIDED.items())]
     return "\n".join(lines) + "\n"
 
 

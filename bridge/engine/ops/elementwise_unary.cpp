@@ -2,6 +2,7 @@
 
 #include "kernels/primitives.h"
 #include "ops/call.h"
+#include "ops/integers.h"
 #include "ops/registry.h"
 
 namespace tintype {
@@ -29,7 +30,11 @@ array apply(Call& call) {
 }
 
 array cast(Call& call) {
-  return kernels::cast(call.tensor("x"), call.output_dtype(), {call.is_only_reader("x")});
+  const array& x = call.tensor("x");
+  mx::Dtype dtype = call.output_dtype();
+  if (mx::issubdtype(x.dtype(), mx::floating) && mx::issubdtype(dtype, mx::integer))
+    return saturated(x, dtype);
+  return kernels::cast(x, dtype, {call.is_only_reader("x")});
 }
 
 array ceil(Call& call) {

@@ -1,5 +1,7 @@
 #include "ops/integers.h"
 
+#include <cmath>
+
 #include "mlx/mlx.h"
 
 namespace tintype {
@@ -59,6 +61,22 @@ array multiply_matrices(const array& x, const array& y) {
   array middle = mx::add(product(a.low, b.high), product(a.high, b.low), cpu);
   array sum = mx::add(product(a.low, b.low), mx::left_shift(middle, array(16u), cpu), cpu);
   return mx::view(sum, mx::int32, cpu);
+}
+
+array saturated(const array& x, mx::Dtype dtype) {
+  bool is_signed = mx::issubdtype(dtype, mx::signedinteger);
+  int bits = static_cast<int>(8 * mx::size_of(dtype)) - is_signed;
+  double end = std::ldexp(1.0, bits);  // the first integer beyond the range
+  array wide = x.dtype() == mx::float64 ? x : mx::astype(x, mx::float32);
+  array numbers = mx::where(mx::isnan(wide), array(0, wide.dtype()), wide);
+  // The largest float below the end, where integers lie closer than floats.
+  double highest =
+      wide.dtype() == mx::float64 ? std::nextafter(end, 0) : std::nextafterf(static_cast<float>(end), 0);
+  array lowest(is_signed ? -end : 0.0, wide.dtype());
+  array inside = mx::astype(mx::clip(numbers, lowest, array(highest, wide.dtype())), dtype);
+  uint64_t largest = bits == 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;
+  return mx::where(mx::greater_equal(numbers, array(end, wide.dtype())),
+                   mx::astype(array(largest, mx::uint64), dtype), inside);
 }
 
 array mean_of_integers(const array& x, const std::vector<int>& axes, bool keep_dims) {

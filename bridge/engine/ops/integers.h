@@ -30,6 +30,10 @@ array divide_truncating(const array& x, const array& y);
 /** x [..., m, k] · y [..., k, n] in int32. */
 array multiply_matrices(const array& x, const array& y);
 
+/** Floats as integers, rounded towards zero: beyond the type's range its ends, 0 for NaN. C++ leaves both
+ * open, and processors differ. */
+array saturated(const array& x, mlx::core::Dtype dtype);
+
 /** The mean, rounded towards zero. */
 array mean_of_integers(const array& x, const std::vector<int>& axes, bool keep_dims);
 

@@ -188,9 +188,16 @@ array pad(Call& call) {
 }
 
 array range_1d(Call& call) {
+  constexpr double kMostNumbers = 1e9;
   double start = call.number("start"), end = call.number("end"), step = call.number("step");
-  if (step == 0 || (end - start) / step > 1e9)
-    call.fail("the range never ends", "step " + std::to_string(step), "another step");
+  for (double number : {start, end, step}) {
+    if (!std::isfinite(number))
+      call.fail("start, end or step is no finite number", std::to_string(number), "a finite number");
+  }
+  if (step == 0) call.fail("the range never ends", "step " + std::to_string(step), "another step");
+  if ((end - start) / step > kMostNumbers)
+    call.fail("the range is too long", std::to_string((end - start) / step) + " numbers",
+              "at most 1000000000");
   return mx::arange(start, end, step, call.output_dtype());
 }
 

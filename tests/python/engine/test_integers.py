@@ -22,7 +22,27 @@ def matrix(rng: np.random.Generator, *shape: int) -> np.ndarray:
 RNG = np.random.default_rng(0)
 WEIGHT, BIAS = matrix(RNG, 3, 4), matrix(RNG, 3)
 
+#: Floats at and beyond the ends of the integers' ranges.
+EDGES = np.array(
+    [np.nan, np.inf, -np.inf, 1e10, -1e10, 2.0**31, -(2.0**31), 2.0**31 - 128, 65536, 65535.5, 32768, 32767.5,
+     -32769, 256, 255.5, 128, 127.5, -129, -128.5, -1, -0.5, 0.5, 2.75], np.float32)  # fmt: skip
+
+
+def saturated(dtype):
+    """Of floats: rounded towards zero, the ends beyond them, 0 for NaN."""
+    ends = np.iinfo(dtype)
+    return lambda x: np.clip(np.trunc(np.nan_to_num(x.astype(np.float64), posinf=1e300, neginf=-1e300)),
+                             ends.min, ends.max).astype(np.int64).astype(np.int32)  # fmt: skip
+
+
+def cast_to(dtype, x):
+    return Case(f"cast {x.dtype} to {dtype}", lambda x: mb.cast(x=x, dtype=dtype), {"x": x}, saturated(dtype))
+
+
 CASES = [
+    *(cast_to(dtype, EDGES) for dtype in ("int32", "int8", "uint8", "int16", "uint16")),
+    cast_to("int32", np.array([np.nan, np.inf, -np.inf, 65504, -0.5], np.float16)),
+    cast_to("int8", np.array([np.nan, np.inf, -np.inf, 65504, 127.5], np.float16)),
     Case("matmul", lambda x, y: mb.matmul(x=x, y=y), {"x": integers(5001, 7)[None], "y": integers(5003, 1)[:, None]},
          lambda x, y: x @ y),
     Case("matmul that wraps around", lambda x, y: mb.matmul(x=x, y=y, transpose_y=True),

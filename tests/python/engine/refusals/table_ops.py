@@ -51,6 +51,11 @@ TENSORS = [
         "expected at most {n} MiB. Close other programs, or use a smaller model or input."),
     Row("range_1d", {"start": 0.0, "end": 1.0, "step": 0.0},
         "the range never ends, got step 0.000000, expected another step."),
+    Row("range_1d", {"start": 0.0, "end": 3e9, "step": 1.0},
+        "the range is too long, got 3000000000.000000 numbers, expected at most 1000000000."),
+    *(Row("range_1d", {"start": 0.0, "end": 1.0, "step": 1.0} | {name: value},
+        f"start, end or step is no finite number, got {text}, expected a finite number.")
+      for name, value, text in (("start", -np.inf, "-inf"), ("end", np.nan, "nan"), ("step", np.inf, "inf"))),
     Row("split", {"x": f(4), "axis": 0, "num_splits": 3},
         "num_splits is not the count of outputs, got 3, expected 1."),
     Row("split", {"x": f(3), "axis": 0, "num_splits": 2},
