@@ -37,22 +37,23 @@ open class MLMultiArray {
 
   deinit { release() }
 
-  /// A new array; its elements are zero.
+  /// A new array; its elements are zero. Throws `MLModelError.generic` where there is not that much memory.
   public convenience init(shape: [NSNumber], dataType: MLMultiArrayDataType) throws {
-    let extents = shape.map(\.intValue)
-    _ = try MLMultiArray.checkedCount(of: extents, dataType)
-    self.init(zeros: extents, dataType: dataType)
+    let zeros = try MLMultiArray.asCoreMLError {
+      try Tensor.zeros(shape: shape.map(\.intValue), elementType: dataType.elementType)
+    }
+    self.init(zeros, dataType: dataType)
   }
 
-  /// A new array of zeros; the shape must be one that `checkedCount` accepts.
+  /// A new array of zeros. A shape that is none, or more than there is memory for, ends the process.
   convenience init(zeros extents: [Int], dataType: MLMultiArrayDataType, strides: [Int]? = nil) {
     let steps = strides ?? TensorView.contiguousStrides(of: extents)
     precondition(steps.count == extents.count, "shape \(extents) needs \(extents.count) strides, got \(steps.count)")
     let span = extents.contains(0) ? 0 : zip(extents, steps).reduce(1) { $0 + ($1.0 - 1) * $1.1 }
-    let bytes = max(span, extents.reduce(1, *)) * dataType.elementType.size
-    let base = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 1), alignment: 64)
-    base.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    self.init(base: base, extents: extents, steps: steps, dataType: dataType, release: { base.deallocate() })
+    let zeros = Tensor.zerosOrTrap(max(span, extents.reduce(1, *)), dataType.elementType)
+    self.init(
+      base: UnsafeMutableRawPointer(mutating: zeros.view.base), extents: extents, steps: steps, dataType: dataType,
+      release: { withExtendedLifetime(zeros) {} })
   }
 
   /// An array over memory that the caller owns; `deallocator` runs when the array is gone.
@@ -61,7 +62,9 @@ open class MLMultiArray {
     deallocator: ((UnsafeMutableRawPointer) -> Void)? = nil
   ) throws {
     let extents = shape.map(\.intValue)
-    _ = try MLMultiArray.checkedCount(of: extents, dataType)
+    _ = try MLMultiArray.asCoreMLError {
+      try Tensor.elementCount(of: extents, elementType: dataType.elementType)
+    }
     guard strides.count == extents.count else {
       throw MLModelError(
         .generic, status: .invalidArgument,
@@ -113,11 +116,12 @@ open class MLMultiArray {
       dataType: dataType, release: { withExtendedLifetime(tensor) {} })
   }
 
-  private static func checkedCount(of extents: [Int], _ dataType: MLMultiArrayDataType) throws -> Int {
+  private static func asCoreMLError<Result>(_ body: () throws -> Result) throws -> Result {
     do {
-      return try Tensor.elementCount(of: extents, elementType: dataType.elementType)
-    } catch {
-      throw MLModelError(.generic, status: .invalidArgument, "no multi-array can be made: \(error)")
+      return try body()
+    } catch let error as TensorError {
+      let status: EngineStatus = if case .outOfMemory = error { .outOfMemory } else { .invalidArgument }
+      throw MLModelError(.generic, status: status, "no multi-array can be made: \(error)")
     }
   }
 
@@ -131,5 +135,16 @@ open class MLMultiArray {
     if count == 0 { return 0 }
     let last = zip(extents, steps).reduce(0) { $0 + ($1.0 - 1) * $1.1 }
     return (last + 1) * dataType.elementType.size
+  }
+}
+
+extension Tensor {
+  /// A vector of zeros, for arrays whose initializers, as Apple's, cannot throw.
+  static func zerosOrTrap(_ count: Int, _ elementType: ElementType) -> Tensor {
+    do {
+      return try Tensor.zeros(shape: [count], elementType: elementType)
+    } catch {
+      preconditionFailure("no array can be made: \(error)")
+    }
   }
 }

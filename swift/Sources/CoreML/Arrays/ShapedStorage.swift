@@ -1,4 +1,5 @@
 import CoreVideo
+import TintypeMLX
 
 /// Memory that shaped arrays share. Only memory of its own is ever written, and only by its single user.
 final class ShapedStorage<Scalar: MLShapedArrayScalar>: @unchecked Sendable {
@@ -10,12 +11,11 @@ final class ShapedStorage<Scalar: MLShapedArrayScalar>: @unchecked Sendable {
 
   /// New memory, zeroed.
   init(count: Int) {
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count * MemoryLayout<Scalar>.stride, 1), alignment: 64)
-    memory.initializeMemory(as: UInt8.self, repeating: 0, count: count * MemoryLayout<Scalar>.stride)
-    base = memory.bindMemory(to: Scalar.self, capacity: count)
+    let zeros = Tensor.zerosOrTrap(count, Scalar.multiArrayDataType.elementType)
+    base = UnsafeMutableRawPointer(mutating: zeros.view.base).bindMemory(to: Scalar.self, capacity: count)
     isOwn = true
     pixelBuffer = nil
-    release = { memory.deallocate() }
+    release = { withExtendedLifetime(zeros) {} }
   }
 
   /// Somebody else's memory, which `owner` keeps.

@@ -90,6 +90,7 @@ extension MLModel {
         inputs.append((feature.name, converted.view))
       }
     }
+    let backings = try self.backings(options)
     let outputs = try withExtendedLifetime(owners) {
       try asCoreMLErrors {
         try engineModel.predict(
@@ -101,7 +102,7 @@ extension MLModel {
     }
     var features: [String: Any] = [:]
     for (name, tensor) in outputs {
-      features[name] = try value(of: tensor, name, backing: options.outputBackings[name])
+      features[name] = try value(of: tensor, name, backing: backings[name])
     }
     return try MLDictionaryFeatureProvider(dictionary: features)
   }
@@ -122,17 +123,17 @@ extension MLModel {
     return try Tensor(pixelsOf: buffer, constraint.image.colorLayout)
   }
 
-  private func value(of tensor: Tensor, _ name: String, backing: Any?) throws -> MLFeatureValue {
+  private func value(of tensor: Tensor, _ name: String, backing: OutputBacking?) throws -> MLFeatureValue {
     if let value = try classifier?.value(of: tensor, named: name) { return value }
-    guard let constraint = modelDescription.outputDescriptionsByName[name]?.imageConstraint else {
-      return MLFeatureValue(multiArray: try array(of: tensor, backing: backing))
+    if let constraint = modelDescription.outputDescriptionsByName[name]?.imageConstraint {
+      return MLFeatureValue(
+        pixelBuffer: try backing?.picture(tensor, constraint) ?? tensor.pixelBuffer(constraint.image.colorLayout))
     }
-    let layout = constraint.image.colorLayout
-    // Anything else than a picture of this size and format is passed over, as with arrays.
-    if let buffer = backing as? CVPixelBuffer, (try? tensor.copyPixels(to: buffer, layout)) != nil {
-      return MLFeatureValue(pixelBuffer: buffer)
+    guard let dataType = MLMultiArrayDataType(tensor.elementType) else {
+      throw MLModelError(
+        .generic, status: .unsupported, "an output is \(tensor.elementType.rawValue), which no MLMultiArray can hold")
     }
-    return MLFeatureValue(pixelBuffer: try tensor.pixelBuffer(layout))
+    return MLFeatureValue(multiArray: try backing?.array(tensor) ?? MLMultiArray(tensor, dataType: dataType))
   }
 
   private func check(_ array: MLMultiArray, against feature: FeatureDescription) throws {
@@ -147,18 +148,6 @@ extension MLModel {
     throw invalid(
       "For input feature '\(feature.name)', the provided shape (\(text(array.extents))) is not compatible with the "
         + "model's feature description (\(text(expected))).")
-  }
-
-  private func array(of tensor: Tensor, backing: Any?) throws -> MLMultiArray {
-    guard let dataType = MLMultiArrayDataType(tensor.elementType) else {
-      throw MLModelError(
-        .generic, status: .unsupported, "an output is \(tensor.elementType.rawValue), which no MLMultiArray can hold")
-    }
-    guard let backing = backing as? MLMultiArray, backing.extents == tensor.shape, backing.dataType == dataType else {
-      return MLMultiArray(tensor, dataType: dataType)
-    }
-    backing.copyElements(of: tensor)
-    return backing
   }
 
   private func invalid(_ text: String) -> MLModelError {

@@ -3,8 +3,10 @@ open class MLPredictionOptions {
   /// Accepted as on Apple's systems; there is only the CPU here.
   open var usesCPUOnly = false
 
-  /// Multi-arrays that outputs should be written to. One is used when its shape and data type are the output's;
-  /// compare by identity to learn whether it was.
+  /// Multi-arrays and pixel buffers that outputs should be written to, by the outputs' names; compare by identity to
+  /// learn whether one was used. One that the output's description does not allow is an error of the prediction
+  /// (`MLModelError.featureType`); batches, and flexible outputs of another shape than the backing's, get memory of
+  /// their own. Other names are passed over.
   open var outputBackings: [String: Any] = [:]
 
   /// The default options.

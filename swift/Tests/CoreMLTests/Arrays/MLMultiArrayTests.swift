@@ -88,6 +88,14 @@ import Testing
     #expect(strides.errorDescription == "a multi-array of shape [2, 2] needs 2 strides, got 1")
   }
 
+  @Test func moreThanThereIsMemoryForThrows() throws {
+    let error = try #require(throws: MLModelError.self) {
+      try MLMultiArray(shape: [.init(value: 1 << 50), 1], dataType: .double)
+    }
+    #expect(error.code == .generic)
+    #expect(error.errorDescription?.contains("takes \(1 << 53) bytes, which is more memory than there is") == true)
+  }
+
   @Test func liesInAPixelBuffer() throws {
     var made: CVPixelBuffer?
     CVPixelBufferCreate(nil, 3, 4, kCVPixelFormatType_OneComponent16Half, nil, &made)

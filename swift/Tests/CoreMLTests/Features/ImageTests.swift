@@ -170,7 +170,9 @@ private func bytes(of buffer: CVPixelBuffer, x: Int, y: Int, size: Int) throws -
     #expect(try bytes(of: fitting, x: 0, y: 0, size: 4) == [255, 4, 2, 3])
     let small = try picture(3, 2)
     options.outputBackings = ["y": small]
-    #expect(try run("image_rgb", input, options: options).imageBufferValue !== small)
+    let error = try #require(throws: MLModelError.self) { try run("image_rgb", input, options: options) }
+    #expect(error.code == .featureType)
+    #expect(error.errorDescription?.hasSuffix("it is a pixel buffer of 3 × 2 in 'BGRA'.") == true)
   }
 
   @Test func valuesOfEqualPixelsAreEqual() throws {

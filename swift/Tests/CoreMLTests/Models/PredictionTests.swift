@@ -76,13 +76,53 @@ import Testing
   @Test func writesToBackingsThatFit() throws {
     let options = MLPredictionOptions()
     let fitting = try MLMultiArray(shape: [2], dataType: .float32)
-    let other = try MLMultiArray(shape: [2, 3], dataType: .double)
-    options.outputBackings = ["total": fitting, "squared": other]
+    options.outputBackings = ["total": fitting, "unknown": "ignored"]
     let result = try Compiled("multi_output").model().prediction(from: x(), options: options)
     #expect(result.featureValue(for: "total")?.multiArrayValue === fitting)
     #expect(fitting[1] == 15)
-    #expect(result.featureValue(for: "squared")?.multiArrayValue !== other)
     #expect(try values(result, "squared")[5] == 36)
+  }
+
+  @Test func halfPixelsTakeWiderFloats() throws {
+    var buffer: CVPixelBuffer?
+    CVPixelBufferCreate(nil, 3, 2, kCVPixelFormatType_OneComponent16Half, nil, &buffer)
+    let backing = MLMultiArray(pixelBuffer: try #require(buffer), shape: [2, 3])
+    let options = MLPredictionOptions()
+    options.outputBackings = ["squared": backing]
+    let result = try Compiled("multi_output").model().prediction(from: x(), options: options)
+    #expect(result.featureValue(for: "squared")?.multiArrayValue === backing)
+    #expect(try values(result, "squared") == [1, 4, 9, 16, 25, 36])
+  }
+
+  @Test(
+    arguments: [
+      ([2, 3], .double, "a double array of shape [2, 3]"), ([2, 4], .float32, "a float32 array of shape [2, 4]"),
+      ([3], .float32, "a float32 array of shape [3]"), ([2, 3], .float16, "a float16 array of shape [2, 3]"),
+    ] as [([NSNumber], MLMultiArrayDataType, String)])
+  func backingsThatDoNotFitAreFeatureTypeErrors(
+    _ shape: [NSNumber], _ type: MLMultiArrayDataType, _ text: String
+  ) throws {
+    let backing = try MLMultiArray(shape: shape, dataType: type)
+    #expect(try refusal(of: backing) == text)
+  }
+
+  @Test func otherObjectsAreNoBackings() throws {
+    #expect(
+      try refusal(of: [Float](repeating: 0, count: 6)) == "a Array<Float>, neither MLMultiArray nor CVPixelBuffer")
+  }
+
+  /// What the error says that "squared" (float32, 2 × 3) was given.
+  private func refusal(of backing: Any) throws -> String {
+    let options = MLPredictionOptions()
+    options.outputBackings = ["squared": backing]
+    let error = try #require(throws: MLModelError.self) {
+      try Compiled("multi_output").model().prediction(from: x(), options: options)
+    }
+    #expect(error.code == .featureType)
+    let text = try #require(error.errorDescription)
+    let start = "The output backing for feature 'squared' does not match the model's description: it is "
+    #expect(text.hasPrefix(start))
+    return String(text.dropFirst(start.count).dropLast())
   }
 
   @Test(
