@@ -101,7 +101,7 @@ public struct ClipTokenizer: TextTokenizer {
   /// NFC, then lower case character by character (no final-sigma rule, as in Rust's `char::to_lowercase`). Hugging
   /// Face also turns runs of white space into one space; the split drops them all, so that needs no step here.
   private static func normalised(_ text: String) -> [Unicode.Scalar] {
-    text.precomposedStringWithCanonicalMapping.unicodeScalars.flatMap {
+    NormalizerSpec.UnicodeForm.nfc.normalise(text).unicodeScalars.flatMap {
       $0.isASCII && !("A"..."Z").contains($0) ? [$0] : Array($0.properties.lowercaseMapping.unicodeScalars)
     }
   }

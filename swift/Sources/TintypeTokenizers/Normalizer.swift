@@ -39,10 +39,7 @@ indirect enum Normalizer: Sendable {
     switch self {
     case .sequence(let steps): return steps.reduce(text) { $1.normalise($0) }
     case .precompiled(let map): return map.normalise(text)
-    case .form(.nfc): return text.precomposedStringWithCanonicalMapping
-    case .form(.nfd): return text.decomposedStringWithCanonicalMapping
-    case .form(.nfkc): return text.precomposedStringWithCompatibilityMapping
-    case .form(.nfkd): return text.decomposedStringWithCompatibilityMapping
+    case .form(let form): return form.normalise(text)
     case .lowercase:
       return String(scalars: text.unicodeScalars.flatMap { $0.properties.lowercaseMapping.unicodeScalars })
     case .strip(let left, let right):

@@ -40,6 +40,11 @@ t5.add_tokens([AddedToken("bab", normalized=True, single_word=True)])
 t5.save(str(data / "tokenizers/t5_bytes/tokenizer.json"))
 TEXTS += ["a <x>  b<x>", "bab ab bab! xbab BAB", "  lead", "a-b--", "<x><x> <x>"]
 
+# What a wrong composition joins: a jamo past the vowels or the finals, scalars whose lower 16 bits are a letter's.
+TEXTS += ["\u1108\u1176", "\u1100\u1161\u11a7", "\uac00\u11c3\u11a8", "\U000e0065\u0328", "\U000e01a0\u0300",
+          "o\u031b\u0323\u0301", "q\u0323\u0307 q\u0307\u0323", "\u0958\u0344\u2126\u212b", "\U0001109b\U000110ba",
+          "\u0385\u0328"]
+
 rows = []
 for folder, pad in (("sd3-medium-tiny/tokenizer", "<|endoftext|>"), ("sd3-medium-tiny/tokenizer_2", "!")):
     clip = CLIPTokenizer.from_pretrained(data / folder, model_max_length=77, pad_token=pad)
