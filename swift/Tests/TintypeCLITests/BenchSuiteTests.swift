@@ -50,7 +50,7 @@ import Tintype
 
   @Test func aPictureIsHeldToItsModels() async throws {
     let told = Locked<[Int]>([])
-    let suite = DemoSuite(
+    let suite = PipelineSuite(
       bundle: try ModelBundle(at: CLITestBundles.url("demo")), kinds: BackendKind.allCases, units: .all, steps: 1,
       pictures: 2)
     let report = try await suite.run { _, done, _ in told.withLock { $0.append(done) } }

@@ -15,15 +15,17 @@ struct BenchCommand {
     options: [
       .init(
         name: "--suite", value: "NAME", choices: Suite.allCases.map(\.rawValue),
-        help: "demo: a picture of the embedded model against its models alone. overhead: a prediction through Swift "
-          + "against the C ABI. cpu: the engine's element-wise ops against a copy of memory; Python's suites have more. "
-          + "[default: demo]"),
+        help:
+          "pipeline: a picture of the embedded model against its models alone. overhead: a prediction through Swift "
+          + "against the C ABI. cpu: the engine's element-wise ops against a copy of memory; Python's bench has the suites fusion, memory and demo, which counts what is drawn right. "
+          + "[default: pipeline]"),
       .init(
         name: "--backend", value: "NAME", choices: BackendKind.allCases.map(\.rawValue),
         help: "Only this one. [default: all that run here]"), .units, .size,
-      .init(name: "--steps", value: "N", help: "Denoising steps of each picture. [default: 4; suite demo: 12]"),
+      .init(name: "--steps", value: "N", help: "Denoising steps of each picture. [default: 4; suite pipeline: 12]"),
       .init(
-        name: "--repeat", value: "N", help: "Pictures a backend, or predictions. [default: 3, or 1000; suite demo: 10]"),
+        name: "--repeat", value: "N",
+        help: "Pictures a backend, or predictions. [default: 3, or 1000; suite pipeline: 10]"),
       .quiet, .init(name: "--json", help: "Print the figures as JSON."),
     ],
     examples: [
@@ -31,7 +33,7 @@ struct BenchCommand {
     ])
 
   enum Suite: String, CaseIterable {
-    case demo, overhead, cpu
+    case pipeline, overhead, cpu
   }
 
   private let arguments: Arguments
@@ -87,12 +89,12 @@ struct BenchCommand {
   }
 
   private func suite(_ environment: [String: String], _ progress: ProgressLine) async throws -> BenchReport {
-    switch arguments.values["--suite"].flatMap(Suite.init) ?? .demo {
-    case .demo:
+    switch arguments.values["--suite"].flatMap(Suite.init) ?? .pipeline {
+    case .pipeline:
       let bundle = try ModelBundle(at: EmbeddedModel.folder(environment: environment))
-      let demo = DemoSuite(
+      let pipeline = PipelineSuite(
         bundle: bundle, kinds: kinds, units: units, steps: try steps(default: 12), pictures: try repeats(default: 10))
-      return try await demo.run { progress.show("drawing on \($0.rawValue)", $1, of: $2) }
+      return try await pipeline.run { progress.show("drawing on \($0.rawValue)", $1, of: $2) }
     case .overhead: return try await OverheadSuite(kinds: kinds, predictions: try repeats(default: 1000)).run()
     case .cpu: return try await CPUSuite().run { progress.show("measuring", $0, of: $1) }
     }

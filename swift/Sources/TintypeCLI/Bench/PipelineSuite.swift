@@ -1,9 +1,9 @@
 import Foundation
 import Tintype
 
-/// Suite `demo`: a picture of the embedded model from prompt to pixels, against what its models' predictions take alone:
+/// Suite `pipeline`: a picture of the embedded model from prompt to pixels, against what its models' predictions take alone:
 /// tokenizers, noise, guidance, Euler steps, checks and Swift's concurrency are the rest.
-struct DemoSuite {
+struct PipelineSuite {
   let bundle: ModelBundle
   let kinds: [BackendKind]
   let units: ComputeUnits
