@@ -42,13 +42,18 @@ private func models(folder: URL, denoiser: URL, decoder: URL, inputs: [String: T
   // end
 }
 
-private struct TracingBackend: Backend {
+// docs/embedding.md
+struct TracingBackend: Backend {
   let inner: any Backend
   init(around inner: any Backend) { self.inner = inner }
   var kind: BackendKind { inner.kind }
   func checkAvailability() throws { try inner.checkAvailability() }
   func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel { try inner.load(package, units: units) }
+  func load(chunks: [URL], units: ComputeUnits, passing test: SelfTest?) throws -> any LoadedModel {
+    try inner.load(chunks: chunks, units: units, passing: test)
+  }
 }
+// end
 
 private func ownBackends(cache: URL) {
   // docs/embedding.md
