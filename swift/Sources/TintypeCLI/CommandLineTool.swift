@@ -22,9 +22,12 @@ struct CommandLineTool: Sendable {
   ]
 
   /// The exit code; everything that there is to say has been said.
-  func run(_ words: [String]) async -> Int32 {
+  func run(_ words: [String]) async -> Int32 { await run(words: .success(words)) }
+
+  /// The same of words that may be none.
+  func run(words: Result<[String], any Error>) async -> Int32 {
     do {
-      try await dispatch(words)
+      try await dispatch(words.get())
       return Exit.done
     } catch {
       if !(error is CancellationError) { terminal.fail(Self.text(error)) } else { terminal.fail("interrupted") }
@@ -36,7 +39,7 @@ struct CommandLineTool: Sendable {
     var words = words
     if words.first == "help" { words = Array(words.dropFirst().prefix(1)) + ["--help"] }
     guard let first = words.first, first != "--help", first != "-h" else {
-      return terminal.line(Help.overview(Self.commands))
+      return terminal.line(Help.overview(Self.commands, columns: terminal.columns))
     }
     if first == "--version" { return terminal.line("\(Self.name) \(tintypeVersion)") }
     guard let spec = Self.commands.first(where: { $0.name == first }) else {
@@ -46,7 +49,9 @@ struct CommandLineTool: Sendable {
       throw ArgumentError(problem: "there is no \(kind) \(first)\(hint)", command: Self.name)
     }
     let arguments = try Arguments(Array(words.dropFirst()), for: spec)
-    if arguments.has(CommandSpec.Option.help.name) { return terminal.line(Help.text(for: spec)) }
+    if arguments.has(CommandSpec.Option.help.name) {
+      return terminal.line(Help.text(for: spec, columns: terminal.columns))
+    }
     switch spec.name {
     case GenerateCommand.spec.name:
       try await GenerateCommand(arguments).run(terminal, environment: environment)
@@ -61,7 +66,7 @@ struct CommandLineTool: Sendable {
   private static func code(_ error: any Error) -> Int32 {
     switch error {
     case let error as PlacedError: code(error.error)
-    case is ArgumentError, is RequestError: Exit.usage
+    case is ArgumentError, is RequestError, is PictureReport.Unreadable: Exit.usage
     case is CancellationError: Exit.interrupted
     case is NothingRuns: Exit.unavailable
     case let error as BackendError where error.kind == .unavailable: Exit.unavailable

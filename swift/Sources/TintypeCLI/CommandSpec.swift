@@ -128,7 +128,7 @@ struct Arguments: Equatable {
     _ name: String, _ type: Number.Type, _ spec: CommandSpec
   ) throws -> Number? {
     guard let text = values[name] else { return nil }
-    guard let number = Number(text) else {
+    guard let number = Number(text), (number as? Double)?.isFinite ?? true else {
       let expected =
         type == UInt32.self
         ? "an integer from 0 to \(UInt32.max)" : type == Int.self ? "an integer" : "a number"

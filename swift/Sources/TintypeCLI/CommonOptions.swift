@@ -72,6 +72,15 @@ extension Arguments {
     return seconds < 1e9 ? .seconds(seconds) : nil
   }
 
+  /// An empty name would stand for the current folder.
+  func file(_ name: String, _ spec: CommandSpec) throws -> URL? {
+    guard let path = values[name] else { return nil }
+    guard !path.isEmpty else {
+      throw ArgumentError(problem: "\(name) is '', expected the name of a file or folder", command: spec.fullName)
+    }
+    return URL(fileURLWithPath: path)
+  }
+
   func size(_ spec: CommandSpec) throws -> ImageSize? {
     guard let text = values["--size"] else { return nil }
     guard let size = ImageSize(text) else {

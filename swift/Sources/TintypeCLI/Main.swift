@@ -1,23 +1,29 @@
-import Dispatch
 import Foundation
 import Tintype
 
 @main
 struct Main {
   static func main() async {
-    let tool = CommandLineTool(terminal: .standard, environment: ProcessInfo.processInfo.environment)
-    let task = Task { await tool.run(Array(CommandLine.arguments.dropFirst())) }
-    // Ctrl-C ends the run before its next model call; a second one ends the process at once.
+    Terminal.openMissingStreams()
+    let environment = ProcessInfo.processInfo.environment
+    let tool = CommandLineTool(terminal: .standard(environment: environment), environment: environment)
     signal(SIGPIPE, SIG_IGN)
-    signal(SIGINT, SIG_IGN)
-    let interrupts = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
-    interrupts.setEventHandler { @Sendable in
-      signal(SIGINT, SIG_DFL)
-      task.cancel()
-    }
-    interrupts.resume()
+    let task = Task { await tool.run(words: Result { try words() }) }
+    let signals = EndingSignals(cancelling: task)
     let code = await task.value
-    interrupts.cancel()
+    signals.stop()
     exit(code)
+  }
+
+  /// The arguments. Those that are no UTF-8 would reach `CommandLine.arguments` with other characters in their place.
+  private static func words() throws -> [String] {
+    try (1..<max(Int(CommandLine.argc), 1)).compactMap { index in
+      guard let bytes = CommandLine.unsafeArgv[index] else { return nil }
+      guard let word = String(validatingCString: bytes) else {
+        throw ArgumentError(
+          problem: "argument \(index), '\(String(cString: bytes))', is no text in UTF-8", command: CommandLineTool.name)
+      }
+      return word
+    }
   }
 }

@@ -6,8 +6,10 @@ struct Terminal: Sendable {
   let error: @Sendable (String) -> Void
   /// Whether a progress line makes sense.
   let showsProgress: Bool
+  /// Nil: nobody told.
+  var columns: Int?
 
-  static var standard: Terminal {
+  static func standard(environment: [String: String]) -> Terminal {
     Terminal(
       output: { text in
         guard let reason = write(text, to: STDOUT_FILENO) else { return }
@@ -15,7 +17,29 @@ struct Terminal: Sendable {
         exit(CommandLineTool.Exit.failure)
       },
       error: { write($0, to: STDERR_FILENO) },
-      showsProgress: isatty(STDERR_FILENO) == 1)
+      showsProgress: isatty(STDERR_FILENO) == 1, columns: columns(environment))
+  }
+
+  /// What COLUMNS says, else the terminal itself.
+  private static func columns(_ environment: [String: String]) -> Int? {
+    if let told = environment["COLUMNS"].flatMap(Int.init), told > 0 { return told }
+    for descriptor in [STDOUT_FILENO, STDERR_FILENO] {
+      var size = winsize()
+      if ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+    }
+    return nil
+  }
+
+  /// Standard streams that the caller closed become the null device: the next file that is opened would take their
+  /// number, and get what is written to them.
+  static func openMissingStreams() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+      let null = open("/dev/null", O_RDWR)
+      if null >= 0, null != descriptor {
+        dup2(null, descriptor)
+        close(null)
+      }
+    }
   }
 
   /// The system's reason where the text cannot be written; nil also where nobody reads any more, as after `| head`.
@@ -81,7 +105,13 @@ struct ProgressLine {
     guard isShown else { return }
     let filled = total > 0 ? Self.width * min(done, total) / total : 0
     let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: Self.width - filled)
-    terminal.error("\r\u{1B}[K\(what)  [\(bar)]  \(done)/\(total)")
+    terminal.error("\r\u{1B}[K\(fitting("\(what)  [\(bar)]  \(done)/\(total)"))")
+  }
+
+  /// What a terminal breaks into two lines would stay there, since only the last one is written over.
+  private func fitting(_ line: String) -> String {
+    guard let columns = terminal.columns, line.count >= columns else { return line }
+    return String(line.prefix(max(columns - 1, 0)))
   }
 
   func clear() {

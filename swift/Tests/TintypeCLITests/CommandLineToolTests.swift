@@ -22,6 +22,25 @@ import Tintype
     #expect(one.output.split(separator: "\n").allSatisfy { $0.count <= Help.width })
   }
 
+  @Test(arguments: [(20, 40), (60, 60), (200, Help.width)])
+  func helpIsAsWideAsTheTerminal(_ columns: Int, _ most: Int) throws {
+    let specs = [GenerateCommand.spec, InspectCommand.spec, BenchCommand.spec]
+    for text in specs.map({ Help.text(for: $0, columns: columns) }) + [Help.overview(specs, columns: columns)] {
+      let lines = text.components(separatedBy: "\nExamples:")[0].split(separator: "\n").dropFirst()
+      // A line of one word cannot be broken.
+      for line in lines { #expect(line.count <= most || line.split(separator: " ").count < 4, "\(line)") }
+      #expect(lines.contains { $0.count > most - 8 })
+    }
+  }
+
+  @Test func aProgressLineStaysOneLine() {
+    let told = Locked("")
+    let terminal = Terminal(
+      output: { _ in }, error: { text in told.withLock { $0 += text } }, showsProgress: true, columns: 20)
+    ProgressLine(terminal, quiet: false).show("drawing", 1, of: 2)
+    #expect(told.withLock { $0 } == "\r\u{1B}[Kdrawing  [#########")
+  }
+
   @Test func versionIsThePackages() async throws {
     let console = try Console()
     #expect(await console.run(["--version"]) == 0)
@@ -62,6 +81,14 @@ import Tintype
       (
         ["generate", "x", "--resize", "fill"], 2,
         "--resize has no influence without --image: name the picture to begin with (see `tintype generate --help`)"
+      ),
+      (
+        ["generate", "x", "--output="], 2,
+        "--output is '', expected the name of a file or folder (see `tintype generate --help`)"
+      ),
+      (
+        ["generate", "x", "--guidance-scale", "nan"], 2,
+        "--guidance-scale is 'nan', expected a number (see `tintype generate --help`)"
       ),
       (
         ["generate", "x", "-o", "/nonexistent/x.png"], 2,
@@ -116,6 +143,8 @@ import Tintype
       let reason = row["reason"] as? String
       let isAvailable = row["available"] as? Bool
       #expect(isAvailable == (reason == ""))
+      let details = try #require(row["details"] as? [String: Any])
+      #expect(details["device"] is [String: Any])
     }
     let text = try Console()
     #expect(await text.run(["backends"]) == 0)

@@ -52,6 +52,47 @@ import Tintype
     #expect(bad.process.terminationStatus == 2)
   }
 
+  /// The JSON must not get into a file that the command opens meanwhile, and takes the closed stream's number.
+  @Test func closedStreamsAreNoFiles() throws {
+    let console = try Console()
+    let file = try process(["--version"]).process.executableURL?.path ?? ""
+    let words = [
+      file, "run", Fixture.package("linear").path, "--backend", "mlx", "--json", "--input",
+      "x=\(console.path("x.npy"))",
+      "-o", console.path("y.npz"),
+    ]
+    try NPY.encode(try Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6])).write(
+      to: URL(fileURLWithPath: console.path("x.npy")))
+    let shell = Process()
+    let error = Pipe()
+    shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+    shell.arguments = ["-c", "exec \"$@\" <&- >&-", "sh"] + words
+    shell.standardError = error
+    try shell.run()
+    #expect(text(error).isEmpty)
+    shell.waitUntilExit()
+    #expect(shell.terminationStatus == 0)
+    let names = try FileManager.default.contentsOfDirectory(atPath: console.folder.path)
+    #expect(names.sorted() == ["x.npy", "y.npz"])
+    let written = try Data(contentsOf: URL(fileURLWithPath: console.path("y.npz")))
+    #expect(written.starts(with: Data("PK".utf8)) && written.range(of: Data("\"package\"".utf8)) == nil)
+  }
+
+  #if os(Linux)
+    @Test func anArgumentIsText() throws {
+      let file = try process(["--version"]).process.executableURL?.path ?? ""
+      let shell = Process()
+      let error = Pipe()
+      shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+      shell.arguments = ["-c", "exec \"$1\" generate \"$(printf 'a\\377')\"", "sh", file]
+      shell.standardError = error
+      try shell.run()
+      #expect(text(error) == "tintype: error: argument 2, 'a\u{FFFD}', is no text in UTF-8 (see `tintype --help`)\n")
+      shell.waitUntilExit()
+      #expect(shell.terminationStatus == 2)
+    }
+  #endif
+
   @Test func aReaderMayLeave() throws {
     let run = try process(["--help"])
     try run.output.fileHandleForReading.close()
@@ -73,7 +114,7 @@ import Tintype
     }
   #endif
 
-  @Test func controlCEndsARunAndLeavesNoFile() throws {
+  @Test(arguments: [SIGINT, SIGTERM, SIGHUP]) func signalsEndARunAndLeaveNoFile(_ number: Int32) throws {
     let console = try Console()
     let run = try process([
       "generate", "x", "--model", try CLITestBundles.url("sd3-medium-tiny-float32").path, "--steps", "1000", "-o",
@@ -81,7 +122,7 @@ import Tintype
     ])
     try run.process.run()
     Thread.sleep(forTimeInterval: 2)
-    run.process.interrupt()
+    kill(run.process.processIdentifier, number)
     #expect(text(run.error) == "tintype: error: interrupted\n")
     run.process.waitUntilExit()
     #expect(run.process.terminationReason == .exit)

@@ -51,7 +51,7 @@ extension RequestError: ExplainedError {
     case .t5Needed(let model, let family):
       (
         "T5 is left out, but \(model) is of the family \(family), which has no other reader of the whole prompt",
-        "keep it"
+        "have it read the prompt: leave useT5 (--no-t5) out"
       )
     case .imageSize(let actual, let model, let own):
       (
