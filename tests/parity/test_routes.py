@@ -48,7 +48,7 @@ def swift_route(
     ]
     run = subprocess.run([cli, *map(str, arguments)], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    assert set(json.loads(run.stdout)["backends"].values()) == {backend}
+    assert set(json.loads(run.stdout)["settings"]["backends"].values()) == {backend}
     with Image.open(out / "image.png") as image:
         return np.load(out / "noise.npy"), np.load(out / "final.npy"), np.asarray(image.convert("RGB"))
 

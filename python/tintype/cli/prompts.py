@@ -18,6 +18,9 @@ __all__ = ["Job", "numbered", "read_jobs"]
 #: Fields of a request that a line cannot give: arrays, and what is of the whole command.
 NOT_IN_A_LINE = ("latents", "statistics", "preview_interval")
 
+#: Fields that are integers, or a list of them.
+INTEGERS = ("seed", "steps", "count", "size")
+
 OUTPUT = "output"
 
 
@@ -97,14 +100,21 @@ def _job(line: str, place: str, common: "GenerationRequest", output: Path) -> Jo
     return Job(replace(common, **_settings(row, place)), output.parent / name if name else output, place)
 
 
+def _whole(value: Any) -> Any:
+    """A float without a fraction as an integer: JSON knows no difference, and writers put 1.0 for 1."""
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _settings(row: Mapping[str, Any], place: str) -> dict[str, Any]:
-    settings = dict(row)
+    settings = {key: _whole(value) if key in INTEGERS else value for key, value in row.items()}
     if isinstance(row.get("size"), str):
         size = size_of(row["size"])
         if size is None:
             raise UsageError(f"{place}: size is {row['size']!r}, expected WIDTHxHEIGHT such as 1024x768")
         settings["size"] = size
-    count = row.get("count", 1)
+    count = settings.get("count", 1)
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise UsageError(f"{place}: count is {count!r}, expected an integer of at least 1")
     return settings

@@ -91,7 +91,7 @@ public struct PredictionStatistics: Sendable, Equatable, Codable {
   public func encode(to encoder: any Encoder) throws {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(secondsOf: duration, forKey: .duration)
-    try values.encode(operations, forKey: .operations)
+    if !operations.isEmpty { try values.encode(operations, forKey: .operations) }
     try values.encodeIfPresent(peakLiveBytes, forKey: .peakLiveBytes)
     try values.encodeIfPresent(peakAllocatedBytes, forKey: .peakAllocatedBytes)
     try values.encodeIfPresent(weightBytes, forKey: .weightBytes)

@@ -58,6 +58,10 @@ struct BackendsCommand {
     private static func coreMLDetails() -> [String: JSONValue] {
       [
         "name": .string(BackendKind.coreml.rawValue), "version": .string(tintypeVersion),
+        "os": .string(ProcessInfo.processInfo.operatingSystemVersionString),
+        "device": .object([
+          "kind": .string(CoreMLPlatform.deviceKind), "name": .string(CoreMLPlatform.deviceName),
+        ]),
         "implementation": .string(CoreMLPlatform.implementation),
         "compute_units": .array(CoreMLPlatform.computeUnits.map { .string($0.rawValue) }),
       ]

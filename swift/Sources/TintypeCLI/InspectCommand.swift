@@ -61,7 +61,7 @@ struct InspectCommand {
     let folder = isFile ? path.deletingLastPathComponent() : path
     guard isFile || FileManager.default.fileExists(atPath: folder.appendingPathComponent(BundleNames.file).path) else {
       if showsPlan { return try await plan([(path.lastPathComponent, path)], terminal) }
-      let report = PackageReport(try PackageSummary(package: path), path: path.path)
+      let report = PackageReport(try PackageSummary(package: path), path: path.givenPath)
       return terminal.line(printsJSON ? try jsonText(report) : report.text)
     }
     let bundle = try ModelBundle(at: folder)
@@ -80,7 +80,7 @@ struct InspectCommand {
   }
 
   private func plan(_ rows: [NeuralEngineReport.Row], _ terminal: Terminal) async throws {
-    let report = try await NeuralEngineReport(rows, path: path.relativePath, units: units, required: required)
+    let report = try await NeuralEngineReport(rows, path: path.givenPath, units: units, required: required)
     terminal.line(printsJSON ? try jsonText(report) : report.text)
     try report.requirement?.check()
   }

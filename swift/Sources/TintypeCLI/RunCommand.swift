@@ -37,10 +37,10 @@ struct RunCommand {
     function = arguments.values["--function"]
     (backend, units) = (arguments.backend(), arguments.units())
     timeBox = try arguments.timeBox(Self.spec)
-    guard let file = arguments.values["--output"] else {
+    guard let file = try arguments.file("--output", Self.spec) else {
       throw ArgumentError(problem: "--output is missing: --output FILE.npz", command: Self.spec.fullName)
     }
-    output = URL(fileURLWithPath: file)
+    output = file
     collects = arguments.has("--stats")
     isQuiet = arguments.has("--quiet")
     printsJSON = arguments.has("--json")
@@ -83,10 +83,10 @@ struct RunCommand {
     let rows = described.outputs.compactMap { feature in outputs[feature.name].map { (feature.name, $0) } }
     try AtomicFile.write(NPZ.encode(rows), to: output)
     let report = Report(
-      package: package.relativePath, backend: model.backend.rawValue,
+      package: package.givenPath, backend: model.backend.rawValue,
       reason: reason.withLock { $0 } ?? backend.reason,
       outputs: rows.map { .init(FeatureDescription(name: $0, elementType: $1.elementType, shape: $1.shape)) },
-      output: output.relativePath, statistics: statistics.withLock { $0 })
+      output: output.givenPath, statistics: statistics.withLock { $0 })
     if printsJSON { return terminal.line(try jsonText(report)) }
     if !isQuiet { report.lines.forEach(terminal.line) }
   }

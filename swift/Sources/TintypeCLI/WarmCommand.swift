@@ -60,14 +60,24 @@ struct WarmCommand {
     let backend: String
     let reason: String
     let seconds: Double
-    /// Null where Core ML does not run it.
     let compiled: Bool?
-    let warnings: [String]
+
+    private enum CodingKeys: String, CodingKey { case component, backend, reason, seconds, compiled }
 
     init(_ warmed: WarmedComponent) {
       component = warmed.component.rawValue
       (backend, reason) = (warmed.run.backends.joinedName, warmed.run.reason)
-      (seconds, compiled, warnings) = (warmed.duration.seconds, warmed.wasCompiled, warmed.warnings)
+      (seconds, compiled) = (warmed.duration.seconds, warmed.wasCompiled)
+    }
+
+    /// With null where Core ML does not run it.
+    func encode(to encoder: any Encoder) throws {
+      var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(component, forKey: .component)
+      try values.encode(backend, forKey: .backend)
+      try values.encode(reason, forKey: .reason)
+      try values.encode(seconds, forKey: .seconds)
+      try values.encode(compiled, forKey: .compiled)
     }
   }
 }

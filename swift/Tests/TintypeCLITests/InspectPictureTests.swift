@@ -35,11 +35,11 @@ import Tintype
 
   @Test func otherPicturesHaveNone() async throws {
     let console = try Console()
-    #expect(await console.run(["inspect", try picture(console, texts: [])]) == 1)
+    #expect(await console.run(["inspect", try picture(console, texts: [])]) == 2)
     #expect(console.error.contains("it holds no settings of Tintype's: name a picture that tintype has written"))
     let broken = try Console()
     try Data("x".utf8).write(to: URL(fileURLWithPath: broken.path("y.png")))
-    #expect(await broken.run(["inspect", broken.path("y.png")]) == 1)
+    #expect(await broken.run(["inspect", broken.path("y.png")]) == 2)
     #expect(broken.error.contains("y.png: it is not a PNG file"))
   }
 }

@@ -15,7 +15,7 @@ from tintype.pipeline import GenerationResult, read_parameters
 LINES = (
     "a red circle\n"
     "\n"
-    '  {"prompt": "a blue square", "seed": 7, "steps": 3, "size": "128x128", "output": "blue.png"}\n'
+    '  {"prompt": "a blue square", "seed": 7.0, "steps": 3.0, "size": "128x128", "output": "blue.png"}\n'
     '{"prompt": "two", "count": 2}\n'
 )
 
@@ -68,6 +68,7 @@ def test_every_line_is_drawn(command: list[str], tmp_path: Path, capsys: pytest.
         ('{"seed": 1}', "line 1: there is no prompt, expected keys among prompt, negative_prompt"),
         ('{"prompt": "x", "latents": 1}', "line 1: 'latents' is not known, expected keys among"),
         ('{"prompt": "x", "size": "big"}', "line 1: size is 'big', expected WIDTHxHEIGHT"),
+        ('{"prompt": "x", "count": 1.5}', "line 1: count is 1.5, expected an integer of at least 1"),
         ('{"prompt": "x", "count": 0}', "line 1: count is 0, expected an integer of at least 1"),
         ('{"prompt": "x", "output": 3}', "line 1: output is 3, expected a file's name"),
         ('{"prompt": "x", "output": "a.xyz"}', "a.xyz has no suffix of an image format: name it with .png"),

@@ -38,6 +38,12 @@ struct PlacedError: Error, CustomStringConvertible {
 }
 
 extension URL {
+  /// The path as the command line names it, and as Python shows it.
+  var givenPath: String {
+    let path = relativePath
+    return path.hasPrefix("./") && path.count > 2 ? String(path.dropFirst(2)) : path
+  }
+
   /// "out.png" with the number 2 is "out-2.png".
   func numbered(_ number: String) -> URL {
     let name = "\(deletingPathExtension().lastPathComponent)-\(number).\(pathExtension)"

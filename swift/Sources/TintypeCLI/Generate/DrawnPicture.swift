@@ -2,19 +2,17 @@ import Tintype
 
 /// What is told of a picture at the end, without its pixels and latents: those of many would fill the memory.
 struct DrawnPicture {
-  private let path: String
   /// As the command line names it.
-  private let name: String
+  private let path: String
   private let settings: GenerationSettings
   private let stages: [PipelineStage: StageRun]
   private let timings: GenerationTimings
   private let statistics: [PipelineStage: StageStatistics]
-  private let warnings: [String]
 
-  init(_ result: GenerationResult, path: String, name: String) {
-    (self.path, self.name) = (path, name)
+  init(_ result: GenerationResult, path: String) {
+    self.path = path
     (settings, stages, timings) = (result.settings, result.stages, result.timings)
-    (statistics, warnings) = (result.statistics, result.warnings)
+    statistics = result.statistics
   }
 
   /// One picture as an object, several and those of a file of prompts as a list.
@@ -42,28 +40,25 @@ struct DrawnPicture {
   private var lines: [String] {
     let seed = settings.seed.map { "seed \($0)" } ?? "the given noise"
     let line =
-      "\(name): \(settings.width)x\(settings.height), \(settings.steps) steps, "
+      "\(path): \(settings.width)x\(settings.height), \(settings.steps) steps, "
       + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(timings.total.seconds, 1)) s"
     let costs = PipelineStage.allCases.compactMap { stage in statistics[stage].map { (stage, $0) } }
     return [line] + TintypeCLI.stageLines(costs)
   }
 
-  /// What `--json` prints: the keys of Python's command, the backends once more for scripts, and warnings.
+  /// What `--json` prints: the keys of Python's command. Warnings are on standard error.
   private struct Report: Encodable {
     let output: String
     let settings: GenerationSettings
-    let backends: [String: String]
     let stages: [String: StageRun]
     let timings: [String: Double]
     /// By stage; none: not asked for.
     let statistics: [String: StageStatistics]?
-    let warnings: [String]
 
     init(_ picture: DrawnPicture) {
       output = picture.path
-      (settings, warnings) = (picture.settings, picture.warnings)
+      settings = picture.settings
       stages = Dictionary(uniqueKeysWithValues: picture.stages.map { ($0.rawValue, $1) })
-      backends = stages.mapValues(\.backends.joinedName)
       let times = picture.timings
       timings = [
         "load": times.load, "text_encoder": times.textEncoder, "modulation": times.modulation,

@@ -17,12 +17,11 @@ struct GenerateCommand {
   private let printsJSON: Bool
 
   init(_ arguments: Arguments) throws {
-    func file(_ name: String) -> URL? { arguments.values[name].map { URL(fileURLWithPath: $0) } }
-    model = file("--model")
-    output = file("--output") ?? URL(fileURLWithPath: "out.png")
-    latentsOutput = file("--latents-out")
-    noiseOutput = file("--noise-out")
-    previewFolder = file("--preview-folder")
+    model = try arguments.file("--model", Self.spec)
+    output = try arguments.file("--output", Self.spec) ?? URL(fileURLWithPath: "out.png")
+    latentsOutput = try arguments.file("--latents-out", Self.spec)
+    noiseOutput = try arguments.file("--noise-out", Self.spec)
+    previewFolder = try arguments.file("--preview-folder", Self.spec)
     resumes = arguments.has("--resume")
     isQuiet = arguments.has("--quiet")
     printsJSON = arguments.has("--json")
@@ -151,9 +150,7 @@ struct GenerateCommand {
     if let noiseOutput {
       try AtomicFile.write(NPY.encode(result.initialLatents), to: job.numbered(noiseOutput, index))
     }
-    // A picture that is named by a relative path is told by it.
-    let name = job.count > 1 || job.place != nil ? file.path : file.relativePath
-    return DrawnPicture(result, path: file.path, name: name)
+    return DrawnPicture(result, path: file.givenPath)
   }
 
   /// step-01.png, or 2-step-01.png of the second of several pictures; of several prompts, their number before it.
@@ -199,7 +196,7 @@ struct GenerateCommand {
 
   private static func badSuffix(_ file: URL, _ expected: String, option: String) -> ArgumentError {
     ArgumentError(
-      problem: "\(option) is '\(file.relativePath)', expected a name that ends with \(expected)",
+      problem: "\(option) is '\(file.givenPath)', expected a name that ends with \(expected)",
       command: spec.fullName)
   }
 

@@ -50,7 +50,7 @@ struct BundleReport: Encodable {
     try bundle.descriptor.encode(to: encoder)
     var values = encoder.container(keyedBy: Key.self)
     try values.encode("bundle", forKey: .kind)
-    try values.encode(bundle.folder.path, forKey: .path)
+    try values.encode(bundle.folder.givenPath, forKey: .path)
     try values.encode(components, forKey: .components)
   }
 
@@ -66,7 +66,9 @@ struct BundleReport: Encodable {
       "",
     ]
     lines += table() + [""]
-    lines += descriptor.tokenizers.sorted { $0.key < $1.key }.map { "\($0): \($1.kind), \($1.maxLength) tokens" }
+    lines += descriptor.tokenizers.sorted { $0.key < $1.key }.map {
+      "\($0): \($1.kind.rawValue), \($1.maxLength) tokens"
+    }
     return lines.joined(separator: "\n")
   }
 

@@ -11,7 +11,7 @@ struct PictureReport: Encodable {
   }
 
   init(_ file: URL) throws {
-    path = file.relativePath
+    path = file.givenPath
     do {
       settings = try GenerationSettings(png: Data(contentsOf: file))
     } catch let error as CocoaError {

@@ -9,7 +9,7 @@ import Tintype
   private static let lines = """
     \u{FEFF}a red circle
 
-      {"prompt": "a blue square", "seed": 7, "steps": 2, "size": "128x128", "output": "blue.png"}\r
+      {"prompt": "a blue square", "seed": 7.0, "steps": 2, "size": "128x128", "output": "blue.png"}\r
     {"prompt": "two", "count": 2, "backend": {"vae": "coreml"}, "use_t5": false}
     """
 
