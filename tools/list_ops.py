@@ -29,6 +29,8 @@ REFUSED_VALUES = {
 
 #: What MIL leaves open, and what the engine gives.
 DECIDED = {
+    "int32: sums, products and powers beyond the range": "They wrap around, as numpy's do.",
+    "int32: floor_div, mod and real_div by 0, and 0 to a negative power": "0.",
     "cast: floats beyond an integer type's range": "Its ends, and 0 for NaN, as Apple silicon converts to "
     "int32; coremltools' value inference gives what numpy does on the machine, on x86 the lowest integer.",
 }

@@ -74,7 +74,8 @@ std::optional<array> known_power(Call& call) {
   return kernels::unary(op, call.tensor("x"), call.output_dtype(), 0, 0, {call.is_only_reader("x")});
 }
 
-// MLX squares and multiplies integers, which never ends on a negative exponent.
+// MLX squares and multiplies integers, which never ends on a negative exponent. 0 to one is 0, as a quotient
+// by 0.
 array pow(Call& call) {
   check_broadcast(call, {"x", "y"});
   if (auto y = known_power(call)) return *y;
@@ -83,7 +84,8 @@ array pow(Call& call) {
   array zero(0, y.dtype());
   array exact = mx::power(x, mx::maximum(y, zero));
   array fraction = mx::power(mx::astype(x, mx::float32), mx::astype(y, mx::float32));
-  return mx::where(mx::less(y, zero), mx::astype(mx::nan_to_num(fraction), exact.dtype()), exact);
+  fraction = mx::where(mx::equal(x, array(0, x.dtype())), array(0, mx::float32), fraction);
+  return mx::where(mx::less(y, zero), mx::astype(fraction, exact.dtype()), exact);
 }
 
 }  // namespace

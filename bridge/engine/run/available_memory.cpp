@@ -70,7 +70,7 @@ uint64_t left_in_control_groups() {
 }
 
 // What a limit of the process leaves (`ulimit -v`, `ulimit -d`), counted as the kernel counts it.
-uint64_t left_of(__rlimit_resource resource, const std::string& used) {
+uint64_t left_of(decltype(RLIMIT_AS) resource, const std::string& used) {
   rlimit limit{};
   if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kNoLimit;
   uint64_t taken = number_at("/proc/self/status", used).value_or(0) * 1024;

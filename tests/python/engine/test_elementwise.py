@@ -128,6 +128,10 @@ def test_pow():
     check(Case("pow", mb.pow, {"x": x, "y": np.array([2, -1, 0.5, 3], np.float32)}, np.power))
     check(Case("pow", mb.pow, {"x": np.array([2, 3, -2, 1, 5], np.int32), "y": np.array([10, 2, 3, -4, -1], np.int32)},
                lambda x, y: np.array([1024, 9, -8, 1, 0])))  # fmt: skip
+    x, y = np.array([0, 0, 0, -1, -1, 2, 10], np.int32), np.array([0, -1, -2, -3, -2, 31, 10], np.int32)
+    check(
+        Case("pow", mb.pow, {"x": x, "y": y}, lambda x, y: np.array([1, 0, 0, -1, 1, -(2**31), 1410065408]))
+    )
 
 
 @pytest.mark.parametrize("name", ["logical_and", "logical_or", "logical_xor"])

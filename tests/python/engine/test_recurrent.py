@@ -22,15 +22,15 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def lstm(x, hidden, cell, weights, peephole=False):
+def lstm(x, hidden, cell, weights, peephole=False, gate=sigmoid, candidate=np.tanh, output=np.tanh):
     """All hidden states, the last hidden state and the last cell state; gates i, f, o, z."""
     p = np.split(weights["p"] * peephole, 3)
     states = []
     for step in x:
         i, f, o, z = np.split(step @ weights["w"].T + hidden @ weights["r"].T + weights["b"], 4, -1)
-        i, f = sigmoid(i + p[0] * cell), sigmoid(f + p[1] * cell)
-        cell = f * cell + i * np.tanh(z)
-        hidden = sigmoid(o + p[2] * cell) * np.tanh(cell)
+        i, f = gate(i + p[0] * cell), gate(f + p[1] * cell)
+        cell = f * cell + i * candidate(z)
+        hidden = gate(o + p[2] * cell) * output(cell)
         states.append(hidden)
     return np.stack(states), hidden, cell
 
@@ -74,6 +74,33 @@ def test_bidirectional_lstm():
 
 def hard_sigmoid(x):
     return np.clip(0.2 * x + 0.5, 0, 1)
+
+
+@pytest.mark.parametrize("sequence", [False, True])
+def test_lstm_with_every_parameter(sequence):
+    """Both directions with peepholes and other activations, and the cell gate held to ±0.3."""
+    parameters = {
+        "recurrent_activation": "hard_sigmoid",
+        "cell_activation": "linear",
+        "activation": "relu",
+        "clip": 0.3,
+    }
+
+    def op(x, h, c):
+        back = {f"{name}_back": BACK[key] for name, key in
+                (("weight_ih", "w"), ("weight_hh", "r"), ("bias", "b"), ("peephole", "p"))}  # fmt: skip
+        return call(x, h, c, direction="bidirectional", output_sequence=sequence, peephole=FORTH["p"], **back,
+                    **parameters)  # fmt: skip
+
+    def reference(x, h, c):
+        functions = (True, hard_sigmoid, lambda z: np.clip(z, -0.3, 0.3), lambda z: np.maximum(z, 0))
+        forth = lstm(x, h[:, :H], c[:, :H], FORTH, *functions)
+        back = lstm(x[::-1], h[:, H:], c[:, H:], BACK, *functions)
+        states = np.concatenate([forth[0], back[0][::-1]], -1)
+        last = np.concatenate([forth[1], back[1]], -1)
+        return states if sequence else last[None], last, np.concatenate([forth[2], back[2]], -1)
+
+    check(Case("lstm", op, {"x": X, "h": randn(B, 2 * H), "c": randn(B, 2 * H)}, reference))
 
 
 @pytest.mark.parametrize("activation", ["tanh", "hard_sigmoid", "sigmoid_hard"])
@@ -131,3 +158,24 @@ def test_gru(direction, sequence, form):
 
     opset = ct.target.iOS17 if form == "before" else ct.target.iOS18
     check(Case("gru", op, {"x": X, "h": randn(B, H)}, reference, opset=opset))
+
+
+def test_gru_with_other_activations():
+    w, r, b = FORTH["w"][: 3 * H], FORTH["r"][: 3 * H], FORTH["b"][: 3 * H]
+
+    def op(x, h):
+        return mb.gru(x=x, initial_h=h, weight_ih=w, weight_hh=r, bias=b, output_sequence=True,
+                      recurrent_activation="sigmoid_hard", activation="relu")  # fmt: skip
+
+    def reference(x, h):
+        states, weights, biases = [], np.split(r, 3), np.split(b, 3)
+        for step in x:
+            from_x = np.split(step @ w.T, 3, -1)
+            reset = hard_sigmoid(from_x[0] + h @ weights[0].T + biases[0])
+            update = hard_sigmoid(from_x[2] + h @ weights[2].T + biases[2])
+            candidate = np.maximum(from_x[1] + (reset * h) @ weights[1].T + biases[1], 0)
+            h = (1 - update) * candidate + update * h
+            states.append(h)
+        return np.stack(states), h
+
+    check(Case("gru", op, {"x": X, "h": randn(B, H)}, reference))

@@ -9,7 +9,7 @@ import pytest
 import tintype
 from tintype import errors
 
-from .programs import build, ct, mb, save
+from .programs import build, ct, mb, save, types
 
 
 def counter(path, updates=1):
@@ -183,6 +183,39 @@ def test_a_state_serves_one_predict_at_a_time(tmp_path):
     model.predict(halves(1, 1), state=state, progress=use_it_again)
     assert refused
     np.testing.assert_array_equal(state["total"], [1, 1])
+
+
+def test_functions_of_a_package_have_states_of_their_own(tmp_path):
+    """What one function keeps is not the other's, even where both call it "total"."""
+
+    def part(name, factor, length):
+        specs = [mb.TensorSpec((length,), dtype=types.fp16), mb.StateTensorSpec((length,), dtype=types.fp16)]
+
+        @mb.program(input_specs=specs, opset_version=ct.target.iOS18)
+        def program(x, total):
+            y = mb.add(x=mb.mul(x=mb.read_state(input=total), y=np.float16(factor)), y=x, name="y")
+            mb.coreml_update_state(state=total, value=y)
+            return y
+
+        save(program, tmp_path / f"{name}.mlpackage", ct.target.iOS18)
+
+    description = ct.utils.MultiFunctionDescriptor()
+    for name, factor, length in (("once", 1, 2), ("twice", 2, 2), ("wide", 2, 3)):
+        part(name, factor, length)
+        description.add_function(str(tmp_path / f"{name}.mlpackage"), "main", name)
+    description.default_function_name = "twice"
+    ct.utils.save_multifunction(description, str(tmp_path / "all.mlpackage"))
+    model = tintype.load_model(tmp_path / "all.mlpackage", backend="mlx")
+    once, twice = model.make_state("once"), model.make_state()
+    for expected_once, expected_twice in (([1, 2], [1, 2]), ([2, 4], [3, 6]), ([3, 6], [7, 14])):
+        model.predict(halves(1, 2), "once", state=once)
+        model.predict(halves(1, 2), state=twice)
+        assert (once["total"].tolist(), twice["total"].tolist()) == (expected_once, expected_twice)
+    with pytest.raises(
+        errors.InvalidInputError, match=r'\[function "wide"\] the state is of another model or function'
+    ):
+        model.predict(halves(1, 2, 3), "wide", state=twice)
+    assert twice["total"].tolist() == [7, 14]
 
 
 def test_statistics_count_ops_and_bytes(slow):
