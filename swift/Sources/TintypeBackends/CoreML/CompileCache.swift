@@ -46,12 +46,16 @@ struct CompileCache {
       CacheEntry(url: entry).serve(path)
       return entry
     }
+    let temporary = manager.temporaryDirectory
+    CompileNote.sweep(folder, temporary: temporary)
+    let note = CompileNote(of: package, in: folder)
+    defer { note?.end() }
     let compiled: URL
     do {
       compiled = try compile(package)
     } catch {
       // Core ML's compiler does not always say why it failed, and writes about what the package holds.
-      let (temporary, needed) = (manager.temporaryDirectory, DiskSpace.size(of: package))
+      let needed = DiskSpace.size(of: package)
       let isFull = DiskSpace.isExhausted(error) || DiskSpace.free(at: temporary).map { $0 < needed } ?? false
       throw isFull ? Self.full(temporary, needed, "compiling \(package.lastPathComponent)", error) : error
     }
