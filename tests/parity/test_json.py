@@ -1,4 +1,4 @@
-"""What `--json` prints: the same keys and kinds of values from both commands, so that scripts read either."""
+"""What the commands print with `--json`: the same keys and kinds of values from both commands, so that scripts read either."""
 
 import json
 import pathlib
@@ -110,6 +110,20 @@ def test_inspect(demo: pathlib.Path, tmp_path: pathlib.Path, both: Both) -> None
     both("generate", "a", "--model", demo, "--steps", 1, "--seed", 1, "--output", picture)
     swift, python = both("inspect", picture)
     assert swift == python
+
+
+def test_inspect_in_words(
+    make_bundle: Callable[..., Bundle],
+    demo: pathlib.Path,
+    swift_cli: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sd3 = make_bundle("sd3-medium-tiny", "float32").root
+    for path in (demo, sd3, demo / "denoiser.mlpackage"):
+        swift = subprocess.run([swift_cli, "inspect", path], capture_output=True, text=True, check=True)
+        capsys.readouterr()
+        assert run_command(["inspect", str(path)]) == 0
+        assert swift.stdout == capsys.readouterr().out
 
 
 @pytest.mark.parametrize("options", [[], ["--stats"]])

@@ -41,7 +41,7 @@ OWNERS = {"megabytes": "memory", "count": "demo", "steps": "demo", "backend": "d
 def bench(
     suite: str, megabytes: int, count: int, steps: int, backend: str, quiet: bool, as_json: bool
 ) -> None:
-    """Run a benchmark suite.
+    """Run a benchmark suite. A bundle's stages, and a package's predictions, the Swift command measures.
 
     \b
     tintype bench --suite demo

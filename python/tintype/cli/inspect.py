@@ -164,8 +164,9 @@ def _extent(least: int, most: int) -> str:
 
 
 def _ops(ops: Mapping[str, int]) -> str:
-    shown = [f"{count} {name}" for name, count in list(ops.items())[:SHOWN_OPS]]
-    rest = sum(list(ops.values())[SHOWN_OPS:])
+    rows = sorted(ops.items(), key=lambda row: (-row[1], row[0]))
+    shown = [f"{count} {name}" for name, count in rows[:SHOWN_OPS]]
+    rest = sum(count for _, count in rows[SHOWN_OPS:])
     return ", ".join(shown) + (f", {rest} others" if rest else "")
 
 

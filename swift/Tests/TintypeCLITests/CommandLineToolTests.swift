@@ -87,6 +87,11 @@ import Tintype
         "--output is '', expected the name of a file or folder (see `tintype generate --help`)"
       ),
       (
+        ["generate", "x", "--guidance-scale", "-1"], 2,
+        "--guidance-scale is -1, expected a number of at least 0 (1 or less: no guidance) "
+          + "(see `tintype generate --help`)"
+      ),
+      (
         ["generate", "x", "--guidance-scale", "nan"], 2,
         "--guidance-scale is 'nan', expected a number (see `tintype generate --help`)"
       ),

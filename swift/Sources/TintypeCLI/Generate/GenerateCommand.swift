@@ -60,7 +60,15 @@ struct GenerateCommand {
     if let prompt = arguments.positionals.first { request.prompt = prompt }
     if let text = arguments.values["--negative-prompt"] { request.negativePrompt = text }
     if let steps = try arguments.number("--steps", Int.self, spec) { request.steps = steps }
-    if let scale = try arguments.number("--guidance-scale", Double.self, spec) { request.guidanceScale = scale }
+    if let scale = try arguments.number("--guidance-scale", Double.self, spec) {
+      guard scale >= 0 else {
+        throw ArgumentError(
+          problem: "--guidance-scale is \(shortNumber(scale)), expected a number of at least 0 "
+            + "(1 or less: no guidance)",
+          command: spec.fullName)
+      }
+      request.guidanceScale = scale
+    }
     if let seed = try arguments.number("--seed", UInt32.self, spec) { request.seed = seed }
     if let generator = arguments.values["--generator"].flatMap(NoiseGenerator.init) { request.generator = generator }
     if let size = try arguments.size(spec) { request.size = size }

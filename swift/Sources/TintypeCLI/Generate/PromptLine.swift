@@ -46,7 +46,11 @@ struct PromptLine {
     case .prompt: request.prompt = try text(key, value)
     case .negativePrompt: request.negativePrompt = try text(key, value)
     case .steps: request.steps = try optional(value) { try integer(key, $0) }
-    case .guidanceScale: request.guidanceScale = try optional(value) { try number(key, $0) }
+    case .guidanceScale:
+      request.guidanceScale = try optional(value) { try number(key, $0) }
+      if let scale = request.guidanceScale, scale < 0 {
+        throw bad(key, value, "a number of at least 0 (1 or less: no guidance)")
+      }
     case .seed: request.seed = try optional(value) { try seed($0) }
     case .generator: request.generator = try choice(key, value)
     case .size: request.size = try optional(value) { try size($0) }

@@ -79,7 +79,7 @@ struct BundleReport: Encodable {
       let (row, ops) = (component.row, component.ops.values.reduce(0, +))
       let (parameters, bytes) = (row.parameters ?? 0, row.weightBytes ?? 0)
       totals = (totals.parameters + parameters, totals.bytes + bytes, totals.ops + ops)
-      let chunks = row.chunks.map { " in \($0.count) chunks" } ?? ""
+      let chunks = row.chunks.map { " (\($0.count) chunks)" } ?? ""
       rows.append([
         name + chunks, countText(parameters), bytesText(bytes), "\(ops)", specs(row.inputs), specs(row.outputs),
       ])

@@ -72,6 +72,7 @@ import Tintype
     (#"{"prompt": "x", "count": 0}"#, "line 1: count is 0, expected an integer from 1 to 10000"),
     (#"{"prompt": "x", "seed": -1}"#, "line 1: seed is -1, expected an integer from 0 to 4294967295"),
     (#"{"prompt": "x", "steps": 1.5}"#, "line 1: steps is 1.5, expected an integer"),
+    (#"{"prompt": "x", "guidance_scale": -1}"#, "line 1: guidance_scale is -1, expected a number of at least 0"),
     (#"{"prompt": "x", "generator": "dice"}"#, #"line 1: generator is "dice", expected one of numpy"#),
     (#"{"prompt": "x", "units": {"unet": "ane"}}"#, #"line 1: units is {"unet":"ane"}, expected stages among"#),
     (#"{"prompt": "x", "strength": 0.5}"#, "line 1: strength has no influence without image: name the picture"),
