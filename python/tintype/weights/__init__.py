@@ -5,14 +5,14 @@ their tensors imply is made in `original_configs`.
 """
 
 from .checkpoint import Checkpoint, Rename
-from .diffusers_folder import DiffusersFolder, checked_text, pipeline_class
-from .hub import HubCheckpoint, download, is_repository
-from .lora import Lora, LoraChoices, open_loras
-from .lora_merge import Merges, bind_loras, merge
-from .original import OriginalFiles
-from .renames import HUGGING_FACE
-from .safetensors import SafetensorsFile, StoredWeight
+from .hub.repository import HubCheckpoint, download, is_repository
+from .layouts.diffusers_folder import DiffusersFolder, checked_text, pipeline_class
+from .layouts.original import OriginalFiles
+from .layouts.renames import HUGGING_FACE
+from .lora.adapters import Lora, LoraChoices, open_loras
+from .lora.merge import Merges, bind_loras, merge
 from .source import Source, open_source
+from .storage.safetensors import SafetensorsFile, StoredWeight
 
 __all__ = [
     "HUGGING_FACE",

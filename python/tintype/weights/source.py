@@ -6,8 +6,8 @@ from pathlib import Path
 from ..errors import CheckpointError, UsageError
 from ..names import BUNDLE_FILE
 from .checkpoint import SHOWN
-from .diffusers_folder import MODEL_INDEX, DiffusersFolder
-from .original import OriginalFiles
+from .layouts.diffusers_folder import MODEL_INDEX, DiffusersFolder
+from .layouts.original import OriginalFiles
 
 __all__ = ["Source", "open_source"]
 

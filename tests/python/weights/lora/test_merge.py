@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from tintype.weights import SafetensorsFile
-from tintype.weights.lora_merge import LowRank, MergedWeight
-from tintype.weights.view import TensorView
+from tintype.weights.lora.merge import LowRank, MergedWeight
+from tintype.weights.storage.view import TensorView
 
 
 @pytest.mark.parametrize(

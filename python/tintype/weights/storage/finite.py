@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..weight import Array
+from ...weight import Array
 
 __all__ = ["all_finite"]
 

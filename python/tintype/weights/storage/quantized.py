@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import CheckpointError
-from ..values import decode_json
-from ..weight import Array, Weight
+from ...errors import CheckpointError
+from ...values import decode_json
+from ...weight import Array, Weight
 from .safetensors import CHUNK_ELEMENTS, StoredWeight, narrowed
 
 __all__ = ["AffineWeight", "ScaledWeight", "expanded"]

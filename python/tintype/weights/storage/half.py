@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import _bridge
+from ... import _bridge
 
 __all__ = ["bfloat16_to_float16", "by_hardware", "converted"]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
-from .quantized import COMFY
+from ...errors import CheckpointError
+from ..storage.quantized import COMFY
 
 __all__ = ["outlined"]
 

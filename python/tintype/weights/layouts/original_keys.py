@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..weight import Weight
-from .view import Form, TensorView
+from ...weight import Weight
+from ..storage.view import Form, TensorView
 
 __all__ = ["CLIP", "FLUX", "SD3", "T5", "Row", "apply_rows", "autoencoder_rows", "rename", "swapped"]
 

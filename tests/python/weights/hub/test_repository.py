@@ -20,7 +20,7 @@ from tintype.bundle import Bundle
 from tintype.errors import CheckpointError
 from tintype.values import bytes_text
 from tintype.weights import is_repository
-from tintype.weights.hub import _lacking, needed_files, single_files
+from tintype.weights.hub.repository import _lacking, needed_files, single_files
 
 from .hub_server import COMMIT, HubServer, serve
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
-from ..values import decode_json
-from .checkpoint import SHOWN
-from .diffusers_folder import MODEL_INDEX, STEMS, variant_suffixes
-from .hub_outline import outlined
+from ...errors import CheckpointError
+from ...values import decode_json
+from ..checkpoint import SHOWN
+from ..layouts.diffusers_folder import MODEL_INDEX, STEMS, variant_suffixes
+from .outline import outlined
 
 __all__ = ["HubCheckpoint", "download", "is_repository"]
 

@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from ..weight import ComputedWeight, Weight
+from ...weight import ComputedWeight, Weight
+from ..storage.view import JoinedColumns
 from .original_keys import Row, rename, swapped
-from .view import JoinedColumns
 
 __all__ = ["FLUX", "FLUX_MARK", "SD3", "SD3_MARK", "VAE_MARK", "autoencoder_rows", "completed"]
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import CheckpointError, ConversionError
-from ..values import decode_json, is_count, shown
-from ..weight import Array
+from ...errors import CheckpointError, ConversionError
+from ...values import decode_json, is_count, shown
+from ...weight import Array
 from .finite import all_finite
 from .half import bfloat16_to_float16, by_hardware, converted
 

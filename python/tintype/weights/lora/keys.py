@@ -17,9 +17,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .. import names
-from . import original_keys
-from .original_keys import Row
+from ... import names
+from ..layouts import original_keys
+from ..layouts.original_keys import Row
 
 __all__ = ["ALPHA", "DOWN", "UP", "LayerNames", "LoraKey", "Piece", "read_key", "trained_on", "unsupported"]
 

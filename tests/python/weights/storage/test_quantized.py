@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from tintype import convert
 from tintype.errors import CheckpointError, ConversionError
 from tintype.weights import DiffusersFolder, SafetensorsFile
-from tintype.weights.quantized import AffineWeight, expanded
+from tintype.weights.storage.quantized import AffineWeight, expanded
 
 Array = np.ndarray[Any, Any]
 
@@ -99,7 +99,7 @@ def test_scaled_values_beyond_float16(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("group", [32, 64, 128])
 def test_groups_of_mlx(tmp_path: Path, group: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tintype.weights.quantized.CHUNK_ELEMENTS", 100)
+    monkeypatch.setattr("tintype.weights.storage.quantized.CHUNK_ELEMENTS", 100)
     rng = np.random.default_rng(group)
     value = rng.standard_normal((5, 256)).astype(np.float32)
     codes, scales, biases = mx.quantize(mx.array(value), group_size=group, bits=4)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tintype import _bridge
-from tintype.weights import half
+from tintype.weights.storage import half
 
 Array = np.ndarray[Any, Any]
 

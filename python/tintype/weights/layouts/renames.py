@@ -5,8 +5,8 @@ The models use the names of current diffusers and transformers, so few rows are 
 
 from collections.abc import Mapping
 
-from .. import names
-from .checkpoint import Rename
+from ... import names
+from ..checkpoint import Rename
 
 __all__ = ["HUGGING_FACE"]
 

@@ -47,7 +47,7 @@ def test_bfloat16_is_converted_exactly(tmp_path: Path) -> None:
 
 
 def test_chunks_are_the_whole_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tintype.weights.safetensors.CHUNK_ELEMENTS", 4)
+    monkeypatch.setattr("tintype.weights.storage.safetensors.CHUNK_ELEMENTS", 4)
     save_file({"w": np.arange(10, dtype=np.float32)}, tmp_path / "m.safetensors")
     tensor = SafetensorsFile(tmp_path / "m.safetensors").tensors["w"]
     pieces = list(tensor.chunks(np.float16))
@@ -85,7 +85,7 @@ NUMBERS = {"F16": np.float16, "F32": np.float32, "BF16": np.float32}
 def test_infinities_and_nan_name_file_tensor_and_place(
     tmp_path: Path, dtype: str, wanted: type, wrong: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tintype.weights.safetensors.CHUNK_ELEMENTS", 4)
+    monkeypatch.setattr("tintype.weights.storage.safetensors.CHUNK_ELEMENTS", 4)
     value = np.arange(10, dtype=NUMBERS[dtype]).reshape(5, 2)
     value[3, 1] = value[4, 0] = wrong
     high = value.view(np.uint16).reshape(5, 2, -1)[..., -1]  # of float32: bfloat16's bits

@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError, UsageError
-from ..values import decode_json
-from .checkpoint import Checkpoint, Rename
-from .quantized import expanded
-from .safetensors import LFS_POINTER, SafetensorsFile, StoredWeight
+from ...errors import CheckpointError, UsageError
+from ...values import decode_json
+from ..checkpoint import Checkpoint, Rename
+from ..storage.quantized import expanded
+from ..storage.safetensors import LFS_POINTER, SafetensorsFile, StoredWeight
 
 __all__ = ["DiffusersFolder", "checked_text", "pipeline_class", "variant_suffixes"]
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import CheckpointError
-from ..weight import Weight
+from ...errors import CheckpointError
+from ...weight import Weight
 
 __all__ = ["CONFIGS", "SCHEDULERS"]
 

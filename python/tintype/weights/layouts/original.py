@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
-from ..weight import Weight
+from ...errors import CheckpointError
+from ...weight import Weight
+from ..checkpoint import Checkpoint, Rename
+from ..storage.quantized import expanded
+from ..storage.safetensors import SafetensorsFile
 from . import diffusion_kit_keys as kit
 from . import original_keys as keys
-from .checkpoint import Checkpoint, Rename
 from .diffusers_folder import MODEL_INDEX, DiffusersFolder, pipeline_class
 from .original_configs import CONFIGS, SCHEDULERS
-from .quantized import expanded
-from .safetensors import SafetensorsFile
 
 __all__ = ["OriginalFiles"]
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ConversionError
-from ..weight import Array, Weight
-from .checkpoint import Checkpoint
-from .half import converted
-from .lora import Lora, LoraLayer, shown
-from .lora_keys import DOWN, UP, LayerNames, Piece, trained_on
-from .safetensors import StoredWeight
-from .view import TensorView
+from ...errors import ConversionError
+from ...weight import Array, Weight
+from ..checkpoint import Checkpoint
+from ..storage.half import converted
+from ..storage.safetensors import StoredWeight
+from ..storage.view import TensorView
+from .adapters import Lora, LoraLayer, shown
+from .keys import DOWN, UP, LayerNames, Piece, trained_on
 
 __all__ = ["LowRank", "MergedWeight", "Merges", "bind_loras", "merge"]
 

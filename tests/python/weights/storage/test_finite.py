@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tintype.weights.finite import PIECE, all_finite
+from tintype.weights.storage.finite import PIECE, all_finite
 
 
 @pytest.mark.parametrize(

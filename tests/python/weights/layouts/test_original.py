@@ -17,7 +17,7 @@ from tintype import convert
 from tintype.bundle import Bundle
 from tintype.errors import CheckpointError
 from tintype.weights import DiffusersFolder, OriginalFiles, SafetensorsFile, open_source
-from tintype.weights.original_keys import CLIP, Row, apply_rows
+from tintype.weights.layouts.original_keys import CLIP, Row, apply_rows
 
 from .publishers import transformer
 

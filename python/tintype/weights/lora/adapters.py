@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConversionError, UsageError
-from ..values import decode_json, is_number
-from .checkpoint import SHOWN
-from .hub import is_repository
-from .lora_keys import ALPHA, DOWN, UP, read_key, unsupported
-from .safetensors import CHUNK_ELEMENTS, SafetensorsFile, StoredWeight
+from ...errors import ConversionError, UsageError
+from ...values import decode_json, is_number
+from ..checkpoint import SHOWN
+from ..hub.repository import is_repository
+from ..storage.safetensors import CHUNK_ELEMENTS, SafetensorsFile, StoredWeight
+from .keys import ALPHA, DOWN, UP, read_key, unsupported
 
 __all__ = ["Lora", "LoraChoice", "LoraChoices", "LoraLayer", "open_loras", "shown"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tintype.weights import SafetensorsFile
-from tintype.weights.lora_keys import LayerNames, LoraKey, read_key, trained_on, unsupported
+from tintype.weights.lora.keys import LayerNames, LoraKey, read_key, trained_on, unsupported
 
 
 @pytest.mark.parametrize(

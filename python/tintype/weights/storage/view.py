@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..weight import Array, Weight
+from ...weight import Array, Weight
 from .safetensors import CHUNK_ELEMENTS
 
 __all__ = ["Form", "JoinedColumns", "TensorView"]

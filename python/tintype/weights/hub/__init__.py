@@ -1,0 +1,1 @@
+"""Repositories of the Hugging Face Hub: what of them is needed, downloaded or looked at."""

@@ -1,0 +1,1 @@
+"""Where publishers put what: Hugging Face's folders, single files, DiffusionKit's checkpoints; tensors' names."""

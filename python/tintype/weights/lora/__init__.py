@@ -1,0 +1,1 @@
+"""LoRA adapters: files and their keys, and their merging while weights are read."""
