@@ -1,1 +1,1 @@
-"""Where publishers put what: Hugging Face's folders, single files, DiffusionKit's checkpoints; tensors' names."""
+"""Where publishers put what: Hugging Face's folders, single files, DiffusionKit's checkpoints; key names."""
