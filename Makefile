@@ -6,6 +6,8 @@ STAMP := $(VENV)/.tintype-installed
 BUNDLES := build/test-bundles
 SWIFT := $(shell command -v swift 2>/dev/null)
 OUT ?= out
+# Of the Python tests, each with the fixtures that its tests ask for.
+WORKERS ?= 2
 
 # What the installed package is made of: any change reinstalls it (Python files are copied, C++ and Swift are
 # rebuilt by Ninja and SwiftPM where they are out of date).
@@ -92,7 +94,7 @@ test-swift: bundles ## Swift tests
 endif
 
 test-python: bundles ## Python and parity tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 bench: env ## Benchmarks, each a ratio against a peer or a limit measured in the same run
 	$(BIN)/tintype bench --suite cpu

@@ -71,7 +71,7 @@ def test_an_app_depends_on_a_version(tmp_path: Path) -> None:
     (app / "Sources/App").mkdir(parents=True)
     (app / "Package.swift").write_text(MANIFEST.replace("REPOSITORY", repository.as_uri()))
     (app / "Sources/App/main.swift").write_text("import Foundation\n" + MAIN)
-    lines = run(SWIFT, "run", "App", cwd=app).splitlines()
+    lines = run(SWIFT, "run", "--disable-index-store", "App", cwd=app).splitlines()
     assert lines[0].startswith("a lighthouse at dawn ")
     assert lines[1].startswith("there is no bundle at ")
 
