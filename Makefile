@@ -71,12 +71,15 @@ test: test-engine test-swift test-python ## Set up and run every test
 test-fast: env ## Python tests that need no converted bundle
 	$(BIN)/python -m pytest -q tests/python -m "not bundle"
 
+THREAD_TESTS := engine_test_kernels engine_test_lifetimes engine_test_primitives engine_test_windows
+
 test-threads: env ## C++ tests of calls from several threads, under ThreadSanitizer
 	$(BIN)/cmake -G Ninja -S . -B build/tsan -DTINTYPE_SANITIZE=thread -DTINTYPE_BUILD_TESTS=ON -DTINTYPE_SWIFT=OFF \
 	    -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
-	$(BIN)/cmake --build build/tsan --target engine_test_lifetimes engine_test_kernels
-	TSAN_OPTIONS="suppressions=$(CURDIR)/tests/engine/tsan.supp" build/tsan/tests/engine/engine_test_kernels
-	TSAN_OPTIONS="suppressions=$(CURDIR)/tests/engine/tsan.supp" build/tsan/tests/engine/engine_test_lifetimes
+	$(BIN)/cmake --build build/tsan --target $(THREAD_TESTS)
+	@for test in $(THREAD_TESTS); do \
+	    TSAN_OPTIONS="suppressions=$(CURDIR)/tests/engine/tsan.supp" build/tsan/tests/engine/$$test || exit 1; \
+	done
 
 test-engine: env ## C++ tests
 	$(BIN)/ctest --test-dir "$$(ls -td build/cp*-* | head -1)" --output-on-failure
