@@ -204,53 +204,78 @@ Phase phase_of(int r, int kernel, int stride, int dilation) {
 
 // The weights of one phase as a convolution has them: [c_in, c_out / groups, ...] -> [c_out, c_in / groups,
 // ...].
-array phase_weight(const array& weight, const Phase& rows, const Phase& columns, int groups) {
-  auto picked = [](const array& from, const std::vector<int>& taps, int axis) {
-    return mx::take(from, array(taps.begin(), {static_cast<int>(taps.size())}), axis);
-  };
-  array some = picked(picked(weight, rows.taps, 2), columns.taps, 3);
+array phase_weight(const array& weight, const std::vector<Phase>& phase, int groups) {
+  array some = weight;
+  for (size_t i = 0; i < phase.size(); ++i) {
+    const std::vector<int>& taps = phase[i].taps;
+    some = mx::take(some, array(taps.begin(), {static_cast<int>(taps.size())}), static_cast<int>(i) + 2);
+  }
   return mx::contiguous(mx::flatten(mx::swapaxes(mx::unflatten(some, 0, {groups, -1}), 1, 2), 0, 1));
 }
 
-// As full_transpose, of two axes and channels first: a convolution a phase, set side by side.
+// The convolution that gives one phase `places` on every axis of x [n, c_in, *d].
+Spatial phase_spatial(const std::vector<Phase>& phase, const array& x, const std::vector<int>& places) {
+  Spatial plain;
+  for (size_t i = 0; i < phase.size(); ++i) {
+    plain.kernel.push_back(static_cast<int>(phase[i].taps.size()));
+    plain.strides.push_back(1), plain.dilations.push_back(phase[i].dilation);
+    plain.before.push_back(phase[i].before);
+    plain.after.push_back(places[i] - x.shape(static_cast<int>(i) + 2) - phase[i].before + plain.reach(i) -
+                          1);
+  }
+  return plain;
+}
+
+// Phases in the order of their remainders, the last axis fastest: [n, c, *places] each -> [n, c, *(places *
+// stride)].
+array interleaved(const std::vector<array>& parts, const std::vector<int>& strides) {
+  if (parts.size() == 1) return parts[0];
+  auto axes = static_cast<int>(strides.size());
+  array y = mx::unflatten(mx::stack(parts, -1), -1, mx::Shape(strides.begin(), strides.end()));
+  std::vector<int> order = {0, 1};
+  mx::Shape shape = {y.shape(0), y.shape(1)};
+  for (int i = 2; i < axes + 2; ++i) {
+    order.push_back(i), order.push_back(i + axes);
+    shape.push_back(y.shape(i) * y.shape(i + axes));
+  }
+  return mx::reshape(mx::transpose(y, order), shape);
+}
+
+// As full_transpose, of two or three axes and channels first: a convolution a phase, set side by side.
 array transpose_by_phases(Call& call, const array& x, const array& weight, const Spatial& spatial,
                           int groups) {
-  int high = spatial.strides[0], wide = spatial.strides[1];
-  std::array<int, 2> full, places;
-  for (size_t i = 0; i < 2; ++i) {
-    full[i] = (x.shape(static_cast<int>(i) + 2) - 1) * spatial.strides[i] + spatial.reach(i);
-    places[i] = (full[i] + spatial.strides[i] - 1) / spatial.strides[i];
+  size_t axes = spatial.kernel.size();
+  int channels = weight.shape(1) * groups, count = 1;
+  std::vector<int> places;
+  mx::Shape full = {x.shape(0), channels}, part = full;
+  for (size_t i = 0; i < axes; ++i) {
+    int stride = spatial.strides[i];
+    full.push_back((x.shape(static_cast<int>(i) + 2) - 1) * stride + spatial.reach(i));
+    places.push_back((full.back() + stride - 1) / stride);
+    part.push_back(places.back());
+    count *= stride;
   }
   mx::Dtype dtype = call.is_ours({"x", "weight"}) ? call.output_dtype() : mx::float32;
-  int channels = weight.shape(1) * groups;
   std::vector<array> parts;
-  for (int r = 0; r < high; ++r) {
-    for (int s = 0; s < wide; ++s) {
-      Phase rows = phase_of(r, spatial.kernel[0], high, spatial.dilations[0]);
-      Phase columns = phase_of(s, spatial.kernel[1], wide, spatial.dilations[1]);
-      if (rows.taps.empty() || columns.taps.empty()) {
-        parts.push_back(mx::zeros({x.shape(0), channels, places[0], places[1]}, dtype));
-        continue;
-      }
-      Spatial plain;
-      for (size_t i = 0; i < 2; ++i) {
-        const Phase& phase = i == 0 ? rows : columns;
-        auto taps = static_cast<int>(phase.taps.size());
-        plain.kernel.push_back(taps), plain.strides.push_back(1), plain.dilations.push_back(phase.dilation);
-        plain.before.push_back(phase.before);
-        plain.after.push_back(places[i] - x.shape(static_cast<int>(i) + 2) - phase.before + plain.reach(i) -
-                              1);
-      }
-      std::string key = "phase " + std::to_string(r) + " " + std::to_string(s);
-      array kernel = call.keep(key, "weight", [&] { return phase_weight(weight, rows, columns, groups); });
-      parts.push_back(convolve(call, {x, kernel, std::nullopt, dtype}, plain, groups));
+  for (int index = 0; index < count; ++index) {
+    std::vector<Phase> phase(axes);
+    bool met = true;
+    for (int i = static_cast<int>(axes) - 1, rest = index; i >= 0; rest /= spatial.strides[i--]) {
+      int stride = spatial.strides[i];
+      phase[i] = phase_of(rest % stride, spatial.kernel[i], stride, spatial.dilations[i]);
+      met = met && !phase[i].taps.empty();
     }
+    if (!met) {
+      parts.push_back(mx::zeros(part, dtype));
+      continue;
+    }
+    array kernel = call.keep("phase " + std::to_string(index), "weight",
+                             [&] { return phase_weight(weight, phase, groups); });
+    auto convolve_axes = axes == 2 ? convolve : convolve_frames;
+    parts.push_back(
+        convolve_axes(call, {x, kernel, std::nullopt, dtype}, phase_spatial(phase, x, places), groups));
   }
-  if (parts.size() == 1) return parts[0];
-  array y = mx::unflatten(mx::stack(parts, -1), -1, {high, wide});  // n c q p r s
-  y = mx::reshape(mx::transpose(y, {0, 1, 2, 4, 3, 5}),
-                  {x.shape(0), channels, places[0] * high, places[1] * wide});
-  return mx::slice(y, {0, 0, 0, 0}, {x.shape(0), channels, full[0], full[1]});
+  return mx::slice(interleaved(parts, spatial.strides), mx::Shape(axes + 2, 0), full);
 }
 
 constexpr int kMostPhases = 64;  // each is a part of the graph
@@ -259,7 +284,8 @@ constexpr int kMostPhases = 64;  // each is a part of the graph
 array whole_transpose(Call& call, const array& x, const array& weight, const Spatial& spatial, int groups) {
   int64_t phases = 1;
   for (int stride : spatial.strides) phases *= stride;
-  if (spatial.kernel.size() <= 2 && kernels::is_ours(x) && phases <= kMostPhases) {
+  bool few = phases <= kMostPhases && (spatial.kernel.size() < 3 || spatial.kernel[0] <= kMostLayers);
+  if (few && kernels::is_ours(x)) {
     bool as_stored = call.is_ours({"x", "weight"}), line = spatial.kernel.size() == 1;
     array data = as_stored ? call.tensor("x") : x, filters = as_stored ? call.tensor("weight") : weight;
     if (!line) return channels_last(transpose_by_phases(call, data, filters, spatial, groups));
