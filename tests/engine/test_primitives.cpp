@@ -5,6 +5,7 @@
 
 #include "arrays.h"
 #include "check.h"
+#include "kernels/integer_matmul.h"
 #include "kernels/order.h"
 #include "kernels/parallel.h"
 #include "kernels/places.h"
@@ -142,6 +143,35 @@ TEST(orders_lines_and_keeps_ties_as_they_lie) {
   CHECK(are_same(at_any_threads([&] { return order_last(many, 77, true); }), expected));
   CHECK(are_same(at_any_threads([&] { return order_last(many, 5, true); }),
                  mx::slice(expected, {0, 0}, {300, 5})));
+}
+
+TEST(multiplies_integers_and_wraps_around) {
+  struct Size {
+    int m, n, k;
+  };
+  for (Size s : {Size{1, 1, 1}, Size{3, 5, 0}, Size{6, 257, 9}, Size{9, 600, 33}}) {
+    array x = mx::random::randint(-2147483647, 2147483647, {2, 1, s.m, s.k}, mx::int32, mx::random::key(1));
+    array y = mx::random::randint(-2147483647, 2147483647, {3, s.n, s.k}, mx::int32, mx::random::key(2));
+    array turned = mx::swapaxes(y, 1, 2);
+    array product = at_any_threads([&] { return multiply_integers(x, turned); });
+    CHECK(product.shape() == (mx::Shape{2, 3, s.m, s.n}));
+    mx::eval(x, y);
+    const int32_t *a = x.data<int32_t>(), *b = y.data<int32_t>(), *c = product.data<int32_t>();
+    bool same = true;
+    for (int place = 0; place < 6 * s.m * s.n; ++place) {
+      int column = place % s.n, row = place / s.n % s.m, batch = place / (s.n * s.m);
+      uint32_t sum = 0;
+      for (int i = 0; i < s.k; ++i)
+        sum += static_cast<uint32_t>(a[(batch / 3 * s.m + row) * s.k + i]) *
+               static_cast<uint32_t>(b[(batch % 3 * s.n + column) * s.k + i]);
+      same = same && static_cast<uint32_t>(c[place]) == sum;
+    }
+    CHECK(same);
+  }
+  array line = mx::arange(0, 4, mx::int32), square = mx::reshape(mx::arange(0, 16, mx::int32), {4, 4});
+  CHECK(multiply_integers(line, line).item<int32_t>() == 14);
+  CHECK(are_same(multiply_integers(line, square), array({56, 62, 68, 74}, mx::int32)));
+  CHECK(are_same(multiply_integers(square, line), array({14, 38, 62, 86}, mx::int32)));
 }
 
 TEST(draws_the_numbers_that_mlx_draws) {

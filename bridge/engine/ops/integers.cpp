@@ -41,28 +41,6 @@ array divide_truncating(const array& x, const array& y) {
   return mx::add(quotient, mx::astype(rounds_up, quotient.dtype()));
 }
 
-// MLX multiplies float matrices only. In float64 the products of halves of 16 bits are exact, and so are
-// their sums over fewer than 2^21 of them; float64 exists on the CPU alone.
-array multiply_matrices(const array& x, const array& y) {
-  mx::Device cpu(mx::Device::cpu);
-  struct Halves {
-    array low, high;
-  };
-  auto halves = [&](const array& z) {
-    array whole = mx::astype(z, mx::int32, cpu);
-    array low = mx::bitwise_and(whole, array(0xFFFF), cpu);
-    array high = mx::right_shift(whole, array(16), cpu);
-    return Halves{mx::astype(low, mx::float64, cpu), mx::astype(high, mx::float64, cpu)};
-  };
-  Halves a = halves(x), b = halves(y);
-  auto product = [&](const array& p, const array& q) {
-    return mx::astype(mx::astype(mx::matmul(p, q, cpu), mx::int64, cpu), mx::uint32, cpu);
-  };
-  array middle = mx::add(product(a.low, b.high), product(a.high, b.low), cpu);
-  array sum = mx::add(product(a.low, b.low), mx::left_shift(middle, array(16u), cpu), cpu);
-  return mx::view(sum, mx::int32, cpu);
-}
-
 array saturated(const array& x, mx::Dtype dtype) {
   bool is_signed = mx::issubdtype(dtype, mx::signedinteger);
   int bits = static_cast<int>(8 * mx::size_of(dtype)) - is_signed;

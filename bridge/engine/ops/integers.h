@@ -27,9 +27,6 @@ Quotient divide_floor(const array& x, const array& y);
 /** Rounded towards zero, as a quotient of floats that is cast to an integer. */
 array divide_truncating(const array& x, const array& y);
 
-/** x [..., m, k] · y [..., k, n] in int32. */
-array multiply_matrices(const array& x, const array& y);
-
 /** Floats as integers, rounded towards zero: beyond the type's range its ends, 0 for NaN. C++ leaves both
  * open, and processors differ. */
 array saturated(const array& x, mlx::core::Dtype dtype);

@@ -1,3 +1,4 @@
+#include "kernels/integer_matmul.h"
 #include "kernels/primitives.h"
 #include "mlx/einsum.h"
 #include "ops/call.h"
@@ -29,7 +30,7 @@ array linear(Call& call) {
   }
   check_count(call, "bias", weight.shape(0), "row of weight");
   if (are_integers(x, weight)) {
-    array y = multiply_matrices(x, mx::swapaxes(weight, 0, 1));
+    array y = kernels::multiply_integers(x, mx::swapaxes(weight, 0, 1));
     return call.has("bias") ? mx::add(y, call.tensor("bias")) : y;
   }
   return kernels::linear(x, weight, call.wide_or_none("bias"), product_dtype(call, x, weight));
@@ -51,7 +52,7 @@ array matmul(Call& call) {
     return mx::Shape(m.shape().begin(), m.shape().end() - std::min<ptrdiff_t>(2, m.shape().size()));
   };
   check_broadcast(call, "the leading axes of x and y", leading(x), leading(y));
-  if (are_integers(x, y)) return multiply_matrices(x, y);
+  if (are_integers(x, y)) return kernels::multiply_integers(x, y);
   return kernels::matmul(x, y, std::nullopt, product_dtype(call, x, y));
 }
 
