@@ -231,14 +231,14 @@ Spatial phase_spatial(const std::vector<Phase>& phase, const array& x, const std
 array interleaved(const std::vector<array>& parts, const std::vector<int>& strides) {
   if (parts.size() == 1) return parts[0];
   auto axes = static_cast<int>(strides.size());
-  array y = mx::unflatten(mx::stack(parts, -1), -1, mx::Shape(strides.begin(), strides.end()));
-  std::vector<int> order = {0, 1};
-  mx::Shape shape = {y.shape(0), y.shape(1)};
-  for (int i = 2; i < axes + 2; ++i) {
-    order.push_back(i), order.push_back(i + axes);
-    shape.push_back(y.shape(i) * y.shape(i + axes));
+  array y = mx::unflatten(mx::stack(parts, 0), 0, mx::Shape(strides.begin(), strides.end()));
+  std::vector<int> order = {axes, axes + 1};
+  mx::Shape shape = {y.shape(axes), y.shape(axes + 1)};
+  for (int i = 0; i < axes; ++i) {
+    order.push_back(axes + 2 + i), order.push_back(i);
+    shape.push_back(y.shape(axes + 2 + i) * y.shape(i));
   }
-  return mx::reshape(mx::transpose(y, order), shape);
+  return mx::reshape(kernels::dense(mx::transpose(y, order)), shape);
 }
 
 // As full_transpose, of two or three axes and channels first: a convolution a phase, set side by side.
