@@ -43,7 +43,10 @@ const DtypeRow& row_of(const std::string& name, const py::dtype& dtype) {
     if (row.kind == dtype.kind() && row.size == dtype.itemsize()) return row;
   }
   std::string known;
-  for (const DtypeRow& row : kDtypes) known += (known.empty() ? "" : ", ") + std::string(row.name);
+  for (const DtypeRow& row : kDtypes) {
+    if (!known.empty()) known.append(", ");
+    known.append(row.name);
+  }
   std::string message = "input \"";
   message.append(name).append("\" has dtype ").append(py::str(dtype).cast<std::string>());
   raise_invalid(message.append(", expected one of ").append(known).append(": convert it with .astype(...)"));
