@@ -62,12 +62,14 @@ TINTYPE_INLINE float value_of(T x) {
 }
 
 // The last lanes of a panel of kRows lines; a copy of a size that the compiler knows is no call.
-TINTYPE_INLINE void store_part(float* to, const Vector& v, int lanes) {
+TINTYPE_INLINE void store_part(float* to, Vector v, int lanes) {
   constexpr int kPart = kRows % kLanes;
+  float all[kLanes];
+  store(all, v);
   if (lanes == kPart)
-    __builtin_memcpy(to, &v, 4 * kPart);
+    __builtin_memcpy(to, all, 4 * kPart);
   else
-    __builtin_memcpy(to, &v, 4 * static_cast<unsigned>(lanes));
+    __builtin_memcpy(to, all, 4 * static_cast<unsigned>(lanes));
 }
 
 // Lines whose elements are neighbours: squares of kLanes are turned in registers.
