@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ sys.exit(run_command(sys.argv[4:]))
 #: Where a reference has been written, and is to be run.
 MEASURING = ("tintype.verify.bundle", "record")
 PLANNING = ("tintype.emit.dry_run", "prepare")
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """SIGHUP is heard, and by children too, also where the tests run under nohup, which has it ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
 
 
 def ended(kind: str, place: tuple[str, str], command: list[str], temporary: Path) -> int:

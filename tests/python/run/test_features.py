@@ -132,7 +132,7 @@ def test_inspect_counts_a_classifiers_classes(
     model.save(str(tmp_path / "net.mlpackage"))
     assert run_command(["inspect", str(tmp_path / "net.mlpackage")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "main: 2 ops (1 softmax, 1 classify), a classifier of 3 classes" in lines
+    assert "main: 2 ops (1 classify, 1 softmax), a classifier of 3 classes" in lines
     assert f"  output classLabel {dtype} []" in lines
     assert "  output classLabel_probs float32 [3]" in lines
 
