@@ -36,7 +36,6 @@ def heard() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
-
 def ended(kind: str, place: tuple[str, str], command: list[str], temporary: Path) -> int:
     """The exit code of the command, which sends itself the signal instead of calling the function."""
     line = [sys.executable, "-c", PROGRAM, *place, kind, *command]
