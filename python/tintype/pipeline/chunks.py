@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import names
 from ..bundle import Component
 from ..run import Model
 
@@ -22,6 +23,8 @@ class ComponentModel:
     def __init__(self, component: Component, models: Sequence[Model], reason: str | None = None) -> None:
         """`reason` says why this backend, if the models do not know."""
         self._component, self._models, self._reason = component, tuple(models), reason
+        #: Core ML opens the default function, the first one, when it loads.
+        self._used = set(self._models[0].functions[:1])
 
     @property
     def backend(self) -> str:
@@ -39,6 +42,25 @@ class ComponentModel:
         known = [model.compiled for model in self._models if model.compiled is not None]
         return any(known) if known else None
 
+    @property
+    def on_core_ml(self) -> bool:
+        """Whether Core ML runs it, or one of its chunks."""
+        return names.COREML in (model.backend for model in self._models)
+
+    @property
+    def copies(self) -> int:
+        """How often the weights are in memory: on Core ML once for each function that is open."""
+        return max(1, len(self._used)) if self.on_core_ml else 1
+
+    def opens(self, function: str) -> bool:
+        """Whether a prediction of `function` makes Core ML load it first."""
+        return self.on_core_ml and function not in self._used
+
+    def open(self, function: str) -> None:
+        """Have Core ML load `function`, which it does at its first prediction: one on zeros."""
+        specs = self._component.functions[function].inputs
+        self.predict({spec.name: np.zeros(spec.shape, spec.dtype) for spec in specs}, function)
+
     def predict(
         self, inputs: Mapping[str, Array], function: str | None = None, told: Told | None = None
     ) -> dict[str, Array]:
@@ -55,6 +77,8 @@ class ComponentModel:
                 told(model.path, model.backend, model.last_statistics)
             later = {spec.name for after in parts[index + 1 :] for spec in after.inputs}
             pool = {name: value for name, value in pool.items() if name in later | wanted}
+        if function is not None:
+            self._used.add(function)
         return pool
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import copy
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from ..bundle import Bundle, Chunk, Size
 from ..errors import BundleError, EngineError, UsageError
 from ..run import FallbackWarning, Model, load_model
 from ..run.runtimes import INSTALLED
-from ..run.time_box import TIME_BOX, check_time_box
+from ..run.time_box import TIME_BOX, check_time_box, started
 from .chunks import ComponentModel
 from .request import StageChoice
 from .self_test import check_self_test
@@ -44,8 +45,9 @@ class StageModels:
 
     With `reduce_memory` a component's model is freed as soon as a run is `done` with it. `memory_budget` is
     how many bytes of weights may be loaded at a time: where room is needed, the models that were not used
-    for longest are freed, and one that is larger is loaded alone. `self_tests` False trusts Core ML unasked:
-    for those who measure what it does themselves. `time_box` is `load_model`'s, for every package.
+    for longest are freed, and one that is larger is loaded alone. Core ML has the weights of a component of
+    several sizes once a size that it has opened. `self_tests` False trusts Core ML unasked: for those who
+    measure what it does themselves. `time_box` is `load_model`'s, for every package and every size.
     """
 
     def __init__(
@@ -84,31 +86,85 @@ class StageModels:
         run.units, run.statistics, run._load_seconds = units, statistics, 0.0
         return run
 
-    def model(self, component: str, backend: str) -> ComponentModel:
-        """The component on `backend`, all of its chunks."""
-        key = self._key(component, backend)
+    def model(self, component: str, backend: str, size: Size | None = None) -> ComponentModel:
+        """The component on `backend`, all of its chunks, with room for its function of `size` (None: the
+        default one). Under "auto" Core ML has opened that function, within the time box."""
+        key, function = self._key(component, backend), self._function(component, size)
         if key in self._models:
             self._models[key] = self._models.pop(key)
         else:
             self._add(key, lambda: self._trusted(component, backend))
+        if function is not None:
+            self._ready(key, function)
         return self._models[key]
 
+    def _ready(self, key: Key, function: str) -> None:
+        if self._models[key].opens(function):
+            self._make_room_for_function(key)
+        model = self._models[key]
+        if key[1] == names.AUTO and self._time_box is not None and model.opens(function):
+            self._open(key, model, function)
+
+    def _function(self, component: str, size: Size | None) -> str | None:
+        return None if size is None else self._bundle.component(component).function(size.width, size.height)
+
     def _add(self, key: Key, load: Callable[[], ComponentModel]) -> None:
-        self._make_room(key[0])
-        started = time.perf_counter()
+        self._make_room(self._weights(key), list(self._models))
+        begun = time.perf_counter()
         self._models[key] = load()
-        self._load_seconds += time.perf_counter() - started
+        self._load_seconds += time.perf_counter() - begun
 
     def _key(self, component: str, backend: str) -> Key:
         return component, backend, self.units[STAGE_OF[component]]
 
-    def _make_room(self, component: str) -> None:
-        if self._memory_budget is None:
-            return
-        weights = {name: row.weight_bytes for name, row in self._bundle.components.items()}
-        room = self._memory_budget - weights[component]
-        while self._models and sum(weights[name] for name, _, _ in self._models) > room:
-            self._free(next(iter(self._models)))
+    def _weights(self, key: Key) -> int:
+        return self._bundle.component(key[0]).weight_bytes
+
+    def _make_room(self, needed: int, keys: list[Key]) -> bool:
+        """Free the models of `keys`, in their order, until `needed` bytes more fit; whether they do."""
+        while not (fits := self._fits(needed)) and keys:
+            self._free(keys.pop(0))
+        return fits
+
+    def _fits(self, needed: int) -> bool:
+        used = sum(self._weights(key) * model.copies for key, model in self._models.items())
+        return self._memory_budget is None or used + needed <= self._memory_budget
+
+    def _make_room_for_function(self, key: Key) -> None:
+        """Before a component takes its weights once more. Where others have no room to make, it gives up the
+        functions that it opened before."""
+        others = [other for other in self._models if other != key]
+        if not self._make_room(self._weights(key), others) and self._models[key].copies > 1:
+            self._free(key)
+            self._add(key, lambda: self._trusted(*key[:2]))
+
+    def _open(self, key: Key, model: ComponentModel, function: str) -> None:
+        """Have Core ML open `function`; if that outlives the time box, MLX runs the component instead."""
+        begun = time.perf_counter()
+        opening = started(lambda: model.open(function))
+        wait([opening], self._time_box)
+        self._load_seconds += time.perf_counter() - begun
+        if opening.done():
+            opening.result()
+        else:
+            self._leave(key, model, function, opening)
+
+    def _leave(self, key: Key, model: ComponentModel, function: str, opening: "Future[None]") -> None:
+        component, _, units = key
+        overdue = f"loading {function} took longer than {self._time_box} s; it goes on in the background"
+        reason = f"auto: Core ML could not run {component} ({overdue}), so MLX runs it"
+        del self._models[key]
+        self._add(key, lambda: self._load(component, names.MLX, reason))
+        self._remember(component, EngineError(overdue), reason)
+
+        def withdraw(late: "Future[None]") -> None:
+            # As with a load that is left behind: the system keeps what it made.
+            if late.exception() is None:
+                for package in self._bundle.package_paths(component):
+                    self._verdicts.forget(package, units)
+            model.close()
+
+        opening.add_done_callback(withdraw)
 
     def _free(self, key: Key) -> None:
         model = self._models.pop(key)
@@ -130,7 +186,7 @@ class StageModels:
 
     def _trusted(self, component: str, backend: str) -> ComponentModel:
         model = self._load(component, backend)
-        if self._self_tests and names.COREML in model.backend.split("+"):
+        if self._self_tests and model.on_core_ml:
             return self._tested(component, backend, model)
         return model
 
@@ -172,8 +228,8 @@ class StageModels:
 
         `size` is the picture's, by which a component of several sizes chooses its function.
         """
-        model, description = self.model(component, backend), self._bundle.component(component)
-        function = None if size is None else description.function(size.width, size.height)
+        model, function = self.model(component, backend, size), self._function(component, size)
+        description = self._bundle.component(component)
         dtypes = {spec.name: spec.dtype for spec in description.inputs}
         arrays = {name: _converted(component, name, value, dtypes[name]) for name, value in inputs.items()}
         told = None if self.statistics is None else partial(self.statistics.add, component)
@@ -183,7 +239,7 @@ class StageModels:
                 f"{component} on backend {model.backend!r} gave NaN or infinite values in {broken!r}: "
                 f"try another backend, or convert the model again with --precision float32"
             )
-            if backend != names.AUTO or names.COREML not in model.backend.split("+"):
+            if backend != names.AUTO or not model.on_core_ml:
                 raise error
             outputs = self._elsewhere(component, error, lambda other: other.predict(arrays, function, told))
         return outputs

@@ -162,9 +162,10 @@ class Pipeline:
         reduce_memory   free each model when a run is done with it, the text encoders before the denoiser is
                         loaded; every run loads them again
         memory_budget   bytes of weights that may be loaded at a time; the models that were not used for
-                        longest make room, and one that is larger is loaded alone
-        time_box        seconds that "auto" gives Core ML to compile and load a package before MLX takes over;
-                        None: as long as it takes
+                        longest make room, and one that is larger is loaded alone. Core ML holds them once
+                        for each size that was drawn
+        time_box        seconds that "auto" gives Core ML to compile and load a package, and to load another
+                        size of it, before MLX takes over; None: as long as it takes
 
         Raises BundleError, naming file and remedy, for anything that is not a complete bundle.
         """
@@ -236,7 +237,8 @@ class Pipeline:
         minutes. What took how long, and which backend took it, in order.
 
         stages          names of `names.STAGES`; None: all
-        size            (width, height); on Core ML another than the default one is run once, on zeros
+        size            (width, height); on Core ML another than the default one, which loads too, is run
+                        once, on zeros
         backend, units  as of `generate`; None: the pipeline's
         on_progress     called before each component with its name, its place from 0, and their number
 

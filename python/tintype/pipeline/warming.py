@@ -4,10 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from .. import names
-from ..bundle import Bundle, Component
+from ..bundle import Bundle, Size
 from ..errors import UsageError
 from .chunks import ComponentModel
 from .settings import STAGE_OF, STAGES
@@ -55,22 +52,17 @@ def warm(
         if on_progress is not None:
             on_progress(component, index, len(wanted))
         models.take_load_seconds()
-        model = models.model(component, backends[STAGE_OF[component]])
+        model = models.model(component, backends[STAGE_OF[component]], Size(*size))
         seconds = models.take_load_seconds()
-        if size != (bundle.size.width, bundle.size.height):
-            seconds += _open_function(bundle.component(component), model, size)
+        seconds += _open_function(model, bundle.component(component).function(*size))
         warmed.append(Warmed(component, model.backend, model.reason, seconds, model.compiled))
         models.done([component])
     return warmed
 
 
-def _open_function(component: Component, model: ComponentModel, size: tuple[int, int]) -> float:
-    """Have Core ML load the function of `size`, which it does at its first prediction: one on zeros. Returns
-    the seconds that this took."""
-    function = component.function(*size)
-    if function is None or names.COREML not in model.backend.split("+"):
-        return 0.0
+def _open_function(model: ComponentModel, function: str | None) -> float:
+    """Have Core ML load `function`, if it has not; the seconds that this took."""
     started = time.perf_counter()
-    specs = component.functions[function].inputs
-    model.predict({spec.name: np.zeros(spec.shape, spec.dtype) for spec in specs}, function)
+    if function is not None and model.opens(function):
+        model.open(function)
     return time.perf_counter() - started
