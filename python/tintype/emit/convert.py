@@ -255,6 +255,8 @@ def open_checkpoint(
     if found is not None:
         opened.name = found.repository.split("/")[1]
         opened.origin = {"repository": found.repository, "revision": found.revision}
+        if isinstance(opened, OriginalFiles):
+            opened.offline = found.offline
     opened.downloads = missing
     return opened
 

@@ -6,7 +6,7 @@ broke, and `HF_ENDPOINT`, `HF_HOME`, `HF_TOKEN` and `hf auth login` mean what th
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,14 @@ class HubCheckpoint:
     """A downloaded checkpoint: its folder, or single file, in the cache, and where it came from.
 
     Of an outline the folder is another, and `missing` holds the files whose weights are not here: name →
-    bytes.
+    bytes. `offline` says why the hub could not be asked, where the cache had to do.
     """
 
     path: Path
     repository: str
     revision: str
     missing: Mapping[str, int] = field(default_factory=dict)
+    offline: str = ""
 
 
 def is_repository(source: "str | Path") -> bool:
@@ -83,7 +84,7 @@ def download(
             raise CheckpointError(
                 f"{_explanation(name, revision, error)}; the cache lacks {', '.join(lacking[:SHOWN])}"
             ) from error
-        return cached
+        return replace(cached, offline=_explanation(name, revision, error))
 
 
 def needed_files(

@@ -71,7 +71,8 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
 
 class OriginalFiles:
     """A single-file checkpoint; `files` collects what was read, by its name; `downloads` are those of an
-    outline that would have to be loaded from the Hub: name → bytes."""
+    outline that would have to be loaded from the Hub: name → bytes; `offline` says why the Hub could not be
+    asked for more than its cache holds."""
 
     def __init__(self, path: "str | Path", companion: "str | Path | None" = None) -> None:
         """Open the file `path`, or the only single file in the folder `path`.
@@ -84,6 +85,7 @@ class OriginalFiles:
         self.index: dict[str, Any] = {}
         self.origin: dict[str, str] = {}
         self.downloads: dict[str, int] = {}
+        self.offline = ""
         self.files: dict[str, Path] = {}
         self.layout = "original"
         self.companion = None if companion is None else Path(companion)
@@ -138,8 +140,11 @@ class OriginalFiles:
                 f"{self.path} holds no {', '.join(missing)}: put the publishers' files for the weights "
                 f"beside it (FLUX.1's vae is ae.safetensors); tokenizers, which no single file has, and what "
                 "else is missing are taken from --tokenizers, a Hugging Face folder, or the id of a model on "
-                "the Hub, of the same model"
+                f"the Hub, of the same model{self._unasked()}"
             )
+
+    def _unasked(self) -> str:
+        return f". The Hub may have it beside this file: {self.offline}" if self.offline else ""
 
     def folder(self, component: str) -> Path:
         """The component's folder in the companion (a tokenizer's). CheckpointError when it is not there."""
@@ -188,7 +193,7 @@ class OriginalFiles:
         if self._companion is None or not self._companion.has(component):
             raise CheckpointError(
                 f"{self.path} holds no {component}: put the publisher's file for it beside, give a folder "
-                "that has it as --tokenizers, or choose other --components"
+                f"that has it as --tokenizers, or choose other --components{self._unasked()}"
             )
         return self._companion
 

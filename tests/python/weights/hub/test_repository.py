@@ -245,6 +245,24 @@ def test_a_single_file(hub: HubServer, repository: Path, data: Path, tmp_path: P
         assert convert("http://127.0.0.1:9", tmp_path, *arguments, source=source).returncode == 0
 
 
+def test_a_single_file_offline_without_the_one_beside_it(
+    hub: HubServer, repository: Path, data: Path, tmp_path: Path
+) -> None:
+    (repository / "model_index.json").unlink()
+    shutil.copy(data / "flux-dev-tiny/original/flux1.safetensors", repository / "flux1-dev.safetensors")
+    arguments = ("--tokenizers", str(data / "flux-dev-tiny"), "--overwrite", "--components")
+    assert convert(hub.url, tmp_path, *arguments, "denoiser").returncode == 0
+    for source in (NAME, f"{NAME}/flux1-dev.safetensors"):
+        assert convert("http://127.0.0.1:9", tmp_path, *arguments, "denoiser", source=source).returncode == 0
+    (tmp_path / "tokenizers").mkdir()
+    arguments = ("--tokenizers", "tokenizers", "--overwrite", "--components")
+    offline = convert("http://127.0.0.1:9", tmp_path, *arguments, "denoiser,vae_decoder")
+    assert offline.returncode == 1
+    assert "holds no vae: put the publishers' files for the weights beside it" in offline.stderr
+    assert f"{NAME}, and it cannot be loaded from http://127.0.0.1:9 (" in offline.stderr
+    assert "check the connection and run this again" in offline.stderr
+
+
 def test_tokenizers_of_a_repository(hub: HubServer, data: Path, tmp_path: Path) -> None:
     """A single file on this machine; of the repository, what the file lacks is loaded, and nothing else."""
     file = str(data / "flux-dev-tiny/original/flux1.safetensors")
