@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..names import AUTO
 from ..values import bytes_text
 from .output import count_text, echo_json, table
 
@@ -28,7 +29,7 @@ def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: b
             row.package,
             count_text(row.parameters),
             bytes_text(row.float16_bytes),
-            bytes_text(row.package_bytes),
+            _span(row.smallest_bytes, row.package_bytes),
             row.recipe or plan.precision,
             ", ".join(row.functions),
         )
@@ -38,7 +39,7 @@ def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: b
         "all",
         count_text(sum(row.parameters for row in plan.packages)),
         bytes_text(sum(row.float16_bytes for row in plan.packages)),
-        bytes_text(plan.bundle_bytes),
+        _span(plan.smallest_bytes, plan.bundle_bytes),
         "",
         "",
     )
@@ -49,10 +50,17 @@ def show_plan(source: Path, output: Path, options: Mapping[str, Any], as_json: b
         click.echo(f"to be downloaded first: {bytes_text(plan.download_bytes)}")
     memory = bytes_text(plan.peak_memory)
     click.echo(f"estimated: {plan.seconds:.0f} s on a plain SSD, up to {memory} of memory of its own")
-    click.echo("not included: comparing it with a float32 conversion (--verify, --no-verify)")
+    if options.get("quantize") == AUTO:
+        click.echo("not included: measuring each recipe that auto tries, against a float32 conversion")
+    else:
+        click.echo("not included: comparing it with a float32 conversion (--verify, --no-verify)")
     if plan.disk_free is not None:
         short = "" if plan.fits else ": NOT ENOUGH"
         click.echo(f"disk: {bytes_text(plan.disk_needed)} needed, {bytes_text(plan.disk_free)} free{short}")
     if plan.obstacle:
         click.echo(f"convert would refuse: {plan.obstacle}")
     return failing
+
+
+def _span(least: int, most: int) -> str:
+    return bytes_text(most) if least == most else f"{bytes_text(least)} to {bytes_text(most)}"

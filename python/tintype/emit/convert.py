@@ -98,7 +98,7 @@ def convert(
 
     `gate` is called with the complete bundle before it takes its place: it may raise, and add to bundle.json.
     `tintype.convert` takes `verify.AccuracyGate` where none is named (None: no gate): ConversionError for a
-    bundle that is too far from float32.
+    bundle that is too far from float32; and a `verify.Meter` of its own where `quantize` auto needs one.
 
     `resume` takes over the finished components that an interrupted conversion of the same files with the same
     choices left, and leaves its own if it is interrupted, in the hidden folder beside `output`; the result is

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -24,6 +25,7 @@ from ..run import backends
 from ..values import bytes_text
 from .apple import as_called
 from .bundle import STEPS, Accuracy, gate_backends, record_accuracy, reference_components, verify_backends
+from .meter import Meter
 from .probe import failed_probes
 
 if TYPE_CHECKING:
@@ -36,8 +38,9 @@ P = ParamSpec("P")
 
 LOGGER = logging.getLogger("tintype")
 
-#: What a gate is told as its conversion is.
+#: What a gate is told as its conversion is, and a meter.
 GATE_OPTIONS = ("variant", "tokenizers", "lora", "progress")
+METER_OPTIONS = (*GATE_OPTIONS, "components", "batch")
 
 #: A conversion measures unasked what is reckoned to take no longer than this, in seconds.
 MOST_SECONDS = 60.0
@@ -186,16 +189,21 @@ class AccuracyGate:
 
 
 def _gated(function: Callable[P, Bundle]) -> Callable[P, Bundle]:
-    """A conversion whose `gate`, where the caller names none, is an `AccuracyGate`."""
+    """A conversion whose `gate`, where the caller names none, is an `AccuracyGate`, and whose `measure` with
+    `quantize` auto a `Meter`."""
 
     @functools.wraps(function)
     def gated(*arguments: P.args, **options: P.kwargs) -> Bundle:
-        if "gate" not in options:
-            bound = inspect.signature(function).bind(*arguments, **options).arguments
-            files: dict[str, Any] = {n: bound[n] for n in GATE_OPTIONS if n in bound}
-            measure = getattr(bound.get("measure"), "accuracy", None)
-            options["gate"] = AccuracyGate(bound["source"], bound["output"], measure=measure, **files)
-        return function(*arguments, **options)
+        bound = inspect.signature(function).bind(*arguments, **options).arguments
+        with ExitStack() as stack:
+            if bound.get("quantize") == names.AUTO and bound.get("measure") is None:
+                files: dict[str, Any] = {n: bound[n] for n in METER_OPTIONS if n in bound}
+                options["measure"] = bound["measure"] = stack.enter_context(Meter(bound["source"], **files))
+            if "gate" not in options:
+                files = {n: bound[n] for n in GATE_OPTIONS if n in bound}
+                measure = getattr(bound.get("measure"), "accuracy", None)
+                options["gate"] = AccuracyGate(bound["source"], bound["output"], measure=measure, **files)
+            return function(*arguments, **options)
 
     return gated
 

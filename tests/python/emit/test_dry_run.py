@@ -1,6 +1,7 @@
 """The plan of a conversion: exact sizes, and nothing written."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import tintype
 from tintype import names
 from tintype.cli.app import run_command
+from tintype.compress import candidates
 from tintype.emit import dry_run
 from tintype.errors import CheckpointError, UsageError
 
@@ -52,6 +54,22 @@ def test_sizes_are_those_that_a_conversion_writes(
     assert plan.disk_free is not None
 
 
+@pytest.mark.parametrize("profile", ["native", "apple-sd3"])
+def test_auto_lies_between_its_smallest_candidates_and_none(data: Path, tmp_path: Path, profile: str) -> None:
+    source, wanted = data / "sd3-medium-tiny", ["text_encoder", "denoiser", "vae_decoder"]
+    plan = tintype.plan_conversion(
+        source, tmp_path, profile=profile, components=wanted, quantize="auto", overwrite=True
+    )
+    plain = tintype.plan_conversion(source, profile=profile, components=wanted)
+    assert [row.package_bytes for row in plan.packages] == [row.package_bytes for row in plain.packages]
+    recipes = {row.component: next(iter(candidates("gpu", row.component)), None) for row in plan.packages}
+    named = ",".join(f"{name}={recipe}" for name, recipe in recipes.items() if recipe is not None)
+    smallest = tintype.plan_conversion(source, profile=profile, components=wanted, quantize=named)
+    assert [row.smallest_bytes for row in plan.packages] == [row.package_bytes for row in smallest.packages]
+    assert {row.recipe for row in plan.packages} == {"auto"}
+    assert plan.smallest_bytes < plan.bundle_bytes < plan.disk_needed  # float32 lies beside it meanwhile
+
+
 def test_what_lies_in_the_way(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, output = str(data / "sd3-medium-tiny"), tmp_path / "out"
     output.mkdir()
@@ -69,6 +87,11 @@ def test_what_lies_in_the_way(data: Path, tmp_path: Path, capsys: pytest.Capture
     assert "has no profile.json of Tintype's, so it is not overwritten" in capsys.readouterr().out
     assert run_command(["convert", source, "-o", f"{output}/bundle.json/b", "--dry-run"]) == 1
     assert "bundle.json is not a folder): choose another output folder" in capsys.readouterr().out
+    if sys.platform == "linux":  # /proc says that root may write there
+        for place in ("/proc", "/proc/self/deep"):
+            assert run_command(["convert", source, "-o", f"{place}/out", "--dry-run"]) == 1
+            refusal = f"convert would refuse: cannot write to {place} (No such file or directory): choose"
+            assert refusal in capsys.readouterr().out
     line[3] = str(tmp_path / ("x" * 300))
     assert run_command(line) == 1
     assert "(File name too long): choose another output folder" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import tintype
-from tintype import names
+from tintype import emit, names
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
 from tintype.compress import candidates
@@ -84,13 +84,21 @@ def test_the_command_says_what_it_tried(
     assert f"text_encoder: {row['recipe']} {row['auto'][-1]['psnr']:.1f} dB" in out
     assert "vae_decoder: none " in out
     assert bundle.accuracy["passed"] is True
-    assert run_command([*line, "--dry-run"]) == 2
-    assert "auto measures what it writes" in capsys.readouterr().err
+    assert run_command([*line, "--dry-run", "--overwrite"]) == 0
+    out = capsys.readouterr().out
+    assert "not included: measuring each recipe that auto tries" in out
+    assert " kB to " in out
 
 
-def test_auto_has_to_measure(data: Path, tmp_path: Path) -> None:
+def test_python_measures_by_itself(data: Path, tmp_path: Path) -> None:
+    source, wanted = data / "sd3-medium-tiny", ["text_encoder", "vae_decoder"]
+    with Meter(source, components=wanted) as meter:
+        expected = tintype.convert(source, tmp_path / "a", quantize="auto", components=wanted, measure=meter)
+    found = tintype.convert(source, tmp_path / "b", quantize="auto", components=wanted)
+    assert found.to_text() == expected.to_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
     with pytest.raises(UsageError, match="auto has to measure: give convert a measure"):
-        tintype.convert(data / "sd3-medium-tiny", tmp_path / "b", quantize="auto")
+        emit.convert(source, tmp_path / "c", quantize="auto")
 
 
 def test_a_meter_that_nobody_closes_leaves_nothing(sd3_half: Bundle, data: Path, tmp_path: Path) -> None:
