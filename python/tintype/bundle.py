@@ -304,15 +304,6 @@ class Bundle:
             f"convert the model again with --size {width}x{height}"
         )
 
-    def package_path(self, name: str) -> Path:
-        """Where the component's `.mlpackage` lies; BundleError for a component in chunks."""
-        paths = self.package_paths(name)
-        if len(paths) > 1:
-            raise BundleError(
-                f"{name} of the bundle {self.name} is cut in {len(paths)} chunks, not one package"
-            )
-        return paths[0]
-
     def package_paths(self, name: str) -> tuple[Path, ...]:
         """Where the component's packages lie, in running order: one, or one a chunk."""
         return tuple(self._root() / part.path for part in self.component(name).parts)

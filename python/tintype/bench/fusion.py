@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 
@@ -27,6 +26,9 @@ __all__ = ["run_fusion"]
 
 LATENT, TEXT = (64, 64), 154  # SD3-medium at 512²
 ROUNDS = 7
+
+#: The engine's switch, in the environment.
+SWITCH = "TINTYPE_FUSION"
 
 
 def _mmdit(target: Target) -> MILProgram:
@@ -55,8 +57,15 @@ CASES: dict[str, Callable[[], MILProgram]] = {
 
 
 def _load(path: pathlib.Path, fusion: bool) -> Any:
-    with patch.dict(os.environ, TINTYPE_FUSION="1" if fusion else "0"):  # the engine joins while it loads
+    before = os.environ.get(SWITCH)
+    os.environ[SWITCH] = "1" if fusion else "0"  # the engine joins while it loads
+    try:
         return load_model(path, backend="mlx")
+    finally:
+        if before is None:
+            del os.environ[SWITCH]
+        else:
+            os.environ[SWITCH] = before
 
 
 def _inputs(model: Any) -> dict[str, Any]:

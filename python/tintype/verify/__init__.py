@@ -10,7 +10,6 @@ from .bundle import (
     gate_backends,
     record_accuracy,
     verify_backends,
-    verify_bundle,
 )
 from .gate import AccuracyGate
 from .meter import Meter
@@ -64,5 +63,4 @@ __all__ = [
     "record_self_test",
     "run_self_test",
     "verify_backends",
-    "verify_bundle",
 ]

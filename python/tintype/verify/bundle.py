@@ -30,7 +30,6 @@ __all__ = [
     "record_accuracy",
     "reference_components",
     "verify_backends",
-    "verify_bundle",
 ]
 
 #: What every component must reach, and the picture of the whole run.
@@ -130,34 +129,10 @@ def gate_backends() -> tuple[str, ...]:
     return (names.MLX, names.COREML) if apples else (names.MLX,)
 
 
-def verify_bundle(
-    bundle: Bundle,
-    source: "str | Path",
-    *,
-    backend: str = names.MLX,
-    prompt: str = PROMPT,
-    steps: int = STEPS,
-    variant: str | None = None,
-    tokenizers: "str | Path | None" = None,
-    lora: "LoraChoices" = (),
-) -> Accuracy:
-    """`verify_backends` for one backend."""
-    return verify_backends(
-        bundle,
-        source,
-        (backend,),
-        prompt=prompt,
-        steps=steps,
-        variant=variant,
-        tokenizers=tokenizers,
-        lora=lora,
-    )[0]
-
-
 def verify_backends(
     bundle: Bundle,
     source: "str | Path",
-    chosen: Sequence[str],
+    chosen: Sequence[str] = (names.MLX,),
     *,
     sizes: SizeChoice = (),
     prompt: str = PROMPT,

@@ -98,7 +98,7 @@ class Meter:
     def accuracy(
         self, bundle: Bundle, backend: str = names.MLX, progress: "Progress | None" = None
     ) -> Accuracy:
-        """What `verify_bundle` says of the complete bundle, without another reference."""
+        """What `verify_backends` says of the complete bundle, without another reference."""
         _, recording = self._reference(bundle, tuple(bundle.components))
         told = Steps(progress or self._progress, comparisons(bundle, 1))
         return compare(bundle, {bundle.size: recording}, PROMPT, STEPS, backend, told)

@@ -58,7 +58,7 @@ def audit_ranges(
     The graphs are built again from the checkpoint `source`, in the bundle's precision and for its target,
     with the largest magnitudes as one more output, and run by MLX on the inputs that a float32 run gives
     them. Weights are not compressed. `progress` hears of "measuring", with the steps done and to be done: the
-    reference's conversion, its run, each component. Raises what `verify_bundle` does.
+    reference's conversion, its run, each component. Raises what `verify_backends` does.
     """
     told = Steps(progress, 2 + len(as_called(bundle).components))
     with reference_folder(bundle) as folder:

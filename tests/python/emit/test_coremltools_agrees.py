@@ -45,7 +45,7 @@ def test_weights_are_what_coremltools_writes(
     )
     assert bundle.components
     for name in bundle.components:
-        path = bundle.package_path(name)
+        path = bundle.package_paths(name)[0]
         model = ct.models.MLModel(str(path), skip_model_load=True)
         spec = model.get_spec()
         program = load(spec, spec.specificationVersion, str((path / WEIGHTS).parent))

@@ -96,7 +96,7 @@ def test_same_bytes_without_copies(
         options: dict[str, Any] = {"size": [(64, 64), (96, 64)], "target": target}
         bundle = convert(data / source, folder, **options)
         return [
-            (bundle.package_path(name) / MODEL).read_bytes()
+            (bundle.package_paths(name)[0] / MODEL).read_bytes()
             for name in names.COMPONENTS
             if name in bundle.components
         ]

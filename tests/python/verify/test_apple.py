@@ -16,7 +16,7 @@ from tintype.apple_folder import AppleFolder
 from tintype.cli.app import run_command
 from tintype.emit.apple_sd3 import PACKAGES, export_apple_sd3
 from tintype.errors import BundleError, ConversionError, UsageError
-from tintype.verify import MIN_COSINE, MIN_PSNR, audit_ranges, verify_bundle
+from tintype.verify import MIN_COSINE, MIN_PSNR, audit_ranges, verify_backends
 
 DEMO_MODEL = Path(tintype.__file__).parent / "_demo_model"
 MODEL = "sd3-medium-tiny"
@@ -62,7 +62,7 @@ def test_every_package_and_the_picture_are_measured(
 def test_float32_packages_are_the_bundle_s_networks(data: Path, tmp_path: Path) -> None:
     """To the rounding of float32: the adapters inside the graph and the measure's agree."""
     place = export_apple_sd3(data / MODEL, tmp_path / "folder", precision="float32", size=(64, 64))
-    accuracy = verify_bundle(AppleFolder.read(place), data / MODEL)
+    accuracy = verify_backends(AppleFolder.read(place), data / MODEL)[0]
     assert min(value.psnr for value in [*accuracy.components.values(), *accuracy.run.values()]) > 100
 
 
@@ -84,13 +84,13 @@ def test_a_vocabulary_of_another_model_shows_in_the_picture(folder: Path, data: 
     words = [word for word in vocabulary if word.endswith("</w>")]
     swapped = dict(zip(words, [vocabulary[word] for word in reversed(words)], strict=True))
     (folder / "vocab.json").write_text(json.dumps(vocabulary | swapped))
-    accuracy = verify_bundle(AppleFolder.read(folder), data / MODEL)
+    accuracy = verify_backends(AppleFolder.read(folder), data / MODEL)[0]
     assert accuracy.failures == ("image",)
 
 
 def test_part_of_the_folder_is_measured_without_a_picture(data: Path, tmp_path: Path) -> None:
     place = export_apple_sd3(data / MODEL, tmp_path / "folder", components=["denoiser"], size=(64, 64))
-    accuracy = verify_bundle(AppleFolder.read(place), data / MODEL)
+    accuracy = verify_backends(AppleFolder.read(place), data / MODEL)[0]
     assert list(accuracy.components) == [names.DENOISER]
     assert accuracy.failures == ()
     assert accuracy.run == {}
@@ -100,10 +100,10 @@ def test_what_does_not_belong_together(half: Path, data: Path) -> None:
     folder = AppleFolder.read(half)
     part = replace(folder, components={names.VAE_DECODER: folder.component(names.VAE_DECODER)})
     with pytest.raises(ConversionError, match="another checkpoint"):
-        verify_bundle(part, DEMO_MODEL)
+        verify_backends(part, DEMO_MODEL)
     merged = replace(folder, source={"lora": [{"file": "a", "sha256": "0", "scale": 1.0}]})
     with pytest.raises(UsageError, match="was converted with --lora a:1, but"):
-        verify_bundle(merged, data / MODEL)
+        verify_backends(merged, data / MODEL)
 
 
 def test_ranges_and_tasks_of_bundles(half: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,4 +197,4 @@ def test_auto_finds_the_smallest_recipes(
     recipes = {name: component.compression["recipe"] for name, component in folder.components.items()}
     assert recipes[names.VAE_DECODER] == "none"
     assert len(set(recipes.values())) > 1
-    assert verify_bundle(folder, data / MODEL).failures == ()
+    assert verify_backends(folder, data / MODEL)[0].failures == ()

@@ -20,7 +20,7 @@ from tintype.cli.app import run_command
 from tintype.errors import ConversionError, TintypeError, UsageError
 from tintype.run import BackendInfo
 from tintype.verify import bundle as module
-from tintype.verify import gate_backends, record_accuracy, verify_backends, verify_bundle
+from tintype.verify import gate_backends, record_accuracy, verify_backends
 
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 
@@ -33,7 +33,7 @@ def copy(sd3_half: Bundle, tmp_path: Path) -> Bundle:
 
 
 def test_float16_passes_and_the_result_is_kept(copy: Bundle, data: Path) -> None:
-    accuracy = verify_bundle(copy, data / "sd3-medium-tiny")
+    accuracy = verify_backends(copy, data / "sd3-medium-tiny")[0]
     assert set(accuracy.components) == set(names.COMPONENTS)
     assert accuracy.failures == ()
     assert accuracy.complaint == ""
@@ -55,7 +55,7 @@ def test_a_damaged_component_is_found(copy: Bundle, data: Path) -> None:
     begin = len(blob) // 2 // 64 * 64
     blob[begin + 2048 : begin + 6144] = bytes(4096)
     file.write_bytes(blob)
-    accuracy = verify_bundle(copy, data / "sd3-medium-tiny")
+    accuracy = verify_backends(copy, data / "sd3-medium-tiny")[0]
     assert accuracy.failures == (names.DENOISER, "image")
     assert accuracy.complaint.startswith("denoiser reaches ")
     assert "; the picture reaches " in accuracy.complaint
@@ -72,7 +72,7 @@ def test_parts_of_a_pipeline_are_verified_too(data: Path, tmp_path: Path) -> Non
 
     source = data / "sd3-medium-tiny"
     bundle = tintype.convert(source, tmp_path / "part", target="ane", components=["denoiser", "vae_decoder"])
-    accuracy = verify_bundle(bundle, source)
+    accuracy = verify_backends(bundle, source)[0]
     assert list(accuracy.components) == ["modulation", "denoiser", "vae_decoder"]
     assert accuracy.failures == ()
     assert accuracy.run == {}
@@ -122,14 +122,14 @@ def test_what_cannot_be_written_is_told_before_it_is_measured(
     with pytest.raises(
         ConversionError, match=r"lies beside the bundle, but .* cannot be written \(Permission"
     ):
-        verify_bundle(copy, source)
+        verify_backends(copy, source)
 
 
 def test_what_cannot_be(copy: Bundle, data: Path, demo: Bundle) -> None:
     with pytest.raises(UsageError, match="backend is 'cuda', expected one of auto, coreml, mlx"):
-        verify_bundle(copy, data / "sd3-medium-tiny", backend="cuda")
+        verify_backends(copy, data / "sd3-medium-tiny", ["cuda"])
     with pytest.raises(TintypeError, match="another checkpoint"):
-        verify_bundle(demo, data / "sd3-medium-tiny")
+        verify_backends(demo, data / "sd3-medium-tiny")
 
 
 def test_commands(copy: Bundle, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +168,7 @@ def test_t5_passes_the_gate_with_int8(data: Path, tmp_path: Path, target: Any) -
     source = data / "flux-dev-tiny"
     options: Any = {"target": target, "quantize": "int8", "components": ["text_encoder_3"], "size": (64, 64)}
     bundle = tintype.convert(source, tmp_path / "b", **options)
-    accuracy = verify_bundle(bundle, source)
+    accuracy = verify_backends(bundle, source)[0]
     assert bundle.component(names.TEXT_ENCODER_3).compression["weights"] > 0
     assert accuracy.components[names.TEXT_ENCODER_3].cosine > 0.9995
     assert accuracy.complaint == ""

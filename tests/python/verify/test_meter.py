@@ -13,7 +13,7 @@ from tintype.bundle import Bundle
 from tintype.cli.app import run_command
 from tintype.compress import candidates
 from tintype.errors import UsageError
-from tintype.verify import MIN_COSINE, MIN_PSNR, Meter, verify_bundle
+from tintype.verify import MIN_COSINE, MIN_PSNR, Meter, verify_backends
 
 
 def passes(row: dict[str, Any]) -> bool:
@@ -43,7 +43,7 @@ def test_the_smallest_recipe_that_keeps_the_bars(data: Path, tmp_path: Path, tar
     assert bundle.component(names.VAE_DECODER).compression["recipe"] == "none"
     recipes = {component.compression["recipe"] for component in bundle.components.values()}
     assert len(recipes) > 1
-    assert verify_bundle(bundle, source).components == accuracy.components
+    assert verify_backends(bundle, source)[0].components == accuracy.components
 
 
 def test_the_picture_is_held_to_the_bars_too(data: Path, tmp_path: Path) -> None:

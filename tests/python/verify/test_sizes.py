@@ -76,9 +76,9 @@ def test_some_sizes_are_measured(several: Bundle, data: Path) -> None:
 def test_functions_of_other_sizes_are_looked_at(copy: Path, data: Path, sd3_half: Bundle) -> None:
     bundle = Bundle.read(copy)
     check_functions(bundle)
-    package = bundle.package_path(names.VAE_DECODER)
+    package = bundle.package_paths(names.VAE_DECODER)[0]
     shutil.rmtree(package)
-    shutil.copytree(sd3_half.package_path(names.VAE_DECODER), package)
+    shutil.copytree(sd3_half.package_paths(names.VAE_DECODER)[0], package)
     with pytest.raises(
         BundleError, match=r"vae_decoder.mlpackage has no function size_64x64: convert the model"
     ):

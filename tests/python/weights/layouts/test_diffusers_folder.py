@@ -309,7 +309,7 @@ def test_what_is_converted_already(data: Path, tmp_path: Path) -> None:
     ):
         convert(tmp_path / "b", tmp_path / "out")
     with pytest.raises(CheckpointError, match="is a Core ML model, which is converted already"):
-        convert(bundle.package_path("vae_decoder"), tmp_path / "out")
+        convert(bundle.package_paths("vae_decoder")[0], tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tintype import convert
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
 from tintype.errors import CheckpointError, ConversionError, UsageError
-from tintype.verify import verify_bundle
+from tintype.verify import verify_backends
 from tintype.weights import open_loras
 
 Array = np.ndarray[Any, Any]
@@ -150,7 +150,7 @@ def source_with(data: Path, model: str, transformer: Tensors, folder: Path) -> P
 
 
 def blob(bundle: Bundle, component: str, dtype: Any = np.float32) -> Array:
-    file = bundle.package_path(component) / "Data/com.apple.CoreML/weights/weight.bin"
+    file = bundle.package_paths(component)[0] / "Data/com.apple.CoreML/weights/weight.bin"
     return np.frombuffer(file.read_bytes(), dtype)
 
 
@@ -505,6 +505,6 @@ def test_the_gate_and_verify_merge_the_same(
     assert run_command([*line[:-1], str(unknown), "--overwrite", "--dry-run"]) == 1
     assert "its keys are those of FLUX.1" in capsys.readouterr().err
     with pytest.raises(UsageError, match="name the same files and scales"):
-        verify_bundle(bundle, data / model, lora=f"{tmp_path / 'l.safetensors'}:0.4")
+        verify_backends(bundle, data / model, lora=f"{tmp_path / 'l.safetensors'}:0.4")
     assert run_command([*line[:-1], f"{tmp_path / 'l.safetensors'}:nan", "--overwrite"]) != 0
     assert "is 'nan', expected a finite number" in capsys.readouterr().err
