@@ -89,7 +89,11 @@ def _byte_count(context: click.Context, parameter: click.Parameter, value: str |
     show_default=True,
     help="2 makes a denoiser that takes both rows of guidance in one call.",
 )
-@click.option("--variant", metavar="NAME", help="Which files of a Hugging Face folder, such as fp16.")
+@click.option(
+    "--variant",
+    metavar="NAME",
+    help="Which files of a Hugging Face folder, such as fp16, where there are such.",
+)
 @click.option(
     "--tokenizers",
     type=click.Path(path_type=Path, file_okay=False),

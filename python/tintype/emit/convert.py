@@ -18,6 +18,7 @@ from ..weights import (
     LoraChoices,
     OriginalFiles,
     Source,
+    check_variant,
     download,
     is_repository,
     open_loras,
@@ -73,9 +74,9 @@ def convert(
 
     `source` is a Hugging Face folder, or a publisher's single safetensors file, which has no tokenizers: then
     `tokenizers` names a Hugging Face folder, or a repository, of the same model that has them. `variant`
-    ("fp16") chooses among the files of a Hugging Face folder. ORGANISATION/NAME (perhaps with
-    /FILE.safetensors, perhaps with @REVISION), if there is no such folder, is loaded from the Hugging Face
-    Hub.
+    ("fp16") chooses among the files of a Hugging Face folder, where a component has such. ORGANISATION/NAME
+    (perhaps with /FILE.safetensors, perhaps with @REVISION), if there is no such folder, is loaded from the
+    Hugging Face Hub.
 
     `size` is (width, height) in pixels, or several of them, by default the model's own: several become
     functions of the same packages, which share their weights, the first the default one. `max_chunk` is the
@@ -257,6 +258,8 @@ def open_checkpoint(
         opened.origin = {"repository": found.repository, "revision": found.revision}
         if isinstance(opened, OriginalFiles):
             opened.offline = found.offline
+    elif variant is not None and not isinstance(opened, OriginalFiles):
+        check_variant(str(opened.path), (path.name for path in opened.path.glob("*/*")), variant)
     opened.downloads = missing
     return opened
 

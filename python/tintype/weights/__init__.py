@@ -6,7 +6,7 @@ their tensors imply is made in `original_configs`.
 
 from .checkpoint import Checkpoint, Rename
 from .hub.repository import HubCheckpoint, download, is_repository
-from .layouts.diffusers_folder import DiffusersFolder, checked_text, pipeline_class
+from .layouts.diffusers_folder import DiffusersFolder, check_variant, checked_text, pipeline_class
 from .layouts.original import OriginalFiles
 from .layouts.renames import HUGGING_FACE
 from .lora.adapters import Lora, LoraChoices, open_loras
@@ -28,6 +28,7 @@ __all__ = [
     "Source",
     "StoredWeight",
     "bind_loras",
+    "check_variant",
     "checked_text",
     "download",
     "is_repository",

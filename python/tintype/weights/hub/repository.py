@@ -13,7 +13,7 @@ from typing import Any
 from ...errors import CheckpointError
 from ...values import decode_json
 from ..checkpoint import SHOWN
-from ..layouts.diffusers_folder import MODEL_INDEX, STEMS, variant_suffixes
+from ..layouts.diffusers_folder import MODEL_INDEX, STEMS, check_variant, variant_suffixes
 from .outline import outlined
 
 __all__ = ["HubCheckpoint", "download", "is_repository"]
@@ -153,6 +153,9 @@ def _download(
     info = HfApi().model_info(name, revision=revision, files_metadata=True)
     sizes = {s.rfilename: s.size or 0 for s in info.siblings or ()}
     if file is None and MODEL_INDEX in sizes:
+        if variant is not None:
+            names = [file.rpartition("/")[2] for file in sizes]
+            check_variant(f"{name} on the Hugging Face Hub", names, variant)
         index = _index(Path(hf_hub_download(name, MODEL_INDEX, revision=info.sha)), name)
         wanted = needed_files(list(sizes), index, folders(index), variant)
     else:

@@ -13,7 +13,7 @@ index model.safetensors.index.fp16.json (older: model.fp16.safetensors.index.jso
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..checkpoint import Checkpoint, Rename
 from ..storage.quantized import expanded
 from ..storage.safetensors import LFS_POINTER, SafetensorsFile, StoredWeight
 
-__all__ = ["DiffusersFolder", "checked_text", "pipeline_class", "variant_suffixes"]
+__all__ = ["DiffusersFolder", "check_variant", "checked_text", "pipeline_class", "variant_suffixes"]
 
 MODEL_INDEX = "model_index.json"
 #: A pipeline that was saved for another task has the same models: class → the one for text alone.
@@ -57,8 +57,9 @@ class DiffusersFolder:
     ) -> None:
         """Open the folder, which must hold one of the `pipelines` (class names).
 
-        `variant` names the files to read ("fp16"); None reads those without one, or the only one there is. A
-        `partial` folder may lack model_index.json and weights: it has what lies in it.
+        `variant` names the files to read ("fp16") where a component has such; else those without one are
+        read, or, with None, the only variant there is. A `partial` folder may lack
+        model_index.json and weights: it has what lies in it.
         """
         if variant is not None and not re.fullmatch(r"\w+", variant):
             raise UsageError(f"variant is {variant!r}, expected a word in the files' names, such as fp16")
@@ -156,9 +157,8 @@ class DiffusersFolder:
                     tensors = self._open(f"{component}/{file}").tensors
                     return Checkpoint(component, expanded(tensors), renames)
         found = ", ".join(sorted(map(_described, folder.iterdir()))) or "nothing"
-        suffix = f".{self._variant}" if self._variant else ""
         raise CheckpointError(
-            f"{folder} has no {' or '.join(f'{s}{suffix}.safetensors' for s in STEMS)}, only {found}: "
+            f"{folder} has no {' or '.join(f'{stem}.safetensors' for stem in STEMS)}, only {found}: "
             "download the safetensors files of the checkpoint"
         )
 
@@ -206,11 +206,27 @@ def pipeline_class(index: Mapping[str, Any]) -> str:
 
 
 def variant_suffixes(names: Sequence[str], variant: str | None) -> Sequence[str]:
-    """What may stand before the suffix: the variant, or nothing, or else the only variant among `names`."""
+    """What may stand before the suffix: the variant, else nothing, else the only variant among `names`."""
     if variant is not None:
-        return (f".{variant}",)
-    variants = {m[1] for m in map(VARIANT.fullmatch, names) if m}
+        return (f".{variant}", "")
+    variants = _variants(names)
     return ("", f".{variants.pop()}") if len(variants) == 1 else ("",)
+
+
+def check_variant(place: str, names: Iterable[str], variant: str) -> None:
+    """CheckpointError where none of the files `names` of the checkpoint at `place` is of the variant: some
+    components may lack it, as with diffusers, but not all."""
+    found = _variants(names)
+    if variant not in found:
+        there = f"only of {', '.join(sorted(found))}" if found else "nor of any other"
+        raise CheckpointError(
+            f"{place} has no files of the variant {variant!r}, {there}: leave the variant out, or name one "
+            "that is there"
+        )
+
+
+def _variants(names: Iterable[str]) -> set[str]:
+    return {m[1] for m in map(VARIANT.fullmatch, names) if m}
 
 
 def _described(place: Path) -> str:

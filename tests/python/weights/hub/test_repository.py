@@ -184,6 +184,25 @@ def test_progress_counts_the_bytes_of_what_is_loaded(
     assert 0 < rows[len(rows) // 2][1] <= total
 
 
+def test_a_variant_of_some_components(hub: HubServer, tmp_path: Path) -> None:
+    """The transformer alone has bf16 files."""
+    arguments = ("--components", "denoiser,vae_decoder", "--variant")
+    refused = convert(hub.url, tmp_path, *arguments, "fp16")
+    assert (
+        f"{NAME} on the Hugging Face Hub has no files of the variant 'fp16', only of bf16" in refused.stderr
+    )
+    assert hub.files() == []
+    done = convert(hub.url, tmp_path, *arguments, "bf16")
+    assert (done.returncode, done.stderr) == (0, "")
+    weights = {file for file, _ in hub.files() if file.endswith(".safetensors")}
+    vae = "vae/diffusion_pytorch_model.safetensors"
+    assert weights == {DENOISER.replace(".safe", ".bf16.safe"), vae}
+    offline = convert("http://127.0.0.1:9", tmp_path, *arguments, "bf16", "--overwrite")
+    assert (offline.returncode, offline.stderr) == (0, "")
+    (tmp_path / "empty").mkdir()
+    assert plan(hub.url, tmp_path / "empty", *arguments, "bf16")["download_bytes"] > 0
+
+
 def test_a_broken_connection_is_taken_up_and_finished_files_are_kept(hub: HubServer, tmp_path: Path) -> None:
     hub.breaks[DENOISER] = 1
     arguments = ("--components", "denoiser", "--overwrite")

@@ -66,10 +66,24 @@ def test_variants(folder: Path) -> None:
     save_file({"a": np.ones(3, np.float32)}, transformer / f"{stem}.safetensors")
     assert DiffusersFolder(folder, PIPELINES).weights("transformer").tensors["a"].shape == (3,)
     assert DiffusersFolder(folder, PIPELINES, "fp16").weights("transformer").tensors["a"].shape == (2,)
-    with pytest.raises(
-        CheckpointError, match=r"has no diffusion_pytorch_model\.bf16\.safetensors or model\.bf16"
-    ):
-        DiffusersFolder(folder, PIPELINES, "bf16").weights("transformer")
+    assert DiffusersFolder(folder, PIPELINES, "bf16").weights("transformer").tensors["a"].shape == (3,)
+
+
+def test_a_variant_of_some_components(data: Path, tmp_path: Path) -> None:
+    """As the repositories of Stable Diffusion 3.5, which have fp16 files of the text encoders alone."""
+    folder = shutil.copytree(data / "sd3-medium-tiny", tmp_path / "folder")
+    wanted: dict[str, Any] = {"components": ["text_encoder", "vae_decoder"], "gate": None}
+    with pytest.raises(CheckpointError, match="has no files of the variant 'fp16', nor of any other: leave"):
+        convert(folder, tmp_path / "out", variant="fp16", **wanted)
+    file = folder / "text_encoder/model.safetensors"
+    save_file(
+        {k: v.astype(np.float16) for k, v in load_file(file).items()}, file.with_suffix(".fp16.safetensors")
+    )
+    bundle = convert(folder, tmp_path / "out", variant="fp16", **wanted)
+    assert "text_encoder/model.fp16.safetensors" in bundle.source["files"]
+    assert "vae/diffusion_pytorch_model.safetensors" in bundle.source["files"]
+    with pytest.raises(CheckpointError, match="variant 'fp61', only of fp16: leave the variant out, or name"):
+        plan_conversion(folder, variant="fp61")
 
 
 @pytest.mark.parametrize("variant", [None, "mixed"])
