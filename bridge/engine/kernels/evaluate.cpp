@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels/cpu_primitive.h"
+#include "kernels/parallel.h"
 
 namespace tintype::kernels {
 
@@ -51,44 +52,39 @@ bool is_ready(const array& x) {
   return is_waiting(x) || x.is_available();
 }
 
-/** What is waiting, each array after its inputs; empty if something there is MLX's to compute. */
-std::vector<array> schedule(const std::vector<array>& outputs) {
+/** What is waiting, in reverse: each array before its inputs. */
+struct Schedule {
   std::vector<array> order;
+  bool at_home = true;  // nothing there is MLX's to compute, or being computed
+};
+
+Schedule schedule(const std::vector<array>& outputs) {
+  Schedule schedule;
   std::vector<std::pair<array, size_t>> open;  // and how many of its inputs have been seen
   std::unordered_set<std::uintptr_t> seen;
   auto visit = [&](const array& x) {
+    if (!is_ready(x)) schedule.at_home = false;
     if (is_waiting(x) && seen.insert(x.id()).second) open.emplace_back(x, 0);
   };
   for (const array& output : outputs) {
-    if (!is_ready(output)) return {};
     visit(output);
     while (!open.empty()) {
       auto& [x, next] = open.back();
-      if (next == 0 && !is_at_home(x)) return {};
+      if (next == 0 && !is_at_home(x)) schedule.at_home = false;
       if (next == x.inputs().size()) {
-        order.push_back(std::move(x));
+        schedule.order.push_back(std::move(x));
         open.pop_back();
         continue;
       }
       const array& input = x.inputs()[next++];
-      if (!is_ready(input)) return {};
       visit(input);  // may move `open`
     }
   }
-  std::reverse(order.begin(), order.end());
-  return order;
+  std::reverse(schedule.order.begin(), schedule.order.end());
+  return schedule;
 }
 
-}  // namespace
-
-bool computes_here() {
-  return computing_here;
-}
-
-void evaluate(std::vector<array> outputs) {
-  if (mx::default_device() != mx::Device::cpu) return mx::eval(std::move(outputs));
-  std::vector<array> order = schedule(outputs);
-  if (order.empty()) return mx::eval(std::move(outputs));
+void compute_here(std::vector<array> order) {
   ComputeHere here;
   while (!order.empty()) {
     // Nothing else may hold an array when what reads it is computed: then its memory is taken over.
@@ -101,6 +97,43 @@ void evaluate(std::vector<array> outputs) {
     results.clear();
     x.detach();
   }
+}
+
+// A primitive of MLX's ends when it is done: to compute the large ones one by one is to look between them.
+bool compute_in_turn(std::vector<array> order) {
+  constexpr size_t kLarge = size_t{4} << 20;  // bytes that take longer than to wake a thread
+  auto is_large = [](const array& x) {
+    size_t bytes = x.nbytes();
+    for (const array& input : x.inputs()) bytes = std::max(bytes, input.nbytes());
+    return bytes >= kLarge;
+  };
+  while (!order.empty()) {
+    array x = std::move(order.back());
+    order.pop_back();
+    if (!is_waiting(x) || !is_large(x) || is_view(x)) continue;
+    if (tasks_are_left_out()) return false;
+    mx::eval({std::move(x)});
+  }
+  return !tasks_are_left_out();
+}
+
+}  // namespace
+
+bool computes_here() {
+  return computing_here;
+}
+
+bool evaluate(std::vector<array> outputs) {
+  if (mx::default_device() == mx::Device::cpu) {
+    auto [order, at_home] = schedule(outputs);
+    if (at_home) {
+      compute_here(std::move(order));
+      return true;
+    }
+    if (!compute_in_turn(std::move(order))) return false;
+  }
+  mx::eval(std::move(outputs));
+  return true;
 }
 
 }  // namespace tintype::kernels

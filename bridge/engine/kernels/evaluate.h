@@ -9,8 +9,10 @@ namespace tintype::kernels {
 /**
  * Computes the arrays, as mlx::core::eval does. Where nothing but the engine's own primitives and views is
  * waiting, that happens on the calling thread: MLX would hand the work to a thread of its own and wake the
- * caller afterwards, which takes longer than many a small program.
+ * caller afterwards, which takes longer than many a small program. MLX's own primitives go to its thread,
+ * large ones one after the other: false if tasks were left out before all of them had begun, and then some
+ * outputs are not computed.
  */
-void evaluate(std::vector<mlx::core::array> outputs);
+[[nodiscard]] bool evaluate(std::vector<mlx::core::array> outputs);
 
 }  // namespace tintype::kernels

@@ -1,18 +1,6 @@
 // Loops over elements and rows. See micro_kernel.h.
 namespace {
 
-// Runs a vector function over `count` numbers, float32 or float16; the tail goes through a padded copy.
-template <typename T, typename Function>
-TINTYPE_INLINE void map(long count, const T* x, T* y, Function function) {
-  long i = 0;
-  for (; i + kLanes <= count; i += kLanes) store(y + i, function(load(x + i)));
-  if (i == count) return;
-  T tail[kLanes] = {};
-  for (long j = i; j < count; ++j) tail[j - i] = x[j];
-  store(tail, function(load(tail)));
-  for (long j = i; j < count; ++j) y[j] = tail[j - i];
-}
-
 // Functions of angles, and logarithms.
 template <typename T>
 void slow_curve(Unary op, float a, long count, const T* x, T* y) {
@@ -242,7 +230,7 @@ using Half = unsigned short;
 
 constexpr MicroKernel kKernel = {kRows,       kColumns,     multiply,      pack,         widen,
                                  narrow,      unary<float>, binary<float>, unary<Half>,  binary<Half>,
-                                 softmax,     softmax_rows, normalize,     sum,          fold,
-                                 slide_sum,   slide_max};
+                                 element,     softmax,      softmax_rows,  normalize,    sum,
+                                 fold,        slide_sum,    slide_max};
 
 }  // namespace

@@ -3,10 +3,11 @@
 #include <numeric>
 
 #include "kernels/cpu_primitive.h"
+#include "kernels/elements.h"
 #include "kernels/large_pages.h"
-#include "kernels/pair.h"
 #include "kernels/parallel.h"
 #include "kernels/primitives.h"
+#include "kernels/spread.h"
 #include "kernels/tail.h"
 
 namespace tintype::kernels {
@@ -78,20 +79,19 @@ class Zip : public CpuPrimitive {
     const array &a = inputs[0], &b = inputs[1];
     void* z = take_over(a, out) || take_over(b, out) ? out.data<char>() : allocate(out);
     if (out.size() == 0) return;
-    dispatch(stream(), [z, pair = Pair(out, a, b), x = static_cast<const void*>(a.data<char>()),
+    dispatch(stream(), [z, spread = Spread(out, {&a, &b}), x = static_cast<const void*>(a.data<char>()),
                         y = static_cast<const void*>(b.data<char>()), x_half = is_half(a),
                         y_half = is_half(b), half = is_half(out), op = op_,
                         all = static_cast<int64_t>(out.size())] {
       const MicroKernel& kernel = micro_kernel();
-      int64_t inner = pair.shape[0], pieces = (inner + kPiece - 1) / kPiece, size = std::min(inner, kPiece);
-      int x_step = pair.x_strides[0] ? 1 : 0, y_step = pair.y_strides[0] ? 1 : 0;
+      int64_t inner = spread.shape[0], pieces = (inner + kPiece - 1) / kPiece, size = std::min(inner, kPiece);
+      int x_step = spread.step(0), y_step = spread.step(1);
       parallel(all / inner * pieces, std::max<int64_t>(1, kGrain / size), [&](int64_t first, int64_t last) {
         float left[kPiece], right[kPiece], result[kPiece];
         for (int64_t i = first; i < last; ++i) {
           int64_t row = i / pieces, start = i % pieces * kPiece, count = std::min(kPiece, inner - start);
-          int64_t x_place, y_place, place = row * inner + start;
-          pair.offsets(row, x_place, y_place);
-          x_place += start * x_step, y_place += start * y_step;
+          int64_t x_place = spread.offset(row, 0) + start * x_step,
+                  y_place = spread.offset(row, 1) + start * y_step, place = row * inner + start;
           if (x_half && y_half && half) {
             kernel.binary_halves(op, count, static_cast<const uint16_t*>(x) + x_place, x_step,
                                  static_cast<const uint16_t*>(y) + y_place, y_step,
@@ -257,7 +257,12 @@ array dense(const array& x) {
 
 array cast(const array& x, mx::Dtype dtype, Absorb absorb) {
   if (x.dtype() == dtype) return x;
-  return is_ours(x) && is_ours(dtype) ? unary(Unary::kCopy, x, dtype, 0, 0, absorb) : mx::astype(x, dtype);
+  if (is_ours(x) && is_ours(dtype)) return unary(Unary::kCopy, x, dtype, 0, 0, absorb);
+  for (Element op : {Element::kFloatToInt, Element::kIntToFloat, Element::kFloatToBool, Element::kIntToBool,
+                     Element::kBoolToFloat, Element::kBoolToInt}) {
+    if (auto y = element(op, {x}, dtype)) return *y;
+  }
+  return mx::astype(x, dtype);
 }
 
 array sigmoid(const array& x) {

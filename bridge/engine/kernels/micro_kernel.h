@@ -39,6 +39,72 @@ enum class Unary {
 
 enum class Binary { kAdd, kSub, kMul, kDiv, kMax, kMin };
 
+/** Functions of the elements of up to three lines, by what they read and write; a and b are their parameters.
+ * Integers are int32 and wrap around; a bool is a byte, 0 or 1. */
+enum class Element {
+  // float to float
+  kCeil,
+  kFloor,
+  kRound,            // halves to the even number
+  kSign,             // NaN stays NaN
+  kThreshold,        // a or x
+  kThresholdedRelu,  // 0 or x, which is at least a
+  kClampedRelu,      // x or a · x, at most b
+  kElu,              // x or a · (e^x - 1)
+  kScaledTanh,       // a · tanh(b · x)
+  kSigmoidHard,      // a · x + b, from 0 to 1
+  kSoftsign,
+  // two floats to a float
+  kPrelu,     // x or y · x
+  kFloorDiv,  // numpy's
+  kMod,       // numpy's
+  kPow,
+  // two floats to a bool
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  // two integers to a bool
+  kIntEqual,
+  kIntNotEqual,
+  kIntLess,
+  kIntLessEqual,
+  // bools
+  kAnd,
+  kOr,
+  kXor,
+  kNot,
+  // an integer to an integer
+  kIntAbs,
+  kIntSign,
+  // two integers to an integer; a quotient or remainder by 0 is 0
+  kIntAdd,
+  kIntSub,
+  kIntMul,
+  kIntMax,
+  kIntMin,
+  kIntDiv,  // rounded towards 0
+  kIntFloorDiv,
+  kIntMod,
+  kIntPow,  // of a negative exponent: rounded towards 0, and 0 of 0
+  // from type to type
+  kFloatToInt,  // rounded towards 0, at the range's ends beyond it; 0 of NaN
+  kIntToFloat,
+  kFloatToBool,
+  kIntToBool,
+  kBoolToFloat,
+  kBoolToInt,
+  // a bool and two values of 1, 2 or 4 bytes
+  kSelect1,
+  kSelect2,
+  kSelect4,
+  // three floats, the second a scale and the third a zero point, to a byte from a to b
+  kQuantize,
+  // a byte, a scale and a zero point to a float
+  kDequantize,
+  kDequantizeUnsigned,
+};
+
 /** Where lines of numbers lie: float32, or float16 where `half`; element (i, j) at i · row + j · column. */
 struct Lines {
   const void* data;
@@ -68,6 +134,8 @@ struct MicroKernel {
   void (*unary_halves)(Unary op, float a, float b, long count, const unsigned short* x, unsigned short* y);
   void (*binary_halves)(Binary op, long count, const unsigned short* x, int x_step, const unsigned short* z,
                         int z_step, unsigned short* y);
+  /** y = op of the lines `from`; y may be one of them. */
+  void (*element)(Element op, float a, float b, long count, const void* const* from, void* y);
   /** y = softmax of x over `count` neighbouring elements. */
   void (*softmax)(long count, const float* x, float* y);
   /** softmax over the `count` rows of x, each `columns` long and `columns` after the last; in place. */

@@ -14,6 +14,10 @@ constexpr int kLanes = 16, kRows = 12;
 // Loops are made of curves.
 #include "kernels/slides.inl"
 #include "kernels/tiles.inl"
+// Elements of all types are made of curves, too, and of powers.
+#include "kernels/powers.inl"
+// Powers come first.
+#include "kernels/elements.inl"
 // The table of them all stands at the end of the last.
 #include "kernels/loops.inl"
 

@@ -134,6 +134,10 @@ void leave_tasks_out(bool on) {
   left_out = on;
 }
 
+bool tasks_are_left_out() {
+  return left_out;
+}
+
 void limit_threads(int count) {
   pool().limit(count);
 }

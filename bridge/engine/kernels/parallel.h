@@ -19,6 +19,7 @@ void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, in
 
 /** While on, tasks that have not begun are left out: nobody wants what they would compute. */
 void leave_tasks_out(bool on);
+bool tasks_are_left_out();
 
 /** At most this many threads from now on; 0: all processors. For tests. */
 void limit_threads(int count);

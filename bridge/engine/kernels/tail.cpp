@@ -15,7 +15,7 @@ size_t count_operands(const std::vector<Step>& steps) {
 Tail::Tail(const std::vector<Step>& steps, const array* operands, const array& out) : steps_(steps) {
   for (const Step& step : steps) {
     if (!step.is_binary) continue;
-    sides_.push_back({operands->data<char>(), is_half(*operands), Pair(out, out, *operands)});
+    sides_.push_back({operands->data<char>(), is_half(*operands), Spread(out, {&out, operands})});
     ++operands;
   }
 }
@@ -49,12 +49,11 @@ void join(Join<T> function, const Step& step, int64_t count, const T* other, int
 void Tail::meet(const Step& step, const Side& side, int64_t place, int64_t count, const Piece& value) const {
   const MicroKernel& kernel = micro_kernel();
   float buffer[kPiece];
-  int64_t inner = side.places.shape[0], skip = side.places.y_strides[0] ? 1 : 0;
+  int64_t inner = side.places.shape[0], skip = side.places.step(1);
   for (int64_t done = 0; done < count;) {
-    int64_t row = (place + done) / inner, start = (place + done) % inner, ignored, from;
+    int64_t row = (place + done) / inner, start = (place + done) % inner;
     int64_t length = std::min(count - done, inner - start);
-    side.places.offsets(row, ignored, from);
-    from += start * skip;
+    int64_t from = side.places.offset(row, 1) + start * skip;
     if (value.half) {
       const auto* other = static_cast<const uint16_t*>(side.data) + from;
       join(kernel.binary_halves, step, length, other, static_cast<int>(skip), value.rounded + done);

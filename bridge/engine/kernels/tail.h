@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/cpu_primitive.h"
-#include "kernels/pair.h"
+#include "kernels/spread.h"
 
 namespace tintype::kernels {
 
@@ -51,7 +51,7 @@ class Tail {
   struct Side {
     const void* data;
     bool half;
-    Pair places;
+    Spread places;
   };
 
   void meet(const Step& step, const Side& side, int64_t place, int64_t count, const Piece& value) const;

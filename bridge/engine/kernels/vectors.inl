@@ -130,4 +130,16 @@ TINTYPE_INLINE Vector size_of(Vector x) {
   return reinterpret_cast<Vector&>(bits);
 }
 
+// Runs a vector function over `count` numbers, float32 or float16; the tail goes through a padded copy.
+template <typename T, typename Function>
+TINTYPE_INLINE void map(long count, const T* x, T* y, Function function) {
+  long i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(y + i, function(load(x + i)));
+  if (i == count) return;
+  T tail[kLanes] = {};
+  for (long j = i; j < count; ++j) tail[j - i] = x[j];
+  store(tail, function(load(tail)));
+  for (long j = i; j < count; ++j) y[j] = tail[j - i];
+}
+
 }  // namespace

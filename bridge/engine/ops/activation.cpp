@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "kernels/elements.h"
 #include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/precision.h"
@@ -16,15 +17,24 @@ array curve(Call& call, kernels::Unary op, double a = 0, double b = 0) {
                         static_cast<float>(b), {call.is_only_reader("x")});
 }
 
+using kernels::Element;
 using kernels::Unary;
 
+// The same of the elements; nothing where the engine does not compute them.
+std::optional<array> element(Call& call, Element op, double a = 0, double b = 0) {
+  return kernels::element(op, {call.tensor("x")}, call.float_dtype(), static_cast<float>(a),
+                          static_cast<float>(b));
+}
+
 array clamped_relu(Call& call) {
+  if (auto y = element(call, Element::kClampedRelu, call.number("alpha"), call.number("beta"))) return *y;
   array x = call.wide("x"), zero = scalar_like(0, x);
   array leaky = mx::where(mx::less(x, zero), mx::multiply(x, scalar_like(call.number("alpha"), x)), x);
   return mx::minimum(leaky, scalar_like(call.number("beta"), x));
 }
 
 array elu(Call& call) {
+  if (auto y = element(call, Element::kElu, call.number("alpha"))) return *y;
   array x = call.wide("x"), zero = scalar_like(0, x);
   array below = mx::multiply(scalar_like(call.number("alpha"), x), mx::expm1(mx::minimum(x, zero)));
   return mx::where(mx::greater(x, zero), x, below);
@@ -78,8 +88,9 @@ array per_channel(Call& call, const char* name, const array& x) {
 }
 
 array prelu(Call& call) {
-  array x = call.wide("x");
-  return mx::where(mx::less(x, scalar_like(0, x)), mx::multiply(x, per_channel(call, "alpha", x)), x);
+  array x = call.wide("x"), alpha = per_channel(call, "alpha", x);
+  if (auto y = kernels::element(Element::kPrelu, {call.tensor("x"), alpha}, call.float_dtype())) return *y;
+  return mx::where(mx::less(x, scalar_like(0, x)), mx::multiply(x, alpha), x);
 }
 
 array relu(Call& call) {
@@ -95,6 +106,7 @@ array relu6(Call& call) {
 }
 
 array scaled_tanh(Call& call) {
+  if (auto y = element(call, Element::kScaledTanh, call.number("alpha"), call.number("beta"))) return *y;
   array x = call.wide("x");
   array inner = mx::tanh(mx::multiply(x, scalar_like(call.number("beta"), x)));
   return mx::multiply(inner, scalar_like(call.number("alpha"), x));
@@ -105,6 +117,7 @@ array sigmoid(Call& call) {
 }
 
 array sigmoid_hard(Call& call) {
+  if (auto y = element(call, Element::kSigmoidHard, call.number("alpha"), call.number("beta"))) return *y;
   array x = call.wide("x");
   array line =
       mx::add(mx::multiply(x, scalar_like(call.number("alpha"), x)), scalar_like(call.number("beta"), x));
@@ -129,20 +142,26 @@ array softplus(Call& call) {
 }
 
 array softplus_parametric(Call& call) {
-  array x = call.wide("x");
-  array steep = mx::multiply(x, per_channel(call, "beta", x));
-  array inner = kernels::is_ours(x) ? kernels::unary(Unary::kSoftplus, steep, x.dtype())
-                                    : mx::logaddexp(steep, scalar_like(0, x));
-  return mx::multiply(per_channel(call, "alpha", x), inner);
+  using kernels::Binary;
+  array x = call.wide("x"), alpha = per_channel(call, "alpha", x), beta = per_channel(call, "beta", x);
+  if (kernels::is_ours(x)) {
+    array steep = kernels::binary(Binary::kMul, x, beta, mx::float32);
+    array inner = kernels::unary(Unary::kSoftplus, steep, mx::float32, 0, 0, {true});
+    return kernels::binary(Binary::kMul, inner, alpha, mx::float32, {true});
+  }
+  array inner = mx::logaddexp(mx::multiply(x, beta), scalar_like(0, x));
+  return mx::multiply(alpha, inner);
 }
 
 array softsign(Call& call) {
+  if (auto y = element(call, Element::kSoftsign)) return *y;
   array x = call.wide("x");
   return mx::divide(x, mx::add(mx::abs(x), scalar_like(1, x)));
 }
 
 array thresholded_relu(Call& call) {
-  array x = call.tensor("x");
+  if (auto y = element(call, Element::kThresholdedRelu, call.number("alpha"))) return *y;
+  const array& x = call.tensor("x");
   return mx::where(mx::less(x, scalar_like(call.number("alpha"), x)), scalar_like(0, x), x);
 }
 

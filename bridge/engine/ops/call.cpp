@@ -108,6 +108,10 @@ bool Call::is_ours(std::initializer_list<std::string_view> names) const {
   return true;
 }
 
+mx::Dtype Call::float_dtype() const {
+  return is_ours({}) ? output_dtype() : mx::float32;
+}
+
 bool Call::is_constant(std::string_view name) const {
   return has(name) && value(name).is_constant;
 }

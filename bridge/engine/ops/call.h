@@ -73,6 +73,9 @@ class Call {
    * or after. */
   bool is_ours(std::initializer_list<std::string_view> names) const;
 
+  /** The declared type of floats, if the engine's kernels make it, else float32: the executor converts. */
+  mx::Dtype float_dtype() const;
+
   bool is_constant(std::string_view name) const;
   /** True if nothing computes the value: a constant, or the caller's as it was handed in. */
   bool is_given(std::string_view name) const;

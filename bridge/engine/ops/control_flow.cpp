@@ -2,6 +2,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "kernels/elements.h"
 #include "ops/call.h"
 #include "ops/registry.h"
 #include "ops/shapes.h"
@@ -13,7 +14,7 @@ namespace {
 
 array select(Call& call) {
   check_broadcast(call, {"cond", "a", "b"});
-  return mx::where(mx::astype(call.tensor("cond"), mx::bool_), call.tensor("a"), call.tensor("b"));
+  return kernels::select(mx::astype(call.tensor("cond"), mx::bool_), call.tensor("a"), call.tensor("b"));
 }
 
 bool is_true(Call& call, array predicate) {

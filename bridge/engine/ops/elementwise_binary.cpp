@@ -1,3 +1,4 @@
+#include "kernels/elements.h"
 #include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/integers.h"
@@ -10,28 +11,54 @@ namespace {
 
 using Function = array (*)(const array&, const array&, mx::StreamOrDevice);
 using kernels::Binary;
+using kernels::Element;
 
-template <Binary op, Function function>
+// Floats or int32 by the engine, else MLX's function.
+template <Binary op, Element of_integers, Function function>
 array apply(Call& call) {
   check_broadcast(call, {"x", "y"});
   if (call.is_ours({"x", "y"}))
     return kernels::binary(op, call.tensor("x"), call.tensor("y"), call.output_dtype(),
                            {call.is_only_reader("x"), call.is_only_reader("y")});
+  if (auto z = kernels::element(of_integers, {call.tensor("x"), call.tensor("y")}, mx::int32)) return *z;
   return function(call.wide("x"), call.wide("y"), {});
 }
 
 // Comparisons give the same answer in any type: no conversion.
-template <Function function>
+template <Element of_floats, Element of_integers, Function function>
 array compare(Call& call) {
   check_broadcast(call, {"x", "y"});
-  return function(call.tensor("x"), call.tensor("y"), {});
+  const array &x = call.tensor("x"), &y = call.tensor("y");
+  auto z = kernels::element(of_floats, {x, y}, mx::bool_);
+  if (!z) z = kernels::element(of_integers, {x, y}, mx::bool_);
+  return z ? *z : function(x, y, {});
+}
+
+// x > y is y < x.
+template <Element of_floats, Element of_integers, Function function>
+array compare_turned(Call& call) {
+  check_broadcast(call, {"x", "y"});
+  const array &x = call.tensor("x"), &y = call.tensor("y");
+  auto z = kernels::element(of_floats, {y, x}, mx::bool_);
+  if (!z) z = kernels::element(of_integers, {y, x}, mx::bool_);
+  return z ? *z : function(x, y, {});
+}
+
+template <Element op, Function function>
+array apply_logical(Call& call) {
+  check_broadcast(call, {"x", "y"});
+  const array &x = call.tensor("x"), &y = call.tensor("y");
+  auto z = kernels::element(op, {x, y}, mx::bool_);
+  return z ? *z : function(x, y, {});
+}
+
+array divide(const array& x, const array& y, mx::StreamOrDevice) {
+  return are_integers(x, y) ? divide_truncating(x, y) : mx::divide(x, y);
 }
 
 // Integers are divided as such; the conversion to the declared type would round their quotient towards zero.
 array real_div(Call& call) {
-  if (are_integers(call.tensor("x"), call.tensor("y")))
-    return divide_truncating(call.tensor("x"), call.tensor("y"));
-  return apply<Binary::kDiv, mx::divide>(call);
+  return apply<Binary::kDiv, Element::kIntDiv, divide>(call);
 }
 
 // Numpy's: a quotient that is rounded before it is floored may be one too large (1 / 0.1f).
@@ -47,15 +74,22 @@ array floor_of_quotient(const array& x, const array& y) {
   return mx::where(mx::equal(y, zero), mx::divide(x, y), floor);
 }
 
-array floor_div(Call& call) {
+std::optional<array> by_kernel(Call& call, Element of_floats, Element of_integers) {
   check_broadcast(call, {"x", "y"});
+  const array &x = call.tensor("x"), &y = call.tensor("y");
+  auto z = kernels::element(of_floats, {x, y}, call.float_dtype());
+  return z ? z : kernels::element(of_integers, {x, y}, mx::int32);
+}
+
+array floor_div(Call& call) {
+  if (auto z = by_kernel(call, Element::kFloorDiv, Element::kIntFloorDiv)) return *z;
   array x = call.wide("x"), y = call.wide("y");
   if (are_integers(x, y)) return divide_floor(x, y).quotient;
   return floor_of_quotient(x, y);
 }
 
 array mod(Call& call) {
-  check_broadcast(call, {"x", "y"});
+  if (auto z = by_kernel(call, Element::kMod, Element::kIntMod)) return *z;
   array x = call.wide("x"), y = call.wide("y");
   if (are_integers(x, y)) return divide_floor(x, y).remainder;
   return mx::remainder(x, y);
@@ -79,6 +113,7 @@ std::optional<array> known_power(Call& call) {
 array pow(Call& call) {
   check_broadcast(call, {"x", "y"});
   if (auto y = known_power(call)) return *y;
+  if (auto z = by_kernel(call, Element::kPow, Element::kIntPow)) return *z;
   array x = call.wide("x"), y = call.wide("y");
   if (!are_integers(x, y)) return mx::power(x, y);
   array zero(0, y.dtype());
@@ -92,24 +127,25 @@ array pow(Call& call) {
 
 OpTable elementwise_binary_ops() {
   return {
-      {"add", apply<Binary::kAdd, mx::add>, "x y"},
-      {"equal", compare<mx::equal>, "x y"},
+      {"add", apply<Binary::kAdd, Element::kIntAdd, mx::add>, "x y"},
+      {"equal", compare<Element::kEqual, Element::kIntEqual, mx::equal>, "x y"},
       {"floor_div", floor_div, "x y"},
-      {"greater", compare<mx::greater>, "x y"},
-      {"greater_equal", compare<mx::greater_equal>, "x y"},
-      {"less", compare<mx::less>, "x y"},
-      {"less_equal", compare<mx::less_equal>, "x y"},
-      {"logical_and", compare<mx::logical_and>, "x y"},
-      {"logical_or", compare<mx::logical_or>, "x y"},
-      {"logical_xor", compare<mx::not_equal>, "x y"},
-      {"maximum", apply<Binary::kMax, mx::maximum>, "x y"},
-      {"minimum", apply<Binary::kMin, mx::minimum>, "x y"},
+      {"greater", compare_turned<Element::kLess, Element::kIntLess, mx::greater>, "x y"},
+      {"greater_equal", compare_turned<Element::kLessEqual, Element::kIntLessEqual, mx::greater_equal>,
+       "x y"},
+      {"less", compare<Element::kLess, Element::kIntLess, mx::less>, "x y"},
+      {"less_equal", compare<Element::kLessEqual, Element::kIntLessEqual, mx::less_equal>, "x y"},
+      {"logical_and", apply_logical<Element::kAnd, mx::logical_and>, "x y"},
+      {"logical_or", apply_logical<Element::kOr, mx::logical_or>, "x y"},
+      {"logical_xor", apply_logical<Element::kXor, mx::not_equal>, "x y"},
+      {"maximum", apply<Binary::kMax, Element::kIntMax, mx::maximum>, "x y"},
+      {"minimum", apply<Binary::kMin, Element::kIntMin, mx::minimum>, "x y"},
       {"mod", mod, "x y"},
-      {"mul", apply<Binary::kMul, mx::multiply>, "x y"},
-      {"not_equal", compare<mx::not_equal>, "x y"},
+      {"mul", apply<Binary::kMul, Element::kIntMul, mx::multiply>, "x y"},
+      {"not_equal", compare<Element::kNotEqual, Element::kIntNotEqual, mx::not_equal>, "x y"},
       {"pow", pow, "x y"},
       {"real_div", real_div, "x y"},
-      {"sub", apply<Binary::kSub, mx::subtract>, "x y"},
+      {"sub", apply<Binary::kSub, Element::kIntSub, mx::subtract>, "x y"},
   };
 }
 

@@ -37,10 +37,20 @@ array batch_norm(Call& call) {
   if (x.ndim() < 2) call.fail("x has no channel axis", "rank " + std::to_string(x.ndim()), "at least 2");
   for (const char* name : {"mean", "variance", "gamma", "beta"})
     check_count(call, name, x.shape(1), "channel");
+  using kernels::Binary;
   array mean = along_channels(widened_for_sum(call.wide("mean")), x.ndim());
   array variance = along_channels(widened_for_sum(call.wide("variance")), x.ndim());
   array scale = mx::rsqrt(mx::add(variance, scalar_like(call.number_or("epsilon", 1e-5), variance)));
-  return scaled_and_shifted(call, mx::multiply(mx::subtract(x, mean), scale), true);
+  if (!call.is_ours({"x"})) return scaled_and_shifted(call, mx::multiply(mx::subtract(x, mean), scale), true);
+  // Nothing but the last step is rounded to less than float32.
+  auto parameter = [&](const char* name) {
+    return along_channels(widened_for_sum(call.wide(name)), x.ndim());
+  };
+  bool has_beta = call.has("beta");
+  if (call.has("gamma")) scale = mx::multiply(scale, parameter("gamma"));
+  array y = kernels::binary(Binary::kSub, call.tensor("x"), mean, mx::float32);
+  y = kernels::binary(Binary::kMul, y, scale, has_beta ? mx::float32 : call.output_dtype(), {true});
+  return has_beta ? kernels::binary(Binary::kAdd, y, parameter("beta"), call.output_dtype(), {true}) : y;
 }
 
 std::vector<int> axes_from(int first, size_t rank) {
@@ -72,9 +82,17 @@ array instance_norm(Call& call) {
 }
 
 array l2_norm(Call& call) {
-  array x = widened_for_sum(call.wide("x"));
-  size_t rank = x.ndim();
+  size_t rank = call.tensor("x").ndim();
   std::vector<int> axes = axes_from(static_cast<int>(rank > 3 ? rank - 3 : 0), rank);
+  if (call.is_ours({"x"}) && rank > 0) {
+    using kernels::Unary;
+    array squares = kernels::unary(Unary::kSquare, call.tensor("x"), mx::float32);
+    array sum = kernels::sum_last(squares, static_cast<int>(axes.size()), false, mx::float32);
+    array factor =
+        kernels::unary(Unary::kRsqrt, sum, mx::float32, static_cast<float>(call.number_or("epsilon", 1e-6)));
+    return kernels::binary(kernels::Binary::kMul, call.tensor("x"), factor, call.output_dtype());
+  }
+  array x = widened_for_sum(call.wide("x"));
   array sum = mx::sum(mx::square(x), axes, true);
   return mx::multiply(x, mx::rsqrt(mx::add(sum, scalar_like(call.number_or("epsilon", 1e-6), x))));
 }

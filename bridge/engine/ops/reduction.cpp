@@ -60,14 +60,25 @@ array apply_extreme(Call& call) {
   return reduce(x, axes, keep_dims, {});
 }
 
+using Function = array (*)(const array&, mx::StreamOrDevice);
+
+// The sum of a function of the elements, in float32.
+template <kernels::Unary op, Function function>
+array sum_of(Call& call, bool keep_dims) {
+  auto [x, axes, ignored] = arguments(call);
+  if (!kernels::is_ours(x)) return mx::sum(function(x, {}), axes, keep_dims);
+  array y = kernels::unary(op, call.tensor("x"), mx::float32);
+  if (!sums_last(call, axes)) return mx::sum(y, axes, keep_dims);
+  y = kernels::sum_last(y, static_cast<int>(axes.size()), false, mx::float32);
+  return keep_dims ? y : mx::squeeze(y, axes);
+}
+
 array reduce_l1_norm(Call& call) {
-  auto [x, axes, keep_dims] = arguments(call);
-  return mx::sum(mx::abs(x), axes, keep_dims);
+  return sum_of<kernels::Unary::kAbs, mx::abs>(call, call.flag_or("keep_dims", false));
 }
 
 array reduce_l2_norm(Call& call) {
-  auto [x, axes, keep_dims] = arguments(call);
-  return mx::sqrt(mx::sum(mx::square(x), axes, keep_dims));
+  return mx::sqrt(sum_of<kernels::Unary::kSquare, mx::square>(call, call.flag_or("keep_dims", false)));
 }
 
 array reduce_log_sum(Call& call) {
@@ -81,7 +92,8 @@ array reduce_log_sum_exp(Call& call) {
   if (kernels::is_ours(x)) {
     array highest = mx::max(x, axes, true);
     array base = mx::where(mx::isfinite(highest), highest, scalar_like(0, x));
-    array sum = mx::sum(kernels::exp(mx::subtract(x, base)), axes, true);
+    array powers = kernels::exp(kernels::binary(kernels::Binary::kSub, x, base, mx::float32));
+    array sum = mx::sum(powers, axes, true);
     array y = mx::add(kernels::unary(kernels::Unary::kLog, sum, x.dtype()), base);
     return keep_dims ? y : mx::squeeze(y, axes);
   }
@@ -89,8 +101,7 @@ array reduce_log_sum_exp(Call& call) {
 }
 
 array reduce_sum_square(Call& call) {
-  auto [x, axes, keep_dims] = arguments(call);
-  return mx::sum(mx::square(x), axes, keep_dims);
+  return sum_of<kernels::Unary::kSquare, mx::square>(call, call.flag_or("keep_dims", false));
 }
 
 array reduce_mean(Call& call) {

@@ -48,22 +48,26 @@ uint64_t bytes_for(const array& x) {
   return bytes;
 }
 
+void evaluate(std::vector<array> outputs) {
+  if (!kernels::evaluate(std::move(outputs))) refuse(TT_ERROR_CANCELLED, {"", "the predict was cancelled"});
+}
+
 }  // namespace
 
 void compute(std::vector<array> outputs) {
-  if (mx::default_device() != mx::Device::cpu || !has_limits()) return kernels::evaluate(std::move(outputs));
+  if (mx::default_device() != mx::Device::cpu || !has_limits()) return evaluate(std::move(outputs));
   std::vector<array> order = own_graph(outputs, {}).order;
   uint64_t bytes = 0;
   for (const array& x : order) bytes += x.nbytes();
-  if (is_given(bytes + bytes / 2)) return kernels::evaluate(std::move(outputs));
+  if (is_given(bytes + bytes / 2)) return evaluate(std::move(outputs));
   std::reverse(order.begin(), order.end());
   while (!order.empty()) {
     array x = std::move(order.back());
     order.pop_back();
     require(bytes_for(x));
-    kernels::evaluate({std::move(x)});
+    evaluate({std::move(x)});
   }
-  kernels::evaluate(std::move(outputs));  // views
+  evaluate(std::move(outputs));  // views
 }
 
 }  // namespace tintype
