@@ -7,7 +7,7 @@ package holds the same names in `Tintype/BundleNames.swift`; docs/bundle_format.
 from typing import Final
 
 BUNDLE_FORMAT: Final = "tintype-bundle"
-BUNDLE_FORMAT_VERSION: Final = 1
+BUNDLE_FORMAT_VERSION: Final = 2
 BUNDLE_FILE: Final = "bundle.json"
 
 #: In a folder that `--profile` wrote: what it is.
@@ -48,8 +48,8 @@ SELECTABLE_COMPONENTS: Final = tuple(c for c in COMPONENTS if c != MODULATION)
 INPUT_IDS: Final = "input_ids"
 HIDDEN_STATES: Final = "hidden_states"
 POOLED: Final = "pooled"
-TIMESTEP: Final = "timestep"
-GUIDANCE: Final = "guidance"
+TIMESTEP_FEATURES: Final = "timestep_features"
+GUIDANCE_FEATURES: Final = "guidance_features"
 MODULATION_ROWS: Final = "modulation"
 LATENT: Final = "latent"
 CONTEXT: Final = "context"

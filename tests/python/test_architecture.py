@@ -14,6 +14,7 @@ PACKAGE = pathlib.Path(tintype.__file__).parent
 LEAVES = {
     "names",
     "errors",
+    "sinusoid",
     "values",
     "files",
     "weight",

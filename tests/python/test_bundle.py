@@ -168,7 +168,11 @@ def test_bad_sizes_are_named(sized: dict[str, Any]) -> None:
 
 BAD: list[tuple[str, Change, str]] = [
     ("format", lambda d: d.update(format="zip"), "format is 'zip', expected 'tintype-bundle'"),
-    ("version", lambda d: d.update(format_version=2), "format_version is 2, expected 1: update tintype"),
+    (
+        "version",
+        lambda d: d.update(format_version=1),
+        "format_version is 1, expected 2: update tintype, or convert",
+    ),
     ("no version", lambda d: d.pop("format_version"), "format_version is missing: update tintype"),
     ("version is true", lambda d: d.update(format_version=True), "format_version is True"),
     ("family", lambda d: d.update(family="unet"), "family is 'unet', expected one of sd3"),

@@ -49,7 +49,7 @@ from .patches import project_patches
 from .ranges import RANGES, RangedProgram, add_ranges
 from .rotary import rotary, rotary_table
 from .selection import first_match
-from .timestep import timestep_embedding
+from .timestep import timestep_features
 from .tokens import (
     concat_channels,
     concat_tokens,
@@ -130,7 +130,7 @@ __all__ = [
     "split",
     "split_heads",
     "split_tokens",
-    "timestep_embedding",
+    "timestep_features",
     "token_count",
     "token_table",
     "tokens_from_image",

@@ -1,8 +1,9 @@
 """The networks of Stable Diffusion 3 with the interfaces that Apple's ml-stable-diffusion pipeline calls.
 
 The networks are those of `clip`, `t5`, `sd3` and `vae`; what differs is adapted inside the graph: ids arrive
-as float32, text embeddings are laid out (B, C, 1, S), modulation and denoiser are one model, and CLIP's
-outputs are float32. T5 takes an attention mask that has no influence: the reference pipeline passes none.
+as float32, text embeddings are laid out (B, C, 1, S), modulation and denoiser are one model, which takes the
+timestep itself, and CLIP's outputs are float32. T5 takes an attention mask that has no influence: the
+reference pipeline passes none.
 
 Shape key: as in `sd3`; L CLIP tokens, T T5 tokens, J width of the text, P width of the pooled text.
 """
@@ -21,6 +22,8 @@ __all__ = ["clip_network", "decoder_network", "encoder_network", "mmdit_network"
 
 #: The pipeline always passes two rows: positive, negative.
 BATCH = 2
+
+TIMESTEP = "timestep"
 
 
 def clip_network(config: clip.CLIPConfig, *, tokens: int) -> Network:
@@ -64,12 +67,13 @@ def mmdit_network(
         inner = {
             name: nn.cast(g, x, g.float, name=f"{name}_narrow")
             for name, x in given.items()
-            if name != names.TIMESTEP
+            if name != TIMESTEP
         }
         pooled = nn.reshape(
             g, inner["pooled_text_embeddings"], (BATCH, config.pooled_width), name="pooled"
         )  # (2, P)
-        rows = modulation.body(g, timestep=given["timestep"], pooled=pooled)[names.MODULATION_ROWS]
+        features = nn.cast(g, nn.timestep_features(g, given[TIMESTEP]), g.float, name="features")  # (2, 256)
+        rows = modulation.body(g, timestep_features=features, pooled=pooled)[names.MODULATION_ROWS]
         context = nn.reshape(
             g, inner["token_level_text_embeddings"], (BATCH, config.context_width, tokens), name="text"
         )  # (2, J, S)
@@ -83,7 +87,7 @@ def mmdit_network(
 
     inputs = (
         IOSpec("latent_image_embeddings", "float32", (BATCH, config.in_channels, *latent)),
-        IOSpec("timestep", "float32", (BATCH,)),
+        IOSpec(TIMESTEP, "float32", (BATCH,)),
         IOSpec("token_level_text_embeddings", "float32", (BATCH, config.context_width, 1, tokens)),
         IOSpec("pooled_text_embeddings", "float32", (BATCH, config.pooled_width, 1, 1)),
     )

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 
 from .. import layers as nn
-from .. import names
+from .. import names, sinusoid
 from ..errors import ConversionError
 from ..layers import Graph, IOSpec, MILProgram, Precision, Target, Var, WeightProvider
 from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
@@ -63,9 +63,6 @@ PATCH = 2
 #: What the residual streams are multiplied by for the Neural Engine, and what MLPs add to them on both
 #: targets: up to 32 times 65504, exactly.
 STREAM_SCALE = 1 / 32
-
-#: Timestep and guidance are embedded times 1000; the timestep arrives as σ·1000, the guidance as it is.
-GUIDANCE_SCALE = 1000.0
 
 
 @dataclass(frozen=True)
@@ -144,33 +141,28 @@ def build_modulation(
     batch: int = 1,
     target: Target = "gpu",
 ) -> MILProgram:
-    """timestep float32 (B,), pooled (B, P), guidance float32 (B,) where the model has it → modulation
-    (B, R, W) in `precision`."""
+    """timestep_features (B, 256), pooled (B, P), guidance_features (B, 256) where the model embeds guidance →
+    modulation (B, R, W), all in `precision`."""
 
-    def body(g: Graph, timestep: Var, pooled: Var, guidance: Var | None = None) -> Mapping[str, Var]:
+    def body(
+        g: Graph, timestep_features: Var, pooled: Var, guidance_features: Var | None = None
+    ) -> Mapping[str, Var]:
         with g.scope("time_text_embed"):
-            x = time_embedder(g, timestep, "timestep_embedder", config.width)
-            if guidance is not None:
-                scaled = nn.mul(g, guidance, GUIDANCE_SCALE, name="scaled_guidance")
-                x = nn.add(g, x, time_embedder(g, scaled, "guidance_embedder", config.width), name="guided")
+            x = embedder(g, timestep_features, "timestep_embedder", config.width)
+            if guidance_features is not None:
+                guidance = embedder(g, guidance_features, "guidance_embedder", config.width)
+                x = nn.add(g, x, guidance, name="guided")
             text = embedder(g, pooled, "text_embedder", config.width)
             x = nn.activation(g, nn.add(g, x, text, name="sum"), "silu")  # (B, W)
         return {names.MODULATION_ROWS: modulation_output(g, x, modulation_layout(config))}
 
     inputs = [
-        IOSpec(names.TIMESTEP, "float32", (batch,)),
+        IOSpec(names.TIMESTEP_FEATURES, precision, (batch, sinusoid.WIDTH)),
         IOSpec(names.POOLED, precision, (batch, config.pooled_width)),
     ]
     if config.guidance:
-        inputs.append(IOSpec(names.GUIDANCE, "float32", (batch,)))
+        inputs.append(IOSpec(names.GUIDANCE_FEATURES, precision, (batch, sinusoid.WIDTH)))
     return nn.build_program(inputs, weights, precision, body, target)
-
-
-def time_embedder(g: Graph, value: Var, name: str, width: int) -> Var:
-    """The sinusoid of a number, computed in float32, through two linear layers: (B,) → (B, W)."""
-    with g.scope(f"{name}.wave"):
-        wave = nn.cast(g, nn.timestep_embedding(g, value), g.float, name="narrow")  # (B, 256)
-    return embedder(g, wave, name, width)
 
 
 def build_denoiser(

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import layers as nn
-from .. import names
+from .. import names, sinusoid
 from ..errors import ConversionError
 from ..layers import Array, Graph, IOSpec, MILProgram, Network, Precision, Target, Var, WeightProvider
 from .adaln import ModulatedNorm, Modulation, embedder, layout_rows, make_layout, modulation_output
@@ -135,18 +135,17 @@ def build_modulation(
 
 
 def modulation(config: SD3Config, *, precision: Precision, batch: int) -> Network:
-    """timestep float32 (B,), pooled (B, P) → modulation (B, R, W) in `precision`."""
+    """timestep_features (B, 256), pooled (B, P) → modulation (B, R, W), all in `precision`."""
 
-    def body(g: Graph, timestep: Var, pooled: Var) -> Mapping[str, Var]:
+    def body(g: Graph, timestep_features: Var, pooled: Var) -> Mapping[str, Var]:
         with g.scope("time_text_embed"):
-            wave = nn.cast(g, nn.timestep_embedding(g, timestep), g.float, name="wave")  # (B, 256)
-            time = embedder(g, wave, "timestep_embedder", config.width)
+            time = embedder(g, timestep_features, "timestep_embedder", config.width)
             text = embedder(g, pooled, "text_embedder", config.width)
             x = nn.activation(g, nn.add(g, time, text, name="sum"), "silu")  # (B, W)
         return {names.MODULATION_ROWS: modulation_output(g, x, modulation_layout(config))}
 
     inputs = (
-        IOSpec(names.TIMESTEP, "float32", (batch,)),
+        IOSpec(names.TIMESTEP_FEATURES, precision, (batch, sinusoid.WIDTH)),
         IOSpec(names.POOLED, precision, (batch, config.pooled_width)),
     )
     return Network(inputs, body)

@@ -1,8 +1,8 @@
 """The denoiser with its modulation: velocities of a latent under one or two prompts.
 
 Shape key: B = batch of the packages (1 or 2), rows = prompts of a run ([negative, positive] under guidance,
-else [positive]), R x W = modulation rows, C, h, w = the latent. A model that embeds the guidance scale takes
-it as an input of the modulation, and has one row.
+else [positive]), R x W = modulation rows, P = width of the pooled text, C, h, w = the latent. A model that
+embeds the guidance scale takes its features as an input of the modulation, and has one row.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import names
 from ..bundle import Bundle
+from ..sinusoid import guidance_features, timestep_features
 from .conditioning import TextConditioning
 from .schedule import SigmaSchedule, guide
 from .settings import DENOISER_STAGE, Plan
@@ -40,6 +41,7 @@ class Denoiser:
         schedule: SigmaSchedule,
         rows: Sequence[TextConditioning],
     ) -> None:
+        self._bundle = bundle
         self._models = models
         self._backend = plan.backends[DENOISER_STAGE]
         self._guidance = plan.settings.guidance_scale
@@ -47,12 +49,11 @@ class Denoiser:
         self._size = plan.size
         batch = bundle.component(names.DENOISER).input(names.LATENT).shape[0]
         self._batches = batches(len(rows), batch)
-        self._embedded = any(
-            spec.name == names.GUIDANCE for spec in bundle.component(names.MODULATION).inputs
-        )
         self._contexts = [np.concatenate([rows[r].context for r in group]) for group in self._batches]
+        # [group] → [B, P]
+        pooled = [np.concatenate([rows[r].pooled for r in group]) for group in self._batches]
         # [step][group] → [B, R, W]
-        self._modulation = [self._modulate(timestep) for timestep in schedule.timesteps]
+        self._modulation = [[self.modulation(t, each) for each in pooled] for t in schedule.timesteps]
 
     def velocity(self, latents: Array, step: int) -> Array:
         """The guided velocity [1, C, h, w] of `latents` [1, C, h, w] at a step of the schedule."""
@@ -76,14 +77,15 @@ class Denoiser:
             return found[0]
         return guide(found[0], found[1], self._guidance)
 
-    def _modulate(self, timestep: float) -> list[Array]:
-        results = []
-        for group in self._batches:
-            inputs = {
-                names.TIMESTEP: np.full(len(group), timestep, dtype=np.float32),  # [B]
-                names.POOLED: np.concatenate([self._rows[r].pooled for r in group]),  # [B, P]
-            }
-            if self._embedded:
-                inputs[names.GUIDANCE] = np.full(len(group), self._guidance, dtype=np.float32)  # [B]
-            results.append(self._models.run(names.MODULATION, self._backend, inputs)[names.MODULATION_ROWS])
-        return results
+    def modulation(self, timestep: float, pooled: Array) -> Array:
+        """The modulation's rows [B, R, W] at a timestep, for a group's pooled text [B, P]."""
+        batch = len(pooled)
+        inputs = {
+            names.TIMESTEP_FEATURES: timestep_features(np.full(batch, timestep, np.float32)),  # [B, 256]
+            names.POOLED: pooled,
+        }
+        listed = {spec.name for spec in self._bundle.component(names.MODULATION).inputs}
+        if names.GUIDANCE_FEATURES in listed:
+            scales = np.full(batch, self._guidance, np.float32)
+            inputs[names.GUIDANCE_FEATURES] = guidance_features(scales)  # [B, 256]
+        return self._models.run(names.MODULATION, self._backend, inputs)[names.MODULATION_ROWS]

@@ -12,6 +12,7 @@ from .. import names
 from ..bundle import Bundle, Size
 from ..errors import UsageError
 from ..run import check_backend, check_units
+from ..sinusoid import MOST_GUIDANCE
 from ..values import finite, shown
 from .families import FAMILIES, Family
 from .noise import GENERATORS, MAX_SEED, Noise, NoiseStream, random_seed
@@ -238,12 +239,12 @@ def _checked_steps(value: Any, bundle: Bundle) -> int:
 
 
 def _checked_guidance(value: Any, bundle: Bundle) -> float:
-    if value is None:
-        return bundle.defaults.guidance_scale
+    value = bundle.defaults.guidance_scale if value is None else value
     number = finite(value)
-    if number is None or number < 0:
+    if number is None or not 0 <= number <= MOST_GUIDANCE:
         raise UsageError(
-            f"guidance_scale is {shown(value)}, expected a number of at least 0 (1 or less: no guidance)"
+            f"guidance_scale is {shown(value)}, expected a number of at least 0 (1 or less: no guidance), "
+            f"at most {MOST_GUIDANCE:g}"
         )
     return number
 

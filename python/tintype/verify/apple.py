@@ -1,8 +1,8 @@
 """Packages with the interface of Apple's pipeline, called as those of a bundle are.
 
 Their networks are a bundle's, so a recorded run of a bundle holds what they take and give; this module
-translates. The denoiser has the modulation inside: what a run calls modulation rows are then the modulation's
-inputs, (B, 1 + P) with the timestep first, which the denoiser takes instead.
+translates. The denoiser has the modulation inside: what a run calls modulation rows are then (B, 1 + P), the
+timestep and the pooled text, which the denoiser takes instead.
 
 Shape key: as in `models.apple_sd3`; B rows, S = L + T.
 """
@@ -15,16 +15,25 @@ import numpy as np
 
 from .. import names
 from ..bundle import Bundle, Component, Size, TensorSpec
+from ..pipeline.denoising import Denoiser
 from ..pipeline.stages import StageModels
 
-__all__ = ["AnyModels", "as_called", "expected_interface", "interface", "is_apples", "joined_rows"]
+__all__ = [
+    "AnyModels",
+    "JoinedDenoiser",
+    "as_called",
+    "expected_interface",
+    "interface",
+    "is_apples",
+    "joined_rows",
+]
 
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Array]
 Shapes = dict[str, tuple[int, ...]]
 
 LATENTS, TEXT, POOLED = "latent_image_embeddings", "token_level_text_embeddings", "pooled_text_embeddings"
-VELOCITY = "denoiser_output"
+TIMESTEP, VELOCITY = "timestep", "denoiser_output"
 Z = "z"
 
 
@@ -79,7 +88,7 @@ def _denoiser_shapes(bundle: Bundle) -> Shapes:
     before = interface(bundle.component(names.MODULATION))
     return {
         LATENTS: own[names.LATENT],
-        "timestep": before[names.TIMESTEP],
+        TIMESTEP: before[names.TIMESTEP_FEATURES][:1],
         TEXT: (rows, width, 1, tokens),
         POOLED: (*before[names.POOLED], 1, 1),
         VELOCITY: own[names.VELOCITY],
@@ -90,7 +99,7 @@ def _denoiser_inputs(given: Arrays) -> dict[str, Array]:
     rows = given[names.MODULATION_ROWS]  # (B, 1 + P)
     return {
         LATENTS: given[names.LATENT],
-        "timestep": rows[:, 0],
+        TIMESTEP: rows[:, 0],
         TEXT: given[names.CONTEXT].transpose(0, 2, 1)[:, :, None],  # (B, J, 1, S)
         POOLED: rows[:, 1:, None, None],  # (B, P, 1, 1)
     }
@@ -124,17 +133,22 @@ class AnyModels(StageModels):
         super().__init__(bundle, "all", self_tests=False)
 
     def run(self, component: str, backend: str, inputs: Arrays, size: Size | None = None) -> dict[str, Array]:
-        if component == names.MODULATION and is_apples(self._bundle, names.DENOISER):
-            return {names.MODULATION_ROWS: joined_rows(inputs)}
         if not is_apples(self._bundle, component):
             return super().run(component, backend, inputs, size)
         adapter = ADAPTERS[component]
         return adapter.outputs(super().run(component, backend, adapter.inputs(inputs), size))
 
 
-def joined_rows(inputs: Arrays) -> Array:
-    """Timestep (B,) and pooled text (B, P) of a call of the modulation as (B, 1 + P)."""
-    return np.concatenate([inputs[names.TIMESTEP][:, None], inputs[names.POOLED]], axis=1)
+class JoinedDenoiser(Denoiser):
+    """A run's denoiser with the modulation inside."""
+
+    def modulation(self, timestep: float, pooled: Array) -> Array:
+        return joined_rows(timestep, pooled)
+
+
+def joined_rows(timestep: float, pooled: Array) -> Array:
+    """A timestep and pooled text (B, P) as (B, 1 + P)."""
+    return np.concatenate([np.full((len(pooled), 1), timestep, np.float32), pooled], axis=1)
 
 
 def is_apples(bundle: Bundle, name: str) -> bool:
@@ -160,7 +174,7 @@ def as_called(bundle: Bundle) -> Bundle:
     if not is_apples(bundle, names.DENOISER):
         return bundle
     denoiser = bundle.component(names.DENOISER)
-    latents, timestep = denoiser.input(LATENTS), denoiser.input("timestep")
+    latents, timestep = denoiser.input(LATENTS), denoiser.input(TIMESTEP)
     pooled = TensorSpec(names.POOLED, "float32", denoiser.input(POOLED).shape[:2])
     modulation = Component("", (timestep, pooled), ())
     called = replace(denoiser, inputs=(replace(latents, name=names.LATENT),))

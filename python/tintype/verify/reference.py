@@ -17,9 +17,9 @@ from ..pipeline.autoencoder import Autoencoder
 from ..pipeline.conditioning import PromptCutWarning, TextEncoders
 from ..pipeline.denoising import Denoiser
 from ..pipeline.request import GenerationRequest
-from ..pipeline.schedule import bundle_schedule, euler_step
+from ..pipeline.schedule import SigmaSchedule, bundle_schedule, euler_step
 from ..pipeline.settings import STAGES, make_plan, stage_backends
-from .apple import AnyModels, as_called, is_apples, joined_rows
+from .apple import AnyModels, JoinedDenoiser, as_called, is_apples, joined_rows
 
 __all__ = ["Call", "Recording", "calls_of", "draw", "record", "replay"]
 
@@ -36,9 +36,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Recording:
-    """The calls of every component in order, the final latents and the decoded picture in [-1, 1]."""
+    """The calls of every component in order, the timestep of each step (float32 [N]), the final latents and
+    the decoded picture in [-1, 1]."""
 
     calls: Mapping[str, list[Call]]
+    timesteps: Array
     latents: Array
     decoded: Array
 
@@ -67,7 +69,7 @@ def record(bundle: Bundle, prompt: str, steps: int, backend: str, size: Size | N
         latents, decoded = _drawn(bundle, models, prompt, steps, backend, size)
         if names.VAE_ENCODER in bundle.components:
             Autoencoder(bundle, models, backend, size).encode(np.clip(decoded, -1, 1))
-        return Recording(models.calls, latents, decoded)
+        return Recording(models.calls, _schedule(bundle, steps, size).timesteps, latents, decoded)
     finally:
         models.close()
 
@@ -85,23 +87,28 @@ def _drawn(
     bundle: Bundle, models: AnyModels, prompt: str, steps: int, backend: str, size: Size
 ) -> tuple[Array, Array]:
     """A prompt that is too long is cut without a warning: what is compared reads the same of it."""
+    make_denoiser = JoinedDenoiser if is_apples(bundle, names.DENOISER) else Denoiser
     bundle = as_called(bundle)
     backends = stage_backends(backend, dict.fromkeys(STAGES, names.AUTO))
     plan = make_plan(
         bundle, GenerationRequest(prompt, steps=steps, seed=0, size=(size.width, size.height)), backends
     )
-    latent = bundle.latent_at(size.width, size.height)
-    schedule = bundle_schedule(bundle.schedule, steps, latent.height * latent.width)
+    schedule = _schedule(bundle, steps, size)
     text = TextEncoders(bundle)
     prompts = (*((plan.settings.negative_prompt,) if plan.guided else ()), plan.settings.prompt)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PromptCutWarning)
         rows = [text.encode(each, plan, models) for each in prompts]
-    denoiser, latents = Denoiser(bundle, models, plan, schedule, rows), plan.latents
+    denoiser, latents = make_denoiser(bundle, models, plan, schedule, rows), plan.latents
     for index in range(schedule.steps):
         velocity = denoiser.velocity(latents, index)
         latents = euler_step(latents, velocity, schedule.sigmas[index], schedule.sigmas[index + 1])
     return latents, Autoencoder(bundle, models, backend, plan.size).decode(latents)
+
+
+def _schedule(bundle: Bundle, steps: int, size: Size) -> SigmaSchedule:
+    latent = bundle.latent_at(size.width, size.height)
+    return bundle_schedule(bundle.schedule, steps, latent.height * latent.width)
 
 
 def calls_of(bundle: Bundle, name: str, recording: Recording) -> list[Call]:
@@ -109,11 +116,15 @@ def calls_of(bundle: Bundle, name: str, recording: Recording) -> list[Call]:
     calls = recording.calls[name]
     if name != names.DENOISER or not is_apples(bundle, name):
         return calls
-    # A call of the modulation for each of the denoiser's, in the same order.
-    pairs = zip(calls, recording.calls[names.MODULATION], strict=True)
+    # A call of the modulation for each of the denoiser's, in the same order; each step has as many.
+    modulations = recording.calls[names.MODULATION]
+    timesteps = np.repeat(recording.timesteps, len(calls) // len(recording.timesteps))
     return [
-        Call({**call.inputs, names.MODULATION_ROWS: joined_rows(before.inputs)}, call.outputs)
-        for call, before in pairs
+        Call(
+            {**call.inputs, names.MODULATION_ROWS: joined_rows(timestep, before.inputs[names.POOLED])},
+            call.outputs,
+        )
+        for call, before, timestep in zip(calls, modulations, timesteps, strict=True)
     ]
 
 

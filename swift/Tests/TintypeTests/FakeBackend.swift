@@ -167,7 +167,7 @@ final class FakeBundle: Sendable {
       "text_encoder_2": component(
         "text_encoder_2", [ids], [spec("hidden_states", [1, 4, 2]), spec("pooled", [1, 2])]),
       "modulation": component(
-        "modulation", [spec("timestep", [batch], "float32"), spec("pooled", [batch, 3])],
+        "modulation", [spec("timestep_features", [batch, 256]), spec("pooled", [batch, 3])],
         [spec("modulation", [batch, 1, 2])]),
       "denoiser": component(
         "denoiser",
@@ -183,7 +183,7 @@ final class FakeBundle: Sendable {
       ["kind": kind, "path": path, "max_length": 4, "bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0]
     }
     return [
-      "format": "tintype-bundle", "format_version": 1, "name": "fake", "family": "sd3", "target": "gpu",
+      "format": "tintype-bundle", "format_version": 2, "name": "fake", "family": "sd3", "target": "gpu",
       "precision": precision, "size": ["width": 16, "height": 8],
       "latent": ["channels": 2, "height": 1, "width": 2, "downscale": 8, "scale": 2.0, "shift": 0.5],
       "schedule": ["kind": "flow_match_euler", "shift": 3.0, "num_train_timesteps": 1000],

@@ -45,15 +45,15 @@ import Testing
     ),
     (
       GenerationRequest("x", guidanceScale: .nan),
-      "guidanceScale is nan, expected a number of at least 0 (1 or less: no guidance)"
+      "guidanceScale is nan, expected a number of at least 0 (1 or less: no guidance), at most 1e+35"
     ),
     (
       GenerationRequest("x", guidanceScale: -1),
-      "guidanceScale is -1.0, expected a number of at least 0 (1 or less: no guidance)"
+      "guidanceScale is -1.0, expected a number of at least 0 (1 or less: no guidance), at most 1e+35"
     ),
     (
       GenerationRequest("x", guidanceScale: 1e300),
-      "guidanceScale is 1e+300, expected a number of at least 0 (1 or less: no guidance)"
+      "guidanceScale is 1e+300, expected a number of at least 0 (1 or less: no guidance), at most 1e+35"
     ),
     (
       GenerationRequest("x", size: ImageSize(width: 100, height: 64)),

@@ -107,9 +107,10 @@ private let tolerance = 1e-4
 
     let denoiser = try Golden.file("transformer")
     for row in 0..<2 {
-      let timestep = try Tensor(shape: [1], floats: [denoiser("timestep").floats()[row]])
+      let features = try Sinusoid.features(timestep: denoiser("timestep").floats()[row], rows: 1)
       let modulation = try await models.run(
-        .modulation, ["timestep": timestep, "pooled": denoiser("pooled").row(row)], plan: plan, recorder: recorder)
+        .modulation, ["timestep_features": features, "pooled": denoiser("pooled").row(row)], plan: plan,
+        recorder: recorder)
       let outputs = try await models.run(
         .denoiser,
         [

@@ -8,7 +8,7 @@ import Testing
 private func json(_ change: (inout [String: Any]) -> Void = { _ in }) throws -> Data {
   let spec: [String: Any] = ["name": "x", "dtype": "float32", "shape": [1, 2]]
   var object: [String: Any] = [
-    "format": "tintype-bundle", "format_version": 1, "name": "tiny", "family": "sd3", "target": "gpu",
+    "format": "tintype-bundle", "format_version": 2, "name": "tiny", "family": "sd3", "target": "gpu",
     "precision": "float32", "size": ["width": 32, "height": 16],
     "latent": ["channels": 4, "height": 2, "width": 4, "downscale": 8, "scale": 1.5, "shift": 0.1],
     "schedule": ["kind": "flow_match_euler", "shift": 3.0, "num_train_timesteps": 1000],
@@ -67,8 +67,8 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
     arguments: [
       (["format"], "onnx", "format is 'onnx', expected 'tintype-bundle': this is not a Tintype bundle"),
       (
-        ["format_version"], "7",
-        "format_version is 7, expected 1: update tintype, or convert the model again with this release"
+        ["format_version"], "1",
+        "format_version is 1, expected 2: update tintype, or convert the model again with this release"
       ),
       (["name"], nil, "name: it is missing: convert the model again"),
       (["size", "width"], "\"x\"", "size.width: expected an integer: convert the model again"),

@@ -32,8 +32,10 @@ import Testing
     let modulation = backend.calls(.modulation)
     #expect(modulation.map { $0.inputs["pooled"]?[0] } == [-7, 7, -7, 7])
     let sigmas = FlowMatchSchedule(steps: 2, shift: .fixed(3)).sigmas
-    #expect(
-      modulation.map { $0.inputs["timestep"] } == [sigmas[0], sigmas[0], sigmas[1], sigmas[1]].map { [$0 * 1000] })
+    let features = try [sigmas[0], sigmas[0], sigmas[1], sigmas[1]].map {
+      try Sinusoid.features(timestep: $0 * 1000, rows: 1).floats()
+    }
+    #expect(modulation.map { $0.inputs["timestep_features"] } == features)
     // v = 0 + 3·(1 − 0); the steps' distances add up to −1.
     let expected = noise.floats().map { ($0 + (sigmas[1] - sigmas[0]) * 3) + (0 - sigmas[1]) * 3 }
     #expect(result.latents.floats() == expected)
@@ -53,7 +55,9 @@ import Testing
     let result = try await fake.pipeline(backend).generate(
       GenerationRequest("a", steps: 1, guidanceScale: 2, initialLatents: noise))
     #expect(backend.calls(.denoiser).count == 1)
-    #expect(backend.calls(.modulation).map { $0.inputs["timestep"] } == [[1000, 1000]])
+    let features = try Sinusoid.features(timestep: 1000, rows: 2)
+    #expect(features.shape == [2, 256])
+    #expect(backend.calls(.modulation).map { $0.inputs["timestep_features"] } == [features.floats()])
     #expect(result.latents.floats() == [-2, -2, -2, -2])
   }
 

@@ -17,6 +17,7 @@ from tintype.emit.weight_file import WeightLayout
 from tintype.errors import UsageError
 from tintype.neural_engine import inspect_package
 from tintype.run.package import read_package
+from tintype.sinusoid import timestep_features
 from tintype.weight import ComputedWeight
 
 Array = np.ndarray[Any, Any]
@@ -53,7 +54,8 @@ def test_the_engine_runs_it(compressed: Bundle, golden: Golden) -> None:
         typed = {s.name: inputs[s.name].astype(s.dtype) for s in compressed.component(component).inputs}
         return model.predict(typed)
 
-    rows = run("modulation", timestep=case["timestep"], pooled=case["pooled"])["modulation"]
+    features = timestep_features(case["timestep"])
+    rows = run("modulation", timestep_features=features, pooled=case["pooled"])["modulation"]
     got = run("denoiser", latent=case["latent"], context=case["context"], modulation=rows)["velocity"]
     expected = case["velocity"]
     error = got.astype(np.float32) - expected

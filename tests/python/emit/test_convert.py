@@ -45,8 +45,7 @@ def test_what_a_bundle_holds(sd3_half: Bundle, data: Path) -> None:
         weights = sd3_half.package_paths(name)[0] / "Data/com.apple.CoreML/weights/weight.bin"
         assert component.weight_bytes == weights.stat().st_size
         assert component.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
-        floats = {s.dtype for s in (*component.inputs, *component.outputs) if s.name != names.TIMESTEP}
-        assert floats <= {"float16", "int32"}
+        assert {s.dtype for s in (*component.inputs, *component.outputs)} <= {"float16", "int32"}
     source = data / "sd3-medium-tiny"
     hashes = sd3_half.source["files"]
     assert "vae/diffusion_pytorch_model.safetensors" in hashes
@@ -110,7 +109,7 @@ def test_size_sequence_length_and_batch(source: Path, tmp_path: Path) -> None:
     denoiser = bundle.component(names.DENOISER)
     assert denoiser.input(names.LATENT).shape == (2, 16, 12, 20)
     assert denoiser.input(names.CONTEXT).shape == (2, 177, 96)
-    assert bundle.component(names.MODULATION).input(names.TIMESTEP).shape == (2,)
+    assert bundle.component(names.MODULATION).input(names.TIMESTEP_FEATURES).shape == (2, 256)
     assert bundle.component(names.VAE_DECODER).output(names.IMAGE).shape == (1, 3, 96, 160)
     assert bundle.tokenizers["tokenizer_3"].max_length == 100
 

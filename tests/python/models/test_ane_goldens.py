@@ -19,6 +19,7 @@ from tintype.emit.plan import PIPELINES, Plan
 from tintype.layers import MILProgram
 from tintype.models import sd3
 from tintype.pipeline import Pipeline
+from tintype.sinusoid import timestep_features
 from tintype.weights import DiffusersFolder
 
 Array = np.ndarray[Any, Any]
@@ -95,7 +96,8 @@ def test_t5(models: Models, golden: Golden) -> None:
 
 def test_modulation_and_denoiser(models: Models, golden: Golden) -> None:
     case = golden("sd3-medium-tiny/golden/transformer")
-    rows = models.predict("modulation", timestep=case["timestep"], pooled=case["pooled"])["modulation"]
+    features = timestep_features(case["timestep"])
+    rows = models.predict("modulation", timestep_features=features, pooled=case["pooled"])["modulation"]
     out = models.predict("denoiser", latent=case["latent"], context=case["context"], modulation=rows)
     check(out["velocity"], case["velocity"], models.precision)
 
@@ -130,7 +132,8 @@ def test_dual_attention_and_qk_norm(data: Path, golden: Golden, tmp_path: Path, 
         typed = {s.name: inputs[s.name].astype(s.dtype) for s in program.inputs}
         return tintype.load_model(tmp_path / name, backend="mlx").predict(typed)
 
-    rows = run(modulation, "m.mlpackage", timestep=case["timestep"], pooled=case["pooled"])["modulation"]
+    features = timestep_features(case["timestep"])
+    rows = run(modulation, "m.mlpackage", timestep_features=features, pooled=case["pooled"])["modulation"]
     out = run(denoiser, "d.mlpackage", latent=case["latent"], context=case["context"], modulation=rows)
     check(out["velocity"], case["velocity"], precision)
 

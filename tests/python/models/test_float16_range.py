@@ -13,6 +13,7 @@ import tintype
 from tintype.emit.package import write_package
 from tintype.layers import RANGES, ComputedWeight, MILProgram, add_ranges
 from tintype.models import flux, sd3
+from tintype.sinusoid import guidance_features, timestep_features
 from tintype.weights import SafetensorsFile
 
 Array = np.ndarray[Any, Any]
@@ -68,8 +69,11 @@ class Case:
         batch = len(golden["latent"])
         common: dict[str, Any] = {"precision": precision, "target": target, "batch": batch}
         scale = 1000 if self.model is flux else 1  # FLUX's golden has sigma
-        inputs = {"timestep": scale * golden["timestep"], "pooled": golden["pooled"]}
-        inputs["guidance"] = golden.get("guidance", np.zeros(batch))
+        inputs = {
+            "timestep_features": timestep_features(scale * golden["timestep"]),
+            "pooled": golden["pooled"],
+            "guidance_features": guidance_features(golden.get("guidance", np.zeros(batch))),
+        }
         rows = self.run(self.model.build_modulation(self.config, self.weights, **common), inputs)
         common |= {"latent": golden["latent"].shape[2:], "tokens": golden["context"].shape[1]}
         denoiser = self.model.build_denoiser(self.config, self.weights, **common)

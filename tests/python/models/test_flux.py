@@ -34,12 +34,14 @@ def test_modulation_layout(config: Config) -> None:
 
 
 def test_guidance_is_an_input_only_where_the_model_embeds_it(config: Config, weights: Any) -> None:
-    def inputs(settings: flux.FluxConfig) -> list[tuple[str, str]]:
+    def inputs(settings: flux.FluxConfig) -> list[tuple[str, tuple[int, ...]]]:
         program = flux.build_modulation(settings, weights, precision="float16")
-        return [(spec.name, spec.dtype) for spec in program.inputs]
+        assert {spec.dtype for spec in program.inputs} == {"float16"}
+        return [(spec.name, spec.shape) for spec in program.inputs]
 
-    assert inputs(config()) == [("timestep", "float32"), ("pooled", "float16"), ("guidance", "float32")]
-    assert inputs(config(guidance_embeds=False)) == [("timestep", "float32"), ("pooled", "float16")]
+    both = [("timestep_features", (1, 256)), ("pooled", (1, 32))]
+    assert inputs(config()) == [*both, ("guidance_features", (1, 256))]
+    assert inputs(config(guidance_embeds=False)) == both
 
 
 def test_rows_of_queries_and_keys_are_reordered(config: Config, weights: Any) -> None:

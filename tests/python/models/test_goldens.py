@@ -17,6 +17,7 @@ from tintype.bundle import Bundle
 from tintype.emit.package import write_package
 from tintype.layers import MILProgram
 from tintype.models import sd3
+from tintype.sinusoid import timestep_features
 from tintype.weights import DiffusersFolder
 
 Array = np.ndarray[Any, Any]
@@ -69,7 +70,8 @@ def test_t5(bundle: Bundle, golden: Golden) -> None:
 
 def test_modulation_and_denoiser(bundle: Bundle, golden: Golden) -> None:
     case = golden("sd3-medium-tiny/golden/transformer")
-    rows = predict(bundle, "modulation", timestep=case["timestep"], pooled=case["pooled"])["modulation"]
+    features = timestep_features(case["timestep"])
+    rows = predict(bundle, "modulation", timestep_features=features, pooled=case["pooled"])["modulation"]
     out = predict(bundle, "denoiser", latent=case["latent"], context=case["context"], modulation=rows)
     check(out["velocity"], case["velocity"], bundle.precision)
 
@@ -109,6 +111,7 @@ def test_dual_attention_and_qk_norm(data: Path, golden: Golden, tmp_path: Path, 
         typed = {s.name: inputs[s.name].astype(s.dtype) for s in program.inputs}
         return tintype.load_model(tmp_path / name, backend="mlx").predict(typed)
 
-    rows = run(modulation, "m.mlpackage", timestep=case["timestep"], pooled=case["pooled"])["modulation"]
+    features = timestep_features(case["timestep"])
+    rows = run(modulation, "m.mlpackage", timestep_features=features, pooled=case["pooled"])["modulation"]
     out = run(denoiser, "d.mlpackage", latent=case["latent"], context=case["context"], modulation=rows)
     check(out["velocity"], case["velocity"], precision)

@@ -64,7 +64,7 @@ def test_position_table_is_the_centre(settings: sd3.SD3Config, weights: Any, lat
 def test_inputs_and_outputs(settings: sd3.SD3Config, weights: Any) -> None:
     modulation = sd3.build_modulation(settings, weights, precision="float16", batch=2)
     assert [(s.name, s.dtype, s.shape) for s in (*modulation.inputs, *modulation.outputs)] == [
-        ("timestep", "float32", (2,)),
+        ("timestep_features", "float16", (2, 256)),
         ("pooled", "float16", (2, 80)),
         ("modulation", "float16", (2, 34, 64)),
     ]

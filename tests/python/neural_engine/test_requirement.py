@@ -33,7 +33,11 @@ def test_sums_of_costs_round() -> None:
 
 
 def test_inspect_fails_below_the_bar(
-    ane: Bundle, small_package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ane: Bundle,
+    sd3_half: Bundle,
+    small_package: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     denoiser = ane.package_paths(names.DENOISER)[0]
     line = ["inspect", "--neural-engine", "--require"]
@@ -46,13 +50,16 @@ def test_inspect_fails_below_the_bar(
         r"tintype: error: on the Neural Engine \(forecast\): small.mlpackage [\d.]+ %, expected at least 95 %\n",
         err,
     )
-    assert run_command([*line, "100%", str(ane.root), "--json"]) == 1
+    assert run_command([*line, "100%", str(sd3_half.root), "--json"]) == 1
     out, err = capsys.readouterr()
     required = json.loads(out)["required"]
     assert (required["share"], required["of"], required["passed"]) == (1, "forecast", False)
-    assert names.MODULATION in required["below"]
-    assert names.DENOISER not in required["below"]
-    assert required["shares"][names.DENOISER] == 1
+    assert set(required["below"]) == set(sd3_half.components)
+    assert required["shares"][names.DENOISER] < 0.2
+    assert run_command([*line, "100%", str(ane.root), "--json"]) == 0
+    required = json.loads(capsys.readouterr().out)["required"]
+    assert (required["passed"], required["below"]) == (True, [])
+    assert set(required["shares"].values()) == {1}
     monkeypatch.setattr(BackendInfo, "is_apples", True)  # the portable plan puts all on the CPU
     assert run_command([*line, "1%", str(denoiser)]) == 1
     assert "(Core ML's compute plan): denoiser.mlpackage 0.0000 %, expected" in capsys.readouterr().err

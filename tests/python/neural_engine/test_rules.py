@@ -9,6 +9,7 @@ import pytest
 from tintype import layers as nn
 from tintype import names
 from tintype.bundle import Bundle
+from tintype.cli.app import run_command
 from tintype.layers import Graph, Var
 from tintype.neural_engine import inspect_package
 from tintype.neural_engine.report import _notes
@@ -44,23 +45,30 @@ def test_each_rule(package: Package, rule: str, op: str, body: Any, inputs: Any,
     assert report.to_json()["forecast"] is True
 
 
-@pytest.mark.parametrize("name", [c for c in names.COMPONENTS if c != names.MODULATION])
-def test_all_work_of_our_graphs_keeps_the_rules(ane: Bundle, name: str) -> None:
-    report = inspect_package(ane.package_paths(name)[0])
-    assert report.clean_flops == report.flops > 0
-    assert report.share == 1
-    # Reading the ids is all that is left, at the very beginning.
-    assert {m.op for m in report.misses} <= {"gather", "equal"}
-    if name in (names.DENOISER, names.VAE_DECODER, names.VAE_ENCODER):
-        assert report.misses == ()
-        assert report.segments == 1
+REFERENCES = (
+    "sd3-medium-tiny",
+    "sd3.5-medium-tiny",
+    "sd3.5-large-tiny",
+    "flux-schnell-tiny",
+    "flux-dev-tiny",
+)
 
 
-def test_the_modulation_leaves_for_its_timestep_only(ane: Bundle) -> None:
-    report = inspect_package(ane.package_paths(names.MODULATION)[0])
-    assert {m.op for m in report.misses} == {"expand_dims", "mul", "cos", "sin", "concat", "cast"}
-    assert report.flops - report.clean_flops == 3 * 128  # the angles, their cosines and their sines
-    assert report.segments == 1
+@pytest.mark.parametrize("source", REFERENCES)
+def test_all_work_of_our_graphs_keeps_the_rules(source: str, make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle(source, "float16", 1, "ane")
+    assert set(bundle.components) >= {names.MODULATION, names.DENOISER, names.VAE_DECODER, names.VAE_ENCODER}
+    for name, component in bundle.components.items():
+        report = inspect_package(bundle.package_paths(name)[0])
+        assert report.clean_flops == report.flops > 0
+        assert report.share == 1
+        if any(spec.name == names.INPUT_IDS for spec in component.inputs):
+            # Reading the ids is all that is left, at the very beginning.
+            assert {m.op for m in report.misses} <= {"gather", "equal"}
+        else:
+            assert report.misses == ()
+            assert report.segments == 1
+    assert run_command(["inspect", "--neural-engine", "--require", "100%", str(bundle.root)]) == 0
 
 
 def test_the_gpu_graph_does_not(sd3_half: Bundle) -> None:

@@ -17,6 +17,7 @@ from tintype.bundle import Bundle
 from tintype.errors import UsageError
 from tintype.pipeline import Conditioned, GenerationResult, Pipeline, Step
 from tintype.pipeline.stages import StageModels
+from tintype.sinusoid import guidance_features, timestep_features
 
 Array = np.ndarray[Any, Any]
 
@@ -79,10 +80,11 @@ def test_flux_text_encoders(name: str, make_bundle, golden) -> None:
 
 def flux_velocity(bundle: Bundle, case: dict[str, Array]) -> Array:
     models = StageModels(bundle, "all")
-    # The golden's timestep is σ; components take σ·1000 in every family.
-    inputs = {names.TIMESTEP: 1000 * case["timestep"], names.POOLED: case["pooled"]}
-    if names.GUIDANCE in {spec.name for spec in bundle.component(names.MODULATION).inputs}:
-        inputs[names.GUIDANCE] = case["guidance"]
+    # The golden's timestep is σ.
+    features = timestep_features(1000 * case["timestep"])
+    inputs = {names.TIMESTEP_FEATURES: features, names.POOLED: case["pooled"]}
+    if names.GUIDANCE_FEATURES in {spec.name for spec in bundle.component(names.MODULATION).inputs}:
+        inputs[names.GUIDANCE_FEATURES] = guidance_features(case["guidance"])
     rows = models.run(names.MODULATION, "mlx", inputs)[names.MODULATION_ROWS]
     inputs = {names.LATENT: case["latent"], names.CONTEXT: case["context"], names.MODULATION_ROWS: rows}
     return models.run(names.DENOISER, "mlx", inputs)[names.VELOCITY]

@@ -15,6 +15,7 @@ from tintype import names
 from tintype.bundle import Bundle
 from tintype.pipeline import Conditioned, GenerationResult, Pipeline, PromptCutWarning, Step, read_parameters
 from tintype.pipeline.stages import StageModels
+from tintype.sinusoid import timestep_features
 
 Array = np.ndarray[Any, Any]
 
@@ -64,8 +65,9 @@ def velocity(bundle: Bundle, golden) -> tuple[Array, Array]:
     rows = []
     for row in range(2):
         one = {key: value[row : row + 1] for key, value in case.items()}
+        features = timestep_features(one["timestep"])
         modulation = models.run(
-            names.MODULATION, "mlx", {names.TIMESTEP: one["timestep"], names.POOLED: one["pooled"]}
+            names.MODULATION, "mlx", {names.TIMESTEP_FEATURES: features, names.POOLED: one["pooled"]}
         )
         inputs = {
             names.LATENT: one["latent"],

@@ -22,7 +22,7 @@ def plan(bundle: Bundle, prompt: Any = "x", **options: Any):
 
 
 STEPS = "expected an integer from 1 to 1000; 28 is this model's default"
-GUIDANCE = "expected a number of at least 0 (1 or less: no guidance)"
+GUIDANCE = "expected a number of at least 0 (1 or less: no guidance), at most 1e+35"
 SEED = "expected an integer from 0 to 4294967295; leave it out for a random one"
 LATENTS = "expected a float array of shape (1, 16, 16, 16)"
 
@@ -40,6 +40,7 @@ LATENTS = "expected a float array of shape (1, 16, 16, 16)"
         ({"guidance_scale": 10**400}, f"guidance_scale is {str(10**400)[:77]}..., {GUIDANCE}"),
         ({"seed": 10**5000}, f"seed is an integer of thousands of digits, {SEED}"),
         ({"guidance_scale": -1}, f"guidance_scale is -1, {GUIDANCE}"),
+        ({"guidance_scale": 1e36}, f"guidance_scale is 1e+36, {GUIDANCE}"),
         ({"guidance_scale": "7"}, f"guidance_scale is '7', {GUIDANCE}"),
         ({"seed": -1}, f"seed is -1, {SEED}"),
         ({"seed": 2**32}, f"seed is 4294967296, {SEED}"),

@@ -60,7 +60,7 @@ def test_the_neural_engine_graphs_stay_in_range(
     rows = {(r["component"], r["op"]): r for r in value["ranges"]}
     assert value["float16_max"] == 65504
     assert {r["component"] for r in value["ranges"]} == set(ane.components)
-    assert rows["modulation", "time_text_embed_column"]["largest"] == 1000
+    assert 0 < rows["modulation", "modulation"]["largest"] < 1000
     assert 1 < rows["denoiser", "transformer_blocks_2_ff_residual"]["largest"] < 1000
     assert ane.root is not None
     assert not list(ane.root.parent.glob(".tintype-*"))

@@ -2,7 +2,7 @@
 public struct BundleDescriptor: Codable, Sendable, Equatable {
   /// Always "tintype-bundle".
   public let format: String
-  /// Always 1; other versions are refused.
+  /// Always 2; other versions are refused.
   public let formatVersion: Int
   /// What its maker called it.
   public let name: String

@@ -4,7 +4,7 @@ package enum BundleNames {
   /// `bundle.json`'s `format`.
   package static let format = "tintype-bundle"
   /// `bundle.json`'s `format_version` that this release reads.
-  package static let formatVersion = 1
+  package static let formatVersion = 2
   /// The description's file name.
   package static let file = "bundle.json"
 
@@ -14,10 +14,10 @@ package enum BundleNames {
   package static let hiddenStates = "hidden_states"
   /// A CLIP encoder's embedding of the whole text, [1, width]; the modulation takes both side by side.
   package static let pooled = "pooled"
-  /// The modulation's noise level, float32 [batch], 1000·σ.
-  package static let timestep = "timestep"
-  /// The modulation's distilled guidance (FLUX.1-dev), [batch].
-  package static let guidance = "guidance"
+  /// The sinusoid of the noise level 1000·σ, which the modulation takes, [batch, 256].
+  package static let timestepFeatures = "timestep_features"
+  /// That of the distilled guidance (FLUX.1-dev), [batch, 256].
+  package static let guidanceFeatures = "guidance_features"
   /// The modulation's output and the denoiser's input, [batch, rows, width].
   package static let modulation = "modulation"
   /// Latents in model space, [batch, channels, height, width].

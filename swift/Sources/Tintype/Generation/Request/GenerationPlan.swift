@@ -31,7 +31,7 @@ struct GenerationPlan: Sendable {
       throw RequestError.steps(steps, most: most, modelDefault: bundle.defaults.steps)
     }
     let guidance = request.guidanceScale ?? bundle.defaults.guidanceScale
-    guard guidance.isFinite, guidance >= 0, Float(guidance).isFinite else {
+    guard (0...Sinusoid.mostGuidance).contains(guidance) else {
       throw RequestError.guidanceScale(guidance)
     }
     family = bundle.modelFamily

@@ -2,7 +2,7 @@
 public enum RequestError: Error, Equatable, Sendable {
   /// Below 1, or more than the model was trained for (`most`).
   case steps(Int, most: Int, modelDefault: Int)
-  /// Negative or not finite.
+  /// Negative, not a number or beyond what the model can embed.
   case guidanceScale(Double)
   /// A side that 16 (the VAE's 8 times the patch's 2) does not divide.
   case sizeMultiple(side: String, value: Int)
@@ -40,7 +40,10 @@ extension RequestError: ExplainedError {
     case .steps(let value, let most, let modelDefault):
       ("steps is \(value), expected an integer from 1 to \(most); \(modelDefault) is this model's default", nil)
     case .guidanceScale(let value):
-      ("guidanceScale is \(value), expected a number of at least 0 (1 or less: no guidance)", nil)
+      (
+        "guidanceScale is \(value), expected a number of at least 0 (1 or less: no guidance), at most "
+          + "\(Sinusoid.mostGuidance)", nil
+      )
     case .sizeMultiple(let side, let value):
       ("\(side) is \(value), expected a multiple of \(Self.sideMultiple), such as \(Self.nearest(value))", nil)
     case .sizeMismatch(let requested, let model, let own):

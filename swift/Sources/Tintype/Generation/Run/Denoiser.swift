@@ -27,18 +27,18 @@ struct Denoiser: Sendable {
     self.groups = groups
     contexts = try groups.map { group in try stacked(group.map { rows[$0].context }) }
     let pooled = try groups.map { group in try stacked(group.map { rows[$0].pooled }) }
-    let embedsGuidance = try bundle.component(.modulation).input(BundleNames.guidance) != nil
+    let embedsGuidance = try bundle.component(.modulation).input(BundleNames.guidanceFeatures) != nil
     let guidance = Float(plan.settings.guidanceScale)
     var modulation: [[Tensor]] = []
     for timestep in schedule.timesteps {
       var row: [Tensor] = []
       for (group, pooled) in zip(groups, pooled) {
         var inputs = [
-          BundleNames.timestep: try Tensor(shape: [group.count], floats: group.map { _ in timestep }),
+          BundleNames.timestepFeatures: try Sinusoid.features(timestep: timestep, rows: group.count),
           BundleNames.pooled: pooled,
         ]
         if embedsGuidance {
-          inputs[BundleNames.guidance] = try Tensor(shape: [group.count], floats: group.map { _ in guidance })
+          inputs[BundleNames.guidanceFeatures] = try Sinusoid.features(guidanceScale: guidance, rows: group.count)
         }
         let outputs = try await models.run(.modulation, inputs, plan: plan, recorder: recorder)
         guard let rows = outputs[BundleNames.modulation] else {
