@@ -58,7 +58,10 @@ def test_graphs_for_the_neural_engine(
 ) -> None:
     root = make_bundle(source, "float16", 1, "ane").root
     report = check(root, swift_cli, capsys)
-    assert report["packages"]["denoiser"]["misses"] == []
+    for name in ("modulation", "denoiser"):
+        assert report["packages"][name]["misses"] == []
+    swift, python = reports(root, swift_cli, capsys, "--require", "100%")
+    assert swift == python
 
 
 def test_compressed_weights(

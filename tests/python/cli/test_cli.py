@@ -364,9 +364,11 @@ def test_inspect_neural_engine(
     assert run_command(["inspect", "--neural-engine", str(ane.root)]) == 0
     out = capsys.readouterr().out
     assert out.startswith("Forecast by published rules")
-    assert re.search(r"denoiser +100 % ", out)
-    assert "modulation: off the Neural Engine" in out
-    assert "cos (fall-back)" in out
+    for name in ("modulation", "denoiser"):
+        assert re.search(rf"{name} +100 % ", out)
+        assert f"{name}: off" not in out
+    assert "text_encoder: off the Neural Engine" in out
+    assert "gather (fall-back)" in out
     assert run_command(["inspect", "--neural-engine", "--json", str(small_package)]) == 0
     value = json.loads(capsys.readouterr().out)
     assert value["forecast"] is True
