@@ -1,19 +1,34 @@
-"""`tintype bench`: measure this machine, or the embedded model, and print a table."""
+"""`tintype bench`: measure this machine, the embedded model, a bundle or a package, and print a table."""
+
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from .output import backend_option, echo_json, progress_bar
+from ..errors import UsageError
+from .output import backend_option, echo_json, progress_bar, size_option, units_option
 
 __all__ = ["bench"]
 
 SUITES = ("demo", "cpu", "fusion", "memory")
+BUNDLE, PACKAGE = "a bundle", "a package"
 
-#: Option → the one suite that it belongs to.
-OWNERS = {"megabytes": "memory", "count": "demo", "steps": "demo", "backend": "demo"}
+#: Option → what it belongs to.
+OWNERS = {
+    "megabytes": ("memory",),
+    "count": ("demo",),
+    "steps": ("demo", BUNDLE),
+    "backend": ("demo", BUNDLE, PACKAGE),
+    "units": (BUNDLE, PACKAGE),
+    "size": (BUNDLE,),
+    "repeat": (BUNDLE, PACKAGE),
+}
+#: Of the suite demo, of a bundle; pictures a backend, predictions.
+DEMO_STEPS, BUNDLE_STEPS, PICTURES, PREDICTIONS = 12, 4, 3, 1000
 
 
 @click.command(short_help="Measure accuracy or speed.")
+@click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--suite",
     type=click.Choice(SUITES),
@@ -34,14 +49,37 @@ OWNERS = {"megabytes": "memory", "count": "demo", "steps": "demo", "backend": "d
 @click.option(
     "--count", type=click.IntRange(10, 1000), default=200, show_default=True, help="Prompts to draw."
 )
-@click.option("--steps", type=click.IntRange(1, 1000), default=12, show_default=True, help="Denoising steps.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 1000),
+    help=f"Denoising steps. [default: {DEMO_STEPS}; of a bundle: {BUNDLE_STEPS}]",
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, 1_000_000),
+    help=f"Pictures of a bundle, or predictions of a package. [default: {PICTURES}, or {PREDICTIONS}]",
+)
+@size_option("The picture size of a bundle, one of its own. [default: its first]")
 @backend_option
+@units_option
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 def bench(
-    suite: str, megabytes: int, count: int, steps: int, backend: str, quiet: bool, as_json: bool
+    path: Path | None,
+    suite: str,
+    megabytes: int,
+    count: int,
+    steps: int | None,
+    repeat: int | None,
+    size: tuple[int, int] | None,
+    backend: str,
+    units: str,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
-    """Run a benchmark suite. A bundle's stages, and a package's predictions, the Swift command measures.
+    """Run a benchmark suite. With PATH instead: measure loading, text, modulation, a step and decoding of
+    that bundle, or a prediction of that .mlpackage, on each backend that runs here, in turn (or on --backend
+    alone). Medians.
 
     \b
     tintype bench --suite demo
@@ -49,24 +87,73 @@ def bench(
     tintype bench --suite cpu
     tintype bench --suite fusion
     tintype bench --suite memory --megabytes 4000
+    tintype bench sd3.bundle --steps 8
+    tintype bench add.mlpackage --backend mlx --json
     """
-    _check_options(suite)
-    if suite in ("cpu", "fusion"):
+    is_package = path is not None and path.suffix == ".mlpackage"
+    _check_options(suite if path is None else PACKAGE if is_package else BUNDLE)
+    if path is not None and is_package:
+        _package(path, backend, units, repeat or PREDICTIONS, as_json)
+    elif path is not None:
+        _bundle(path, backend, units, size, steps or BUNDLE_STEPS, repeat or PICTURES, quiet, as_json)
+    elif suite in ("cpu", "fusion"):
         _engine(suite, quiet, as_json)
     elif suite == "memory":
         _memory(megabytes, as_json)
     else:
-        _demo(count, steps, backend, quiet, as_json)
+        _demo(count, steps or DEMO_STEPS, backend, quiet, as_json)
 
 
-def _check_options(suite: str) -> None:
-    """UsageError for an option of another suite."""
-    from ..errors import UsageError
-
+def _check_options(what: str) -> None:
+    """UsageError for an option that does not belong to what is measured."""
     context = click.get_current_context()
-    for option, owner in OWNERS.items():
-        if owner != suite and context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
-            raise UsageError(f"--{option} belongs to --suite {owner}, not {suite}: leave it out")
+    given = [n for n in context.params if context.get_parameter_source(n) is ParameterSource.COMMANDLINE]
+    if "suite" in given and what not in SUITES:
+        raise UsageError(f"--suite and {what} exclude each other: leave one of them out")
+    for option, owners in OWNERS.items():
+        if option in given and what not in owners:
+            places = [f"--suite {owner}" if owner in SUITES else owner for owner in owners]
+            raise UsageError(f"--{option} belongs to {' or '.join(places)}, not {what}: leave it out")
+
+
+def _bundle(
+    path: Path,
+    backend: str,
+    units: str,
+    size: tuple[int, int] | None,
+    steps: int,
+    pictures: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from ..bench.paths import bench_bundle
+    from ..bundle import Bundle
+
+    bundle = Bundle.read(path)
+    with progress_bar(quiet or as_json) as progress:
+        report = bench_bundle(
+            bundle,
+            backend,
+            units,
+            size,
+            steps,
+            pictures,
+            lambda name, done, total: progress(f"drawing on {name}", done, total),
+        )
+    if as_json:
+        echo_json(report.to_json())
+    else:
+        click.echo(report.text())
+
+
+def _package(path: Path, backend: str, units: str, count: int, as_json: bool) -> None:
+    from ..bench.paths import bench_package
+
+    report = bench_package(path, backend, units, count)
+    if as_json:
+        echo_json(report.to_json())
+    else:
+        click.echo(report.text())
 
 
 def _demo(count: int, steps: int, backend: str, quiet: bool, as_json: bool) -> None:
@@ -89,7 +176,6 @@ def _memory(megabytes: int, as_json: bool) -> None:
     import sys
 
     from ..bench.memory import report_text, run_memory
-    from ..errors import UsageError
 
     if sys.platform != "linux":
         raise UsageError(f"--suite memory reads /proc, which {sys.platform} has not: run it on Linux")
