@@ -48,7 +48,8 @@ class Accuracy:
 
     `run` holds the final latents, which are reported, and the picture, which is held to the bars as every
     component is. Both are of the default size; `sizes` holds the same of others, "WIDTHxHEIGHT" → (components
-    that have a function a size, run).
+    that have a function a size, run). `system` says whose Core ML it was, on which system and device: its
+    kernels are the system's. It is empty for MLX, whose are the package's own.
     """
 
     backend: str
@@ -57,6 +58,7 @@ class Accuracy:
     components: Mapping[str, Agreement]
     run: Mapping[str, Agreement]
     sizes: Mapping[str, tuple[Mapping[str, Agreement], Mapping[str, Agreement]]] = field(default_factory=dict)
+    system: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -91,6 +93,7 @@ class Accuracy:
             "steps": self.steps,
             "bars": {"psnr": MIN_PSNR, "cosine": MIN_COSINE},
             "passed": not self.failures,
+            **({"system": dict(self.system)} if self.system else {}),
             **_rows(self.components, self.run),
             **({"sizes": {size: _rows(*row) for size, row in self.sizes.items()}} if self.sizes else {}),
         }
@@ -202,7 +205,16 @@ def compare(
 
     default = at(bundle.size, bundle.components)
     others = {size_text(size): at(size, _sized(bundle)) for size in recordings if size != bundle.size}
-    return Accuracy(backend, prompt, steps, *default, others)
+    system = _system() if backend == names.COREML else {}
+    return Accuracy(backend, prompt, steps, *default, others, system)
+
+
+def _system() -> dict[str, str]:
+    """Whose Core ML this is, the system's version, and the device."""
+    details = next(b.details for b in backends() if b.name == names.COREML)
+    device = details.get("device", {}).get("name")
+    rows = {"implementation": details.get("implementation"), "os": details.get("os"), "device": device}
+    return {key: str(value) for key, value in rows.items() if value}
 
 
 def _is_complete(bundle: Bundle) -> bool:

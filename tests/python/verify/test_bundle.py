@@ -18,7 +18,7 @@ from tintype import names
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
 from tintype.errors import ConversionError, TintypeError, UsageError
-from tintype.run import BackendInfo
+from tintype.run import BackendInfo, backends
 from tintype.verify import bundle as module
 from tintype.verify import gate_backends, record_accuracy, verify_backends
 
@@ -76,6 +76,19 @@ def test_parts_of_a_pipeline_are_verified_too(data: Path, tmp_path: Path) -> Non
     assert list(accuracy.components) == ["modulation", "denoiser", "vae_decoder"]
     assert accuracy.failures == ()
     assert accuracy.run == {}
+
+
+def test_core_mls_row_names_the_system(copy: Bundle, data: Path) -> None:
+    """Its kernels are the system's: what was measured on one says little of another."""
+    part = replace(copy, components={"vae_decoder": copy.component("vae_decoder")})
+    rows = record_accuracy(part, *verify_backends(part, data / "sd3-medium-tiny", ("mlx", "coreml"))).accuracy
+    coreml = next(b.details for b in backends() if b.name == "coreml")
+    assert rows["backends"]["coreml"]["system"] == {
+        "implementation": coreml["implementation"],
+        "os": coreml["os"],
+        "device": coreml["device"]["name"],
+    }
+    assert "system" not in rows["backends"]["mlx"]
 
 
 def test_progress_counts_components_sizes_and_backends(data: Path, tmp_path: Path) -> None:
