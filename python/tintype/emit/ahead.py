@@ -10,21 +10,26 @@ the iterators, whatever thread is faster.
 """
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from threading import Condition
 from typing import TypeVar
 
 from ..weight import Array
 
-__all__ = ["ahead", "one_ahead"]
+__all__ = ["ahead", "one_ahead", "sharing_the_interpreter"]
 
 T = TypeVar("T")
 
 #: Bytes that one iterator may be ahead; of a single array if it is larger.
 WAITING_BYTES = 16 << 20
+
+#: Seconds for which a thread keeps Python's lock while others wait for it.
+SWITCH_SECONDS = 0.0005
 
 
 def ahead(makers: Iterable[Callable[[], Iterable[Array]]]) -> Generator[Iterator[Array], None, None]:
@@ -63,6 +68,18 @@ def one_ahead(items: Iterator[T]) -> Iterator[T]:
         while found := coming.result():
             coming = pool.submit(_listed, items)
             yield from found
+
+
+@contextmanager
+def sharing_the_interpreter() -> Iterator[None]:
+    """Threads that build graphs let others have Python's lock after 0.5 ms, not 5: those that read, hash and
+    write ask for it after each piece, and would stand still most of the time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _listed(items: Iterator[T]) -> list[T]:

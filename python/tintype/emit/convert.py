@@ -11,7 +11,7 @@ from .. import names
 from ..bundle import Bundle, Component, Tokenizer
 from ..compress import recipes_for
 from ..errors import CheckpointError, UsageError
-from ..layers import Precision, Target, uncollected
+from ..layers import Precision, Target
 from ..values import is_count, shown
 from ..weights import (
     HubCheckpoint,
@@ -25,9 +25,8 @@ from ..weights import (
     open_source,
     pipeline_class,
 )
-from .ahead import one_ahead
 from .auto import Auto, Measure
-from .components import Progress, prepare_program, write_component
+from .components import Progress, write_components
 from .families import FAMILIES, Family
 from .loras import with_loras
 from .plan import PIPELINES, Plan
@@ -160,11 +159,7 @@ def convert(
                     done.add(name, auto.smallest(name, programs))
             auto.back_off(done.finished, done.add)
         else:
-            with uncollected():
-                finished = plan.finished(lambda name, program: prepare_program(program, recipes.get(name)))
-                for name, prepared in one_ahead(finished):
-                    if name not in done.finished:
-                        done.add(name, write_component(prepared, name, stage, recipes.get(name), progress))
+            write_components(plan, done, stage, recipes, progress)
         bundle = described(plan, done.finished, copied, hashes.result())
         (stage / names.BUNDLE_FILE).write_text(bundle.to_text(), encoding="utf-8")
         if gate is not None:

@@ -22,6 +22,7 @@ from ..models.vae import VAEConfig
 from ..values import is_count, is_number, shown
 from ..weights import HUGGING_FACE, Checkpoint, Lora, Merges, Source, merge
 from .families import FAMILIES, SCHEDULER_FILE, Family, TransformerConfig
+from .parts import Part, whole_components
 from .sizes import chosen_sizes
 from .tokenizers import max_length
 
@@ -193,6 +194,10 @@ class Plan:
     def finished(self, finish: Finish[T]) -> Iterator[tuple[str, list[T]]]:
         """`programs`, but what `finish` makes of each: of a chunk before the next one is built, so that no
         more than one needs to be in memory."""
+        return whole_components(self.parts(finish))
+
+    def parts(self, finish: Finish[T]) -> Iterator[Part[T]]:
+        """`finished`, program by program."""
         for name, build in self._builders(finish).items():
             if name in self.components:
                 yield from build()
@@ -201,13 +206,16 @@ class Plan:
         """One component of `programs`, again."""
         if name == names.MODULATION:
             return [self._modulation(self.weights(TRANSFORMER, TRANSFORMER))]
-        if name == names.DENOISER:
-            return self._chunks(self.weights(TRANSFORMER, TRANSFORMER), _as_it_is)
-        return next(programs for _, programs in self._builders(_as_it_is)[name]())
+        parts = (
+            self._chunks(self.weights(TRANSFORMER, TRANSFORMER), _as_it_is)
+            if name == names.DENOISER
+            else self._builders(_as_it_is)[name]()
+        )
+        return next(programs for _, programs in whole_components(parts))
 
-    def _builders(self, finish: Finish[T]) -> Mapping[str, Callable[[], Iterator[tuple[str, list[T]]]]]:
-        def alone(name: str, build: Callable[[str], MILProgram]) -> Iterator[tuple[str, list[T]]]:
-            yield name, [finish(name, build(name))]
+    def _builders(self, finish: Finish[T]) -> Mapping[str, Callable[[], Iterator[Part[T]]]]:
+        def alone(name: str, build: Callable[[str], MILProgram]) -> Iterator[Part[T]]:
+            yield Part(name, 1, 1, finish(name, build(name)))
 
         return {
             names.TEXT_ENCODER: partial(alone, names.TEXT_ENCODER, self._clip),
@@ -247,12 +255,13 @@ class Plan:
         weights.check()
         return program
 
-    def _denoiser(self, finish: Finish[T]) -> Iterator[tuple[str, list[T]]]:
+    def _denoiser(self, finish: Finish[T]) -> Iterator[Part[T]]:
         weights = self.weights(TRANSFORMER, TRANSFORMER)
-        yield names.MODULATION, [finish(names.MODULATION, self._modulation(weights))]
-        chunks = self._chunks(weights, finish)
-        weights.check()
-        yield names.DENOISER, chunks
+        modulation = finish(names.MODULATION, self._modulation(weights))
+        yield Part(names.MODULATION, 1, 1, modulation)
+        for part in self._chunks(weights, finish):
+            weights.check()
+            yield part
 
     def _modulation(self, weights: Checkpoint) -> MILProgram:
         program: MILProgram = self.family.model.build_modulation(
@@ -260,10 +269,10 @@ class Plan:
         )
         return program
 
-    def _chunks(self, weights: Checkpoint, finish: Finish[T]) -> list[T]:
+    def _chunks(self, weights: Checkpoint, finish: Finish[T]) -> Iterator[Part[T]]:
         """The denoiser, perhaps in chunks."""
         row = self.family.model.DenoiserRow
-        return cuts.build_chunks(
+        chunks = cuts.build_chunks(
             {
                 function: row(self.transformer, latent, self.context_tokens, self.batch, self.precision)
                 for function, latent in self.functions().items()
@@ -274,6 +283,8 @@ class Plan:
             max_bytes=self.max_chunk,
             finish=partial(finish, names.DENOISER),
         )
+        for number, count, made in chunks:
+            yield Part(names.DENOISER, number, count, made)
 
     def _vae(self, name: str) -> MILProgram:
         weights = self.weights(VAE, VAE)

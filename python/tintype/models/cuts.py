@@ -7,7 +7,7 @@ so that the chunks compute what the whole computes, to the bit.
 Several sizes of the picture are several functions of each package; the weights are the same.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -79,49 +79,42 @@ def build_chunks(
     target: Target,
     max_bytes: int | None,
     finish: Callable[[MILProgram], T],
-) -> list[T]:
+) -> Iterator[tuple[int, int, T]]:
     """The denoiser in as few packages as keep the weights of each within `max_bytes` (as float16); one if
     that is None or enough.
 
-    `rows` is the denoiser by function, one a size, the default first. `finish` makes of each program, before
-    the next one is built, what is returned: programs need much memory together. ConversionError when one
+    `rows` is the denoiser by function, one a size, the default first. Each package is its number, from 1, how
+    many there are, and what `finish` makes of its program, before the next one is built: programs need much
+    memory together. Where a package turns out to be too large, those before it are void and the number is 1
+    again. All weights are asked for before the first of several packages is given. ConversionError when one
     block alone is larger than the limit.
     """
     networks = {name: whole(row) for name, row in rows.items()}
     if max_bytes is None:
-        return [finish(nn.build_functions(networks, weights, precision, target))]
+        yield 1, 1, finish(nn.build_functions(networks, weights, precision, target))
+        return
     bytes_ = _block_bytes(next(iter(rows.values())), weights, precision)
-    for number in range(1, len(bytes_) + 1):
-        bounds = balanced(bytes_, number)
-        if max(sum(bytes_[a:b]) for a, b in bounds) <= max_bytes:
-            programs = (
-                _build(rows, bounds, weights, precision, target)
-                if number > 1
-                else [nn.build_functions(networks, weights, precision, target)]
-            )
-            finished = _finished(programs, max_bytes, finish)
-            if finished is not None:
-                return finished
+    for count in range(1, len(bytes_) + 1):
+        bounds = balanced(bytes_, count)
+        if max(sum(bytes_[a:b]) for a, b in bounds) > max_bytes:
+            continue
+        programs = (
+            _build(rows, bounds, weights, precision, target)
+            if count > 1
+            else [nn.build_functions(networks, weights, precision, target)]
+        )
+        for number, program in enumerate(programs, start=1):
+            # Tables that every chunk needs, those of further sizes, and the target's own are not in `bytes_`.
+            if program.parameters * BYTES_A_PARAMETER > max_bytes:
+                break
+            yield number, count, finish(program)
+        else:
+            return
     largest = int(np.argmax(bytes_))
     raise ConversionError(
         f"max_chunk is {max_bytes / 1e6:.4g} MB, but block {largest} of the denoiser alone has "
         f"{bytes_[largest] / 1e6:.2f} MB of weights as float16: choose a larger limit, or none"
     )
-
-
-def _finished(
-    programs: Iterable[MILProgram], max_bytes: int, finish: Callable[[MILProgram], T]
-) -> list[T] | None:
-    """What `finish` makes of all programs; None if the weights of one are more than `max_bytes`.
-
-    Tables that every chunk needs, those of further sizes, and the target's own are in none of the counts.
-    """
-    found = []
-    for program in programs:
-        if program.parameters * BYTES_A_PARAMETER > max_bytes:
-            return None
-        found.append(finish(program))
-    return found
 
 
 def _block_bytes(row: BlockRow, weights: WeightProvider, precision: Precision) -> list[int]:

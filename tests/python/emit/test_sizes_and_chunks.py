@@ -13,6 +13,7 @@ from tintype import layers as nn
 from tintype import names
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
+from tintype.emit.components import ComponentWriter, prepare_program
 from tintype.emit.convert import prepare
 from tintype.errors import ConversionError, TintypeError, UsageError
 from tintype.models.cuts import balanced
@@ -202,3 +203,18 @@ def test_a_chunk_is_finished_before_the_next_one_is_built(
     assert events[0] == names.MODULATION
     assert events[1:] == ["built", names.DENOISER] * (len(events) // 2)
     assert len(events) > 3
+
+
+def test_chunks_before_one_that_was_too_large_are_removed(data: Path, tmp_path: Path) -> None:
+    plan = prepare(data / "sd3-medium-tiny", components=[names.DENOISER], target="ane", max_chunk=300_000)
+    parts = dict(plan.finished(lambda _, program: prepare_program(program, None)))[names.DENOISER]
+    count, heard = len(parts), list[str]()
+    writer = ComponentWriter(names.DENOISER, tmp_path, None, lambda name, *_: heard.append(name))
+    for number, part in enumerate(parts, start=1):
+        assert writer.add(part, number, count + 1) is None
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == [f"denoiser_chunk{number}.mlpackage" for number in range(1, count + 1)]
+    component = writer.add(parts[0], 1, 1)
+    assert component is not None
+    assert [path.name for path in tmp_path.iterdir()] == [component.path] == ["denoiser.mlpackage"]
+    assert heard[-1] == "denoiser"
