@@ -16,4 +16,7 @@ void init_model(pybind11::module_& m);
 /** Conversions of float16, where the processor has them and NumPy does not use them. */
 void init_halves(pybind11::module_& m);
 
+/** The class `Sha256`, where the processor has instructions for it. */
+void init_sha256(pybind11::module_& m);
+
 }  // namespace tintype

@@ -7,4 +7,5 @@ PYBIND11_MODULE(_bridge, m) {
   tintype::init_runtime(m);
   tintype::init_model(m);
   tintype::init_halves(m);
+  tintype::init_sha256(m);
 }

@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "compress": set(),
     "layers": {"compress"},
     "models": {"layers"},
-    "emit": {"models", "layers", "weights", "compress"},
+    "emit": {"models", "layers", "weights", "compress", "_bridge"},
     "run": {"_bridge"},
     "neural_engine": {"run"},
     "pipeline": {"run", "embedded"},

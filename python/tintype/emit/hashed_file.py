@@ -8,7 +8,6 @@ gigabytes, and then slows down the program that writes until the disk has caught
 
 import errno
 import fcntl
-import hashlib
 import mmap
 import os
 from collections import deque
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..weight import Array
+from .hashing import HashStream
 
 __all__ = ["HashedFile"]
 
@@ -44,12 +44,12 @@ class HashedFile:
     def __init__(self, path: Path) -> None:
         self.size = 0
         self._handle, self._direct = _opened(path)
-        self._sha = hashlib.sha256()
-        self._hasher, self._writers, self._flusher = (ThreadPoolExecutor(n) for n in (1, WRITERS, 1))
+        self._hash = HashStream()
+        self._writers, self._flusher = ThreadPoolExecutor(WRITERS), ThreadPoolExecutor(1)
         memory = mmap.mmap(-1, BLOCKS * BLOCK_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._free = list(np.frombuffer(memory, np.uint8).reshape(BLOCKS, BLOCK_BYTES))
         self._block, self._filled = self._free.pop(), 0
-        self._pending: deque[tuple[Array, list[Future[None]]]] = deque()
+        self._pending: deque[tuple[Array, Future[None], Future[None]]] = deque()
         self._flush: Future[None] | None = None
         self._flushed = 0
 
@@ -61,7 +61,7 @@ class HashedFile:
             if kind is None:
                 self._finish()
         finally:
-            for pool in (self._hasher, self._writers, self._flusher):
+            for pool in (self._writers, self._flusher):
                 pool.shutdown(cancel_futures=True)
             os.close(self._handle)
 
@@ -80,18 +80,16 @@ class HashedFile:
     def hexdigest(self) -> str:
         """The SHA-256 of all bytes; nothing can be appended after it."""
         self._finish()
-        return self._sha.hexdigest()
+        return self._hash.hexdigest()
 
     def _submit(self) -> None:
         """Have the block hashed and written, and take another one."""
         block, count = self._block, self._filled
         whole = -(-count // SECTOR_BYTES) * SECTOR_BYTES
         block[count:whole] = 0
-        work = [
-            self._hasher.submit(self._sha.update, block[:count].data),
-            self._writers.submit(self._put, block[:whole].data, self.size - count),
-        ]
-        self._pending.append((block, work))
+        hashed = self._hash.update(block[:count].data)
+        written = self._writers.submit(self._put, block[:whole].data, self.size - count)
+        self._pending.append((block, hashed, written))
         if not self._free:
             self._retire()
         self._block, self._filled = self._free.pop(), 0
@@ -100,9 +98,9 @@ class HashedFile:
 
     def _retire(self) -> None:
         """Wait for the oldest block; a disk that fails or is full says so here."""
-        block, work = self._pending.popleft()
-        for future in work:
-            future.result()
+        block, hashed, written = self._pending.popleft()
+        written.result()
+        hashed.result()
         self._free.append(block)
 
     def _finish(self) -> None:

@@ -1,15 +1,16 @@
 """SHA-256 of the source's files, computed in the background while packages are written."""
 
-import hashlib
 import mmap
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
+from .hashing import HashStream
+
 __all__ = ["SourceHashes"]
 
-#: Bytes hashed at once. In between the thread waits for its turn: 5 ms while graphs are built beside it.
+#: Bytes between two looks whether to stop.
 PIECE_BYTES = 64 << 20
 
 
@@ -39,14 +40,23 @@ class SourceHashes:
         return {name: self._hashes[name].result() for name in sorted(self._hashes)}
 
     def _sha256(self, path: Path) -> str:
-        digest = hashlib.sha256()
+        stream = HashStream()
         if path.stat().st_size == 0:  # nothing that could be mapped
-            return digest.hexdigest()
+            return stream.hexdigest()
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             data.madvise(mmap.MADV_SEQUENTIAL)
             with memoryview(data) as view:
-                for begin in range(0, len(view), PIECE_BYTES):
-                    if self._stop.is_set():
-                        break
-                    digest.update(view[begin : begin + PIECE_BYTES])
-        return digest.hexdigest()
+                self._hash(view, stream)
+        return stream.hexdigest()
+
+    def _hash(self, data: memoryview, stream: HashStream) -> None:
+        before: Future[None] | None = None
+        for begin in range(0, len(data), PIECE_BYTES):
+            if self._stop.is_set():
+                break
+            piece = stream.update(data[begin : begin + PIECE_BYTES])
+            if before is not None:
+                before.result()
+            before = piece
+        if before is not None:
+            before.result()
