@@ -1,10 +1,6 @@
 // Trigonometric functions and their inverses, over vectors. See micro_kernel.h.
 namespace {
 
-typedef float HalfVector __attribute__((vector_size(kLanes * 2), aligned(4), may_alias));
-typedef int HalfIntegers __attribute__((vector_size(kLanes * 2), aligned(4), may_alias));
-typedef double Doubles __attribute__((vector_size(kLanes * 4), aligned(8), may_alias));
-
 constexpr float kPi = 3.14159265358979324f, kHalfPi = kPi / 2;
 
 TINTYPE_INLINE bool any_of(Integers mask) {

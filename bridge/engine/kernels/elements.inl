@@ -64,6 +64,8 @@ TINTYPE_INLINE int saturated(float x) {
 #define TINTYPE_PAIR(Y, X, ...) return each_pair<Y, X>(count, from, to, [=](X p, X q) __attribute__((always_inline)) -> Y { return __VA_ARGS__; })
 #define TINTYPE_VECTOR(...) return map(count, static_cast<const float*>(from[0]), static_cast<float*>(to), [=](Vector v) __attribute__((always_inline)) { return __VA_ARGS__; })
 
+#define TINTYPE_VECTORS(...) return zip(count, static_cast<const float*>(from[0]), 1, static_cast<const float*>(from[1]), 1, static_cast<float*>(to), [=](Vector p, Vector q) __attribute__((always_inline)) { return __VA_ARGS__; })
+
 // e^x - 1 for x ≤ 0: near 0 a polynomial, since the difference has no digits there.
 TINTYPE_INLINE Vector exp_minus_one(Vector x) {
   Vector p = x * 1.98412698e-4f + 1.38888889e-3f;
@@ -107,11 +109,11 @@ void float_element(Element op, float a, float b, long count, const void* const* 
     case Element::kPrelu:
       TINTYPE_PAIR(float, float, p * (p < 0.0f ? q : 1.0f));
     case Element::kFloorDiv:
-      return floored<true>(count, static_cast<const float*>(from[0]), static_cast<const float*>(from[1]), static_cast<float*>(to));
+      TINTYPE_VECTORS(floored_quotient(p, q));
     case Element::kMod:
-      return floored<false>(count, static_cast<const float*>(from[0]), static_cast<const float*>(from[1]), static_cast<float*>(to));
+      TINTYPE_VECTORS(floored_mod(p, q));
     default:
-      return powers(count, static_cast<const float*>(from[0]), static_cast<const float*>(from[1]), static_cast<float*>(to));
+      TINTYPE_VECTORS(power_of(p, q));
   }
 }
 
@@ -162,11 +164,11 @@ void int_element(Element op, long count, const void* const* from, void* to) {
     case Element::kIntMin:
       TINTYPE_PAIR(int, int, p < q ? p : q);
     case Element::kIntDiv:
-      TINTYPE_PAIR(int, int, divided<Rounding::kTruncated>(p, q));
+      return divide<Rounding::kTruncated>(count, static_cast<const int*>(from[0]), static_cast<const int*>(from[1]), static_cast<int*>(to));
     case Element::kIntFloorDiv:
-      TINTYPE_PAIR(int, int, divided<Rounding::kFloored>(p, q));
+      return divide<Rounding::kFloored>(count, static_cast<const int*>(from[0]), static_cast<const int*>(from[1]), static_cast<int*>(to));
     case Element::kIntMod:
-      TINTYPE_PAIR(int, int, divided<Rounding::kRemainder>(p, q));
+      return divide<Rounding::kRemainder>(count, static_cast<const int*>(from[0]), static_cast<const int*>(from[1]), static_cast<int*>(to));
     default:
       return whole_powers(count, static_cast<const int*>(from[0]), static_cast<const int*>(from[1]), static_cast<int*>(to));
   }
@@ -208,5 +210,6 @@ void element(Element op, float a, float b, long count, const void* const* from, 
 #undef TINTYPE_EACH
 #undef TINTYPE_PAIR
 #undef TINTYPE_VECTOR
+#undef TINTYPE_VECTORS
 
 }  // namespace

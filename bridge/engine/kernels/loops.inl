@@ -95,19 +95,6 @@ void unary(Unary op, float a, float b, long count, const T* x, T* y) {
   }
 }
 
-template <typename T, typename Function>
-TINTYPE_INLINE void zip(long count, const T* x, int x_step, const T* z, int z_step, T* y, Function function) {
-  Vector x_all = Vector{} + value_of(x[0]), z_all = Vector{} + value_of(z[0]);
-  long i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    store(y + i, function(x_step ? load(x + i) : x_all, z_step ? load(z + i) : z_all));
-  if (i == count) return;
-  T left[kLanes] = {}, right[kLanes] = {};
-  for (long j = i; j < count; ++j) left[j - i] = x[j * x_step], right[j - i] = z[j * z_step];
-  store(left, function(load(left), load(right)));
-  for (long j = i; j < count; ++j) y[j] = left[j - i];
-}
-
 template <typename T>
 void binary(Binary op, long count, const T* x, int x_step, const T* z, int z_step, T* y) {
   switch (op) {

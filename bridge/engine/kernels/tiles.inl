@@ -53,14 +53,6 @@ TINTYPE_INLINE void exchange_all(Vector* v) {
   }
 }
 
-template <typename T>
-TINTYPE_INLINE float value_of(T x) {
-  if constexpr (sizeof(T) == 2)
-    return widened(x);
-  else
-    return x;
-}
-
 // The last lanes of a panel of kRows lines; a copy of a size that the compiler knows is no call.
 TINTYPE_INLINE void store_part(float* to, Vector v, int lanes) {
   constexpr int kPart = kRows % kLanes;

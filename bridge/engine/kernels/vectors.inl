@@ -13,6 +13,11 @@ using namespace tintype::kernels;
 typedef float Vector __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 typedef int Integers __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 
+// Half as many lanes, which float64 has room for.
+typedef float HalfVector __attribute__((vector_size(kLanes * 2), aligned(4), may_alias));
+typedef int HalfIntegers __attribute__((vector_size(kLanes * 2), aligned(4), may_alias));
+typedef double Doubles __attribute__((vector_size(kLanes * 4), aligned(8), may_alias));
+
 constexpr int kColumns = 2 * kLanes;
 
 TINTYPE_INLINE Vector load(const float* x) {
@@ -125,6 +130,17 @@ TINTYPE_INLINE Vector sqrt_of(Vector v) {
   return v;
 }
 
+TINTYPE_INLINE Vector floor_of(Vector v) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vector>(_mm512_roundscale_ps(reinterpret_cast<__m512>(v), _MM_FROUND_TO_NEG_INF));
+#elif defined(__AVX__)
+  return reinterpret_cast<Vector>(_mm256_floor_ps(reinterpret_cast<__m256>(v)));
+#else
+  for (int i = 0; i < kLanes; ++i) v[i] = __builtin_floorf(v[i]);
+  return v;
+#endif
+}
+
 TINTYPE_INLINE Vector size_of(Vector x) {
   Integers bits = reinterpret_cast<Integers&>(x) & 0x7fffffff;
   return reinterpret_cast<Vector&>(bits);
@@ -140,6 +156,27 @@ TINTYPE_INLINE void map(long count, const T* x, T* y, Function function) {
   for (long j = i; j < count; ++j) tail[j - i] = x[j];
   store(tail, function(load(tail)));
   for (long j = i; j < count; ++j) y[j] = tail[j - i];
+}
+
+template <typename T>
+TINTYPE_INLINE float value_of(T x) {
+  if constexpr (sizeof(T) == 2)
+    return widened(x);
+  else
+    return x;
+}
+
+template <typename T, typename Function>
+TINTYPE_INLINE void zip(long count, const T* x, int x_step, const T* z, int z_step, T* y, Function function) {
+  Vector x_all = Vector{} + value_of(x[0]), z_all = Vector{} + value_of(z[0]);
+  long i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    store(y + i, function(x_step ? load(x + i) : x_all, z_step ? load(z + i) : z_all));
+  if (i == count) return;
+  T left[kLanes] = {}, right[kLanes] = {};
+  for (long j = i; j < count; ++j) left[j - i] = x[j * x_step], right[j - i] = z[j * z_step];
+  store(left, function(load(left), load(right)));
+  for (long j = i; j < count; ++j) y[j] = left[j - i];
 }
 
 }  // namespace
