@@ -134,6 +134,31 @@ TEST(leaves_pools_of_many_elements_to_others) {
   CHECK(!can_pool(x, {{2, 2}, {1, 1}, {0, 1 << 23}, {39, 1 << 23}}));
 }
 
+TEST(pools_along_any_axis) {
+  array x = noise({5, 40, 900}, 9);
+  for (int axis = 0; axis < 3; ++axis) {
+    int size = x.shape(axis);
+    for (AxisPlan plan : {AxisPlan{axis, 3, 1, 1, size}, AxisPlan{axis, size, 1, size / 2, size},
+                          AxisPlan{axis, 2, 3, 0, (size - 2) / 3 + 1}, AxisPlan{axis, 4, 2, 3, size / 2},
+                          AxisPlan{axis, 2, 1, -1, size - 2}}) {
+      for (PoolKind kind : {PoolKind::kSum, PoolKind::kMax}) {
+        array y = at_any_threads([&] { return pool_axis(x, kind, plan); });
+        CHECK(y.shape(axis) == plan.length);
+        for (int i = 0; i < plan.length; ++i) {
+          mx::Shape start(3, 0), stop = x.shape();
+          start[axis] = std::max(0, i * plan.stride - plan.before);
+          stop[axis] = std::min(size, i * plan.stride - plan.before + plan.kernel);
+          array window = mx::slice(x, start, stop);
+          array expected = kind == PoolKind::kSum ? mx::sum(window, axis) : mx::max(window, axis);
+          array error = mx::max(mx::abs(mx::subtract(mx::take(y, array(i), axis), expected)));
+          CHECK(error.item<float>() <=
+                (kind == PoolKind::kSum ? 2e-5f * std::sqrt(static_cast<float>(plan.kernel)) : 0));
+        }
+      }
+    }
+  }
+}
+
 int main() {
   return check::run_all();
 }

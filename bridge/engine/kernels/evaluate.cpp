@@ -32,7 +32,7 @@ bool is_one_of(const char* const (&names)[kCount], const array& x) {
 
 // MLX's primitives that only describe their input's memory anew.
 bool is_view(const array& x) {
-  constexpr const char* kNames[] = {"Broadcast", "ExpandDims", "Squeeze", "Transpose", "Slice"};
+  constexpr const char* kNames[] = {"Broadcast", "ExpandDims", "Squeeze", "Transpose", "Slice", "AsStrided"};
   return is_one_of(kNames, x);
 }
 
@@ -128,7 +128,7 @@ bool evaluate(std::vector<array> outputs) {
     auto [order, at_home] = schedule(outputs);
     if (at_home) {
       compute_here(std::move(order));
-      return true;
+      return !tasks_are_left_out();
     }
     if (!compute_in_turn(std::move(order))) return false;
   }

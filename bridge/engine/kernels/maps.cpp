@@ -144,7 +144,11 @@ class Contiguous : public CpuPrimitive {
                       columns,
                       row,
                       column};
-          size == 2 ? copy<uint16_t>(piece) : size == 4 ? copy<uint32_t>(piece) : copy_bytes(piece, size);
+          size == 1   ? copy<uint8_t>(piece)
+          : size == 2 ? copy<uint16_t>(piece)
+          : size == 4 ? copy<uint32_t>(piece)
+          : size == 8 ? copy<uint64_t>(piece)
+                      : copy_bytes(piece, size);
         }
       });
     });

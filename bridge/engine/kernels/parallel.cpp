@@ -123,7 +123,7 @@ void parallel_tasks(int64_t count, const std::function<void(int64_t)>& body) {
 
 void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
   if (count <= grain) {
-    if (count > 0) body(0, count);
+    if (count > 0 && !left_out) body(0, count);
     return;
   }
   parallel_tasks((count + grain - 1) / grain,

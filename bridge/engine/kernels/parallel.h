@@ -17,7 +17,8 @@ void parallel_tasks(int64_t count, const std::function<void(int64_t)>& body);
 /** Calls body(begin, end) on pieces of [0, count) of `grain` elements, the last one shorter. */
 void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
 
-/** While on, tasks that have not begun are left out: nobody wants what they would compute. */
+/** While on, tasks that have not begun are left out: nobody wants what they would compute. A kernel that
+ * reads what such a task would have written is left out, too, since none begins while this is on. */
 void leave_tasks_out(bool on);
 bool tasks_are_left_out();
 

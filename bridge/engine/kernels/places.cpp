@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "kernels/cpu_primitive.h"
+#include "kernels/gather.h"
 #include "kernels/parallel.h"
 #include "kernels/primitives.h"
 
@@ -23,53 +24,6 @@ struct Split {
     for (int i = 0; i < axis; ++i) outer *= x.shape(i);
     for (int i = axis + 1; i < static_cast<int>(x.ndim()); ++i) inner *= x.shape(i);
   }
-};
-
-template <typename T>
-void pick(const char* x, const int32_t* indices, int64_t count, char* y) {
-  auto* from = reinterpret_cast<const T*>(x);
-  auto* to = reinterpret_cast<T*>(y);
-  for (int64_t i = 0; i < count; ++i) to[i] = from[indices[i]];
-}
-
-/** inputs x and indices, row-contiguous. */
-class Take : public CpuPrimitive {
- public:
-  Take(mx::Stream stream, int axis) : CpuPrimitive(stream), axis_(axis) {}
-  const char* name() const override { return "TintypeTake"; }
-
-  void eval_cpu(const std::vector<array>& inputs, array& out) override {
-    auto* y = static_cast<char*>(allocate(out));
-    if (out.size() == 0) return;
-    const array& in = inputs[0];
-    dispatch(stream(), [y, x = in.data<char>(), split = Split(in, axis_), size = in.itemsize(),
-                        indices = inputs[1].data<int32_t>(), count = static_cast<int64_t>(inputs[1].size())] {
-      auto width = split.inner * static_cast<int64_t>(size);
-      int64_t grain = std::max<int64_t>(1, kGrain / split.inner);
-      if (split.inner > 1 || size > 8) {
-        return parallel(split.outer * count, grain, [&](int64_t first, int64_t last) {
-          for (int64_t i = first; i < last; ++i)
-            std::memcpy(y + i * width, x + (i / count * split.length + indices[i % count]) * width,
-                        static_cast<size_t>(width));
-        });
-      }
-      auto line = size == 1   ? pick<uint8_t>
-                  : size == 2 ? pick<uint16_t>
-                  : size == 4 ? pick<uint32_t>
-                              : pick<uint64_t>;
-      int64_t pieces = (count + kGrain - 1) / kGrain, lines = std::max<int64_t>(1, kGrain / count);
-      parallel(split.outer * pieces, lines, [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) {
-          int64_t start = i % pieces * kGrain, row = i / pieces;
-          line(x + row * split.length * width, indices + start, std::min(kGrain, count - start),
-               y + (row * count + start) * width);
-        }
-      });
-    });
-  }
-
- private:
-  int axis_;
 };
 
 /** input x, row-contiguous. */
@@ -252,14 +206,10 @@ class Sample : public CpuPrimitive {
 }  // namespace
 
 array take(const array& x, const array& indices, int axis) {
-  bool ours = mx::default_device() == mx::Device::cpu && indices.dtype() == mx::int32 && x.size() > 0 &&
-              indices.size() > 0 && x.ndim() > 0;
+  bool ours =
+      can_gather(x) && indices.dtype() == mx::int32 && x.size() > 0 && indices.size() > 0 && x.ndim() > 0;
   if (!ours) return mx::take(x, indices, axis);
-  mx::Shape shape(x.shape().begin(), x.shape().begin() + axis);
-  shape.insert(shape.end(), indices.shape().begin(), indices.shape().end());
-  shape.insert(shape.end(), x.shape().begin() + axis + 1, x.shape().end());
-  return array(std::move(shape), x.dtype(), std::make_shared<Take>(cpu_stream(), axis),
-               {dense(x), dense(indices)});
+  return gather(x, indices, axis, 0);
 }
 
 array interpolate(const array& x, int axis, Neighbours places, mx::Dtype dtype) {

@@ -55,6 +55,14 @@ bool can_pool(const mlx::core::array& x, const PoolPlan& plan);
 mlx::core::array pool2d(const mlx::core::array& x, PoolKind kind, const PoolPlan& plan,
                         mlx::core::Dtype dtype);
 
+/** Windows of `kernel` places along one axis; `length` is that of the result. */
+struct AxisPlan {
+  int axis, kernel, stride, before, length;
+};
+
+/** The same along one axis of x (float32), in float32. CPU only; x and the result have elements. */
+mlx::core::array pool_axis(const mlx::core::array& x, PoolKind kind, const AxisPlan& plan);
+
 /** query [..., l, e], key [..., s, e], value [..., s, v] of equal leading axes, mask (bool or ours) that
  * broadcasts to
  * [..., l, s]: softmax(scale q kᵀ + mask) v without the matrix of scores. Ours only. */

@@ -166,13 +166,78 @@ class Pool2d : public CpuPrimitive {
   PoolPlan plan_;
 };
 
-constexpr int64_t kMostTaps = 256;  // beyond, axis by axis is faster
+constexpr int64_t kMostTaps = 49;  // beyond, axis by axis is faster
+
+/** input x [outer, n, inner], row-contiguous float32. */
+class PoolAxis : public CpuPrimitive {
+ public:
+  PoolAxis(mx::Stream stream, PoolKind kind, const AxisPlan& plan)
+      : CpuPrimitive(stream), kind_(kind), plan_(plan) {}
+  const char* name() const override { return "TintypePoolAxis"; }
+
+  void eval_cpu(const std::vector<array>& inputs, array& out) override {
+    auto* y = static_cast<float*>(allocate(out));
+    if (out.size() == 0) return;
+    const array& in = inputs[0];
+    Job job{kind_, plan_, in.data<float>(), y, in.shape(plan_.axis), 1};
+    for (int k = plan_.axis + 1; k < static_cast<int>(in.ndim()); ++k) job.inner *= in.shape(k);
+    dispatch(stream(), [job, rows = static_cast<int64_t>(out.size()) / job.inner] {
+      // So narrow that what neighbouring windows share stays in the cache.
+      int64_t width = std::min(job.inner, std::max<int64_t>(64, kStrip / job.plan.kernel));
+      int64_t strips = (job.inner + width - 1) / width, length = job.plan.length;
+      int64_t lines = std::max<int64_t>(1, kWorkOfTask / (width * job.plan.kernel));
+      int64_t parts = (length + lines - 1) / lines;
+      std::vector<float> ones(static_cast<size_t>(job.kind == PoolKind::kSum ? job.plan.kernel : 0), 1.0f);
+      parallel_tasks(rows / length * strips * parts, [&](int64_t task) {
+        int64_t column = task / parts % strips * width, first = task % parts * lines;
+        for (int64_t line = first; line < std::min(length, first + lines); ++line)
+          job.line(task / (parts * strips), line, column, std::min(width, job.inner - column), ones.data());
+      });
+    });
+  }
+
+ private:
+  struct Job {
+    PoolKind kind;
+    AxisPlan plan;
+    const float* x;
+    float* y;
+    int64_t size, inner;
+
+    // Columns [column, column + count) of one line of results; what lies outside the axis is left out.
+    void line(int64_t outer, int64_t index, int64_t column, int64_t count, const float* ones) const {
+      static thread_local std::vector<long> places;
+      places.clear();
+      int64_t start = index * plan.stride - plan.before, end = std::min<int64_t>(size, start + plan.kernel);
+      for (int64_t i = std::max<int64_t>(0, start); i < end; ++i) places.push_back(i * inner);
+      const float* from = x + outer * size * inner + column;
+      float* to = y + (outer * plan.length + index) * inner + column;
+      auto taps = static_cast<int>(places.size());
+      const MicroKernel& kernel = micro_kernel();
+      if (kind == PoolKind::kSum)
+        kernel.slide_sum(count, taps, places.data(), ones, 0, from, to);
+      else
+        kernel.slide_max(count, taps, places.data(), from, to);
+    }
+  };
+
+  PoolKind kind_;
+  AxisPlan plan_;
+};
 
 }  // namespace
 
+array pool_axis(const array& x, PoolKind kind, const AxisPlan& plan) {
+  mx::Shape shape = x.shape();
+  shape[plan.axis] = plan.length;
+  return array(std::move(shape), mx::float32, std::make_shared<PoolAxis>(cpu_stream(), kind, plan),
+               {dense(x)});
+}
+
 bool can_pool(const array& x, const PoolPlan& plan) {
-  return is_ours(x) && x.size() != 0 && int64_t{plan.kernel[0]} * plan.kernel[1] <= kMostTaps &&
-         Pool2d::slide_of(plan, x.shape(), false).fits();
+  bool few =
+      std::min(plan.kernel[0], plan.kernel[1]) == 1 || int64_t{plan.kernel[0]} * plan.kernel[1] <= kMostTaps;
+  return is_ours(x) && x.size() != 0 && few && Pool2d::slide_of(plan, x.shape(), false).fits();
 }
 
 array pool2d(const array& x, PoolKind kind, const PoolPlan& plan, mx::Dtype dtype) {

@@ -1,3 +1,4 @@
+#include "kernels/elements.h"
 #include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/precision.h"
@@ -129,6 +130,18 @@ array local_response_norm(Call& call) {
     call.fail("parameter \"size\" is impossible", std::to_string(size),
               "1 to " + std::to_string(kMostChannels));
   }
+  double alpha = call.number_or("alpha", 1e-4), beta = call.number_or("beta", 0.75),
+         k = call.number_or("k", 1.0);
+  if (call.is_ours({"x"}) && x.size() != 0) {
+    using kernels::Unary;
+    array sums = kernels::pool_axis(kernels::unary(Unary::kSquare, call.tensor("x"), mx::float32),
+                                    kernels::PoolKind::kSum, {1, size, 1, (size - 1) / 2, channels});
+    array base = kernels::unary(Unary::kAffine, sums, mx::float32, static_cast<float>(alpha / size),
+                                static_cast<float>(k));
+    array power =
+        *kernels::element(kernels::Element::kPow, {base, array(static_cast<float>(beta))}, mx::float32);
+    return kernels::binary(kernels::Binary::kDiv, call.tensor("x"), power, call.output_dtype());
+  }
   std::vector<std::pair<int, int>> padding(x.ndim(), {0, 0});
   padding[1] = {(size - 1) / 2, size / 2};
   array squares = mx::pad(mx::square(x), padding, scalar_like(0, x));
@@ -139,9 +152,8 @@ array local_response_norm(Call& call) {
     stop[1] = shift + channels;
     sum = mx::add(sum, mx::slice(squares, start, stop));
   }
-  array base = mx::add(mx::multiply(sum, scalar_like(call.number_or("alpha", 1e-4) / size, x)),
-                       scalar_like(call.number_or("k", 1.0), x));
-  return mx::divide(x, mx::power(base, scalar_like(call.number_or("beta", 0.75), x)));
+  array base = mx::add(mx::multiply(sum, scalar_like(alpha / size, x)), scalar_like(k, x));
+  return mx::divide(x, mx::power(base, scalar_like(beta, x)));
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ struct Pool {
 };
 
 Pool pool_of(Call& call, const array& x) {
+  constexpr int kMostPlaces = 1 << 14;  // each is a part of MLX's graph
   Pool pool{spatial_of(call, x.shape(), call.integers("kernel_sizes")), {}};
   bool ceil_mode = call.flag_or("ceil_mode", false);
   Spatial& s = pool.spatial;
@@ -34,6 +35,10 @@ Pool pool_of(Call& call, const array& x) {
     if (ceil_mode && outside && (s.before[i] > 0 || s.after[i] > 0)) --count;
     if (count < 1)
       call.fail("no window begins inside the input", describe_shape(x.shape()), "an axis of 1 or more");
+    if (count > 1 && s.kernel[i] > kMostPlaces) {
+      call.fail("the window is too large", std::to_string(s.kernel[i]),
+                "at most " + std::to_string(kMostPlaces) + " where there are several");
+    }
     pool.lengths.push_back(count);
   }
   return pool;
@@ -52,8 +57,7 @@ array padded(const array& x, const Pool& pool, const array& value) {
 
 // Combines along one axis after the other: every place of the window is one strided slice, or all of them one
 // reduction where there is one window.
-array combine_windows(Call& call, array x, const Pool& pool, Combine combine, Reduce reduce) {
-  constexpr int kMostPlaces = 1 << 14;  // each is a part of the graph
+array combine_windows(array x, const Pool& pool, Combine combine, Reduce reduce) {
   for (size_t i = 0; i < pool.lengths.size(); ++i) {
     int axis = static_cast<int>(i) + 2, stride = pool.spatial.strides[i];
     if (pool.lengths[i] == 1) {
@@ -61,10 +65,6 @@ array combine_windows(Call& call, array x, const Pool& pool, Combine combine, Re
       whole[axis] = pool.spatial.kernel[i];
       x = reduce(mx::slice(x, mx::Shape(x.ndim(), 0), whole), axis, true, {});
       continue;
-    }
-    if (pool.spatial.kernel[i] > kMostPlaces) {
-      call.fail("the window is too large", std::to_string(pool.spatial.kernel[i]),
-                "at most " + std::to_string(kMostPlaces) + " where there are several");
     }
     mx::Shape start(x.ndim(), 0), stop = x.shape(), step(x.ndim(), 1);
     step[axis] = stride;
@@ -80,16 +80,54 @@ array combine_windows(Call& call, array x, const Pool& pool, Combine combine, Re
   return x;
 }
 
-// Nothing where the engine's kernel does not take x.
+array along_axis(const array& x, const Pool& pool, kernels::PoolKind kind, int i) {
+  const Spatial& s = pool.spatial;
+  return kernels::pool_axis(kernels::cast(x, mx::float32), kind,
+                            {i + 2, s.kernel[i], s.strides[i], s.before[i], pool.lengths[i]});
+}
+
+// The last axis: lines side by side where windows are few and long, which vectors of neighbours do not fit.
+array along_lines(const array& x, const Pool& pool, kernels::PoolKind kind, int i) {
+  const Spatial& s = pool.spatial;
+  array lines = mx::reshape(kernels::dense(x), {x.shape(0), x.shape(1), -1, x.shape(-1)});
+  kernels::PoolPlan plan{
+      {1, s.kernel[i]}, {1, s.strides[i]}, {0, s.before[i]}, {lines.shape(2), pool.lengths[i]}};
+  if (pool.lengths[i] >= s.kernel[i] && kernels::can_pool(lines, plan)) {
+    mx::Shape shape = x.shape();
+    shape[i + 2] = pool.lengths[i];
+    return mx::reshape(kernels::pool2d(lines, kind, plan, mx::float32), shape);
+  }
+  std::vector<int> order = {i + 2}, back;
+  for (int axis = 0; axis < i + 2; ++axis) order.push_back(axis), back.push_back(axis + 1);
+  back.push_back(0);
+  array turned = mx::transpose(kernels::cast(x, mx::float32), order);
+  array y = kernels::pool_axis(turned, kind, {0, s.kernel[i], s.strides[i], s.before[i], pool.lengths[i]});
+  return kernels::dense(mx::transpose(y, back));
+}
+
+// One axis after the other, from the last one on.
+std::optional<array> by_axes(const array& given, const Pool& pool, kernels::PoolKind kind, mx::Dtype dtype) {
+  const Spatial& s = pool.spatial;
+  if (!kernels::is_ours(given) || given.size() == 0) return std::nullopt;
+  int last = static_cast<int>(s.kernel.size()) - 1;
+  array x = given;
+  for (int i = last; i >= 0; --i) {
+    bool idle =
+        s.kernel[i] == 1 && s.strides[i] == 1 && s.before[i] == 0 && pool.lengths[i] == x.shape(i + 2);
+    if (!idle) x = i == last ? along_lines(x, pool, kind, i) : along_axis(x, pool, kind, i);
+  }
+  return kernels::cast(x, dtype);
+}
+
+// Nothing where the engine's kernels do not take x.
 std::optional<array> by_kernel(const array& x, const Pool& pool, kernels::PoolKind kind, mx::Dtype dtype) {
   const Spatial& s = pool.spatial;
   if (s.kernel.size() == 2) {
     auto pair = [](const std::vector<int>& v) { return std::array<int, 2>{v[0], v[1]}; };
     kernels::PoolPlan plan{pair(s.kernel), pair(s.strides), pair(s.before), pair(pool.lengths)};
-    if (!kernels::can_pool(x, plan)) return std::nullopt;
-    return kernels::pool2d(x, kind, plan, dtype);
+    if (kernels::can_pool(x, plan)) return kernels::pool2d(x, kind, plan, dtype);
   }
-  if (s.kernel.size() != 1) return std::nullopt;
+  if (s.kernel.size() != 1) return by_axes(x, pool, kind, dtype);
   Pool plane{{{1, s.kernel[0]}, {1, s.strides[0]}, {}, {0, s.before[0]}, {}}, {1, pool.lengths[0]}};
   auto y = by_kernel(mx::expand_dims(x, 2), plane, kind, dtype);
   if (y) y = mx::squeeze(*y, 2);
@@ -102,13 +140,13 @@ array max_pool(Call& call) {
   Pool pool = pool_of(call, x);
   if (auto y = by_kernel(x, pool, kernels::PoolKind::kMax, x.dtype())) return *y;
   array lowest = scalar_like(-std::numeric_limits<float>::infinity(), x);
-  return combine_windows(call, padded(x, pool, lowest), pool, mx::maximum, mx::max);
+  return combine_windows(padded(x, pool, lowest), pool, mx::maximum, mx::max);
 }
 
-array sum_windows(Call& call, const array& given, const Pool& pool) {
+array sum_windows(const array& given, const Pool& pool) {
   if (auto y = by_kernel(given, pool, kernels::PoolKind::kSum, mx::float32)) return *y;
   array x = widened_for_sum(given);
-  return combine_windows(call, padded(x, pool, scalar_like(0, x)), pool, mx::add, mx::sum);
+  return combine_windows(padded(x, pool, scalar_like(0, x)), pool, mx::add, mx::sum);
 }
 
 // How many places of each window count: the input's, and unless excluded its padding, but never what
@@ -124,14 +162,14 @@ array count_places(Call& call, const array& x, Pool pool) {
     counted = mx::pad(counted, widths, scalar_like(1, counted));
     std::fill(pool.spatial.before.begin(), pool.spatial.before.end(), 0);
   }
-  return sum_windows(call, counted, pool);
+  return sum_windows(counted, pool);
 }
 
 array avg_pool(Call& call) {
   bool as_stored = call.is_ours({"x"});
   array x = as_stored ? call.tensor("x") : widened_for_sum(call.wide("x"));
   Pool pool = pool_of(call, x);
-  array sums = sum_windows(call, x, pool), counts = count_places(call, x, pool);
+  array sums = sum_windows(x, pool), counts = count_places(call, x, pool);
   return as_stored ? kernels::binary(kernels::Binary::kDiv, sums, counts, call.output_dtype())
                    : mx::divide(sums, counts);
 }
@@ -140,11 +178,11 @@ array l2_pool(Call& call) {
   using kernels::Unary;
   if (call.is_ours({"x"})) {
     const array& x = call.tensor("x");
-    array sums = sum_windows(call, kernels::unary(Unary::kSquare, x, mx::float32), pool_of(call, x));
+    array sums = sum_windows(kernels::unary(Unary::kSquare, x, mx::float32), pool_of(call, x));
     return kernels::unary(Unary::kSqrt, sums, call.output_dtype());
   }
   array x = widened_for_sum(call.wide("x"));
-  return mx::sqrt(sum_windows(call, mx::square(x), pool_of(call, x)));
+  return mx::sqrt(sum_windows(mx::square(x), pool_of(call, x)));
 }
 
 }  // namespace

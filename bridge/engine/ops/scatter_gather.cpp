@@ -1,5 +1,11 @@
+#include <map>
+#include <optional>
+
 #include "kernels/compressed.h"
+#include "kernels/gather.h"
 #include "kernels/places.h"
+#include "kernels/primitives.h"
+#include "kernels/scatter.h"
 #include "ops/call.h"
 #include "ops/integers.h"
 #include "ops/registry.h"
@@ -12,27 +18,31 @@ namespace tintype {
 namespace {
 
 /**
- * Indices as MLX may use them: int32, counted from 0 and inside the axis, because MLX reads wherever they
- * point. Those that lie outside are refused where the program or the caller gives them as they are, and where
- * the op shall validate its indices. Others, which the program computes, take the axis' ends: MIL leaves open
- * what happens then, and to look at them would wait for their computation.
+ * Indices as int32. Those that lie outside the axis are refused where the program or the caller gives them as
+ * they are, and where the op shall validate its indices. Others, which the program computes, take the axis'
+ * ends: MIL leaves open what happens then, and to look at them would wait for their computation.
  */
-array safe_indices(Call& call, const array& given, int size) {
-  array indices = mx::astype(given, mx::int32);
+array checked_indices(Call& call, const array& given, int size) {
+  array indices = kernels::cast(given, mx::int32);
   if (size == 0 && given.size() != 0)
     call.fail("it reads from an empty axis", std::to_string(given.size()) + " indices", "none");
-  array limit(size);
   bool checked = call.is_given("indices") || call.flag_or("validate_indices", false);
   if (checked && given.size() != 0) {
-    array bad = mx::any(mx::logical_or(mx::less(indices, array(-size)), mx::greater_equal(indices, limit)));
-    compute({bad});
-    if (bad.item<bool>()) {
-      int lowest = mx::min(indices).item<int>(), highest = mx::max(indices).item<int>();
+    array least = mx::min(indices), most = mx::max(indices);
+    compute({least, most});
+    int lowest = least.item<int>(), highest = most.item<int>();
+    if (lowest < -size || highest >= size) {
       call.fail("an index lies outside its axis", std::to_string(lowest < -size ? lowest : highest),
                 "-" + std::to_string(size) + " to " + std::to_string(size - 1));
     }
   }
-  indices = mx::where(mx::less(indices, array(0)), mx::add(indices, limit), indices);
+  return indices;
+}
+
+// The same as MLX may use them: counted from 0 and inside the axis, because MLX reads wherever they point.
+array safe_indices(Call& call, const array& given, int size) {
+  array indices = checked_indices(call, given, size);
+  indices = mx::where(mx::less(indices, array(0)), mx::add(indices, array(size)), indices);
   return mx::clip(indices, array(0), array(std::max(size - 1, 0)));
 }
 
@@ -81,16 +91,17 @@ array gather_in_batch(const array& x, const array& indices, int axis, int batch_
 array gather(Call& call) {
   const array &x = call.tensor("x"), &given = call.tensor("indices");
   int axis = call.axis_or("axis", 0, x.ndim()), batch_dims = call.integer_or("batch_dims", 0);
-  array indices = safe_indices(call, given, x.shape(axis));
   // A table that is stored compressed gives its rows without being expanded.
   auto compressed = axis == 0 && batch_dims == 0 ? kernels::compressed_weight_of(x) : nullptr;
-  if (compressed) return kernels::take_rows(compressed, indices);
-  if (batch_dims == 0) return kernels::take(x, indices, axis);
+  if (compressed) return kernels::take_rows(compressed, safe_indices(call, given, x.shape(axis)));
   if (batch_dims < 0 || batch_dims > axis || batch_dims > static_cast<int>(given.ndim())) {
     call.fail("batch_dims do not fit", std::to_string(batch_dims), "0 to axis");
   }
   check_batch(call, x.shape(), given.shape(), batch_dims);
-  return gather_in_batch(x, indices, axis, batch_dims);
+  if (kernels::can_gather(x))
+    return kernels::gather(x, checked_indices(call, given, x.shape(axis)), axis, batch_dims);
+  array indices = safe_indices(call, given, x.shape(axis));
+  return batch_dims == 0 ? mx::take(x, indices, axis) : gather_in_batch(x, indices, axis, batch_dims);
 }
 
 array gather_along_axis(Call& call) {
@@ -102,11 +113,17 @@ array gather_along_axis(Call& call) {
     call.fail("indices have another rank than x", describe_shape(indices), describe_shape(fit));
   fit[axis] = indices[axis];
   check_broadcast_to(call, "indices", indices, fit);
-  return mx::take_along_axis(x, safe_indices(call, call.tensor("indices"), x.shape(axis)), axis);
+  const array& given = call.tensor("indices");
+  if (kernels::can_gather(x))
+    return kernels::gather_along(x, checked_indices(call, given, x.shape(axis)), axis);
+  return mx::take_along_axis(x, safe_indices(call, given, x.shape(axis)), axis);
 }
 
+using Indices = array (*)(Call& call, const array& given, int size);
+
 /** indices [..., K] taken apart: one index array an axis. */
-std::vector<array> split_coordinates(Call& call, const array& given, const mx::Shape& shape, int first_axis) {
+std::vector<array> split_coordinates(Call& call, const array& given, const mx::Shape& shape, int first_axis,
+                                     Indices indices_of) {
   if (given.ndim() == 0) call.fail("indices have no axis", "[]", "[..., coordinates]");
   int count = given.shape(-1);
   if (count < 1 || first_axis + count > static_cast<int>(shape.size())) {
@@ -118,7 +135,7 @@ std::vector<array> split_coordinates(Call& call, const array& given, const mx::S
     mx::Shape start(given.ndim(), 0), stop = given.shape();
     start[start.size() - 1] = k, stop[stop.size() - 1] = k + 1;
     array one = mx::slice(given, start, stop);
-    coordinates.push_back(safe_indices(call, mx::squeeze(one, -1), shape[first_axis + k]));
+    coordinates.push_back(indices_of(call, mx::squeeze(one, -1), shape[first_axis + k]));
   }
   return coordinates;
 }
@@ -130,7 +147,10 @@ array gather_nd(Call& call) {
     call.fail("batch_dims do not fit", std::to_string(batch_dims),
               "0 to " + std::to_string(static_cast<int>(given.ndim()) - 1));
   check_batch(call, x.shape(), given.shape(), batch_dims);
-  std::vector<array> coordinates = split_coordinates(call, given, x.shape(), batch_dims);
+  bool ours = kernels::can_gather(x);
+  std::vector<array> coordinates =
+      split_coordinates(call, given, x.shape(), batch_dims, ours ? checked_indices : safe_indices);
+  if (ours) return kernels::gather_nd(x, kernels::cast(given, mx::int32), batch_dims);
   std::vector<int> axes;
   std::vector<array> all;
   mx::Shape slice = x.shape();
@@ -167,6 +187,17 @@ array scatter_by_mode(Call& call, const std::string& fallback, const array& data
   call.fail("unknown mode", mode, "update, add, sub, mul, div, max or min");
 }
 
+// Nothing where the engine's kernel does not take the data.
+std::optional<kernels::Scatter> kernel_mode(Call& call, const array& data, const array& updates) {
+  using kernels::Scatter;
+  static const std::map<std::string, Scatter> modes = {
+      {"update", Scatter::kUpdate}, {"add", Scatter::kAdd}, {"sub", Scatter::kSub}, {"mul", Scatter::kMul},
+      {"div", Scatter::kDiv},       {"max", Scatter::kMax}, {"min", Scatter::kMin}};
+  auto found = modes.find(call.text_or("mode", "add"));
+  if (found == modes.end() || !kernels::can_scatter(data) || updates.size() == 0) return std::nullopt;
+  return found->second;
+}
+
 void check_updates(Call& call, const array& updates, const mx::Shape& expected) {
   if (updates.shape() == expected) return;
   call.fail("updates do not fit", describe_shape(updates.shape()), describe_shape(expected));
@@ -175,34 +206,41 @@ void check_updates(Call& call, const array& updates, const mx::Shape& expected) 
 array scatter(Call& call) {
   const array &data = call.tensor("data"), &updates = call.tensor("updates");
   int axis = call.axis_or("axis", 0, data.ndim());
-  array indices = safe_indices(call, call.tensor("indices"), data.shape(axis));
+  const array& indices = call.tensor("indices");
   // updates: data's shape with `axis` replaced by the indices' shape; MLX wants the indices' axes first.
   int rank = static_cast<int>(indices.ndim());
   mx::Shape expected(data.shape().begin(), data.shape().begin() + axis);
   expected.insert(expected.end(), indices.shape().begin(), indices.shape().end());
   expected.insert(expected.end(), data.shape().begin() + axis + 1, data.shape().end());
   check_updates(call, updates, expected);
+  if (auto mode = kernel_mode(call, data, updates))
+    return kernels::scatter(*mode, data, checked_indices(call, indices, data.shape(axis)),
+                            kernels::cast(updates, data.dtype()), axis);
   std::vector<int> order;
   for (int i = 0; i < rank; ++i) order.push_back(axis + i);
   for (int i = 0; i < static_cast<int>(updates.ndim()); ++i) {
     if (i < axis || i >= axis + rank) order.push_back(i);
   }
   array moved = mx::expand_dims(mx::transpose(updates, order), rank + axis);
-  return scatter_by_mode(call, "add", data, {indices}, moved, {axis});
+  return scatter_by_mode(call, "add", data, {safe_indices(call, indices, data.shape(axis))}, moved, {axis});
 }
 
 array scatter_along_axis(Call& call) {
   const array &data = call.tensor("data"), &updates = call.tensor("updates");
   int axis = call.axis_or("axis", 0, data.ndim());
-  array indices = safe_indices(call, call.tensor("indices"), data.shape(axis));
-  bool fits = indices.ndim() == data.ndim() && indices.shape() == updates.shape();
+  const array& given = call.tensor("indices");
+  bool fits = given.ndim() == data.ndim() && given.shape() == updates.shape();
   for (int i = 0; fits && i < static_cast<int>(data.ndim()); ++i)
-    fits = i == axis || indices.shape(i) <= data.shape(i);
+    fits = i == axis || given.shape(i) <= data.shape(i);
   if (!fits) {
     call.fail("indices and updates do not fit data",
-              describe_shape(indices.shape()) + " and " + describe_shape(updates.shape()),
+              describe_shape(given.shape()) + " and " + describe_shape(updates.shape()),
               "two alike, within " + describe_shape(data.shape()) + " but for the axis");
   }
+  if (auto mode = kernel_mode(call, data, updates))
+    return kernels::scatter_along(*mode, data, checked_indices(call, given, data.shape(axis)),
+                                  kernels::cast(updates, data.dtype()), axis);
+  array indices = safe_indices(call, given, data.shape(axis));
   mx::Shape whole = data.shape();
   whole[axis] = indices.shape(axis);
   std::string mode = call.text_or("mode", "add");
@@ -226,12 +264,17 @@ array scatter_along_axis(Call& call) {
 
 array scatter_nd(Call& call) {
   const array &data = call.tensor("data"), &updates = call.tensor("updates"), &given = call.tensor("indices");
-  std::vector<array> coordinates = split_coordinates(call, given, data.shape(), 0);
+  bool ours = kernels::can_scatter(data);
+  std::vector<array> coordinates =
+      split_coordinates(call, given, data.shape(), 0, ours ? checked_indices : safe_indices);
   std::vector<int> axes;
   mx::Shape shape(given.shape().begin(), given.shape().end() - 1), expected = shape;
   expected.insert(expected.end(), data.shape().begin() + static_cast<ptrdiff_t>(coordinates.size()),
                   data.shape().end());
   check_updates(call, updates, expected);
+  if (auto mode = kernel_mode(call, data, updates))
+    return kernels::scatter_nd(*mode, data, kernels::cast(given, mx::int32),
+                               kernels::cast(updates, data.dtype()));
   for (size_t i = 0; i < data.ndim(); ++i) {
     bool indexed = i < coordinates.size();
     if (indexed) axes.push_back(static_cast<int>(i));

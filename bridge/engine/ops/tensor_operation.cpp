@@ -1,14 +1,17 @@
 #include <algorithm>
 #include <cmath>
 #include <new>
-#include <numeric>
 
+#include "kernels/gather.h"
+#include "kernels/marks.h"
 #include "kernels/order.h"
 #include "kernels/places.h"
+#include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/precision.h"
 #include "ops/registry.h"
 #include "ops/shapes.h"
+#include "ops/suppression.h"
 #include "run/compute.h"
 
 namespace tintype {
@@ -39,6 +42,7 @@ array band_part(Call& call) {
   const array& x = call.tensor("x");
   int lower = call.integer_or("lower", -1), upper = call.integer_or("upper", -1);
   if (x.ndim() < 2) call.fail("x is no matrix", "rank " + std::to_string(x.ndim()), "at least 2");
+  if (kernels::can_mark(x.dtype())) return kernels::band_part(x, lower, upper);
   array row = mx::expand_dims(mx::arange(x.shape(-2)), 1), column = mx::arange(x.shape(-1));
   array distance = mx::subtract(row, column), keep = array(true);
   if (lower >= 0) keep = mx::less_equal(distance, array(lower));
@@ -102,41 +106,34 @@ array identity(Call& call) {
 // Places [count, rank] of what is not 0, in order.
 array non_zero(Call& call) {
   const array& given = call.tensor("x");
-  array x = mx::contiguous(mx::not_equal(given, array(0, given.dtype())));
+  array x = kernels::dense(kernels::cast(given, mx::bool_));
   compute({x});
-  const bool* data = x.data<bool>();
-  size_t rank = x.ndim(), count = static_cast<size_t>(std::count(data, data + x.size(), true));
+  kernels::SetFlags found(x.data<bool>(), static_cast<int64_t>(x.size()));
+  call.poll();  // before anything is made of flags that a cancelled call has not counted
+  size_t rank = x.ndim(), count = static_cast<size_t>(found.count());
   uint64_t bytes = count * rank * sizeof(int32_t);
   call.require_memory(bytes);
   auto places = mx::allocator::malloc(std::max<uint64_t>(bytes, 1));
   auto* target = static_cast<int32_t*>(places.buffer().raw_ptr());
   if (!target) throw std::bad_alloc();
-  for (size_t i = 0; i < x.size(); ++i) {
-    if (!data[i]) continue;
-    size_t rest = i;
-    for (size_t axis = rank; axis-- > 0;) {
-      auto size = static_cast<size_t>(x.shape(static_cast<int>(axis)));
-      target[axis] = static_cast<int32_t>(rest % size);
-      rest /= size;
-    }
-    target += rank;
-  }
+  found.write_places(x.shape(), target);
   mx::Shape shape{call.checked_length(rank ? static_cast<int64_t>(count) : 0), static_cast<int>(rank)};
   return array(std::move(places), std::move(shape), mx::int32);
 }
 
 array one_hot(Call& call) {
-  array indices = mx::astype(call.tensor("indices"), mx::int32);
+  array indices = kernels::cast(call.tensor("indices"), mx::int32);
   int size = call.integer("one_hot_vector_size");
   if (size < 0) call.fail("one_hot_vector_size is negative", std::to_string(size), "0 or more");
   int rank = static_cast<int>(indices.ndim()) + 1;
   int axis = call.axis_or("axis", -1, static_cast<size_t>(rank));
-  array hot = mx::equal(mx::expand_dims(indices, -1), mx::arange(size));
-  hot = mx::moveaxis(hot, -1, axis);
   mx::Dtype dtype = call.output_dtype();
   array on = call.has("on_value") ? mx::astype(call.tensor("on_value"), dtype) : array(1, dtype);
   array off = call.has("off_value") ? mx::astype(call.tensor("off_value"), dtype) : array(0, dtype);
-  return mx::where(hot, on, off);
+  if (kernels::can_mark(dtype) && on.size() == 1 && off.size() == 1)
+    return kernels::one_hot(indices, size, axis, on, off);
+  array hot = mx::equal(mx::expand_dims(indices, -1), mx::arange(size));
+  return mx::where(mx::moveaxis(hot, -1, axis), on, off);
 }
 
 /** Indices along one axis that lay out what padding adds before and after: reflect or replicate. */
@@ -259,7 +256,15 @@ array tile(Call& call) {
     if (reps[i] < 0 || reps[i] > most)
       call.fail("a count of reps is impossible", std::to_string(reps[i]), "0 to " + std::to_string(most));
   }
-  return mx::tile(x, reps);
+  if (!computes_on_cpu() || x.ndim() == 0) return mx::tile(x, reps);
+  // Repeated in place, on an axis of its own before each, and copied once.
+  mx::Shape apart, repeated, shape;
+  for (size_t i = 0; i < reps.size(); ++i) {
+    int size = x.shape(static_cast<int>(i));
+    if (reps[i] != 1) apart.push_back(1), repeated.push_back(reps[i]);
+    apart.push_back(size), repeated.push_back(size), shape.push_back(size * reps[i]);
+  }
+  return mx::reshape(kernels::dense(mx::broadcast_to(mx::reshape(x, apart), repeated)), shape);
 }
 
 // Ties go to the lower index, as in numpy's stable sort.
@@ -271,103 +276,11 @@ std::vector<array> topk(Call& call) {
   if (k < 0 || k > x.shape(axis))
     call.fail("k is beyond the axis", std::to_string(k), "at most " + std::to_string(x.shape(axis)));
   array indices = order_of(x, axis, k, ascending);
-  array values = mx::take_along_axis(x, indices, axis);
+  // MLX reads wherever indices point, and those of a cancelled call are any numbers.
+  array values = kernels::can_gather(x) && x.size() > 0 ? kernels::gather_along(x, indices, axis)
+                                                        : mx::take_along_axis(x, indices, axis);
   if (!call.flag_or("return_indices", true)) return {values};
   return {values, mx::astype(indices, mx::int32)};
-}
-
-/** One box as MIL gives it. */
-struct Box {
-  double x, y, width, height;  // of the centre, and whole
-};
-
-// Shared area over joined area; 0 of boxes without one.
-double overlap(const Box& a, const Box& b) {
-  auto shared = [](double p, double p_size, double q, double q_size) {
-    return std::min(p + p_size / 2, q + q_size / 2) - std::max(p - p_size / 2, q - q_size / 2);
-  };
-  double common =
-      std::max(0.0, shared(a.x, a.width, b.x, b.width)) * std::max(0.0, shared(a.y, a.height, b.y, b.height));
-  double joined = a.width * a.height + b.width * b.height - common;
-  return common > 0 && joined > 0 ? common / joined : 0;
-}
-
-/** What suppression keeps of one batch: `classes` scores a box, the best one decides. */
-struct Suppression {
-  double overlap_limit, lowest_score;
-  bool by_class;
-  size_t most;
-
-  std::vector<int> kept(const Call& call, const std::vector<Box>& boxes, const double* scores,
-                        size_t classes) const {
-    std::vector<double> best(boxes.size());
-    std::vector<ptrdiff_t> label(boxes.size());
-    std::vector<int> order(boxes.size()), chosen;
-    std::iota(order.begin(), order.end(), 0);
-    for (size_t i = 0; i < boxes.size(); ++i) {
-      const double *row = scores + i * classes, *top = std::max_element(row, row + classes);
-      best[i] = classes ? *top : 0, label[i] = top - row;
-    }
-    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return best[a] > best[b]; });
-    for (int i : order) {
-      if (chosen.size() == most || !(best[i] >= lowest_score)) break;
-      call.poll();
-      bool covered = std::any_of(chosen.begin(), chosen.end(), [&](int j) {
-        return (!by_class || label[i] == label[j]) && overlap(boxes[i], boxes[j]) > overlap_limit;
-      });
-      if (!covered) chosen.push_back(i);
-    }
-    if (chosen.empty() && most > 0 && !order.empty()) chosen.push_back(order[0]);  // never nothing
-    return chosen;
-  }
-};
-
-// iOS15 has the boxes' axis before that of their four numbers, a least score and a fourth output; iOS17 has
-// the boxes' axis last. Rows that no box fills are 0, their index is -1.
-std::vector<array> non_maximum_suppression(Call& call) {
-  bool first_form = call.has("score_threshold");
-  auto boxes_first = [&](const array& x) { return first_form ? x : mx::swapaxes(x, 1, 2); };
-  const array &given = call.tensor("boxes"), &given_scores = call.tensor("scores");
-  if (given.ndim() != 3 || given_scores.ndim() != 3) {
-    call.fail("boxes or scores have a wrong rank",
-              std::to_string(given.ndim()) + " and " + std::to_string(given_scores.ndim()), "3 and 3");
-  }
-  array boxes = boxes_first(given), scores = boxes_first(given_scores);
-  if (boxes.shape(2) != 4 || boxes.shape(0) != scores.shape(0) || boxes.shape(1) != scores.shape(1))
-    call.fail("boxes and scores do not fit",
-              describe_shape(given.shape()) + " and " + describe_shape(given_scores.shape()),
-              first_form ? "[b, n, 4] and [b, n, classes]" : "[b, 4, n] and [b, classes, n]");
-  int most = call.integer("max_boxes"), batch = boxes.shape(0);
-  constexpr int kMostBoxes = 1 << 24;  // of all images
-  if (most < 0 || most > kMostBoxes / std::max(batch, 1)) {
-    call.fail("max_boxes is impossible", std::to_string(most),
-              "0 to " + std::to_string(kMostBoxes / std::max(batch, 1)));
-  }
-  Suppression suppression{call.number("iou_threshold"), call.number_or("score_threshold", -INFINITY),
-                          call.flag_or("per_class_suppression", false), static_cast<size_t>(most)};
-  std::vector<double> numbers = call.values(boxes), score = call.values(scores);
-  auto count = static_cast<size_t>(boxes.shape(1)), classes = static_cast<size_t>(scores.shape(2));
-  std::vector<int> indices, counts;
-  for (size_t b = 0; b < static_cast<size_t>(batch); ++b) {
-    std::vector<Box> each(count);
-    for (size_t i = 0; i < count; ++i) {
-      const double* box = &numbers[(b * count + i) * 4];
-      each[i] = {box[0], box[1], box[2], box[3]};
-    }
-    std::vector<int> chosen = suppression.kept(call, each, score.data() + b * count * classes, classes);
-    counts.push_back(static_cast<int>(chosen.size()));
-    chosen.resize(static_cast<size_t>(most), -1);
-    indices.insert(indices.end(), chosen.begin(), chosen.end());
-  }
-  array index = array(indices.begin(), {batch, most});
-  array filled = mx::expand_dims(mx::greater_equal(index, array(0)), -1);
-  auto picked = [&](const array& x) {
-    if (count == 0) return boxes_first(mx::zeros({batch, most, x.shape(2)}, x.dtype()));
-    array rows = mx::expand_dims(mx::maximum(index, array(0)), -1);
-    array found = mx::take_along_axis(x, mx::broadcast_to(rows, {batch, most, x.shape(2)}), 1);
-    return boxes_first(mx::where(filled, found, array(0, x.dtype())));
-  };
-  return {picked(boxes), picked(scores), index, array(counts.begin(), {batch})};
 }
 
 }  // namespace

@@ -222,7 +222,7 @@ array channels_to_space(Call& call, const char* factor, const Order& order) {
     turned.push_back(parts[order[i]]);
     back[static_cast<size_t>(order[i])] = static_cast<int>(i);
   }
-  array y = mx::transpose(mx::reshape(x, turned), back);
+  array y = kernels::dense(mx::transpose(mx::reshape(x, turned), back));
   return mx::reshape(y, {n, c, product(call, h, r), product(call, w, r)});
 }
 
@@ -235,7 +235,7 @@ array space_to_channels(Call& call, const char* factor, const Order& order) {
               describe_shape(x.shape()) + " and " + std::to_string(r), "[n, c, h, w]");
   }
   int n = x.shape(0), c = x.shape(1), h = x.shape(2) / r, w = x.shape(3) / r;
-  array y = mx::transpose(mx::reshape(x, {n, c, h, r, w, r}), order);
+  array y = kernels::dense(mx::transpose(mx::reshape(x, {n, c, h, r, w, r}), order));
   return mx::reshape(y, {n, product(call, c, product(call, r, r)), h, w});
 }
 
@@ -290,7 +290,7 @@ array space_to_batch(Call& call) {
               describe_shape(x.shape()) + " and " + std::to_string(bh) + " x " + std::to_string(bw),
               "a multiple each");
   }
-  array y = mx::transpose(mx::reshape(x, {n, c, h, bh, w, bw}), {3, 5, 0, 1, 2, 4});
+  array y = kernels::dense(mx::transpose(mx::reshape(x, {n, c, h, bh, w, bw}), {3, 5, 0, 1, 2, 4}));
   return mx::reshape(y, {product(call, product(call, n, bh), bw), c, h, w});
 }
 
@@ -304,7 +304,7 @@ array batch_to_space(Call& call) {
               "a multiple");
   }
   int n = static_cast<int>(x.shape(0) / block), c = x.shape(1), h = x.shape(2), w = x.shape(3);
-  array y = mx::transpose(mx::reshape(x, {bh, bw, n, c, h, w}), {2, 3, 4, 0, 5, 1});
+  array y = kernels::dense(mx::transpose(mx::reshape(x, {bh, bw, n, c, h, w}), {2, 3, 4, 0, 5, 1}));
   int height = product(call, h, bh), width = product(call, w, bw);
   if (crops[0] + crops[1] > height || crops[2] + crops[3] > width)
     call.fail("crops leave nothing",
@@ -324,6 +324,14 @@ array sliding_windows(Call& call) {
     call.fail("the window does not fit", std::to_string(size), "1 to " + std::to_string(length));
   }
   int count = (length - size) / stride + 1;
+  if (computes_on_cpu() && x.size() != 0) {  // windows where they lie, copied once
+    mx::Shape shape = x.shape();
+    mx::Strides steps(x.ndim(), 1);
+    for (int i = static_cast<int>(x.ndim()) - 2; i >= 0; --i) steps[i] = steps[i + 1] * shape[i + 1];
+    shape[axis] = count, shape.insert(shape.begin() + axis + 1, size);
+    steps.insert(steps.begin() + axis, steps[axis] * stride);
+    return kernels::dense(mx::as_strided(kernels::dense(x), shape, steps, 0));
+  }
   array first = mx::multiply(mx::arange(count), array(stride));
   array index = mx::add(mx::expand_dims(first, 1), mx::arange(size));
   return mx::take(x, index, axis);

@@ -63,7 +63,8 @@ bool is_countable(const array& x) {
 }
 
 bool is_view(const array& x) {
-  constexpr std::string_view kAlways[] = {"Broadcast", "ExpandDims", "Squeeze", "Transpose", "Slice"};
+  constexpr std::string_view kAlways[] = {"Broadcast", "ExpandDims", "Squeeze",
+                                          "Transpose", "Slice",      "AsStrided"};
   constexpr std::string_view kOfWhole[] = {"Reshape", "Flatten", "Unflatten"};
   std::string_view name = x.primitive().name();
   if (std::find(std::begin(kAlways), std::end(kAlways), name) != std::end(kAlways)) return true;

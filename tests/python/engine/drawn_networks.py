@@ -86,7 +86,7 @@ def conv(draw: Draw) -> Case:
 
 
 def conv_transpose(draw: Draw) -> Case:
-    axes, groups, dtype = draw.integer(1, 2), draw.integer(1, 2), draw.dtype()
+    axes, groups, dtype = draw.integer(1, 3), draw.integer(1, 2), draw.dtype()
     kernel = [draw.integer(1, 4) for _ in range(axes)]
     strides, dilations = ([draw.integer(1, 3) for _ in range(axes)] for _ in range(2))
     lengths = [draw.integer(2, 5) for _ in range(axes)]
@@ -107,9 +107,11 @@ def conv_transpose(draw: Draw) -> Case:
 
 def pool(name: str) -> Generator:
     def generate(draw: Draw) -> Case:
-        kernel, strides = ([draw.integer(1, 3) for _ in range(2)] for _ in range(2))
+        count, longest = draw.integer(1, 3), draw.choice([3, 9])
+        kernel, strides = ([draw.integer(1, most) for _ in range(count)] for most in (longest, 3))
+        axes = tuple(range(-count, 0))
         lengths = [k + draw.integer(0, 5) for k in kernel]
-        extra, around = paddings(draw, lengths, kernel, strides, [1, 1])
+        extra, around = paddings(draw, lengths, kernel, strides, [1] * count)
         left_out = name == "avg_pool" and draw.flag()
         if left_out:
             extra["exclude_padding_from_average"] = True
@@ -120,11 +122,11 @@ def pool(name: str) -> Generator:
             fill = -np.inf if name == "max_pool" else 0
             parts = windows(np.pad(x.astype(np.float64), wide, constant_values=fill), tuple(kernel), strides)
             if name == "max_pool":
-                return parts.max((-1, -2))
+                return parts.max(axes)
             if name == "l2_pool":
-                return np.sqrt((parts**2).sum((-1, -2)))
-            counts = windows(np.pad(np.ones(x.shape), wide), tuple(kernel), strides).sum((-1, -2))
-            return parts.sum((-1, -2)) / (counts if left_out else kernel[0] * kernel[1])
+                return np.sqrt((parts**2).sum(axes))
+            counts = windows(np.pad(np.ones(x.shape), wide), tuple(kernel), strides).sum(axes)
+            return parts.sum(axes) / (counts if left_out else np.prod(kernel))
 
         return Case(name, lambda x: getattr(mb, name)(x=x, kernel_sizes=kernel, strides=strides, **extra), {"x": x},
                     reference)  # fmt: skip

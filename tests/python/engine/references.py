@@ -58,9 +58,9 @@ def normalised(x, axes, epsilon):
 
 
 def windows(x, kernel, strides):
-    """All windows of the last two axes as two trailing axes."""
-    view = np.lib.stride_tricks.sliding_window_view(x, kernel, (-2, -1))
-    return view[..., :: strides[0], :: strides[1], :, :]
+    """All windows of the last axes, as many as `kernel` has, as trailing axes."""
+    view = np.lib.stride_tricks.sliding_window_view(x, kernel, tuple(range(-len(kernel), 0)))
+    return view[(..., *(slice(None, None, s) for s in strides), *[slice(None)] * len(kernel))]
 
 
 def interpolated(x, axis, target, place):
