@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from .. import ctypes_api
-from .programs import Block, Const, Op, Program, f, i, refusal, specification, tensor_type, write
+from .programs import Block, Const, Op, Program, f, refusal, specification, tensor_type, write
 
 #: Runs into a refusal with a folder of its own; its text. {n} stands for a number that differs.
 Case = tuple[Callable[[pathlib.Path], str], str]
