@@ -34,18 +34,18 @@ alignas(16) constexpr uint32_t CONSTANTS[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
 /** The state as the instructions take it: (a, b, e, f) and (c, d, g, h). */
-struct State {
+struct Registers {
   __m128i abef, cdgh;
 };
 
-__attribute__((target("sha,sse4.1"))) State loaded(const uint32_t* words) {
+__attribute__((target("sha,sse4.1"))) Registers loaded(const uint32_t* words) {
   const auto* from = reinterpret_cast<const __m128i*>(words);
   const __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128(from), 0xb1);
   const __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128(from + 1), 0x1b);
   return {_mm_alignr_epi8(badc, hgfe, 8), _mm_blend_epi16(hgfe, badc, 0xf0)};
 }
 
-__attribute__((target("sha,sse4.1"))) void store(State state, uint32_t* words) {
+__attribute__((target("sha,sse4.1"))) void store(Registers state, uint32_t* words) {
   auto* to = reinterpret_cast<__m128i*>(words);
   const __m128i feba = _mm_shuffle_epi32(state.abef, 0x1b);
   const __m128i dchg = _mm_shuffle_epi32(state.cdgh, 0xb1);
@@ -58,10 +58,10 @@ template <size_t N>
 __attribute__((target("sha,sse4.1"))) void mix(const std::array<uint32_t*, N>& states,
                                                std::array<const unsigned char*, N> from, size_t count) {
   const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-  State now[N];
+  Registers now[N];
   for (size_t n = 0; n < N; ++n) now[n] = loaded(states[n]);
   for (; count > 0; --count) {
-    State before[N];
+    Registers before[N];
     __m128i words[N][4];  // a ring of the last 16 of each stream
 #pragma GCC unroll 2
     for (size_t n = 0; n < N; ++n) {
