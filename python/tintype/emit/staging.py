@@ -77,6 +77,11 @@ def staged_folder(
                 f"{output} does not fit on the disk ({error.strerror}): free some space, or choose another "
                 "output folder (--dry-run shows what is needed)"
             ) from error
+        if error.errno == errno.EFBIG:
+            raise ConversionError(
+                f"{output} has a file that is larger than its file system or this process's limit (ulimit -f) "
+                "allows: choose another output folder, or cut the denoiser into smaller packages (--max-chunk)"
+            ) from error
         raise
     finally:
         # After a success the folder has its new name, and there is nothing here.

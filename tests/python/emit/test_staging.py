@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import resource
 import shutil
 import stat
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tintype.emit import staging
+from tintype.emit import convert, staging
 from tintype.emit.staging import MARK, REPLACED, SCRATCH, scratch_folder, staged_folder
 from tintype.errors import ConversionError
 
@@ -257,6 +258,17 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
         staged_folder(tmp_path / "bundle", overwrite=False),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_beyond_a_limit_is_named(data: Path, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+    try:
+        with pytest.raises(ConversionError, match=r"out has a file that is larger .* \(--max-chunk\)"):
+            convert(data / "sd3-medium-tiny", tmp_path / "out", components=["denoiser"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert os.listdir(tmp_path) == []
 
 
