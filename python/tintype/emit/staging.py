@@ -79,8 +79,8 @@ def staged_folder(
             ) from error
         if error.errno == errno.EFBIG:
             raise ConversionError(
-                f"{output} has a file that is larger than its file system or this process's limit (ulimit -f) "
-                "allows: choose another output folder, or cut the denoiser into smaller packages (--max-chunk)"
+                f"{output} has a file that is larger than its disk or this process' limit (ulimit -f) takes: "
+                "choose another output folder, or cut the denoiser into smaller packages (--max-chunk)"
             ) from error
         raise
     finally:
