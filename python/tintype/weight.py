@@ -4,6 +4,7 @@ A leaf module between `weights`, which implements these protocols over memory-ma
 `models`, which work from any source. It imports NumPy only.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,6 +15,9 @@ import numpy.typing as npt
 __all__ = ["Array", "ComputedWeight", "DerivedWeight", "Weight", "WeightProvider"]
 
 Array = npt.NDArray[Any]
+
+#: Elements of a piece, unless one block has more.
+PIECE_ELEMENTS = 1 << 20
 
 
 class Weight(Protocol):
@@ -80,20 +84,30 @@ class ComputedWeight:
 
 @dataclass(frozen=True)
 class DerivedWeight:
-    """A weight whose elements are those of another in a different order; `make(dtype)` gives the tensor."""
+    """A weight made of another block by block: `make(begin, end, dtype)` gives its elements [begin, end),
+    flat, where both are multiples of `block`."""
 
     name: str
     shape: tuple[int, ...]
-    make: Callable[[npt.DTypeLike], Array]
+    block: int
+    make: Callable[[int, int, npt.DTypeLike], Array]
 
     def array(self, dtype: npt.DTypeLike) -> Array:
         """The tensor as `dtype`."""
-        return np.ascontiguousarray(self.make(dtype)).reshape(self.shape)
+        return self.make(0, self._count, dtype).reshape(self.shape)
 
     def elements(self, begin: int, end: int, dtype: npt.DTypeLike) -> Array:
         """A part of the tensor."""
-        return self.array(dtype).reshape(-1)[begin:end]
+        end = min(end, self._count)
+        first, last = begin // self.block * self.block, -(-end // self.block) * self.block
+        return self.make(first, last, dtype)[begin - first : end - first]
 
     def chunks(self, dtype: npt.DTypeLike) -> Iterator[Array]:
-        """One piece."""
-        yield self.array(dtype).reshape(-1)
+        """Some blocks a piece."""
+        step = max(1, PIECE_ELEMENTS // self.block) * self.block
+        for begin in range(0, self._count, step):
+            yield self.make(begin, min(begin + step, self._count), dtype)
+
+    @property
+    def _count(self) -> int:
+        return math.prod(self.shape)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConversionError
-from ..weight import Array, DerivedWeight, Weight
+from ..weight import Array, Weight
 from .integers import quantize
 from .packing import pack
 from .palette import palettize
@@ -58,8 +58,7 @@ class CompressedWeight:
         self.error: float | None = None
         self._parts: Parts | None = None
         self._left = 2
-        self._whole: Array | None = None
-        self._passing, self._reading = threading.Lock(), threading.Lock()
+        self._passing = threading.Lock()
 
     @property
     def table_shape(self) -> tuple[int, ...]:
@@ -99,7 +98,6 @@ class CompressedWeight:
         rows = max(step, BLOCK_ELEMENTS // row // step * step)
         work = [(b, min(b + rows, self.shape[0])) for b in range(0, self.shape[0], rows)]
         parts = list(_on_all_cores(lambda span: self._rows(*span), work))
-        self._whole = None
         norm, error = sum(p.norm for p in parts), sum(p.error for p in parts)
         self.error = float(np.sqrt(error / norm)) if norm > 0 else 0.0
         if not np.isfinite(self.error) or self.error > MAX_ERROR[self.recipe.bits]:
@@ -114,7 +112,7 @@ class CompressedWeight:
 
     def _rows(self, begin: int, end: int) -> Parts:
         row = int(np.prod(self.shape[1:]))
-        values = self._values(begin * row, end * row)
+        values = self.source.elements(begin * row, end * row, np.float32)
         largest = float(max(values.max(), -values.min()))  # NaN is found by both
         if not np.isfinite(largest):
             raise ConversionError(
@@ -137,15 +135,6 @@ class CompressedWeight:
             float(np.vdot(difference, difference)),
             float(np.vdot(values, values)),
         )
-
-    def _values(self, begin: int, end: int) -> Array:
-        """Elements of the source, float32; one that is derived gives itself as a whole only, so once."""
-        if not isinstance(self.source, DerivedWeight):
-            return self.source.elements(begin, end, np.float32)
-        with self._reading:
-            if self._whole is None:
-                self._whole = self.source.array(np.float32).reshape(-1)
-        return self._whole[begin:end]
 
     def _palette(self, values: Array, rows: int) -> tuple[Array, Array, Array]:
         codes, table = palettize(values.reshape(rows // self._block, -1), self.recipe.bits)

@@ -20,10 +20,16 @@ import numpy.typing as npt
 # The logger is silenced before the import: coremltools logs what it does not find (torch, its own native
 # library).
 logging.getLogger("coremltools").setLevel(logging.ERROR)
+# Nothing that an import makes is garbage, and to look for some takes an eighth of coremltools' import.
+_collects = gc.isenabled()
+gc.disable()
 
 import coremltools as ct  # noqa: E402
 from coremltools.converters.mil.mil import Builder as mb  # noqa: E402
 from coremltools.converters.mil.mil import Program, types  # noqa: E402
+
+if _collects:
+    gc.enable()
 
 from ..weight import Array, ComputedWeight, Weight, WeightProvider  # noqa: E402
 from .repeats import PlainFunction, Repeats, release  # noqa: E402

@@ -8,6 +8,7 @@ are tables, computed in float64. Text tokens stand at position 0 and are not tur
 Shape key: S image tokens, T text tokens, H heads, d width of a head.
 """
 
+import math
 import re
 
 import numpy as np
@@ -38,11 +39,12 @@ class HalvedPairs:
             return weight
         pairs = (-1, self._head_width // 2, 2, *shape[1:])  # (H, d/2, 2, in)
 
-        def make(dtype: npt.DTypeLike) -> Array:
-            halves: Array = weight.array(dtype).reshape(pairs).swapaxes(1, 2)  # (H, 2, d/2, in)
+        def make(begin: int, end: int, dtype: npt.DTypeLike) -> Array:
+            values = weight.elements(begin, end, dtype).reshape(pairs)
+            halves: Array = values.swapaxes(1, 2).reshape(-1)  # (H, 2, d/2, in)
             return halves
 
-        return DerivedWeight(weight.name, shape, make)
+        return DerivedWeight(weight.name, shape, self._head_width * math.prod(shape[1:]), make)
 
     def __contains__(self, key: object) -> bool:
         return key in self._weights
