@@ -6,16 +6,18 @@ A leaf module: anything may import it, it imports nothing.
 import json
 import math
 import numbers
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["bytes_text", "decode_json", "finite", "is_count", "is_number", "shown"]
 
 
-def decode_json(text: "str | bytes") -> Any:
+def decode_json(text: "str | bytes", pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """The value that `text`, perhaps with a byte order mark, says; ValueError for all that is wrong with it,
-    nesting without end included."""
+    nesting without end included. `pairs`, which raises nothing, makes an object of its keys and values."""
     try:
-        return json.loads(text if isinstance(text, bytes) else text.removeprefix("\ufeff"))
+        text = text if isinstance(text, bytes) else text.removeprefix("\ufeff")
+        return json.loads(text, object_pairs_hook=pairs)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     except (json.JSONDecodeError, UnicodeDecodeError):

@@ -1,6 +1,7 @@
 """What can be asked for with `--quantize`, and what every component gets of it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -166,12 +167,21 @@ def _mixed_recipe(recipe: Any, target: str, what: str) -> Recipe | None:
 
 
 def _json(file: Path) -> Any:
+    repeated: list[str] = []
+
+    def noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        repeated.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        return dict(pairs)
+
     try:
-        return decode_json(file.read_text(encoding="utf-8"))
+        value = decode_json(file.read_text(encoding="utf-8"), noted)
     except OSError as error:
         raise UsageError(f"quantize: {file} cannot be read ({error.strerror}): name a JSON file") from None
     except ValueError as error:
         raise UsageError(f"quantize: {file} is no JSON ({error}): correct it") from None
+    if repeated:
+        raise UsageError(f"quantize: {file} has {repeated[0]!r} twice in one object: write it once")
+    return value
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:
@@ -206,6 +216,11 @@ def _parse(text: str) -> tuple[str | None, dict[str, str]]:
     for part in parts:
         component, sign, recipe = part.rpartition("=")
         component, recipe = component.strip(), recipe.strip()
+        if recipe == names.AUTO:
+            raise UsageError(
+                f"quantize: {text!r} has {names.AUTO} beside others, but it decides for every component: "
+                "name it alone, or a recipe for each"
+            )
         if recipe not in RECIPES:
             raise UsageError(f"quantize: {recipe!r} is no recipe, choose among {', '.join(RECIPES)}")
         if not sign and general is not None:

@@ -60,6 +60,12 @@ def test_a_named_component_gets_what_it_is_named_for() -> None:
     [
         ("int3", "gpu", "'int3' is no recipe, choose among int8, int4"),
         ("unet=int8", "gpu", "'unet' is no component, choose among text_encoder"),
+        (
+            "denoiser=auto",
+            "gpu",
+            "'denoiser=auto' has auto beside others, but it decides for every component",
+        ),
+        ("int8,auto", "gpu", "'int8,auto' has auto beside others"),
         ("int8,palette4", "gpu", "int8 and palette4 are both for all components"),
         ("denoiser=int4,denoiser=int8", "gpu", "int4 and int8 are both for denoiser: name one"),
         ("", "gpu", "'' names no recipe, choose among int8"),
@@ -100,6 +106,11 @@ def test_the_first_glob_that_matches_decides(tmp_path: Path) -> None:
     [
         ("{", "mixed.json is no JSON"),
         ([], "mixed.json is .., expected an object"),
+        (
+            '{"denoiser": {"*": "int8", "*": "none"}}',
+            "mixed.json has '\\*' twice in one object: write it once",
+        ),
+        ('{"denoiser": {"*": "int8"}, "denoiser": {"b": "int8"}}', "mixed.json has 'denoiser' twice in one"),
         ({"denoiser": "int8"}, 'mixed.json: denoiser is "int8", expected an object'),
         ({"unet": {"*": "int8"}}, "'unet' is no component, choose among text_encoder"),
         ({"vae_decoder": {"*": "int8"}}, "vae_decoder is not converted: leave it out of .*mixed.json"),
