@@ -107,7 +107,7 @@ def shapes(model: str) -> Shapes:
     config, asked = config_of(MODELS[model]["transformer/config.json"], "transformer"), _Asked()
     family.build_modulation(config, asked, precision="float16", batch=1, target="gpu")
     row = family.DenoiserRow(config, (128, 128), 256, 1, "float16")
-    cuts.build_chunks({"main": row}, asked, precision="float16", target="gpu", max_bytes=None, finish=id)
+    list(cuts.build_chunks({"main": row}, asked, precision="float16", target="gpu", max_bytes=None, finish=id))
     return asked.shapes
 
 
