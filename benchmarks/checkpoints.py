@@ -106,8 +106,8 @@ def shapes(model: str) -> Shapes:
     config_of: Callable[..., Any] = {"sd3": sd3.SD3Config, "flux": flux.FluxConfig}[model].from_json
     config, asked = config_of(MODELS[model]["transformer/config.json"], "transformer"), _Asked()
     family.build_modulation(config, asked, precision="float16", batch=1, target="gpu")
-    row = family.DenoiserRow(config, (128, 128), 256, 1, "float16")
-    list(cuts.build_chunks({"main": row}, asked, precision="float16", target="gpu", max_bytes=None, finish=id))
+    rows = {"main": family.DenoiserRow(config, (128, 128), 256, 1, "float16")}
+    list(cuts.build_chunks(rows, asked, precision="float16", target="gpu", max_bytes=None, finish=id))
     return asked.shapes
 
 
