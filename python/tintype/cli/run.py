@@ -29,8 +29,7 @@ __all__ = ["run"]
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="The .npz file for the outputs.",
+    help="The .npz file for the outputs. [default: none, their values are printed]",
 )
 @stats_option
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
@@ -42,39 +41,49 @@ def run(
     backend: str,
     units: str,
     time_box: float | None,
-    output: Path,
+    output: Path | None,
     stats: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz.
+    """Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz, or
+    prints them, the middle of large ones left out.
 
-    Where the model takes float32 or int32, arrays of other floats or integers are read as that.
+    Where the model takes float32 or int32, arrays of other floats or integers are read as that. States begin
+    with zeros.
     """
     from ..files import atomic_write, check_writable
     from ..run import load_model
     from .model_inputs import fitting, read_inputs
 
     arrays = read_inputs(inputs)
-    check_writable(output)
+    if output is not None:
+        check_writable(output)
     with load_model(package, backend, units, time_box) as model:
-        arrays = fitting(arrays, model.describe(function).inputs, quiet)
-        outputs = model.predict(arrays, function, statistics=stats)
+        described = model.describe(function)
+        arrays = fitting(arrays, described.inputs, quiet)
+        state = model.make_state(function) if described.states else None
+        outputs = model.predict(arrays, function, state=state, statistics=stats)
         statistics = model.last_statistics
-        with atomic_write(output) as archive:
-            _write(archive, outputs)
+        if output is not None:
+            with atomic_write(output) as archive:
+                _write(archive, outputs)
         backend, reason = model.backend, model.reason
     if as_json:
         rows = [{"name": n, "dtype": str(v.dtype), "shape": list(v.shape)} for n, v in outputs.items()]
         report = {"package": str(package), "backend": backend, "reason": reason, "outputs": rows}
-        echo_json({**report, "output": str(output), **({"statistics": statistics} if stats else {})})
+        place = None if output is None else str(output)
+        echo_json({**report, "output": place, **({"statistics": statistics} if stats else {})})
         return
     if quiet:
         return
     click.echo(f"{package} on {backend} ({reason})")
     for name, value in outputs.items():
         click.echo(f"{name}: {value.dtype} [{', '.join(map(str, value.shape))}]")
-    click.echo(str(output))
+        if output is None:
+            click.echo(value)
+    if output is not None:
+        click.echo(str(output))
     if stats:
         click.echo(prediction_text(statistics))
 

@@ -453,6 +453,34 @@ def test_run_writes_outputs_of_any_name(tmp_path: pathlib.Path) -> None:
         np.testing.assert_array_equal(found["file"], x)
 
 
+def test_run_prints_what_has_no_file(
+    data: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "x.npy", np.arange(6, dtype=np.float32).reshape(2, 3))
+    add = ["run", str(data / "packages/add.mlpackage"), "--backend=mlx"]
+    add += [f"--input={name}={tmp_path / 'x.npy'}" for name in "ab"]
+    assert run_command(add) == 0
+    expected = ["sum: float32 [2, 3]", "[[ 0.  2.  4.]", " [ 6.  8. 10.]]"]
+    assert capsys.readouterr().out.splitlines()[1:] == expected
+    assert run_command([*add, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["output"] is None
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_run_begins_with_states_of_zeros(
+    data: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "x.npy", np.array([3, 4], np.float16))
+    line = [
+        "run",
+        str(data / "packages/stateful.mlpackage"),
+        f"--input=x={tmp_path / 'x.npy'}",
+        "--backend=mlx",
+    ]
+    assert run_command(line) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["y: float16 [2]", "[3. 4.]"]
+
+
 def test_run_any_package(
     small_package: pathlib.Path,
     small_weight: np.ndarray,
