@@ -1,10 +1,13 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <new>
 #include <vector>
 
 #include "arrays.h"
 #include "check.h"
+#include "kernels/cpu_primitive.h"
 #include "kernels/elements.h"
 #include "kernels/evaluate.h"
 #include "micro_kernels.h"
@@ -185,6 +188,35 @@ TEST(nothing_is_evaluated_while_tasks_are_left_out) {
   CHECK(evaluate({z}));
   CHECK(z.is_available());
   CHECK(are_same(z, floored()));
+}
+
+namespace {
+
+/** Finds no memory for its work. */
+class Failing : public CpuPrimitive {
+ public:
+  using CpuPrimitive::CpuPrimitive;
+  const char* name() const override { return "Failing"; }
+  void eval_cpu(const std::vector<array>&, array& out) override {
+    allocate(out);
+    dispatch(stream(), [] { parallel_tasks(8, [](int64_t) { throw std::bad_alloc(); }); });
+  }
+};
+
+}  // namespace
+
+TEST(memory_that_is_not_there_ends_an_evaluation_on_any_thread) {
+  auto failing = [] { return array({4}, mx::float32, std::make_shared<Failing>(cpu_stream()), {}); };
+  int caught = 0;
+  for (const array& x : {failing(), mx::floor(failing())}) {  // here, and on MLX's thread
+    try {
+      CHECK(evaluate({x}));
+    } catch (const std::bad_alloc&) {
+      ++caught;
+    }
+  }
+  CHECK(caught == 2);
+  CHECK(evaluate({mx::floor(noise(mx::Shape{4}, 1))}));
 }
 
 int main() {

@@ -1,6 +1,7 @@
 #pragma once
 
 // What the engine's primitives share. Internal to kernels/.
+#include <exception>
 #include <utility>
 
 #include "kernels/gemm.h"
@@ -20,11 +21,20 @@ inline mx::Stream cpu_stream() {
 /** True inside `evaluate` where it computes on its own thread. */
 bool computes_here();
 
+/** For `evaluate` to rethrow: an exception of work on MLX's thread would end the process. */
+void keep_error(std::exception_ptr error);
+
 /** Hands `work` to the stream, or does it; what it captures are addresses that stay alive meanwhile. */
 template <typename Work>
 void dispatch(const mx::Stream& stream, Work&& work) {
   if (computes_here()) return work();
-  mx::cpu::get_command_encoder(stream).dispatch(std::forward<Work>(work));
+  mx::cpu::get_command_encoder(stream).dispatch([work = std::forward<Work>(work)]() mutable {
+    try {
+      work();
+    } catch (...) {  // memory that was not there
+      keep_error(std::current_exception());
+    }
+  });
 }
 
 /** Base of primitives that exist on the CPU only. */

@@ -1,7 +1,9 @@
 #include "kernels/evaluate.h"
 
 #include <algorithm>
+#include <exception>
 #include <iterator>
+#include <mutex>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
@@ -99,6 +101,23 @@ void compute_here(std::vector<array> order) {
   }
 }
 
+/** What work on MLX's thread has thrown. */
+struct Kept {
+  std::mutex mutex;
+  std::exception_ptr error;
+};
+
+Kept& kept() {
+  static Kept kept;
+  return kept;
+}
+
+void compute_by_mlx(std::vector<array> outputs) {
+  mx::eval(std::move(outputs));
+  std::unique_lock lock(kept().mutex);
+  if (auto error = std::exchange(kept().error, nullptr)) std::rethrow_exception(error);
+}
+
 // A primitive of MLX's ends when it is done: to compute the large ones one by one is to look between them.
 bool compute_in_turn(std::vector<array> order) {
   constexpr size_t kLarge = size_t{4} << 20;  // bytes that take longer than to wake a thread
@@ -112,7 +131,7 @@ bool compute_in_turn(std::vector<array> order) {
     order.pop_back();
     if (!is_waiting(x) || !is_large(x) || is_view(x)) continue;
     if (tasks_are_left_out()) return false;
-    mx::eval({std::move(x)});
+    compute_by_mlx({std::move(x)});
   }
   return !tasks_are_left_out();
 }
@@ -121,6 +140,11 @@ bool compute_in_turn(std::vector<array> order) {
 
 bool computes_here() {
   return computing_here;
+}
+
+void keep_error(std::exception_ptr error) {
+  std::lock_guard lock(kept().mutex);
+  kept().error = std::move(error);
 }
 
 bool evaluate(std::vector<array> outputs) {
@@ -132,7 +156,7 @@ bool evaluate(std::vector<array> outputs) {
     }
     if (!compute_in_turn(std::move(order))) return false;
   }
-  mx::eval(std::move(outputs));
+  compute_by_mlx(std::move(outputs));
   return true;
 }
 

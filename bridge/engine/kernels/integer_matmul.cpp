@@ -1,7 +1,6 @@
 #include "kernels/integer_matmul.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 
 #include "kernels/cpu_primitive.h"
@@ -12,29 +11,17 @@ namespace tintype::kernels {
 
 namespace {
 
-constexpr int kRows = 4;       // of x that share what is read of y
-constexpr int kColumns = 256;  // of y: with kRows of them the sums stay in the first cache
-
 /** One product of row-contiguous matrices; unsigned, whose sums wrap around. */
 struct IntegerProduct {
   const uint32_t *x, *y;
   uint32_t* out;
   int m, n, k;
 
-  // Rows [row, row + kRows) and columns [column, column + kColumns) of the result, as far as there are such.
+  // A block of the result from (row, column) on, as far as there is one.
   void block(int row, int column) const {
-    int rows = std::min(kRows, m - row), columns = std::min(kColumns, n - column);
-    std::array<std::array<uint32_t, kColumns>, kRows> sums{};
-    for (int i = 0; i < k; ++i) {
-      const uint32_t* from = y + int64_t{i} * n + column;
-      for (int r = 0; r < rows; ++r) {
-        uint32_t factor = x[int64_t{row + r} * k + i];
-        uint32_t* to = sums[static_cast<size_t>(r)].data();
-        for (int j = 0; j < columns; ++j) to[j] += factor * from[j];
-      }
-    }
-    for (int r = 0; r < rows; ++r)
-      std::copy_n(sums[static_cast<size_t>(r)].data(), columns, out + int64_t{row + r} * n + column);
+    micro_kernel().multiply_integers(std::min(kIntegerRows, m - row), std::min(kIntegerColumns, n - column),
+                                     k, x + int64_t{row} * k, k, y + column, n,
+                                     out + int64_t{row} * n + column, n);
   }
 };
 
@@ -55,12 +42,14 @@ class IntegerMatmul : public CpuPrimitive {
                          inputs[0].shape(-1)};
     dispatch(stream(), [whole, size = static_cast<int64_t>(out.size())] {
       int64_t m = whole.m, n = whole.n, k = whole.k;
-      int64_t down = (m + kRows - 1) / kRows, across = (n + kColumns - 1) / kColumns;
+      int64_t down = (m + kIntegerRows - 1) / kIntegerRows,
+              across = (n + kIntegerColumns - 1) / kIntegerColumns;
       parallel_tasks(size / (m * n) * down * across, [&](int64_t task) {
         int64_t batch = task / (down * across), rest = task % (down * across);
         IntegerProduct one = whole;
         one.x += batch * m * k, one.y += batch * k * n, one.out += batch * m * n;
-        one.block(static_cast<int>(rest % down) * kRows, static_cast<int>(rest / down) * kColumns);
+        one.block(static_cast<int>(rest % down) * kIntegerRows,
+                  static_cast<int>(rest / down) * kIntegerColumns);
       });
     });
   }

@@ -217,7 +217,7 @@ using Half = unsigned short;
 
 constexpr MicroKernel kKernel = {kRows,       kColumns,     multiply,      pack,         widen,
                                  narrow,      unary<float>, binary<float>, unary<Half>,  binary<Half>,
-                                 element,     softmax,      softmax_rows,  normalize,    sum,
+                                 element,     multiply_integers, softmax,      softmax_rows,  normalize,    sum,
                                  fold,        slide_sum,    slide_max};
 
 }  // namespace

@@ -112,6 +112,9 @@ struct Lines {
   bool half;
 };
 
+constexpr int kIntegerRows = 4;       // that share what is read of the right factor
+constexpr int kIntegerColumns = 256;  // with so many of them the sums stay in the first cache
+
 /**
  * The innermost loops, once an instruction set. Their files are compiled with that set's flags, so nothing
  * there may use inline functions that other files share: the linker could hand those the wrong instructions.
@@ -136,6 +139,10 @@ struct MicroKernel {
                         int z_step, unsigned short* y);
   /** y = op of the lines `from`; y may be one of them. */
   void (*element)(Element op, float a, float b, long count, const void* const* from, void* y);
+  /** to [rows ≤ kIntegerRows, columns ≤ kIntegerColumns] = x [rows, depth] times y [depth, columns], whose
+   * lines are the given numbers of elements apart; unsigned, which wraps around. */
+  void (*multiply_integers)(int rows, int columns, int depth, const unsigned* x, long x_line,
+                            const unsigned* y, long y_line, unsigned* to, long to_line);
   /** y = softmax of x over `count` neighbouring elements. */
   void (*softmax)(long count, const float* x, float* y);
   /** softmax over the `count` rows of x, each `columns` long and `columns` after the last; in place. */

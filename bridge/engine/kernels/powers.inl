@@ -1,4 +1,4 @@
-// Powers and remainders of two lines, exact to the last place or nearly. See micro_kernel.h.
+// Powers and remainders of two lines, exact to the last place or nearly, and products of integers. See micro_kernel.h.
 namespace {
 
 constexpr float kInf = __builtin_inff(), kLargestFloat = 3.40282347e38f;
@@ -168,6 +168,21 @@ void divide(long count, const int* x, const int* y, int* to) {
     __builtin_memcpy(left, &quotient, sizeof(quotient));
     for (long j = i; j < count; ++j) to[j] = left[j - i];
   }
+}
+
+void multiply_integers(int rows, int columns, int depth, const unsigned* x, long x_line, const unsigned* y, long y_line,
+                       unsigned* to, long to_line) {
+  unsigned sums[kIntegerRows][kIntegerColumns];
+  __builtin_memset(sums, 0, sizeof(sums));
+  for (int i = 0; i < depth; ++i) {
+    const unsigned* from = y + i * y_line;
+    for (int r = 0; r < rows; ++r) {
+      unsigned factor = x[r * x_line + i];
+      for (int j = 0; j < columns; ++j) sums[r][j] += factor * from[j];
+    }
+  }
+  for (int r = 0; r < rows; ++r)
+    __builtin_memcpy(to + r * to_line, sums[r], static_cast<unsigned long>(columns) * sizeof(unsigned));
 }
 
 constexpr int kBlock = 64;  // elements of a step: what lies between its loops stays in the first cache

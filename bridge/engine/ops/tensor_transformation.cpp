@@ -1,3 +1,5 @@
+#include "kernels/elements.h"
+#include "kernels/gather.h"
 #include "kernels/primitives.h"
 #include "ops/call.h"
 #include "ops/registry.h"
@@ -345,14 +347,17 @@ array reverse_sequence(Call& call) {
   if (sequence == batch) call.fail("seq_axis and batch_axis are one axis", std::to_string(batch), "two axes");
   check_count(call, "lengths", x.shape(batch), "place of batch_axis");
   array lengths = mx::reshape(mx::astype(call.tensor("lengths"), mx::int32), {-1, 1});
-  array place = mx::expand_dims(mx::arange(length), 0);
-  array index =
-      mx::where(mx::less(place, lengths), mx::subtract(mx::subtract(lengths, array(1)), place), place);
-  index = mx::clip(index, array(0), array(length - 1));
-  if (sequence < batch) index = mx::transpose(index);
+  array place = mx::expand_dims(mx::arange(length), 0), last = mx::subtract(lengths, array(1));
+  auto inside = kernels::element(kernels::Element::kIntLess, {place, lengths}, mx::bool_);
+  auto turned = kernels::element(kernels::Element::kIntSub, {last, place}, mx::int32);
+  array index = kernels::select(inside ? *inside : mx::less(place, lengths),
+                                turned ? *turned : mx::subtract(last, place), place);
   mx::Shape shape(x.ndim(), 1);
   shape[sequence] = length, shape[batch] = x.shape(batch);
-  return mx::take_along_axis(x, mx::broadcast_to(mx::reshape(index, shape), x.shape()), sequence);
+  index = mx::reshape(sequence < batch ? mx::transpose(index) : index, shape);
+  if (kernels::can_gather(x)) return kernels::gather_along(x, index, sequence);
+  index = mx::clip(index, array(0), array(length - 1));
+  return mx::take_along_axis(x, mx::broadcast_to(index, x.shape()), sequence);
 }
 
 array flatten2d(Call& call) {

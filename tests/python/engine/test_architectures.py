@@ -9,7 +9,7 @@ import pytest
 
 from . import ctypes_api
 from .architectures import NETWORKS, MILLayers, NumpyLayers
-from .programs import Case, build, check, save
+from .programs import Case, build, check, mb, save
 
 SEED = 11
 
@@ -62,6 +62,28 @@ for path in sorted(folder.glob("*.mlpackage")):
 """
 
 
+def _large_ops():
+    """Ops on enough elements for several tasks of the kernels: a program each, and its inputs."""
+    random = np.random.RandomState(7)
+    image = random.randn(1, 8, 12, 40, 40).astype(np.float32)
+    places = random.randint(0, 90, (70000, 2)).astype(np.int32)
+    window = {"kernel_sizes": [3, 9, 9], "strides": [1, 1, 1], "pad_type": "same"}
+    weights = {d: random.randn(8, 6, 3, 3, 3).astype(d) for d in (np.float16, np.float32)}
+    for dtype, weight in weights.items():
+
+        def transposed(x, weight=weight):
+            return mb.conv_transpose(x=x, weight=weight, strides=[2, 1, 2], pad_type="custom", pad=[1] * 6)
+
+        yield f"conv_transpose-{weight.dtype}", transposed, {"x": image.astype(dtype)}
+    yield "avg_pool", lambda x: mb.avg_pool(x=x, **window), {"x": image}
+    yield "local_response_norm", lambda x: mb.local_response_norm(x=x, size=5), {"x": image[0]}
+    yield (
+        "scatter_nd",
+        lambda x, at, updates: mb.scatter_nd(data=x, indices=at, updates=updates, mode="add"),
+        {"x": image[0, 0].reshape(120, 160), "at": places, "updates": random.randn(70000).astype(np.float32)},
+    )
+
+
 @pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="processors are taken away with taskset's call"
 )
@@ -70,6 +92,9 @@ def test_the_same_to_the_bit_at_one_and_two_threads(tmp_path):
     for name in NETWORKS:
         save(build(as_program(name), inputs_of(name)), tmp_path / f"{name}.mlpackage")
         np.savez(tmp_path / f"{name}.npz", **inputs_of(name))
+    for name, op, inputs in _large_ops():
+        save(build(op, inputs), tmp_path / f"{name}.mlpackage")
+        np.savez(tmp_path / f"{name}.npz", **inputs)
     root = pathlib.Path(__file__).resolve().parents[3]
     pin = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
     results = [
