@@ -65,7 +65,7 @@ class SourceHashes:
 
 
 def _read_ahead(file: int, begin: int) -> None:
-    """Have the disk read the next piece of a file that is in no cache: of a mapped file, the system reads little
-    more than what is asked for."""
+    """Have the disk read the next piece of a file that is in no cache: of a mapped file, the system reads
+    little more than what is asked for."""
     if hasattr(os, "posix_fadvise"):  # macOS has none
         os.posix_fadvise(file, begin, PIECE_BYTES, os.POSIX_FADV_WILLNEED)
