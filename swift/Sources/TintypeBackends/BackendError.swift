@@ -12,6 +12,8 @@ public enum BackendError: Error, Sendable, Equatable {
   case unknownFunction(name: String, known: [String])
   /// A tensor of another shape than the model takes; -1 stands for an extent that may vary.
   case shapeMismatch(name: String, expected: [Int], actual: [Int])
+  /// A tensor of a shape that a flexible input does not take.
+  case shapeNotAllowed(name: String, allowed: AllowedShapes, actual: [Int])
   /// A picture of another size than the model takes.
   case imageSizeMismatch(name: String, expected: ImageDescription, actual: ImageDescription.Size)
   /// A tensor of another element type than the model takes.
@@ -26,7 +28,8 @@ public enum BackendError: Error, Sendable, Equatable {
   public var kind: FailureKind {
     switch self {
     case .unavailable: .unavailable
-    case .missingInput, .unknownInput, .unknownFunction, .shapeMismatch, .imageSizeMismatch, .elementTypeMismatch:
+    case .missingInput, .unknownInput, .unknownFunction, .shapeMismatch, .shapeNotAllowed, .imageSizeMismatch,
+      .elementTypeMismatch:
       .invalidArgument
     case .failed(_, let kind, _): kind
     }
@@ -46,6 +49,8 @@ extension BackendError: ExplainedError {
       ("function \"\(name)\" does not exist in this package; it has \(list(known))", nil)
     case .shapeMismatch(let name, let expected, let actual):
       ("input \"\(name)\" has shape \(actual), the model takes \(expected)", nil)
+    case .shapeNotAllowed(let name, let allowed, let actual):
+      ("input \"\(name)\" has shape \(actual), the model takes \(allowed.text)", nil)
     case .imageSizeMismatch(let name, let expected, let actual):
       (
         "input \"\(name)\" is a picture of \(actual) pixels, the model takes \(expected.sizeText)",

@@ -1,4 +1,5 @@
 import TintypeMLX
+import TintypePackages
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials
@@ -24,20 +25,22 @@ public struct MLXBackend: Backend {
 
   /// Opens and checks a package; `units` are ignored.
   public func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
-    try asBackendErrors {
-      try MLXModel(EngineModel(path: package.path, library: EngineLibrary.open(at: enginePath)))
-    }
+    let model = try asBackendErrors { try EngineModel(path: package.path, library: EngineLibrary.open(at: enginePath)) }
+    return MLXModel(model, of: package)
   }
 }
 
 /// A package that the engine has opened.
 struct MLXModel: LoadedModel {
   let backend = BackendKind.mlx
+  let modelDescription: ModelDescription
   private let model: EngineModel
 
-  init(_ model: EngineModel) { self.model = model }
+  init(_ model: EngineModel, of package: URL) {
+    self.model = model
+    modelDescription = model.modelDescription.completed(from: package)
+  }
 
-  var modelDescription: ModelDescription { model.modelDescription }
   var metadataJSON: String? { model.metadataJSON }
 
   func predict(_ inputs: [String: Tensor], function: String?) throws -> [String: Tensor] {
@@ -53,11 +56,7 @@ struct MLXModel: LoadedModel {
       guard let state = state as? MLXState else { throw BackendError.foreignState(.mlx) }
       prediction.state = state.state
     }
-    let views = inputs.map { (name: $0.key, view: $0.value.view) }
-    let outputs = try withExtendedLifetime(inputs) {
-      try asBackendErrors { try model.predict(views, prediction) }
-    }
-    return outputs.reduce(into: [:]) { $0[$1.0] = $1.1 }
+    return try asBackendErrors { try model.predict(inputs, prediction) }
   }
 
   func makeState(function: String?) throws -> any ModelState {
@@ -65,6 +64,16 @@ struct MLXModel: LoadedModel {
       throw BackendError.noStates(.mlx)
     }
     return try asBackendErrors { MLXState(try EngineState(of: model, function: function)) }
+  }
+}
+
+extension ModelDescription {
+  /// The C ABI tells an array's default shape, or that it is flexible, without the limits; the package's files have them.
+  fileprivate func completed(from package: URL) -> ModelDescription {
+    guard let bytes = try? Data(contentsOf: PackageFiles(package: package).specificationURL()),
+      let shapes = try? FlexibleShapes(parsing: [UInt8](bytes))
+    else { return self }
+    return completed(by: shapes)
   }
 }
 

@@ -20,6 +20,9 @@ package struct ClassifierDescription: Equatable, Sendable {
     self.classes = classes
   }
 
+  /// Whether the labels are texts.
+  package var hasTexts: Bool { if case .text = classes.first { true } else { false } }
+
   /// One of the two outputs, as a tensor; nil for a name that is neither's.
   package func feature(named name: String) -> FeatureDescription? {
     switch name {

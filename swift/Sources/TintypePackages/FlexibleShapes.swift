@@ -2,27 +2,14 @@ import TintypeMLX
 
 /// The shapes that a package's arrays and pictures allow beyond their default ones, by function and feature.
 package struct FlexibleShapes {
-  package enum Limits: Equatable {
-    case enumerated([[Int]])
-    /// Both bounds are allowed; no upper bound: any extent from the lower one on.
-    case ranges([ExtentRange])
-  }
-
   package struct Entry: Equatable {
     /// The shape where a caller names none.
     package var defaultShape: [Int] = []
-    package var limits: Limits?
+    package var limits: AllowedShapes?
     /// Of a picture, which has sizes instead of shapes.
     package var image: ImageDescription?
 
-    package func allows(_ shape: [Int]) -> Bool {
-      switch limits {
-      case nil: true
-      case .enumerated(let shapes): shapes.contains(shape)
-      case .ranges(let ranges):
-        ranges.count == shape.count && zip(ranges, shape).allSatisfy { $0.contains($1) }
-      }
-    }
+    package func allows(_ shape: [Int]) -> Bool { limits?.allow(shape) ?? true }
   }
 
   /// By function ("" where the package lists its features without functions), then by feature.
@@ -75,7 +62,7 @@ package struct FlexibleShapes {
     features[name] = entry
   }
 
-  private static func readArray(_ array: ArraySlice<UInt8>) throws -> Entry {
+  static func readArray(_ array: ArraySlice<UInt8>) throws -> Entry {
     var entry = Entry()
     try WireReader.forEach(array) { field, value in
       switch (field, value) {
@@ -88,17 +75,42 @@ package struct FlexibleShapes {
           try WireReader.forEach(shape) { field, value in if field == 1 { extents += try WireReader.integers(value) } }
           shapes.append(extents)
         }
-        entry.limits = .enumerated(shapes)
+        if !shapes.isEmpty { entry.limits = .enumerated(shapes) }
       case (31, .bytes(let message)):
         var ranges: [ExtentRange] = []
         try WireReader.forEach(message) { field, value in
           guard field == 1, let range = value.bytes else { return }
           ranges.append(try ExtentRange(parsing: range))
         }
-        entry.limits = .ranges(ranges)
+        if !ranges.isEmpty { entry.limits = .ranges(ranges) }
       default: break
       }
     }
     return entry
+  }
+}
+
+extension ModelDescription {
+  /// The same with the shapes that a package's files allow, where only bounds or flexible extents are known.
+  package func completed(by shapes: FlexibleShapes) -> ModelDescription {
+    ModelDescription(
+      functions: functions.map { function in
+        FunctionDescription(
+          name: function.name, inputs: function.inputs.map { $0.completed(by: shapes, function.name) },
+          outputs: function.outputs, states: function.states)
+      })
+  }
+}
+
+extension FeatureDescription {
+  fileprivate func completed(by shapes: FlexibleShapes, _ function: String) -> FeatureDescription {
+    guard let entry = shapes.entry(function: function, feature: name) else { return self }
+    if image != nil {
+      return entry.image.map { FeatureDescription(name: name, image: $0, isOptional: isOptional) } ?? self
+    }
+    guard let limits = entry.limits else { return self }
+    return FeatureDescription(
+      name: name, elementType: elementType, shape: limits.commonShape, isOptional: isOptional,
+      defaultShape: entry.defaultShape.isEmpty ? nil : entry.defaultShape, allowedShapes: limits)
   }
 }

@@ -14,6 +14,8 @@ package struct PackageSpecification: Equatable {
   package var metadata: [String: String] = [:]
   /// How often each op occurs, by function.
   package var operations: [String: [String: Int]] = [:]
+  /// Whether the package names its functions, as one with several does.
+  package var listsFunctions = false
   /// By function.
   package var classifiers: [String: ClassifierDescription] = [:]
 
@@ -48,6 +50,7 @@ package struct PackageSpecification: Equatable {
       default: break
       }
     }
+    listsFunctions = !functions.isEmpty
     if functions.isEmpty {
       let name = operations.count == 1 ? operations.keys.first ?? "main" : "main"
       functions = [FunctionDescription(name: name, inputs: inputs, outputs: outputs, states: states)]
@@ -102,24 +105,18 @@ package struct PackageSpecification: Equatable {
     }
     if let image { return [FeatureDescription(name: name, image: image, isOptional: isOptional)] }
     guard let array else { return classifier?.feature(named: name).map { [$0] } ?? [] }
-    var shape: [Int] = []
     var type: ElementType?
-    var isFlexible = false
-    try WireReader.forEach(array) { field, value in
-      switch field {
-      case 1: shape += try WireReader.integers(value)
-      case 2: type = value.number.flatMap { ElementType(coreMLRawValue: Int(truncatingIfNeeded: $0)) }
-      case 21, 31: isFlexible = true
-      default: break
-      }
+    try WireReader.forEach(array) {
+      if $0 == 2 { type = $1.number.flatMap { ElementType(coreMLRawValue: Int(truncatingIfNeeded: $0)) } }
     }
     guard let type else { return [] }
-    // Core ML itself checks flexible shapes; the description only says that they are flexible. It has no scalars: a
-    // package that lists no extents, as of many outputs, does not tell the shape.
-    let extents = isFlexible ? [Int](repeating: -1, count: shape.count) : shape
+    let shapes = try FlexibleShapes.readArray(array)
+    // Core ML has no scalars: a package that lists no extents, as of many outputs, does not tell the shape.
+    let known = shapes.defaultShape.isEmpty ? nil : shapes.defaultShape
     return [
       FeatureDescription(
-        name: name, elementType: type, shape: extents.isEmpty ? nil : extents, isOptional: isOptional)
+        name: name, elementType: type, shape: shapes.limits.map(\.commonShape) ?? known, isOptional: isOptional,
+        defaultShape: shapes.limits == nil ? nil : known, allowedShapes: shapes.limits)
     ]
   }
 

@@ -6,8 +6,9 @@ package struct WireReader {
   }
 
   /// The bytes are no protobuf message.
-  package struct Malformed: Error, Equatable {
+  package struct Malformed: Error, Equatable, CustomStringConvertible {
     package let offset: Int
+    package var description: String { "its model file is damaged at byte \(offset)" }
 
     package init(offset: Int) { self.offset = offset }
   }

@@ -76,6 +76,24 @@ import Testing
     for name in ["linear", "add", "half", "integer", "multi_output", "two_functions", "texts", "integers"] {
       #expect(try load(name, .mlx).modelDescription == load(name, .coreml).modelDescription)
     }
+    for name in ["ranges", "enumerated", "image_range", "image_sizes"] {
+      #expect(try load(name, .mlx).modelDescription.inputs == load(name, .coreml).modelDescription.inputs)
+    }
+  }
+
+  @Test(arguments: kinds) func flexibleInputsTellWhatTheyTake(_ kind: BackendKind) throws {
+    let ranges = try #require(try load("ranges", kind).modelDescription.inputs.first)
+    #expect(ranges.shape == [-1, 3] && ranges.defaultShape == [2, 3])
+    #expect(ranges.allowedShapes == .ranges([.init(lower: 1, upper: 4), .init(lower: 3, upper: 3)]))
+    #expect(ranges.accepts(shape: [4, 3]) && !ranges.accepts(shape: [5, 3]))
+    let enumerated = try #require(try load("enumerated", kind).modelDescription.inputs.first)
+    #expect(enumerated.allowedShapes == .enumerated([[2, 3], [4, 3]]) && enumerated.shape == [-1, 3])
+    for (name, text) in [("ranges", "[1 to 4, 3]"), ("enumerated", "[2, 3] or [4, 3]")] {
+      let error = #expect(throws: BackendError.self) {
+        try load(name, kind).predict(["x": Tensor(shape: [5, 3], floats: [Float](repeating: 0, count: 15))])
+      }
+      #expect(error?.kind == .invalidArgument && "\(error.map { "\($0)" } ?? "")".contains(text))
+    }
   }
 
   @Test(arguments: kinds) func metadataIsJSON(_ kind: BackendKind) throws {

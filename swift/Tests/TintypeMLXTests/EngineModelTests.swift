@@ -38,6 +38,14 @@ import Testing
     #expect(outputs[2].1.floats() == [6, 15])
   }
 
+  @Test func tensorsGoInAndOutByName() throws {
+    let model = try EngineModel(path: Fixture.package("multi_output").path)
+    let outputs = try model.predict(["x": Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6])])
+    #expect(outputs.mapValues(\.shape) == ["negated": [2, 3], "squared": [2, 3], "total": [2]])
+    #expect(outputs["total"]?.floats() == [6, 15])
+    #expect(throws: EngineError.self) { try model.predict([:]) }
+  }
+
   @Test func stridedInputsNeedNoCopy() throws {
     let columns: [Float] = [1, 4, 99, 2, 5, 99, 3, 6, 99]
     let outputs = try columns.withUnsafeBytes { bytes in

@@ -75,12 +75,26 @@ import TintypeMLX
   }
 
   @Test func flexibleShapesAreMarked() throws {
-    // One input "x": float32, shape [1, 4], shapeRange present.
-    let array = wireField(1, [1, 4]) + [0x10, 0xa0, 0x80, 0x04] + wireField(31, [])
+    // One input "x": float32, shape [1, 4], the first extent from 1 to 3, the second 4 or more.
+    let ranges =
+      wireField(1, [0x08, 1, 0x10, 3]) + wireField(1, [0x08, 4, 0x10] + [UInt8](repeating: 255, count: 9) + [1])
+    let array = wireField(1, [1, 4]) + [0x10, 0xa0, 0x80, 0x04] + wireField(31, ranges)
     let feature = wireField(1, "x") + wireField(3, wireField(5, array))
     let specification = try PackageSpecification(parsing: wireField(2, wireField(1, feature)))
+    let limits = AllowedShapes.ranges([.init(lower: 1, upper: 3), .init(lower: 4, upper: nil)])
     #expect(
-      specification.description.inputs == [FeatureDescription(name: "x", elementType: .float32, shape: [-1, -1])])
+      specification.description.inputs == [
+        FeatureDescription(
+          name: "x", elementType: .float32, shape: [-1, -1], defaultShape: [1, 4], allowedShapes: limits)
+      ])
+    #expect(limits.text == "[1 to 3, 4 or more]")
+  }
+
+  @Test func limitsThatListNothingAreNone() throws {
+    let array = wireField(1, [1, 4]) + [0x10, 0xa0, 0x80, 0x04] + wireField(31, []) + wireField(21, [])
+    let feature = wireField(1, "x") + wireField(3, wireField(5, array))
+    let specification = try PackageSpecification(parsing: wireField(2, wireField(1, feature)))
+    #expect(specification.description.inputs == [FeatureDescription(name: "x", elementType: .float32, shape: [1, 4])])
   }
 
   /// Core ML has no scalars: packages leave out the shapes of outputs that they do not know.

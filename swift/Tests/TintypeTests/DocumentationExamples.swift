@@ -18,6 +18,15 @@ private func readme() async throws {
   // end
 }
 
+private func engine(package: URL, values: [Float]) throws {
+  // docs/embedding.md
+  let model = try EngineModel(path: package.path)
+  print(model.modelDescription.inputs)
+  let outputs = try model.predict(["x": Tensor(shape: [2, 3], floats: values)])
+  // end
+  print(outputs)
+}
+
 private func models(folder: URL, denoiser: URL, decoder: URL, inputs: [String: Tensor]) async throws {
   // docs/embedding.md
   let configuration = PipelineConfiguration(

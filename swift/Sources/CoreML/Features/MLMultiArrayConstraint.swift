@@ -28,7 +28,7 @@ open class MLMultiArrayShapeConstraint {
   }
 
   /// - Parameter shape: the default one.
-  convenience init(of feature: FeatureDescription, _ limits: FlexibleShapes.Limits?, shape: [NSNumber]) {
+  convenience init(of feature: FeatureDescription, _ limits: AllowedShapes?, shape: [NSNumber]) {
     switch (limits, feature.shape) {
     case (.enumerated(let shapes), _):
       self.init(type: .enumerated, enumeratedShapes: shapes.map { $0.map { NSNumber(value: $0) } })

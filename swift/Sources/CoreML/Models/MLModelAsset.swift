@@ -1,5 +1,6 @@
 import Dispatch
 import TintypeMLX
+import TintypePackages
 
 /// A compiled model as a value: what it is, without loading it.
 public final class MLModelAsset: Sendable {
@@ -44,8 +45,8 @@ public final class MLModelAsset: Sendable {
   }
 
   /// What the default function takes and gives.
-  public func modelDescription() async throws -> MLModelDescription {
-    try await Blocking.run { try self.model(of: nil) }.modelDescription
+  public var modelDescription: MLModelDescription {
+    get async throws { try await Blocking.run { try self.model(of: nil) }.modelDescription }
   }
 
   /// What a function takes and gives.
@@ -53,8 +54,8 @@ public final class MLModelAsset: Sendable {
     try await Blocking.run { try self.model(of: functionName) }.modelDescription
   }
 
-  /// The functions of the package, the default one first.
-  public func functionNames() async throws -> [String] { try await Blocking.run { try self.names() } }
+  /// The functions of a package that lists several, the default one first; empty for other packages.
+  public var functionNames: [String] { get async throws { try await Blocking.run { try self.names() } } }
 
   /// What the default function takes and gives; `handler` is called on another thread.
   public func modelDescription(
@@ -65,12 +66,14 @@ public final class MLModelAsset: Sendable {
 
   /// What a function takes and gives; `handler` is called on another thread.
   public func modelDescription(
-    of functionName: String, completionHandler handler: @escaping @Sendable (MLModelDescription?, (any Error)?) -> Void
+    ofFunctionNamed functionName: String,
+    completionHandler handler: @escaping @Sendable (MLModelDescription?, (any Error)?) -> Void
   ) {
     answer(handler) { try $0.model(of: functionName).modelDescription }
   }
 
-  /// The functions of the package, the default one first; `handler` is called on another thread.
+  /// The functions of a package that lists several, the default one first, else none; `handler` is called on another
+  /// thread.
   public func functionNames(completionHandler handler: @escaping @Sendable ([String]?, (any Error)?) -> Void) {
     answer(handler) { try $0.names() }
   }
@@ -82,7 +85,9 @@ public final class MLModelAsset: Sendable {
   }
 
   private func names() throws -> [String] {
-    try MLModel(contentsOf: url).engineModel.modelDescription.functions.map(\.name)
+    let names = try MLModel(contentsOf: url).engineModel.modelDescription.functions.map(\.name)
+    let specification = try? PackageFiles(package: CompiledModel.package(in: url)).specification()
+    return specification?.listsFunctions == false ? [] : names
   }
 
   private func answer<Value>(

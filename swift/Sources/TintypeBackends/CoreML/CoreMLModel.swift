@@ -103,6 +103,9 @@ extension FunctionDescription {
       if let image = feature.image, let size = image.size(ofShape: shape) {
         throw BackendError.imageSizeMismatch(name: name, expected: image, actual: size)
       }
+      if let allowed = feature.allowedShapes {
+        throw BackendError.shapeNotAllowed(name: name, allowed: allowed, actual: shape)
+      }
       throw BackendError.shapeMismatch(name: name, expected: feature.shape ?? [], actual: shape)
     }
     guard elementType == feature.elementType else {

@@ -20,7 +20,7 @@ extension ModelDescription {
       self.init(
         functions: try names.map { name in
           try Callback.value { answer in
-            asset.modelDescription(of: name) { description, error in
+            asset.modelDescription(ofFunctionNamed: name) { description, error in
               answer(description.map { FunctionDescription(name: name, $0) }, error)
             }
           }
@@ -61,11 +61,23 @@ extension FeatureDescription {
     guard let constraint = description.multiArrayConstraint,
       let type = ElementType(coreMLRawValue: constraint.dataType.rawValue)
     else { return nil }
-    let shape = constraint.shape.map(\.intValue)
-    let isFixed = constraint.shapeConstraint.type != .range && constraint.shapeConstraint.enumeratedShapes.count < 2
     // Core ML has no scalars; where a package says nothing of an output's shape, the constraint has no axes.
-    let extents = shape.isEmpty ? nil : isFixed ? shape : shape.map { _ in -1 }
-    self.init(name: description.name, elementType: type, shape: extents, isOptional: description.isOptional)
+    let shape = constraint.shape.isEmpty ? nil : constraint.shape.map(\.intValue)
+    let limits = constraint.shapeConstraint
+    let enumerated = AllowedShapes.enumerated(limits.enumeratedShapes.map { $0.map(\.intValue) })
+    switch limits.type {
+    case .enumerated where limits.enumeratedShapes.count > 1:
+      self.init(
+        name: description.name, elementType: type, shape: enumerated.commonShape, isOptional: description.isOptional,
+        defaultShape: shape, allowedShapes: enumerated)
+    // Core ML checks the bounds itself.
+    case .range:
+      self.init(
+        name: description.name, elementType: type, shape: shape?.map { _ in -1 }, isOptional: description.isOptional,
+        defaultShape: shape)
+    default:
+      self.init(name: description.name, elementType: type, shape: shape, isOptional: description.isOptional)
+    }
   }
 
   @available(macOS 15, iOS 18, tvOS 18, visionOS 2, *)

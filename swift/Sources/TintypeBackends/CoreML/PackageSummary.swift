@@ -11,8 +11,10 @@ import TintypePackages
 package struct PackageSummary: Sendable {
   /// Core ML's specification version: 7 for iOS 16 and macOS 13, 8 for iOS 17, 9 for iOS 18.
   package let specificationVersion: Int
-  /// Functions with their inputs, outputs and states.
+  /// Functions with their inputs, outputs and states; an output that the interface gives no shape has the program's.
   package let description: ModelDescription
+  /// What makes some of the functions classifiers, by function.
+  package let classifiers: [String: ClassifierDescription]
   /// How often each op occurs, by function, constants apart.
   package let operations: [String: [String: Int]]
   /// Author, licence, description and the package's own entries.
@@ -28,9 +30,10 @@ package struct PackageSummary: Sendable {
     do {
       let bytes = [UInt8](try Data(contentsOf: files.specificationURL()))
       let specification = try PackageSpecification(parsing: bytes)
-      let functions = try ProgramFunction.all(parsing: bytes) ?? []
+      guard let functions = try ProgramFunction.all(parsing: bytes) else { throw NoProgram() }
       specificationVersion = specification.version
-      description = specification.description
+      description = specification.description.completed(by: functions)
+      classifiers = specification.classifiers
       operations = functions.reduce(into: [:]) { $0[$1.name] = $1.counts }
       // Functions of one package share their weights.
       parameters = functions.map(\.parameters).max() ?? 0
@@ -39,6 +42,26 @@ package struct PackageSummary: Sendable {
     } catch {
       throw BackendError.unreadable(package, error)
     }
+  }
+
+  private struct NoProgram: Error, CustomStringConvertible {
+    let description = "it holds no ML Program, the only kind that is read"
+  }
+}
+
+extension ModelDescription {
+  fileprivate func completed(by programs: [ProgramFunction]) -> ModelDescription {
+    ModelDescription(
+      functions: functions.map { function in
+        guard let program = programs.first(where: { $0.name == function.name }) else { return function }
+        return FunctionDescription(
+          name: function.name, inputs: function.inputs,
+          outputs: function.outputs.map { output in
+            guard output.shape == nil, let shape = program.tensors[output.name]?.shape else { return output }
+            return FeatureDescription(
+              name: output.name, elementType: output.elementType, shape: shape, isOptional: output.isOptional)
+          }, states: function.states)
+      })
   }
 }
 
@@ -49,10 +72,12 @@ extension BackendError {
     if !FileManager.default.fileExists(atPath: manifest) {
       return .failed(
         backend: .coreml, kind: .io,
-        message: "\(package.path) is not an .mlpackage: it has no Manifest.json; name one, or a bundle's folder")
+        message: "\(package.relativePath) is not an .mlpackage: it has no Manifest.json; name one, or a bundle's folder"
+      )
     }
     return .failed(
       backend: .coreml, kind: .format,
-      message: "\(package.path) cannot be read as an .mlpackage (\(error)): convert the model again")
+      message: "\(package.relativePath) cannot be read as an .mlpackage (\(error)): convert or download the model again"
+    )
   }
 }

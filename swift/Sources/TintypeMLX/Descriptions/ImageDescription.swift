@@ -105,11 +105,7 @@ public struct ImageDescription: Sendable, Hashable {
 
   /// The allowed sizes in words, such as "6 × 4" or "2 to 8 × 3 or more".
   public var sizeText: String {
-    func text(_ range: ExtentRange) -> String {
-      if let fixed = range.fixed { return "\(fixed)" }
-      return range.upper.map { "\(range.lower) to \($0)" } ?? "\(range.lower) or more"
-    }
-    if enumeratedSizes.isEmpty { return "\(text(width)) × \(text(height))" }
+    if enumeratedSizes.isEmpty { return "\(width.text) × \(height.text)" }
     return enumeratedSizes.map(\.description).joined(separator: " or ")
   }
 }

@@ -6,17 +6,27 @@ public struct FeatureDescription: Sendable, Equatable {
   public let elementType: ElementType
   /// -1 stands for a flexible extent; nil for any shape.
   public let shape: [Int]?
+  /// The shape of a flexible array where a caller names none; nil where the package tells none.
+  public let defaultShape: [Int]?
+  /// The shapes that a flexible array may have; nil where they are not known, or the shape is fixed. Those of a picture
+  /// are in `image`.
+  public let allowedShapes: AllowedShapes?
   /// May be left out of a prediction.
   public let isOptional: Bool
   /// Of a picture; nil for arrays. `elementType` and `shape` are then those of the picture's tensor.
   public let image: ImageDescription?
 
   /// An array.
-  public init(name: String, elementType: ElementType, shape: [Int]?, isOptional: Bool = false) {
+  public init(
+    name: String, elementType: ElementType, shape: [Int]?, isOptional: Bool = false, defaultShape: [Int]? = nil,
+    allowedShapes: AllowedShapes? = nil
+  ) {
     self.name = name
     self.elementType = elementType
     self.shape = shape
     self.isOptional = isOptional
+    self.defaultShape = defaultShape
+    self.allowedShapes = allowedShapes
     image = nil
   }
 
@@ -25,6 +35,7 @@ public struct FeatureDescription: Sendable, Equatable {
     self.name = name
     self.isOptional = isOptional
     self.image = image
+    (defaultShape, allowedShapes) = (nil, nil)
     elementType = image.colorLayout.elementType
     shape = image.shape
   }
@@ -32,6 +43,7 @@ public struct FeatureDescription: Sendable, Equatable {
   /// Whether a tensor of this shape fits.
   public func accepts(shape actual: [Int]) -> Bool {
     if let image { return image.size(ofShape: actual).map(image.allows) ?? false }
+    if let allowedShapes { return allowedShapes.allow(actual) }
     guard let shape else { return true }
     return shape.count == actual.count && zip(shape, actual).allSatisfy { $0 == -1 || $0 == $1 }
   }

@@ -18,7 +18,10 @@ public final class EngineModel: @unchecked Sendable {
   let handle: OpaquePointer
 
   /// Opens and checks an `.mlpackage`. Throws `EngineError`.
-  public init(path: String, library: EngineLibrary) throws {
+  ///
+  /// - Parameter library: nil: the engine that `EngineSearch` finds.
+  public init(path: String, library: EngineLibrary? = nil) throws {
+    let library = try library ?? EngineLibrary.open()
     var handle: OpaquePointer?
     try library.check { library.api.model_load(path, nil, &handle, $0) }
     guard let handle else {
@@ -39,7 +42,20 @@ public final class EngineModel: @unchecked Sendable {
   /// JSON about the model: specification version, ops of each function, parameters, weight bytes, metadata.
   public var metadataJSON: String? { library.takeString(library.api.model_metadata(handle)) }
 
-  /// Runs one function (nil: the default one) on inputs that must stay valid during the call.
+  /// Runs one function (nil: the default one); the result holds every output. Throws `EngineError`.
+  public func predict(_ inputs: [String: Tensor], function: String? = nil) throws -> [String: Tensor] {
+    try predict(inputs, EnginePrediction(function: function))
+  }
+
+  /// The same with states, and with progress that can end it.
+  public func predict(_ inputs: [String: Tensor], _ prediction: EnginePrediction) throws -> [String: Tensor] {
+    let views = inputs.map { (name: $0.key, view: $0.value.view) }
+    let outputs = try withExtendedLifetime(inputs) { try predict(views, prediction) }
+    return outputs.reduce(into: [:]) { $0[$1.0] = $1.1 }
+  }
+
+  /// Runs one function (nil: the default one) on memory that must stay valid during the call; outputs come in the
+  /// package's order.
   public func predict(_ inputs: [(name: String, view: TensorView)], function: String?) throws -> [(String, Tensor)] {
     try predict(inputs, EnginePrediction(function: function))
   }

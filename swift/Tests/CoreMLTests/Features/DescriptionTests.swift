@@ -76,7 +76,7 @@ import Testing
   @Test func assetsTellWhatTheyAre() async throws {
     let compiled = try Compiled("two_functions")
     let asset = try MLModelAsset(url: compiled.url)
-    #expect(try await asset.functionNames() == ["twice", "thrice"])
+    #expect(try await asset.functionNames == ["twice", "thrice"])
     #expect(try await asset.modelDescription(of: "thrice").outputDescriptionsByName["y"] != nil)
     let model = try await MLModel.load(asset: asset, configuration: MLModelConfiguration())
     #expect(model.modelDescription.inputDescriptionsByName["x"] != nil)

@@ -15,7 +15,9 @@ import Testing
 
   @Test func specificationsAreAssets() async throws {
     let asset = try MLModelAsset(specification: bytes("multi_output", "model.mlmodel"))
-    #expect(try await asset.functionNames() == ["main"])
+    #expect(try await asset.functionNames == [])
+    let description = try await asset.modelDescription
+    #expect(Set(description.outputDescriptionsByName.keys) == ["negated", "squared", "total"])
     let model = try await MLModel.load(asset: asset, configuration: MLModelConfiguration())
     #expect(try await model.prediction(from: x()).featureValue(for: "total")?.multiArrayValue?[0] == 1)
   }
@@ -50,7 +52,7 @@ import Testing
     }
     #expect(names == ["twice", "thrice"])
     let isUnknown = await withCheckedContinuation { continuation in
-      asset.modelDescription(of: "absent") { description, error in
+      asset.modelDescription(ofFunctionNamed: "absent") { description, error in
         continuation.resume(returning: description == nil && error is MLModelError)
       }
     }
