@@ -42,6 +42,13 @@ def measuring(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def auto_reasons() -> dict[str, str]:
+    """What "auto" says of the backend that runs a model, as Swift has it too."""
+    reasons: dict[str, str] = json.loads((DATA / "auto_reasons.json").read_text())
+    return reasons
+
+
+@pytest.fixture(scope="session")
 def swift_runtime() -> None:
     """For what only an installation that was built with Swift can do."""
     note = pathlib.Path(tintype.__file__).parent / "lib" / "NO_SWIFT.txt"

@@ -205,7 +205,7 @@ class StageModels:
         except EngineError as error:
             if backend != names.AUTO:
                 raise
-            reason = f"auto: {component} failed its self-test ({error}), so MLX runs it"
+            reason = f"auto: {self._package_names(component)} failed the self-test ({error}), so MLX runs it"
             model = self._load(component, names.MLX, reason)
             with _closed_on_error(model):
                 # Wrong there as well: then it is the model, and no picture of it would be right.
@@ -214,6 +214,10 @@ class StageModels:
             return model
         self._verdicts.remember_pass(packages, units)
         return model
+
+    def _package_names(self, component: str) -> str:
+        """As Swift's reasons name the component: by its packages, several of one in chunks."""
+        return ", ".join(path.stem for path in self._bundle.package_paths(component))
 
     def _remember(self, component: str, error: Exception, reason: str) -> None:
         """Say that a component has moved to MLX, and keep it of all of its chunks."""
@@ -249,7 +253,9 @@ class StageModels:
     ) -> dict[str, Array]:
         """The component's outputs on MLX, which runs it from now on; `error`, of Core ML, if they are not
         finite either."""
-        reason = f"auto: {component} gave NaN or infinite values on Core ML, so MLX runs it"
+        reason = (
+            f"auto: {self._package_names(component)} gave NaN or infinite values on Core ML, so MLX runs it"
+        )
         key = self._key(component, names.AUTO)
         self._models.pop(key).close()
         self._add(key, lambda: self._load(component, names.MLX, reason))

@@ -86,10 +86,7 @@ struct FallbackBackend: Backend {
   func load(_ package: URL, units: ComputeUnits) throws -> any LoadedModel {
     // A verdict counts only where there is another backend to turn to.
     if let verdict = verdicts?.verdict(on: package, units: units), let model = try? second.load(package, units: units) {
-      notice(
-        "\(first.kind.rawValue) is not tried for \(package.lastPathComponent): it failed on \(verdict.date) "
-          + "(\(verdict.reason)); using \(second.kind.rawValue). To try again, remove "
-          + "\(verdicts?.file(of: package, units: units)?.path ?? "the verdict")")
+      notice(AutoReason.remembered(package, verdict, file: verdicts?.file(of: package, units: units)))
       return model
     }
     do {
@@ -97,7 +94,7 @@ struct FallbackBackend: Backend {
       return try loadInTime(package, units: units)
     } catch let error where FallbackBackend.mayHelp(after: error) {
       let model = try loadSecond(package, units: units, after: error)
-      moveOn(from: package, units: units, after: error, verb: "load")
+      moveOn(from: package, units: units, after: error)
       return model
     }
   }
@@ -112,7 +109,7 @@ struct FallbackBackend: Backend {
       movable(try first.load(package, units: units))
     } orElse: { slow in
       let other = try second.load(package, units: units)
-      moveOn(from: package, units: units, after: slow, verb: "load")
+      moveOn(from: package, units: units, after: slow)
       return other
     }
   }
@@ -151,10 +148,14 @@ struct FallbackBackend: Backend {
   }
 
   /// Says once that the second backend takes over, and keeps the reason for the next time.
-  func moveOn(from package: URL, units: ComputeUnits, after reason: any Error, verb: String) {
-    notice(
-      "\(first.kind.rawValue) could not \(verb) \(package.lastPathComponent) (\(reason)); "
-        + "using \(second.kind.rawValue)")
+  ///
+  /// - Parameter text: nil: that the first one could not run the package.
+  func moveOn(from package: URL, units: ComputeUnits, after reason: any Error, saying text: String? = nil) {
+    notice(text ?? AutoReason.failed(package, reason))
+    remember(reason, on: package, units: units)
+  }
+
+  func remember(_ reason: any Error, on package: URL, units: ComputeUnits) {
     if !Self.mayPass(reason) { verdicts?.remember("\(reason)", on: package, units: units) }
   }
 
@@ -180,8 +181,7 @@ extension BackendChoice {
   package var reason: String {
     switch self {
     case .coreml, .mlx: "asked for"
-    case .auto where CoreMLPlatform.isApples: "auto: Core ML is available"
-    case .auto: "auto: Core ML exists on Apple's systems only; the portable one is for tests"
+    case .auto: CoreMLPlatform.isApples ? AutoReason.available : AutoReason.noCoreML
     }
   }
 }

@@ -47,10 +47,10 @@ final class FallbackModel: LoadedModel {
         try model.prepare(function: function)
         return model
       } orElse: { slow in
-        try replacement(after: slow, verb: "load")
+        try replacement(after: slow)
       }
     } catch let error where FallbackBackend.mayHelp(after: error) {
-      try replacement(after: error, verb: "load").prepare(function: function)
+      try replacement(after: error).prepare(function: function)
     }
     current.withLock { _ = $0.opened.insert(function) }
   }
@@ -74,7 +74,7 @@ final class FallbackModel: LoadedModel {
     } catch {
       if let wish = caller.wish { throw wish }
       guard isFirst(model), options.state == nil, FallbackBackend.mayHelp(after: error) else { throw error }
-      return try replacement(after: error, verb: "run").predict(inputs, options: options)
+      return try replacement(after: error).predict(inputs, options: options)
     }
   }
 
@@ -109,15 +109,25 @@ final class FallbackModel: LoadedModel {
         return (outputs, false)
       }
     }
-    if didMove { backends.moveOn(from: package, units: units, after: error, verb: "run") }
+    if didMove { backends.moveOn(from: package, units: units, after: error, saying: AutoReason.notFinite(package)) }
     return others
   }
 
-  /// The second backend takes over, if it has not.
-  func moveOn(after reason: any Error) throws { _ = try replacement(after: reason, verb: "run") }
+  /// The second backend takes over, if it has not; whoever asks says why. Gives whether it has now.
+  func moveOn(after reason: any Error) throws -> Bool {
+    let (_, didMove) = try moved(after: reason)
+    if didMove { backends.remember(reason, on: package, units: units) }
+    return didMove
+  }
 
-  private func replacement(after reason: any Error, verb: String) throws -> any LoadedModel {
-    let (model, didMove) = try moving.withLock { _ in
+  private func replacement(after reason: any Error) throws -> any LoadedModel {
+    let (model, didMove) = try moved(after: reason)
+    if didMove { backends.moveOn(from: package, units: units, after: reason) }
+    return model
+  }
+
+  private func moved(after reason: any Error) throws -> (model: any LoadedModel, didMove: Bool) {
+    try moving.withLock { _ in
       let model = self.model
       // Another thread may have moved on already.
       if !isFirst(model) { return (model, false) }
@@ -125,8 +135,6 @@ final class FallbackModel: LoadedModel {
       current.withLock { $0.model = other }
       return (other, true)
     }
-    if didMove { backends.moveOn(from: package, units: units, after: reason, verb: verb) }
-    return model
   }
 }
 

@@ -66,7 +66,8 @@ extension FallbackBackend {
       // Without those that failed in the test and moved on.
       verdicts?.rememberPass(onFirst(), units: units)
     } catch let error where FallbackBackend.mayHelp(after: error) {
-      for part in movable { try part.moveOn(after: error) }
+      let moved = try movable.map { try $0.moveOn(after: error) }
+      if moved.contains(true) { notice(AutoReason.selfTest(chunks, error)) }
       // Wrong there as well: then it is the model, and no picture of it would be right.
       try selfTest.check(model)
     }

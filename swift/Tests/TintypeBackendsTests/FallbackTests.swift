@@ -29,7 +29,7 @@ import Testing
   @Test func aFailedLoadMovesOnAndSaysWhy() throws {
     let model = try fallback(ScriptedBackend(kind: .coreml, loading: failure(.unsupported))).load(package, units: .all)
     #expect(model.backend == .mlx)
-    #expect(notices.withLock { $0 } == ["coreml could not load net.mlpackage (the reason); using mlx"])
+    #expect(notices.withLock { $0 } == [try AutoReasons().failed("net", "the reason")])
   }
 
   @Test func anUnavailableBackendMovesOn() throws {
@@ -46,7 +46,13 @@ import Testing
     #expect(try model.predict([:]).keys.first == "mlx")
     #expect(model.backend == .mlx)
     #expect(mlx.loads.withLock { $0 } == 1)
-    #expect(notices.withLock { $0 } == ["coreml could not run net.mlpackage (the reason); using mlx"])
+    #expect(notices.withLock { $0 } == [try AutoReasons().failed("net", "the reason")])
+  }
+
+  @Test func numbersThatAreNotFiniteMoveOn() throws {
+    let model = try fallback(ScriptedBackend(kind: .coreml, value: .nan)).load(package, units: .all)
+    #expect(try model.predict([:]).keys.first == "mlx")
+    #expect(notices.withLock { $0 } == [try AutoReasons().text("not_finite", ["package": "net"])])
   }
 
   @Test(arguments: [BackendError.FailureKind.invalidArgument, .io, .cancelled])
@@ -139,7 +145,7 @@ import Testing
     let model = try fallback(ScriptedBackend(kind: .coreml, opening: { _ in throw failure })).load(package, units: .all)
     #expect(model.backend == .coreml)
     #expect(try model.predict([:], function: "wide").keys.first == "mlx")
-    #expect(notices.withLock { $0 } == ["coreml could not load net.mlpackage (the reason); using mlx"])
+    #expect(notices.withLock { $0 } == [try AutoReasons().failed("net", "the reason")])
   }
 
   @Test func namedBackendsAreStrict() {
@@ -149,9 +155,11 @@ import Testing
     #expect(BackendChoice.coreml.makeBackend() is CoreMLBackend)
   }
 
-  @Test func autoIsCoreMLOnlyWhereItIsApples() {
+  @Test func autoIsCoreMLOnlyWhereItIsApples() throws {
     #expect(BackendChoice.auto.makeBackend().kind == (CoreMLPlatform.isApples ? .coreml : .mlx))
     #expect(CoreMLPlatform.isApples == (CoreMLPlatform.implementation == "apple"))
+    let key = CoreMLPlatform.isApples ? "available" : "no_core_ml"
+    #expect(try BackendChoice.auto.reason == AutoReasons().text(key, [:]))
   }
 }
 

@@ -52,11 +52,16 @@ import Testing
   @Test func autoMovesOnAndRemembers() throws {
     let first = ScriptedBackend(kind: .coreml, value: 7)
     let second = ScriptedBackend(kind: .mlx, value: 8, output: "coreml")
-    let backend = FallbackBackend(first: first, second: second, notice: { _ in }, verdicts: verdicts)
+    let notices = Locked<[String]>([])
+    let backend = FallbackBackend(
+      first: first, second: second, notice: { text in notices.withLock { $0.append(text) } }, verdicts: verdicts)
     let test = SelfTest(
       inputs: [:], expected: ["coreml": try Tensor(shape: [1], floats: [8])], tolerance: 1e-3)
     let model = try backend.load(package, units: .all, passing: test)
     #expect(model.backend == .mlx)
+    let reason = try #require(verdicts.verdict(on: package, units: .all)?.reason)
+    let text = try AutoReasons().text("self_test", ["package": "linear", "reason": reason])
+    #expect(notices.withLock { $0 } == [text])
     #expect(verdicts.verdict(on: package, units: .all)?.reason.hasPrefix("output \"coreml\" differs by 1.0") == true)
     #expect(try backend.load(package, units: .all, passing: test).backend == .mlx)
     #expect(first.loads.withLock { $0 } == 1)

@@ -34,16 +34,18 @@ def quietly(call: Callable[[], Any]) -> Any:
         return call()
 
 
-def test_auto_takes_apples_core_ml(runtimes: Runtimes, package) -> None:
+def test_auto_takes_apples_core_ml(runtimes: Runtimes, package, auto_reasons: dict[str, str]) -> None:
     model = quietly(lambda: load_with(runtimes, package("plain"), "auto", "ane"))
-    assert (model.backend, model.reason) == ("coreml", "auto: Core ML is available")
+    assert (model.backend, model.reason) == ("coreml", auto_reasons["available"])
     assert list(model.predict(X)) == ["x_out"]
 
 
-def test_auto_never_takes_the_portable_core_ml(fake_library: pathlib.Path, package) -> None:
+def test_auto_never_takes_the_portable_core_ml(
+    fake_library: pathlib.Path, package, auto_reasons: dict[str, str]
+) -> None:
     libraries = {name: Library(fake_library, f"fake_{name}_api") for name in ("mlx", "coreml")}
     model = quietly(lambda: load_with(Runtimes(libraries, apple=False), package("plain"), "auto", "all"))
-    assert (model.backend, model.reason) == ("mlx", "auto: Core ML exists on Apple's systems only")
+    assert (model.backend, model.reason) == ("mlx", auto_reasons["no_core_ml"])
     # A Core ML that does not say "apple": the table that describes itself as MLX's.
     libraries["coreml"] = Library(fake_library, "fake_mlx_api")
     model = quietly(lambda: load_with(Runtimes(libraries, apple=True), package("plain"), "auto", "all"))
@@ -62,13 +64,21 @@ def test_auto_says_why_core_ml_is_out(fake_library: pathlib.Path, package) -> No
 
 @pytest.mark.parametrize("status", [3, 4, 5, 6, 7])
 def test_auto_falls_back_when_loading_fails_and_remembers_it(
-    runtimes: Runtimes, package, counters: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch, status: int
+    runtimes: Runtimes,
+    package,
+    counters: ctypes.CDLL,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    auto_reasons: dict[str, str],
 ) -> None:
     monkeypatch.setattr("tintype.run.loading.INSTALLED", runtimes)
     path = package(f"load-{status}")
     with pytest.warns(FallbackWarning, match=f"failed with status {status}.* so MLX runs it") as caught:
         model = tintype.load_model(path)
     assert len(caught) == 1
+    reason = f"[fake] failed with status {status}: as asked, 100% é"
+    assert str(caught[0].message) == auto_reasons["failed"].format(package=path.stem, reason=reason)
+    assert model.reason == str(caught[0].message)
     assert pathlib.Path(caught[0].filename).name == "test_loading.py"
     assert model.backend == "mlx"
     assert list(model.predict(X)) == ["x_out"]

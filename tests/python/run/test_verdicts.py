@@ -30,7 +30,9 @@ def again(fake_library: pathlib.Path) -> Callable[[], Runtimes]:
     return make
 
 
-def test_another_process_knows(again: Callable[[], Runtimes], tmp_path: pathlib.Path) -> None:
+def test_another_process_knows(
+    again: Callable[[], Runtimes], tmp_path: pathlib.Path, auto_reasons: dict[str, str]
+) -> None:
     path = tmp_path / "load-4.mlpackage"
     path.mkdir()
     with pytest.warns(FallbackWarning, match="status 4"):
@@ -44,9 +46,8 @@ def test_another_process_knows(again: Callable[[], Runtimes], tmp_path: pathlib.
         warnings.simplefilter("error")
         model = load_with(again(), path, "auto", "ane")
     assert model.backend == "mlx"
-    assert model.reason == (
-        f"auto: Core ML could not run load-4.mlpackage ([fake] failed with status 4: as asked, 100% é) on "
-        f"{row['date']}; to try again, remove {file}"
+    assert model.reason == auto_reasons["remembered"].format(
+        package=path.stem, reason=row["reason"], date=row["date"], file=file
     )
     with pytest.warns(FallbackWarning):  # other units are another question
         load_with(again(), path, "auto", "cpu")

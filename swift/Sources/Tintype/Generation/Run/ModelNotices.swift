@@ -3,7 +3,8 @@
 final class ModelNotices: Sendable {
   private struct State {
     weak var recorder: RunRecorder?
-    var reason: String?
+    /// Of a model in chunks, each may have its own.
+    var reasons: [String] = []
     var pending: [String] = []
   }
 
@@ -13,7 +14,10 @@ final class ModelNotices: Sendable {
   init(_ component: PipelineComponent) { self.component = component }
 
   /// Why the backend that was asked first does not run the model; nil where it does.
-  var reason: String? { state.withLock(\.reason) }
+  var reason: String? {
+    let reasons = state.withLock(\.reasons)
+    return reasons.isEmpty ? nil : reasons.joined(separator: "; ")
+  }
 
   /// From here on, a run is told; also what nobody has been told.
   func report(to recorder: RunRecorder) {
@@ -28,7 +32,7 @@ final class ModelNotices: Sendable {
   func take(_ notice: BackendNotice) {
     let recorder = state.withLock { state in
       guard case .movedOn(let reason) = notice else { return state.recorder }
-      state.reason = reason
+      if !state.reasons.contains(reason) { state.reasons.append(reason) }
       if state.recorder == nil { state.pending.append(reason) }
       return state.recorder
     }
