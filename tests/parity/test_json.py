@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image
 from tintype.bundle import Bundle
 from tintype.cli.app import run_command
 
+PACKAGES = pathlib.Path(__file__).parents[1] / "data" / "packages"
 Both = Callable[..., tuple[Any, Any]]
 
 
@@ -112,6 +114,49 @@ def test_inspect(demo: pathlib.Path, tmp_path: pathlib.Path, both: Both) -> None
     assert swift == python
 
 
+@pytest.mark.parametrize("name", sorted(p.stem for p in PACKAGES.glob("*.mlpackage")))
+def test_inspect_packages(
+    name: str, both: Both, swift_cli: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Flexible shapes, pictures, labels, states, and packages that are damaged."""
+    path = PACKAGES / f"{name}.mlpackage"
+    line = ["inspect", str(path)]
+    swift = subprocess.run([swift_cli, *line], capture_output=True, text=True, check=False)
+    capsys.readouterr()
+    code = run_command(line)
+    assert (swift.returncode, swift.stdout) == (code, capsys.readouterr().out)
+    if code == 0:
+        swift_json, python_json = both("inspect", path)
+        assert swift_json == python_json
+
+
+def test_inspect_folder(
+    data: pathlib.Path,
+    tmp_path: pathlib.Path,
+    both: Both,
+    swift_cli: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What `--profile apple-sd3` writes, and any other folder of packages."""
+    apple, loose = tmp_path / "apple", tmp_path / "loose"
+    line = ["convert", str(data / "sd3-medium-tiny"), "-o", str(apple), "--profile", "apple-sd3", "--quiet"]
+    assert run_command([*line, "--precision", "float32", "--no-verify"]) == 0
+    for name in ("linear.mlpackage", "colors.mlpackage"):
+        shutil.copytree(PACKAGES / name, loose / name)
+    (loose / "compiled.mlmodelc").mkdir()
+    (loose / "compiled.mlmodelc" / "weights").write_bytes(b"1234")
+    for path in (apple, loose):
+        swift, python = both("inspect", path)
+        assert swift == python
+        words = subprocess.run([swift_cli, "inspect", path], capture_output=True, text=True, check=True)
+        capsys.readouterr()
+        assert run_command(["inspect", str(path)]) == 0
+        assert words.stdout == capsys.readouterr().out
+        swift, python = both("inspect", path, "--neural-engine")
+        # tests/parity/test_neural_engine.py compares the numbers.
+        assert schema(swift) == schema(python)
+
+
 def test_inspect_in_words(
     make_bundle: Callable[..., Bundle],
     demo: pathlib.Path,
@@ -129,9 +174,8 @@ def test_inspect_in_words(
 @pytest.mark.parametrize("options", [[], ["--stats"]])
 @pytest.mark.parametrize("backend", ["mlx", "coreml"])
 def test_run(options: list[str], backend: str, tmp_path: pathlib.Path, both: Both) -> None:
-    package = pathlib.Path(__file__).parents[1] / "data/packages/linear.mlpackage"
     np.save(tmp_path / "x.npy", np.arange(6, dtype=np.float32).reshape(2, 3))
-    line = ["run", package, "--input", f"x={tmp_path / 'x.npy'}", "--backend", backend]
+    line = ["run", PACKAGES / "linear.mlpackage", "--input", f"x={tmp_path / 'x.npy'}", "--backend", backend]
     swift, python = both(*line, *options, "--output", tmp_path / "y.npz")
     assert schema(swift) == schema(python)
     if not options:
@@ -145,6 +189,10 @@ def test_run(options: list[str], backend: str, tmp_path: pathlib.Path, both: Bot
         ["generate", "--from", "PLAIN"],
         ["generate", "--prompt-file", "PLAIN"],
         ["inspect", "/nonexistent"],
+        ["inspect", "/dev"],
+        ["generate", "a", "--output", "/proc/a.png"],
+        ["generate", "a", "--latents-out", "a.npy", "--noise-out", "a.npy"],
+        ["generate", "a", "--memory-budget", "2 boxes"],
         ["generate", "a\udcff", "--steps", "1"],
         ["generate", "a", "--guidance-scale", "nan"],
         ["generate", "a", "--output="],

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 import tintype
 from tintype.bundle import Bundle
@@ -32,7 +33,7 @@ def test_swift_begins_with_a_picture_as_python_does(
         *("generate", PROMPT, "--model", bundle.root, "--backend", "mlx", "--steps", 6, "--seed", 11),
         *("--generator", generator, "--image", folder / "image.png", "--strength", 0.7, "--count", 2),
         *("--output", tmp_path / "a.png", "--latents-out", tmp_path / "a.npy"),
-        *("--noise-out", tmp_path / "noise.npy", *(("--mask", mask) if mask else ())),
+        *("--noise-out", tmp_path / "noise.safetensors", *(("--mask", mask) if mask else ())),
     ]
     run = subprocess.run([swift_cli, *map(str, arguments)], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -54,7 +55,7 @@ def test_swift_begins_with_a_picture_as_python_does(
     assert len(starts) == len(results) == 2
     for number, (start, result) in enumerate(zip(starts, results, strict=True), start=1):
         np.testing.assert_allclose(
-            np.load(tmp_path / f"noise-{number}.npy"), start.latents, rtol=0, atol=bits
+            load_file(tmp_path / f"noise-{number}.safetensors")["noise"], start.latents, rtol=0, atol=bits
         )
         largest = np.abs(result.latents).max()
         np.testing.assert_allclose(np.load(tmp_path / f"a-{number}.npy"), result.latents, atol=1e-3 * largest)

@@ -39,7 +39,7 @@ def backends(as_json: bool) -> None:
 def _details(details: Any) -> str:
     def text(value: Any) -> str:
         if isinstance(value, dict):
-            value = list(value.values())
+            value = [each for _, each in sorted(value.items())]
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
-    return "; ".join(f"{k.replace('_', ' ')} {text(v)}" for k, v in details.items() if k != "name")
+    return "; ".join(f"{k.replace('_', ' ')} {text(v)}" for k, v in sorted(details.items()) if k != "name")

@@ -83,5 +83,5 @@ def _converted(name: str, value: Any, wanted: str | None, quiet: bool) -> Any:
             f"--input {name} holds {value[lost].flat[0]}, which no {wanted} can: the model takes {wanted}"
         )
     if not quiet:
-        click.echo(f"tintype: --input {name}: {value.dtype} is read as {wanted}", err=True)
+        click.echo(f"tintype: --input {name}: {value.dtype.name} is read as {wanted}", err=True)
     return converted

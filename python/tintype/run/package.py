@@ -9,7 +9,7 @@ ML's Model.proto and MIL.proto that are shown are decoded; every length is check
     502 mlProgram                3 blocks {opset: Block}     3 outputs [NamedValueType]
     ModelDescription           Block                        4 blocks
       1 input  10 output         3 operations               5 attributes {name: Value}
-     20 functions 100 metadata
+     20 functions  21 default function  100 metadata
 """
 
 import math
@@ -91,7 +91,8 @@ def _model(data: memoryview, file: Path) -> PackageSummary:
     if not len(program):
         raise ModelFormatError(f"{file} holds no ML Program: only packages of that kind are read")
     functions, parameters = {}, 0
-    for name, function in sorted(entries(program, 2), key=lambda item: item[0] != "main"):
+    order = _order(description)
+    for name, function in sorted(entries(program, 2), key=lambda row: order.get(row[0], len(order))):
         inputs, outputs, states = _interface(description, name)
         tally = _Tally()
         for _, block in entries(function, 3):
@@ -110,6 +111,13 @@ def _model(data: memoryview, file: Path) -> PackageSummary:
         weight_bytes=sum(weight.stat().st_size for weight in weights),
         metadata=_metadata(first(description, 100)),
     )
+
+
+def _order(description: memoryview) -> dict[str, int]:
+    """Function → its place among those that the interface lists, the default one first."""
+    default = text(first(description, 21)) or "main"
+    listed = [text(first(function, 1)) for function in messages(description, 20)]
+    return {name: place for place, name in enumerate(dict.fromkeys((default, *listed)))}
 
 
 def _interface(description: memoryview, function: str) -> tuple[tuple[TensorInfo, ...], ...]:
@@ -133,7 +141,7 @@ def flexible_features(path: str | Path, function: str) -> dict[str, tuple[Ranges
 def _metadata(data: memoryview) -> dict[str, str]:
     keys = {1: "description", 2: "version", 3: "author", 4: "license"}
     rows = {keys[n]: text(v) for n, v in fields(data) if n in keys and isinstance(v, memoryview)}
-    return rows | {key: text(value) for key, value in entries(data, 100)}
+    return dict(sorted((rows | {key: text(value) for key, value in entries(data, 100)}).items()))
 
 
 @dataclass

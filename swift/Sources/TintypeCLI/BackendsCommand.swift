@@ -75,7 +75,7 @@ struct BackendsCommand {
       case .bool(let flag): "\(flag)"
       case .null: "unknown"
       case .array(let values): values.map(text).joined(separator: ", ")
-      case .object(let rows): rows.sorted { $0.key < $1.key }.map { "\($0) \(text($1))" }.joined(separator: ", ")
+      case .object(let rows): rows.sorted { $0.key < $1.key }.map { text($1) }.joined(separator: ", ")
       }
     }
   }

@@ -77,7 +77,7 @@ struct CommandLineTool: Sendable {
   static func text(_ error: any Error) -> String {
     // Tintype's own errors describe themselves; the system's have a localised sentence.
     switch error {
-    case is CocoaError, is POSIXError: error.localizedDescription
+    case is CocoaError, is POSIXError: CoreMLPlatform.reason(of: error)
     default: "\(error)"
     }
   }

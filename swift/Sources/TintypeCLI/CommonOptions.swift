@@ -22,7 +22,7 @@ extension CommandSpec.Option {
       + "[default: 300]")
   static let memoryBudget = Self(
     name: "--memory-budget", value: "BYTES",
-    help: "Weights that may be loaded at once, such as 6GB or 800MB; the least recently used models make room. "
+    help: "Weights that may be loaded at once, such as 6GB, 800MB or 2GiB; the least recently used models make room. "
       + "[default: no limit]")
   static let reduceMemory = Self(
     name: "--reduce-memory", help: "Unload each stage's models when it is done, the text encoders before the denoiser.")
@@ -102,17 +102,28 @@ extension Arguments {
 
   private func memoryBudget(_ spec: CommandSpec) throws -> Int? {
     guard let text = values["--memory-budget"] else { return nil }
-    let word = text.uppercased()
-    let units = [("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1)]
-    let unit = units.first { word.hasSuffix($0.0) } ?? ("", 1)
-    guard let value = Double(word.dropLast(unit.0.count)), value > 0,
-      let bytes = Int(exactly: (value * unit.1).rounded())
-    else {
+    guard let bytes = byteCount(text) else {
       throw ArgumentError(
-        problem: "--memory-budget is '\(text)', expected bytes, such as 6GB or 800MB", command: spec.fullName)
+        problem: "--memory-budget is '\(text)', expected bytes, such as 6GB, 800MB or 2GiB", command: spec.fullName)
     }
     return bytes
   }
+}
+
+/// Reads "1GB", "500MB", "2GiB", "1.5 G" or a number of bytes; nil for anything else, and for none.
+func byteCount(_ text: String) -> Int? {
+  var word = text.uppercased()[...]
+  if word.hasSuffix("B") { word.removeLast() }
+  let isBinary = word.hasSuffix("I")
+  if isBinary { word.removeLast() }
+  let power = word.last.flatMap { ["K": 1, "M": 2, "G": 3][$0] } ?? 0
+  if power > 0 { word.removeLast() } else if isBinary { return nil }
+  while word.last == " " { word.removeLast() }
+  guard word.first?.isNumber == true, word.allSatisfy({ $0.isNumber || $0 == "." }), let number = Double(word) else {
+    return nil
+  }
+  let bytes = (0..<power).reduce(number) { bytes, _ in bytes * (isBinary ? 1024 : 1000) }
+  return bytes < 1 ? nil : Int(exactly: bytes.rounded(.down))
 }
 
 extension ImageSize {
@@ -125,7 +136,7 @@ extension ImageSize {
 }
 
 /// Rows as columns of equal width; those in `right` are numbers.
-func tableLines(_ rows: [[String]], right: Range<Int>) -> [String] {
+func tableLines(_ rows: [[String]], right: some Collection<Int>) -> [String] {
   let columns = rows.map(\.count).max() ?? 0
   let widths = (0..<columns).map { column in rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0
   }

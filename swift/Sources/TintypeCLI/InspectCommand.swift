@@ -6,9 +6,11 @@ struct InspectCommand {
   static let spec = CommandSpec(
     name: "inspect", summary: "Show what a bundle, an .mlpackage or a picture holds.",
     discussion:
-      "Show what the bundle or the .mlpackage at PATH holds: inputs, outputs, parameters, bytes, ops. Of a PNG "
-      + "that tintype wrote: the settings that it was made with.",
-    positionals: [.init(name: "PATH", help: "A bundle's folder, its bundle.json, an .mlpackage, or a .png.")],
+      "Show what the bundle, the .mlpackage or the folder of them at PATH holds: inputs, outputs, parameters, bytes, ops. "
+      + "Of a PNG that tintype wrote: the settings that it was made with.",
+    positionals: [
+      .init(name: "PATH", help: "A bundle's folder, its bundle.json, an .mlpackage, a folder of them, or a .png.")
+    ],
     options: [
       .init(
         name: "--neural-engine",
@@ -52,7 +54,7 @@ struct InspectCommand {
   }
 
   func run(_ terminal: Terminal) async throws {
-    guard FileManager.default.fileExists(atPath: path.path) else { throw Nothing(path: path.path) }
+    guard FileManager.default.fileExists(atPath: path.path) else { throw Nothing(path: path.givenPath) }
     if path.pathExtension.lowercased() == "png" {
       let report = try PictureReport(path)
       return terminal.line(printsJSON ? try jsonText(report) : report.text)
@@ -60,6 +62,8 @@ struct InspectCommand {
     let isFile = path.lastPathComponent == BundleNames.file
     let folder = isFile ? path.deletingLastPathComponent() : path
     guard isFile || FileManager.default.fileExists(atPath: folder.appendingPathComponent(BundleNames.file).path) else {
+      let hasData = FileManager.default.fileExists(atPath: path.appendingPathComponent("Data").path)
+      guard hasData || path.pathExtension == "mlpackage" else { return try await inspectFolder(terminal) }
       if showsPlan { return try await plan([(path.lastPathComponent, path)], terminal) }
       let report = PackageReport(try PackageSummary(package: path), path: path.givenPath)
       return terminal.line(printsJSON ? try jsonText(report) : report.text)
@@ -69,6 +73,17 @@ struct InspectCommand {
       return try await plan(bundle.descriptor.knownComponents.flatMap { try Self.rows($0, of: bundle) }, terminal)
     }
     let report = try BundleReport(bundle)
+    terminal.line(printsJSON ? try jsonText(report) : report.text)
+  }
+
+  /// A folder of packages and compiled models.
+  private func inspectFolder(_ terminal: Terminal) async throws {
+    let packages = FolderReport.models(in: path, "mlpackage")
+    guard !packages.isEmpty || !showsPlan && !FolderReport.models(in: path, "mlmodelc").isEmpty else {
+      throw NoModel(path: path.givenPath)
+    }
+    if showsPlan { return try await plan(packages.map { ($0.name, $0.url) }, terminal) }
+    let report = try FolderReport(path)
     terminal.line(printsJSON ? try jsonText(report) : report.text)
   }
 
@@ -85,102 +100,13 @@ struct InspectCommand {
     try report.requirement?.check()
   }
 
+  private struct NoModel: Error, CustomStringConvertible {
+    let path: String
+    var description: String { "\(path) is no bundle, .mlpackage, folder of them, or .png: name one of these" }
+  }
+
   struct Nothing: Error, CustomStringConvertible {
     let path: String
     var description: String { "there is nothing at \(path): name a bundle or an .mlpackage" }
   }
-}
-
-/// A package as `inspect` prints it.
-struct PackageReport: Encodable {
-  struct Row: Encodable {
-    let name: String
-    let dtype: String
-    /// Nil: any shape; -1: a flexible extent.
-    let shape: [Int]?
-
-    init(_ feature: FeatureDescription) {
-      (name, dtype, shape) = (feature.name, feature.elementType.rawValue, feature.shape)
-    }
-
-    init(_ spec: BundleDescriptor.TensorSpec) {
-      (name, dtype, shape) = (spec.name, spec.dtype, spec.shape)
-    }
-
-    var text: String {
-      let sizes = shape.map { $0.map { $0 < 0 ? "?" : "\($0)" }.joined(separator: ", ") } ?? "any"
-      return "\(name) \(dtype) [\(sizes)]"
-    }
-  }
-
-  struct Function: Encodable {
-    let inputs: [Row]
-    let outputs: [Row]
-    let states: [Row]
-    let opCount: Int
-    let ops: [String: Int]
-
-    private enum CodingKeys: String, CodingKey {
-      case inputs, outputs, states, ops
-      case opCount = "op_count"
-    }
-  }
-
-  let kind = "package"
-  let path: String
-  let specificationVersion: Int
-  let functions: [String: Function]
-  let parameters: Int
-  let weightBytes: Int
-  let metadata: [String: String]
-  private let order: [String]
-
-  private enum CodingKeys: String, CodingKey {
-    case kind, path, functions, parameters, metadata
-    case specificationVersion = "specification_version"
-    case weightBytes = "weight_bytes"
-  }
-
-  init(_ summary: PackageSummary, path: String) {
-    self.path = path
-    specificationVersion = summary.specificationVersion
-    (parameters, weightBytes) = (summary.parameters, summary.weightBytes)
-    metadata = summary.metadata
-    order = summary.description.functions.map(\.name)
-    functions = Dictionary(
-      summary.description.functions.map { function in
-        let ops = summary.operations[function.name] ?? [:]
-        return (
-          function.name,
-          Function(
-            inputs: function.inputs.map(Row.init), outputs: function.outputs.map(Row.init),
-            states: function.states.map(Row.init), opCount: ops.values.reduce(0, +), ops: ops)
-        )
-      }, uniquingKeysWith: { first, _ in first })
-  }
-
-  var text: String {
-    var lines = [
-      "\(path): specification \(specificationVersion), \(countText(parameters)) parameters, "
-        + "\(bytesText(weightBytes)) of weights"
-    ]
-    for name in order {
-      guard let function = functions[name] else { continue }
-      lines += ["", "\(name): \(function.opCount) ops (\(opsText(function.ops)))"]
-      for (kind, rows) in [("input", function.inputs), ("output", function.outputs), ("state", function.states)] {
-        lines += rows.map { "  \(kind.padding(toLength: 7, withPad: " ", startingAt: 0))\($0.text)" }
-      }
-    }
-    if !metadata.isEmpty { lines.append("") }
-    lines += metadata.sorted { $0.key < $1.key }.map { "\($0): \($1)" }
-    return lines.joined(separator: "\n")
-  }
-}
-
-/// The most frequent ops by name, the rest counted together.
-func opsText(_ ops: [String: Int]) -> String {
-  let sorted = ops.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }
-  let shown = sorted.prefix(8).map { "\($0.value) \($0.key)" }
-  let rest = sorted.dropFirst(8).reduce(0) { $0 + $1.value }
-  return (shown + (rest > 0 ? ["\(rest) others"] : [])).joined(separator: ", ")
 }

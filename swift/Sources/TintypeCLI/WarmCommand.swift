@@ -46,13 +46,13 @@ struct WarmCommand {
     if printsJSON { return terminal.line(try jsonText(warmed.map(Row.init))) }
     if isQuiet { return }
     let rows = warmed.map {
-      let compiled = $0.wasCompiled.map { $0 ? ", compiled" : ", was compiled before" } ?? ""
+      let compiled = $0.wasCompiled.map { $0 ? "compiled" : "was compiled" } ?? "-"
       return [
-        $0.component.rawValue, "\(decimals($0.duration.seconds, 2)) s",
-        "on \($0.run.backends.joinedName) (\($0.run.reason))\(compiled)",
+        $0.component.rawValue, decimals($0.duration.seconds, 2), compiled,
+        "\($0.run.backends.joinedName) (\($0.run.reason))",
       ]
     }
-    tableLines(rows, right: 1..<2).forEach(terminal.line)
+    tableLines([["component", "seconds", "Core ML", "backend"]] + rows, right: 1..<2).forEach(terminal.line)
   }
 
   private struct Row: Encodable {

@@ -21,6 +21,21 @@ import Tintype
     #expect(try configuration("--time-box", "none").timeBox == nil)
   }
 
+  @Test func bytesAreCountedInEveryUnit() {
+    for (text, bytes) in [
+      ("1GB", 1_000_000_000), ("500mb", 500_000_000), ("2GiB", 2 << 30), ("1.5 G", 1_500_000_000), ("7", 7),
+      ("3k", 3000),
+      ("12b", 12), ("0.5KiB", 512),
+    ] {
+      #expect(byteCount(text) == bytes, "\(text)")
+    }
+    for text in [
+      "", "0", "0.4", "-1GB", "x", "2 boxes", "1iB", "GB", "1e3", "1.2.3M", "99999999999999GB", "nan", "inf",
+    ] {
+      #expect(byteCount(text) == nil, "\(text)")
+    }
+  }
+
   @Test func optionsStandAnywhereInEveryForm() throws {
     let words = [
       "--steps=4", "a cat", "-o", "x.png", "--seed", "-1", "--no-t5", "--negative-prompt", "", "--steps", "5",

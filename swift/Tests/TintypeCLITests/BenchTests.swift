@@ -64,7 +64,8 @@ import Tintype
     #expect(!console.error.contains("compiling"))
     #expect(await console.run(words, showsProgress: true) == 0)
     #expect(console.error.contains("loading denoiser"))
-    #expect(console.output.contains(" s  on mlx (asked for)"))
+    #expect(console.output.contains("component       seconds  Core ML  backend\n"))
+    #expect(console.output.contains("  -        mlx (asked for)\n"))
   }
 
   @Test func aSizeIsOneOfTheBundles() async throws {

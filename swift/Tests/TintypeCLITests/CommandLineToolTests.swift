@@ -55,7 +55,7 @@ import Tintype
       (["inspect"], 2, "PATH is missing (see `tintype inspect --help`)"),
       (["inspect", "/nonexistent"], 1, "there is nothing at /nonexistent: name a bundle or an .mlpackage"),
       (
-        ["inspect", "/"], 1, "/ is not an .mlpackage: it has no Manifest.json; name one, or a bundle's folder"
+        ["inspect", "/"], 1, "/ is no bundle, .mlpackage, folder of them, or .png: name one of these"
       ),
       (
         ["generate", "x", "--model", "/nonexistent"], 1,
@@ -68,7 +68,11 @@ import Tintype
       ),
       (
         ["generate", "x", "--latents-out", "x.bin"], 2,
-        "--latents-out is 'x.bin', expected a name that ends with .npy (see `tintype generate --help`)"
+        "--latents-out is x.bin, expected a name that ends with .npy or .safetensors (see `tintype generate --help`)"
+      ),
+      (
+        ["generate", "x", "--latents-out", "x.npy", "--noise-out", "./x.npy"], 2,
+        "--noise-out is x.npy, the file of --latents-out, too: name another (see `tintype generate --help`)"
       ),
       (
         ["warm", "x", "--time-box", "0"], 2,

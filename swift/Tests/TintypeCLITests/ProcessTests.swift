@@ -149,7 +149,7 @@ import Tintype
       }
       for run in runs {
         let told = text(run.error).split(separator: "\n")
-        #expect(told.allSatisfy { $0.hasPrefix("tintype: compiling linear.mlpackage for Core ML") }, "\(told)")
+        #expect(told.allSatisfy { $0.hasPrefix("tintype: compiling linear for Core ML") }, "\(told)")
         run.process.waitUntilExit()
         #expect(run.process.terminationStatus == 0)
       }

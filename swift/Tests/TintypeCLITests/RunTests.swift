@@ -24,8 +24,8 @@ import Tintype
     let lines = console.output.split(separator: "\n").map(String.init)
     #expect(
       Array(lines.prefix(5)) == [
-        "\(package) on \(backend) (asked for)", "negated float32 [2, 3]", "squared float32 [2, 3]", "total float32 [2]",
-        file,
+        "\(package) on \(backend) (asked for)", "negated: float32 [2, 3]", "squared: float32 [2, 3]",
+        "total: float32 [2]", file,
       ])
     #expect(lines.contains { $0.hasPrefix("op ") } == (backend == "mlx"))
     #expect(lines.last?.contains(" ms") == true)
@@ -106,6 +106,91 @@ import Tintype
     #expect(await console.run(all) == code)
     #expect(console.error.contains(message), "\(console.error)")
     #expect(!FileManager.default.fileExists(atPath: console.path("y.npz")))
+  }
+
+  private func run(_ package: String, _ console: Console, _ tensor: Tensor, _ more: [String] = []) async throws -> Int32
+  {
+    let input = "\(package == "integer" ? "ids" : "x")=\(try npy(console, "x.npy", tensor))"
+    return await console.run(
+      ["run", Fixture.package(package).path, "--backend", "mlx", "-o", console.path("y.npz"), "--input", input] + more)
+  }
+
+  @Test func otherFloatsAndIntegersAreReadAsTheModelsOwn() async throws {
+    let floats = try Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6])
+    let integers = try Tensor(shape: [1, 5], int32s: [1, -2, 3, 4, 1000])
+    for (package, own, types, wanted) in [
+      ("linear", floats, [ElementType.float64, .float16], "float32"), ("integer", integers, [.int64, .int16], "int32"),
+    ] {
+      let console = try Console()
+      #expect(try await run(package, console, own) == 0 && console.error.isEmpty, "\(console.error)")
+      let expected = try Data(contentsOf: URL(fileURLWithPath: console.path("y.npz")))
+      for type in types {
+        let console = try Console()
+        #expect(try await run(package, console, own.converted(to: type)) == 0)
+        let name = package == "integer" ? "ids" : "x"
+        #expect(console.error == "tintype: --input \(name): \(type.rawValue) is read as \(wanted)\n")
+        #expect(try Data(contentsOf: URL(fileURLWithPath: console.path("y.npz"))) == expected)
+        let quiet = try Console()
+        #expect(try await run(package, quiet, own.converted(to: type), ["--quiet"]) == 0)
+        #expect(quiet.error.isEmpty)
+      }
+    }
+  }
+
+  @Test func noValueIsChanged() async throws {
+    let doubles = try Tensor(shape: [2, 3], elementType: .float64) { bytes in
+      for (index, value) in [1, .infinity, .nan, 1e300, 5, 6].enumerated() {
+        bytes.storeBytes(of: value, toByteOffset: 8 * index, as: Double.self)
+      }
+    }
+    func integers(_ value: Int64) throws -> Tensor {
+      try Tensor(shape: [1, 5], elementType: .int64) { $0.storeBytes(of: value, as: Int64.self) }
+    }
+    for (package, tensor, code, message) in [
+      ("linear", doubles, 2, "--input x holds 1e+300, which no float32 can: the model takes float32"),
+      ("integer", try integers(1 << 31), 2, "--input ids holds 2147483648, which no int32 can: the model takes int32"),
+      ("integer", try integers(.min), 2, "--input ids holds -9223372036854775808, which no int32 can"),
+      ("integer", try integers(0).converted(to: .bool), 1, "bool"),
+      ("integer", try integers(0).converted(to: .float32), 1, "float32"),
+      ("linear", try Tensor(shape: [2, 3], int32s: [1, 2, 3, 4, 5, 6]), 1, "int32"),
+    ] as [(String, Tensor, Int32, String)] {
+      let console = try Console()
+      #expect(try await run(package, console, tensor) == code, "\(console.error)")
+      #expect(console.error.contains(message), "\(console.error)")
+      #expect(!FileManager.default.fileExists(atPath: console.path("y.npz")))
+    }
+  }
+
+  @Test func anArchiveIsNoArray() async throws {
+    let console = try Console()
+    let arrays = try (1...9).map { (name: "a\($0)", tensor: try Tensor(shape: [1], floats: [1])) }
+    let (file, empty, damaged) = (console.path("x.npz"), console.path("empty.npz"), console.path("damaged.npz"))
+    try NPZ.encode(arrays).write(to: URL(fileURLWithPath: file))
+    try NPZ.encode([]).write(to: URL(fileURLWithPath: empty))
+    try Data("PK".utf8).write(to: URL(fileURLWithPath: damaged))
+    for (path, message) in [
+      (
+        file,
+        "--input x: \(file) is an archive of arrays (a1, a2, a3, a4, a5, a6, a7, a8 and 1 more), expected one array: save "
+          + "it with numpy.save('x.npy', numpy.load('\(file)')['a1'])"
+      ), (empty, "is an archive of arrays (it is empty)"),
+      (damaged, "cannot be read as an .npy file or a picture (File is not a zip file)"),
+    ] {
+      let console = try Console()
+      let words = ["run", Fixture.package("linear").path, "--input", "x=\(path)", "-o", console.path("y.npz")]
+      #expect(await console.run(words) == 2)
+      #expect(console.error.contains(message), "\(console.error)")
+    }
+  }
+
+  @Test func whatIsGivenTwiceAndFoldersThatAreNotThereAreRefused() async throws {
+    let console = try Console()
+    let input = "x=\(try x(console))"
+    let words = ["run", Fixture.package("linear").path, "--input", input, "-o"]
+    #expect(await console.run(words + [console.path("y.npz"), "--input", input]) == 2)
+    #expect(console.error.contains("--input x is given twice: give each input once"))
+    #expect(await console.run(words + [console.path("nodir/y.npz")]) == 2)
+    #expect(console.error.contains("nodir does not exist: make it, or name another file"))
   }
 
   @Test func anOutputIsNeeded() async throws {

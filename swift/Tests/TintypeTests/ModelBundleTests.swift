@@ -184,6 +184,7 @@ private func setting(_ path: [String], _ value: Any?) -> (inout [String: Any]) -
     #expect(throws: BundleError.notABundle(path: folder.path)) { try ModelBundle(at: folder) }
     let file = folder.appendingPathComponent("bundle.json")
     try json().write(to: file)
+    #expect(throws: BundleError.notAFolder(path: file.path)) { try ModelBundle(at: file) }
     let missing = BundleError.missingFolder(
       file: file.path, key: "components.denoiser.path", path: "denoiser.mlpackage")
     #expect(throws: missing) { try ModelBundle(at: folder) }

@@ -26,13 +26,21 @@ import Tintype
     #expect(try NPY.decode(data).withUnsafeBytes { Array($0) } == [1, 2, 3, 4, 5, 6])
   }
 
+  @Test func eitherByteOrderIsRead() throws {
+    let header = "{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }"
+    #expect(try NPY.decode(file(header, [0x3F, 0x80, 0, 0, 0xC0, 0, 0, 0])).floats() == [1, -2])
+    let integers = "{'descr': '>i2', 'fortran_order': False, 'shape': (2,), }"
+    #expect(try NPY.decode(file(integers, [1, 2, 0xFF, 0xFE])).int32s() == [258, -2])
+  }
+
   @Test func whatIsNoArrayIsRefused() {
     let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }"
     let cases: [(Data, NPYError)] = [
       (Data("no array at all".utf8), .notNPY),
       (file(header, [1]), .damaged(reason: "its values take 1 bytes, expected 2")),
       (file(header, [1, 2], version: 9), .damaged(reason: "version 9 is unknown")),
-      (file("{'descr': '>f4', 'shape': (1,)}", [0, 0, 0, 0]), .elementType(">f4")),
+      (file("{'descr': '<u8', 'shape': (0,)}", []), .elementType("<u8")),
+      (file("{'descr': '>c8', 'shape': (0,)}", []), .elementType(">c8")),
       (file("{'shape': (1,)}", [0]), .damaged(reason: "its header has no descr or shape")),
       (
         file("{'descr': '|u1', 'shape': (9999999999, 9999999999)}", []),

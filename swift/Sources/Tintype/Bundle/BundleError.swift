@@ -2,6 +2,8 @@
 public enum BundleError: Error, Equatable, Sendable {
   /// There is no such folder.
   case noFolder(path: String)
+  /// A file was named instead of a bundle's folder.
+  case notAFolder(path: String)
   /// The folder has no `bundle.json`.
   case notABundle(path: String)
   /// `bundle.json` is no JSON, or a key is missing or of the wrong type; `key` says where.
@@ -29,6 +31,7 @@ extension BundleError: ExplainedError {
     switch self {
     case .noFolder(let path):
       ("there is no bundle at \(path)", "convert a model with `tintype convert SOURCE -o \(path)`")
+    case .notAFolder(let path): ("\(path) is a file", "name the folder of a bundle")
     case .notABundle(let path):
       ("\(path) is not a bundle, it has no \(BundleNames.file)", "convert a model with `tintype convert`")
     case .malformed(let file, let key, let reason):

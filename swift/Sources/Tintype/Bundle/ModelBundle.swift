@@ -1,4 +1,5 @@
 import Foundation
+import TintypeBackends
 
 /// A bundle on disk: its checked description and where it lies.
 ///
@@ -12,15 +13,17 @@ public struct ModelBundle: Sendable {
   /// Reads and checks the bundle in a folder. Throws `BundleError`.
   public init(at folder: URL) throws {
     let file = folder.appendingPathComponent(BundleNames.file)
-    var isFolder = false
-    if let kind = try? folder.resourceValues(forKeys: [.isDirectoryKey]).isDirectory { isFolder = kind }
-    guard isFolder else { throw BundleError.noFolder(path: folder.path) }
+    let isFolder = try? folder.resourceValues(forKeys: [.isDirectoryKey]).isDirectory
+    guard isFolder == true else {
+      throw isFolder == nil ? BundleError.noFolder(path: folder.path) : .notAFolder(path: folder.path)
+    }
     guard FileManager.default.fileExists(atPath: file.path) else { throw BundleError.notABundle(path: folder.path) }
     let data: Data
     do {
       data = try Data(contentsOf: file)
     } catch {
-      throw BundleError.malformed(file: file.path, key: "", reason: "it cannot be read (\(error.localizedDescription))")
+      throw BundleError.malformed(
+        file: file.path, key: "", reason: "it cannot be read (\(CoreMLPlatform.reason(of: error)))")
     }
     let descriptor = try Self.decode(data, file: file.path)
     for (key, path) in Self.paths(descriptor) {
@@ -58,7 +61,7 @@ public struct ModelBundle: Sendable {
   }
 
   /// Checks the contents of `bundle.json`; `file` is only named in errors.
-  static func decode(_ data: Data, file: String) throws -> BundleDescriptor {
+  package static func decode(_ data: Data, file: String) throws -> BundleDescriptor {
     do {
       let header = try JSONDecoder().decode(Header.self, from: data)
       guard header.format == BundleNames.format else {

@@ -1,4 +1,5 @@
 import Foundation
+import TintypeBackends
 
 /// Files that are either complete or not there.
 package enum AtomicFile {
@@ -7,12 +8,18 @@ package enum AtomicFile {
     do {
       try data.write(to: url, options: .atomic)
     } catch {
-      let folder = url.deletingLastPathComponent().path
-      let reason =
-        FileManager.default.fileExists(atPath: folder)
-        ? error.localizedDescription : "the folder \(folder) does not exist"
-      throw OutputError.cannotWrite(path: url.path, reason: reason)
+      throw OutputError.cannotWrite(path: url.path, reason: reason(url) ?? CoreMLPlatform.reason(of: error))
     }
+  }
+
+  /// What the system tells in fewer words, or none.
+  private static func reason(_ url: URL) -> String? {
+    guard url.isFileURL else { return "\(url.absoluteString) is no file's URL" }
+    let folder = url.deletingLastPathComponent().path
+    if !FileManager.default.fileExists(atPath: folder) { return "the folder \(folder) does not exist" }
+    var isFolder: ObjCBool = false
+    let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
+    return exists && isFolder.boolValue ? "it is a folder" : nil
   }
 }
 

@@ -2,10 +2,10 @@ import Foundation
 import TintypeBackends
 
 /// A `.safetensors` file: UInt64 header length, JSON header, data. Read whole, since those of a bundle are small.
-struct Safetensors: Sendable {
+package struct Safetensors: Sendable {
   let tensors: [String: Tensor]
 
-  private struct Entry: Decodable {
+  private struct Entry: Codable {
     let dtype: String
     let shape: [Int]
     let offsets: [Int]
@@ -28,7 +28,7 @@ struct Safetensors: Sendable {
   init(_ url: URL) throws {
     func fail(_ reason: String) -> BundleError { .damagedTensors(file: url.path, reason: reason) }
     let bytes: [UInt8]
-    do { bytes = [UInt8](try Data(contentsOf: url)) } catch { throw fail(error.localizedDescription) }
+    do { bytes = [UInt8](try Data(contentsOf: url)) } catch { throw fail(CoreMLPlatform.reason(of: error)) }
     guard bytes.count >= 8 else { throw fail("it has \(bytes.count) bytes, expected a header's length in 8") }
     let length = bytes[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard length <= Self.longestHeader, Int(length) <= bytes.count - 8 else {
@@ -58,5 +58,18 @@ struct Safetensors: Sendable {
       }
     }
     self.tensors = tensors
+  }
+
+  /// A file of one tensor.
+  package static func encode(_ name: String, _ tensor: Tensor) throws -> Data {
+    let dtype = elementTypes.first { $0.value == tensor.elementType }?.key ?? ""
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    var header = try encoder.encode([name: Entry(dtype: dtype, shape: tensor.shape, offsets: [0, tensor.byteCount])])
+    // The data begin at a multiple of 8.
+    header.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - header.count % 8) % 8))
+    var data = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Data($0) } + header
+    tensor.withUnsafeBytes { data.append(contentsOf: $0) }
+    return data
   }
 }

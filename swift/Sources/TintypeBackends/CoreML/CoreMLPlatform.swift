@@ -78,7 +78,7 @@ public enum CoreMLPlatform {
   }
 
   /// A system's error in words.
-  static func reason(of error: any Error) -> String {
+  package static func reason(of error: any Error) -> String {
     #if canImport(Darwin)
       return error.localizedDescription
     #else

@@ -1,3 +1,4 @@
+import Foundation
 import Tintype
 
 /// What is told of a picture at the end, without its pixels and latents: those of many would fill the memory.
@@ -41,9 +42,10 @@ struct DrawnPicture {
     let seed = settings.seed.map { "seed \($0)" } ?? "the given noise"
     let line =
       "\(path): \(settings.width)x\(settings.height), \(settings.steps) steps, "
-      + "guidance \(shortNumber(settings.guidanceScale)), \(seed), \(decimals(timings.total.seconds, 1)) s"
+      + "guidance \(shortNumber(settings.guidanceScale)), \(seed)"
+    let times = timings.parts.map { "\($0.name.replacingOccurrences(of: "_", with: " ")) \(decimals($0.seconds, 2))" }
     let costs = PipelineStage.allCases.compactMap { stage in statistics[stage].map { (stage, $0) } }
-    return [line] + TintypeCLI.stageLines(costs)
+    return [line, "seconds: \(times.joined(separator: ", "))"] + TintypeCLI.stageLines(costs)
   }
 
   /// What `--json` prints: the keys of Python's command. Warnings are on standard error.
@@ -59,13 +61,19 @@ struct DrawnPicture {
       output = picture.path
       settings = picture.settings
       stages = Dictionary(uniqueKeysWithValues: picture.stages.map { ($0.rawValue, $1) })
-      let times = picture.timings
-      timings = [
-        "load": times.load, "text_encoder": times.textEncoder, "modulation": times.modulation,
-        "denoiser": times.denoiser, "vae": times.vae, "total": times.total,
-      ].mapValues(\.seconds)
+      timings = Dictionary(uniqueKeysWithValues: picture.timings.parts.map { ($0.name, $0.seconds) })
       let statistics = picture.statistics.map { ($0.rawValue, $1) }
       self.statistics = statistics.isEmpty ? nil : Dictionary(uniqueKeysWithValues: statistics)
     }
+  }
+}
+
+extension GenerationTimings {
+  /// By the names of Python's.
+  fileprivate var parts: [(name: String, seconds: Double)] {
+    [
+      ("load", load), ("text_encoder", textEncoder), ("modulation", modulation), ("denoiser", denoiser), ("vae", vae),
+      ("total", total),
+    ].map { ($0, $1.seconds) }
   }
 }

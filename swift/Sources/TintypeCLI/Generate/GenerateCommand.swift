@@ -8,8 +8,7 @@ struct GenerateCommand {
   private let configuration: PipelineConfiguration
   private let repeatWarnings: [String]
   private let output: URL
-  private let latentsOutput: URL?
-  private let noiseOutput: URL?
+  private let arrays: ArrayFiles
   private let previewFolder: URL?
   private let hasPromptFile: Bool
   private let resumes: Bool
@@ -19,8 +18,7 @@ struct GenerateCommand {
   init(_ arguments: Arguments) throws {
     model = try arguments.file("--model", Self.spec)
     output = try arguments.file("--output", Self.spec) ?? URL(fileURLWithPath: "out.png")
-    latentsOutput = try arguments.file("--latents-out", Self.spec)
-    noiseOutput = try arguments.file("--noise-out", Self.spec)
+    arrays = try ArrayFiles(arguments, Self.spec)
     previewFolder = try arguments.file("--preview-folder", Self.spec)
     resumes = arguments.has("--resume")
     isQuiet = arguments.has("--quiet")
@@ -32,7 +30,7 @@ struct GenerateCommand {
     if hasPromptFile, !arguments.positionals.isEmpty || arguments.values["--from"] != nil {
       throw fail("--prompt-file names all prompts: leave PROMPT and --from out")
     }
-    if hasPromptFile, latentsOutput != nil || noiseOutput != nil {
+    if hasPromptFile, !arrays.isEmpty {
       throw fail("--latents-out and --noise-out are of one PROMPT: leave --prompt-file out, or them")
     }
     let settings = try Self.settings(arguments)
@@ -84,7 +82,8 @@ struct GenerateCommand {
       return try GenerationSettings(png: Data(contentsOf: URL(fileURLWithPath: path)))
     } catch let error as CocoaError {
       throw ArgumentError(
-        problem: "--from is '\(path)', which cannot be read (\(error.localizedDescription))", command: spec.fullName)
+        problem: "--from is '\(path)', which cannot be read (\(CoreMLPlatform.reason(of: error)))",
+        command: spec.fullName)
     } catch {
       throw ArgumentError(problem: "--from is '\(path)', but \(error)", command: spec.fullName)
     }
@@ -92,9 +91,8 @@ struct GenerateCommand {
 
   func run(_ terminal: Terminal, environment: [String: String]) async throws {
     for job in jobs { try job.told { try Self.checkPicture(job.output) } }
-    if let latentsOutput { try Self.checkArray(latentsOutput, option: "--latents-out") }
-    if let noiseOutput { try Self.checkArray(noiseOutput, option: "--noise-out") }
-    if let previewFolder { try Self.checkFolder(previewFolder) }
+    try arrays.check(picture: output, Self.spec)
+    if let previewFolder { try OutputFile.checkFolder(previewFolder, Self.spec, orName: "another one") }
     repeatWarnings.forEach(terminal.warn)
     let folder = try model ?? EmbeddedModel.folder(environment: environment)
     let pipeline = try TextToImagePipeline(bundleAt: folder, configuration: configuration)
@@ -151,13 +149,9 @@ struct GenerateCommand {
   }
 
   private func write(_ result: GenerationResult, _ job: DrawingJob) throws -> DrawnPicture {
-    let index = result.settings.imageIndex
-    let file = job.output(of: index)
+    let file = job.output(of: result.settings.imageIndex)
     try result.write(to: file)
-    if let latentsOutput { try AtomicFile.write(NPY.encode(result.latents), to: job.numbered(latentsOutput, index)) }
-    if let noiseOutput {
-      try AtomicFile.write(NPY.encode(result.initialLatents), to: job.numbered(noiseOutput, index))
-    }
+    try arrays.write(result, of: job)
     return DrawnPicture(result, path: file.givenPath)
   }
 
@@ -183,36 +177,10 @@ struct GenerateCommand {
 
   private static func checkPicture(_ file: URL) throws {
     do { _ = try PictureFormat(writing: file) } catch {
-      throw badSuffix(file, PictureFormat.writableSuffixes.joined(separator: " or "), option: "--output")
-    }
-    try check(file)
-  }
-
-  /// Before minutes of work: whether the file can be written where it shall be.
-  private static func check(_ file: URL) throws {
-    try checkFolder(file.deletingLastPathComponent())
-    var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder), isFolder.boolValue {
-      throw ArgumentError(problem: "\(file.path) is a folder: name a file", command: spec.fullName)
-    }
-  }
-
-  private static func checkArray(_ file: URL, option: String) throws {
-    guard file.pathExtension.lowercased() == "npy" else { throw badSuffix(file, ".npy", option: option) }
-    try check(file)
-  }
-
-  private static func badSuffix(_ file: URL, _ expected: String, option: String) -> ArgumentError {
-    ArgumentError(
-      problem: "\(option) is '\(file.givenPath)', expected a name that ends with \(expected)",
-      command: spec.fullName)
-  }
-
-  private static func checkFolder(_ folder: URL) throws {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
+      let suffixes = PictureFormat.writableSuffixes.joined(separator: " or ")
       throw ArgumentError(
-        problem: "the folder \(folder.path) does not exist: make it, or name another file", command: spec.fullName)
+        problem: "--output is '\(file.givenPath)', expected a name that ends with \(suffixes)", command: spec.fullName)
     }
+    try OutputFile.check(file, spec)
   }
 }

@@ -69,8 +69,12 @@ extension GenerateCommand {
       help:
         "File to write: PNG, with the settings inside; on Apple's systems also .jpg, .heic and .tiff. Several are "
         + "numbered, out-1.png. An existing file is replaced. [default: out.png]"),
-    .init(name: "--latents-out", value: "FILE", help: "Also write the final latents, as a NumPy .npy file."),
-    .init(name: "--noise-out", value: "FILE", help: "Also write the initial noise, as a NumPy .npy file."),
+    .init(
+      name: "--latents-out", value: "FILE",
+      help: "Also write the final latents, float32 [1, C, h, w], into a .npy or .safetensors file."),
+    .init(
+      name: "--noise-out", value: "FILE",
+      help: "Also write the initial noise, float32 [1, C, h, w], into a .npy or .safetensors file."),
     .init(
       name: "--preview-folder", value: "FOLDER",
       help: "Also write a small preview of every step, as PNG files, into this folder."),

@@ -26,7 +26,7 @@ struct PromptFile {
         try path == "-"
         ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: path))
     } catch {
-      throw fail("the prompts cannot be read from \(path) (\(error.localizedDescription))")
+      throw fail("the prompts cannot be read from \(path) (\(CoreMLPlatform.reason(of: error)))")
     }
     guard var text = String(data: data, encoding: .utf8) else {
       throw fail("the prompts cannot be read from \(path) (it is no text in UTF-8)")

@@ -15,7 +15,7 @@ struct SourceNames: Sendable, Equatable {
       do {
         return try files.picture(path)
       } catch let error as CocoaError {
-        throw fail("\(name) is '\(path)', which cannot be read (\(error.localizedDescription))")
+        throw fail("\(name) is '\(path)', which cannot be read (\(CoreMLPlatform.reason(of: error)))")
       } catch {
         throw fail("\(name) is '\(path)', but \(error)")
       }

@@ -97,6 +97,6 @@ struct BundleReport: Encodable {
   }
 
   private func specs(_ specs: [BundleDescriptor.TensorSpec]) -> String {
-    specs.map { PackageReport.Row($0).text }.joined(separator: "; ")
+    specs.map { FeatureRow($0).text }.joined(separator: "; ")
   }
 }

@@ -15,7 +15,7 @@ struct PictureReport: Encodable {
     do {
       settings = try GenerationSettings(png: Data(contentsOf: file))
     } catch let error as CocoaError {
-      throw Unreadable(path: path, reason: "it cannot be read (\(error.localizedDescription))")
+      throw Unreadable(path: path, reason: "it cannot be read (\(CoreMLPlatform.reason(of: error)))")
     } catch {
       throw Unreadable(path: path, reason: "\(error)")
     }

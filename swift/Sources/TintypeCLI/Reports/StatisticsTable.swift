@@ -14,7 +14,7 @@ extension PredictionStatistics {
     }
     let time = "\(decimals(1000 * duration.seconds, 2)) ms"
     let sum = time + (peaks.isEmpty ? "" : "; peak of \(peaks.joined(separator: ", "))")
-    guard !operations.isEmpty else { return [sum] }
+    guard !operations.isEmpty else { return ["\(time); Core ML does not tell the ops' shares, nor the memory"] }
     return tableLines([["op"] + costColumns] + rows(of: operations), right: 1..<4) + [sum]
   }
 }
@@ -33,7 +33,7 @@ func stageLines(_ stages: [(stage: PipelineStage, cost: StageStatistics)]) -> [S
   let ops = stages.flatMap { stage, cost in
     rows(of: cost.operations).enumerated().map { [$0 == 0 ? stage.rawValue : ""] + $1 }
   }
-  var lines = [""] + tableLines([head] + sums, right: 2..<6)
+  var lines = tableLines([head] + sums, right: 2..<6)
   if !ops.isEmpty { lines += [""] + tableLines([["stage", "op"] + costColumns] + ops, right: 2..<5) }
   lines += ["", "peak of the process: \(bytesText(processPeak()))"]
   let untold = stages.flatMap(\.cost.untold).map(\.rawValue)

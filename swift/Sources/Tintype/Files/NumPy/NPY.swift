@@ -4,13 +4,30 @@ import Foundation
 package enum NPY {
   package static func encode(_ tensor: Tensor) -> Data {
     let shape = tensor.shape.map(String.init).joined(separator: ", ") + (tensor.shape.count == 1 ? "," : "")
-    var header = "{'descr': '\(descriptor(tensor.elementType))', 'fortran_order': False, 'shape': (\(shape)), }"
+    var data = head(descriptor(tensor.elementType), shape: shape)
+    tensor.withUnsafeBytes { data.append(contentsOf: $0) }
+    return data
+  }
+
+  /// NumPy's type of a text: of so many code points, four bytes each.
+  package static func descriptor(ofText text: String) -> String { "<U\(max(text.unicodeScalars.count, 1))" }
+
+  /// An array without axes that holds a text.
+  package static func encode(text: String) -> Data {
+    var data = head(descriptor(ofText: text), shape: "")
+    for scalar in text.isEmpty ? ["\0"] : Array(text.unicodeScalars) {
+      withUnsafeBytes(of: scalar.value.littleEndian) { data.append(contentsOf: $0) }
+    }
+    return data
+  }
+
+  private static func head(_ descriptor: String, shape: String) -> Data {
+    var header = "{'descr': '\(descriptor)', 'fortran_order': False, 'shape': (\(shape)), }"
     // The values begin at a multiple of 64, after the magic, the version and the length (10 bytes) and the newline.
     header += String(repeating: " ", count: 63 - (header.utf8.count + 10) % 64) + "\n"
     let length = UInt16(clamping: header.utf8.count)
     var data = Data([0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(length & 0xFF), UInt8(length >> 8)])
     data.append(contentsOf: header.utf8)
-    tensor.withUnsafeBytes { data.append(contentsOf: $0) }
     return data
   }
 

@@ -6,7 +6,7 @@ package enum NPYError: Error, Equatable, Sendable {
   case notNPY
   /// The header is wrong, or elements are missing.
   case damaged(reason: String)
-  /// A type of element that tensors do not have, as NumPy writes it: ">f4", "|O", "<c8".
+  /// A type of element that tensors do not have, as NumPy writes it: "<u8", "|O", "<c8".
   case elementType(String)
 }
 
@@ -17,7 +17,7 @@ extension NPYError: ExplainedError {
     case .damaged(let reason): ("the .npy file is damaged (\(reason))", "save the array again")
     case .elementType(let type):
       (
-        "its elements are '\(type)', expected bool, integers or floats in little-endian order",
+        "its elements are '\(type)', expected bool, integers but uint64, or floats",
         "convert the array with astype before it is saved"
       )
     }
@@ -25,9 +25,9 @@ extension NPYError: ExplainedError {
 }
 
 extension NPY {
-  /// Reads an `.npy` file of version 1, 2 or 3, in C or Fortran order. Throws `NPYError`.
+  /// Reads an `.npy` file of version 1, 2 or 3, in C or Fortran order, of either byte order. Throws `NPYError`.
   package static func decode(_ data: Data) throws -> Tensor {
-    let bytes = [UInt8](data)
+    var bytes = [UInt8](data)
     guard bytes.count > 12, bytes.starts(with: [0x93] + Array("NUMPY".utf8)) else { throw NPYError.notNPY }
     let lengthBytes = bytes[6] == 1 ? 2 : 4
     guard (1...3).contains(bytes[6]) else { throw NPYError.damaged(reason: "version \(bytes[6]) is unknown") }
@@ -38,9 +38,12 @@ extension NPY {
     guard let type = quoted(after: "'descr':", in: header), let shape = shape(in: header) else {
       throw NPYError.damaged(reason: "its header has no descr or shape")
     }
-    guard let elementType = ElementType.allCases.first(where: { descriptor($0) == type }) else {
-      throw NPYError.elementType(type)
-    }
+    let isSwapped = type.hasPrefix(">")
+    guard
+      let elementType = ElementType.allCases.first(where: {
+        descriptor($0) == (isSwapped ? "<" + type.dropFirst() : type)
+      })
+    else { throw NPYError.elementType(type) }
     let count: Int
     do {
       count = try Tensor.elementCount(of: shape, elementType: elementType)
@@ -50,6 +53,11 @@ extension NPY {
     let expected = count * elementType.size
     guard bytes.count - start == expected else {
       throw NPYError.damaged(reason: "its values take \(bytes.count - start) bytes, expected \(expected)")
+    }
+    if isSwapped {
+      for place in stride(from: start, to: bytes.count, by: elementType.size) {
+        bytes[place..<place + elementType.size].reverse()
+      }
     }
     return try bytes[start...].withUnsafeBytes { values in
       guard let base = values.baseAddress, count > 0 else {

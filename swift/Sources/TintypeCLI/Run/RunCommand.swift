@@ -5,12 +5,14 @@ import Tintype
 struct RunCommand {
   static let spec = CommandSpec(
     name: "run", summary: "Run any .mlpackage on NumPy files or pictures.",
-    discussion: "Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz.",
+    discussion:
+      "Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz. Where the model "
+      + "takes float32 or int32, arrays of other floats or integers are read as that.",
     positionals: [.init(name: "PACKAGE", help: "An .mlpackage with an ML Program.")],
     options: [
       .init(
         name: "--input", value: "NAME=FILE", isRepeatable: true,
-        help: "An input, .npy or .png; once for each."),
+        help: "An input, .npy or a picture; once for each."),
       .init(name: "--function", value: "NAME", help: "Function of a package with several. [default: its default one]"),
       .backend, .units, .timeBox,
       .init(
@@ -33,13 +35,14 @@ struct RunCommand {
 
   init(_ arguments: Arguments) throws {
     package = URL(fileURLWithPath: arguments.positionals[0])
-    inputs = try (arguments.lists["--input"] ?? []).map { try InputFile($0, Self.spec) }
+    inputs = try InputFile.all(arguments.lists["--input"] ?? [])
     function = arguments.values["--function"]
     (backend, units) = (arguments.backend(), arguments.units())
     timeBox = try arguments.timeBox(Self.spec)
     guard let file = try arguments.file("--output", Self.spec) else {
       throw ArgumentError(problem: "--output is missing: --output FILE.npz", command: Self.spec.fullName)
     }
+    try OutputFile.check(file, Self.spec)
     output = file
     collects = arguments.has("--stats")
     isQuiet = arguments.has("--quiet")
@@ -50,18 +53,18 @@ struct RunCommand {
     let package: String
     let backend: String
     let reason: String
-    let outputs: [PackageReport.Row]
+    let outputs: [FeatureRow]
     let output: String
     let statistics: PredictionStatistics?
 
     var lines: [String] {
-      ["\(package) on \(backend) (\(reason))"] + outputs.map(\.text) + [output] + (statistics?.lines ?? [])
+      ["\(package) on \(backend) (\(reason))"] + outputs.map(\.line) + [output] + (statistics?.lines ?? [])
     }
   }
 
   func run(_ terminal: Terminal) async throws {
     let reason = Locked<String?>(nil)
-    let name = package.lastPathComponent
+    let name = package.deletingPathExtension().lastPathComponent
     let runner = backend.makeBackend(
       settings: BackendSettings(timeBox: timeBox) { [isQuiet] notice in
         switch notice {
@@ -77,16 +80,22 @@ struct RunCommand {
       throw BackendError.unknownFunction(name: function ?? "", known: model.modelDescription.functions.map(\.name))
     }
     var tensors: [String: Tensor] = [:]
-    for input in inputs { tensors[input.name] = try input.tensor(for: described.input(named: input.name)) }
+    for input in inputs {
+      let (tensor, note) = try input.tensor(for: described.input(named: input.name))
+      tensors[input.name] = tensor
+      if let note, !isQuiet { terminal.tell(note) }
+    }
     let statistics = Locked<PredictionStatistics?>(nil)
     let outputs = try await predict(model, tensors, statistics)
-    let rows = described.outputs.compactMap { feature in outputs[feature.name].map { (feature.name, $0) } }
-    try AtomicFile.write(NPZ.encode(rows), to: output)
+    let labels = ClassLabels(model.metadataJSON, function: described.name)
+    let rows = described.outputs.compactMap { feature in
+      outputs[feature.name].map { RunOutput(feature.name, $0, labels) }
+    }
+    try AtomicFile.write(NPZ.encode(files: rows.map { ($0.name, $0.content) }), to: output)
     let report = Report(
       package: package.givenPath, backend: model.backend.rawValue,
       reason: reason.withLock { $0 } ?? backend.reason,
-      outputs: rows.map { .init(FeatureDescription(name: $0, elementType: $1.elementType, shape: $1.shape)) },
-      output: output.givenPath, statistics: statistics.withLock { $0 })
+      outputs: rows.map(\.row), output: output.givenPath, statistics: statistics.withLock { $0 })
     if printsJSON { return terminal.line(try jsonText(report)) }
     if !isQuiet { report.lines.forEach(terminal.line) }
   }
@@ -101,44 +110,5 @@ struct RunCommand {
         function: function, progress: { _ in try checkWanted() }, onStatistics: listener)
       return try model.predict(inputs, options: options)
     }
-  }
-}
-
-/// NAME=FILE, as `--input` has it.
-private struct InputFile {
-  let name: String
-  private let file: String
-
-  init(_ text: String, _ spec: CommandSpec) throws {
-    let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 2, !parts[0].isEmpty else {
-      throw ArgumentError(
-        problem: "--input is '\(text)', expected NAME=FILE.npy or NAME=PICTURE.png", command: spec.fullName)
-    }
-    (name, file) = (parts[0], parts[1])
-  }
-
-  /// - Parameter feature: nil: the model has no such input, which it will say itself.
-  func tensor(for feature: FeatureDescription?) throws -> Tensor {
-    do {
-      let data = try Data(contentsOf: URL(fileURLWithPath: file))
-      if file.hasSuffix(".npy") { return try NPY.decode(data) }
-      let picture = try RGBImage(file: data)
-      guard let feature else { return try picture.tensor(.rgb) }
-      guard let image = feature.image else {
-        throw failure("is a picture, but the input is \(PackageReport.Row(feature).text): make an array of it")
-      }
-      return try picture.tensor(image.colorLayout)
-    } catch let error as ArgumentError {
-      throw error
-    } catch let error as CocoaError {
-      throw failure("cannot be read as an .npy file or a picture (\(error.localizedDescription))")
-    } catch {
-      throw failure("cannot be read as an .npy file or a picture (\(error))")
-    }
-  }
-
-  private func failure(_ problem: String) -> ArgumentError {
-    ArgumentError(problem: "--input \(name): \(file) \(problem)", command: RunCommand.spec.fullName)
   }
 }
