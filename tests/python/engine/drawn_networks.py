@@ -107,7 +107,8 @@ def conv_transpose(draw: Draw) -> Case:
 
 def pool(name: str) -> Generator:
     def generate(draw: Draw) -> Case:
-        count, longest = draw.integer(1, 3), draw.choice([3, 9])
+        most_axes = 2 if name == "l2_pool" else 3  # the builder knows no other
+        count, longest = draw.integer(1, most_axes), draw.choice([3, 9])
         kernel, strides = ([draw.integer(1, most) for _ in range(count)] for most in (longest, 3))
         axes = tuple(range(-count, 0))
         lengths = [k + draw.integer(0, 5) for k in kernel]
