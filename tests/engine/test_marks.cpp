@@ -14,8 +14,9 @@ TEST(keeps_a_band_of_any_type) {
         mx::subtract(mx::expand_dims(mx::arange(shape[shape.size() - 2]), 1), mx::arange(shape.back()));
     for (mx::Dtype dtype : {mx::float32, mx::float16, mx::int8, mx::int64}) {
       array x = mx::astype(mx::multiply(noise(shape, 1), array(30.0f)), dtype);
-      for (auto [lower, upper] : {std::pair{0, 0}, std::pair{-1, 2}, std::pair{3, -1}, std::pair{-1, -1},
-                                  std::pair{1000, 1}, std::pair{2147483647, 2147483647}}) {
+      for (std::pair<int, int> band : {std::pair{0, 0}, std::pair{-1, 2}, std::pair{3, -1}, std::pair{-1, -1},
+                                       std::pair{1000, 1}, std::pair{2147483647, 2147483647}}) {
+        int lower = band.first, upper = band.second;  // clang lets no lambda have the parts of a binding
         array keep = mx::full(distance.shape(), array(true));
         if (lower >= 0) keep = mx::logical_and(keep, mx::less_equal(distance, array(lower)));
         if (upper >= 0) keep = mx::logical_and(keep, mx::greater_equal(distance, array(-upper)));

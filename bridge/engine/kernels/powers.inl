@@ -4,15 +4,24 @@ namespace {
 constexpr float kInf = __builtin_inff(), kLargestFloat = 3.40282347e38f;
 constexpr int kHalfLanes = kLanes / 2;
 
-template <typename Half, typename Whole>
-TINTYPE_INLINE Half half_of(const Whole& x, int half) {
-  Half part;
+// No templates: a deduced type is without the alignment of its name, and the compiler would take more for granted.
+TINTYPE_INLINE HalfVector half_of(const Vector& x, int half) {
+  HalfVector part;
   __builtin_memcpy(&part, reinterpret_cast<const char*>(&x) + half * sizeof(part), sizeof(part));
   return part;
 }
 
-template <typename Half, typename Whole>
-TINTYPE_INLINE void set_half(Whole& x, int half, const Half& part) {
+TINTYPE_INLINE HalfIntegers half_of(const Integers& x, int half) {
+  HalfIntegers part;
+  __builtin_memcpy(&part, reinterpret_cast<const char*>(&x) + half * sizeof(part), sizeof(part));
+  return part;
+}
+
+TINTYPE_INLINE void set_half(Vector& x, int half, HalfVector part) {
+  __builtin_memcpy(reinterpret_cast<char*>(&x) + half * sizeof(part), &part, sizeof(part));
+}
+
+TINTYPE_INLINE void set_half(Integers& x, int half, HalfIntegers part) {
   __builtin_memcpy(reinterpret_cast<char*>(&x) + half * sizeof(part), &part, sizeof(part));
 }
 
@@ -87,9 +96,9 @@ TINTYPE_INLINE Vector power_of(Vector x, Vector y) {
   Vector m = vector_of(bits + (high & -0x800000)), power;
   exponent -= high;
   for (int half = 0; half < 2; ++half) {
-    Doubles log = log2_of(__builtin_convertvector(half_of<HalfIntegers>(exponent, half), Doubles),
-                          __builtin_convertvector(half_of<HalfVector>(m, half), Doubles));
-    Doubles part = exp2_of(log * __builtin_convertvector(half_of<HalfVector>(y, half), Doubles));
+    Doubles log = log2_of(__builtin_convertvector(half_of(exponent, half), Doubles),
+                          __builtin_convertvector(half_of(m, half), Doubles));
+    Doubles part = exp2_of(log * __builtin_convertvector(half_of(y, half), Doubles));
     set_half(power, half, __builtin_convertvector(part, HalfVector));
   }
   return power_at_ends(x, y, power);
@@ -101,8 +110,8 @@ TINTYPE_INLINE Vector remainder_of(Vector x, Vector y) {
   Integers near = (size_of(x / y) < zero + 134217728.0f) & (size_of(y) <= zero + kLargestFloat);
   Vector dividend = near ? x : zero, divisor = near ? y : zero + 1.0f, rest;
   for (int half = 0; half < 2; ++half) {
-    Doubles p = __builtin_convertvector(half_of<HalfVector>(dividend, half), Doubles),
-            q = __builtin_convertvector(half_of<HalfVector>(divisor, half), Doubles);
+    Doubles p = __builtin_convertvector(half_of(dividend, half), Doubles),
+            q = __builtin_convertvector(half_of(divisor, half), Doubles);
     Doubles whole = __builtin_convertvector(__builtin_convertvector(p / q, HalfIntegers), Doubles);
     set_half(rest, half, __builtin_convertvector(p - whole * q, HalfVector));
   }
@@ -138,8 +147,8 @@ template <Rounding kRounding>
 TINTYPE_INLINE Integers divided(Integers x, Integers y) {
   Integers none = {}, special = (y == none) | (y == -1), divisor = special ? none + 1 : y, quotient;
   for (int half = 0; half < 2; ++half) {
-    Doubles p = __builtin_convertvector(half_of<HalfIntegers>(x, half), Doubles),
-            q = __builtin_convertvector(half_of<HalfIntegers>(divisor, half), Doubles);
+    Doubles p = __builtin_convertvector(half_of(x, half), Doubles),
+            q = __builtin_convertvector(half_of(divisor, half), Doubles);
     set_half(quotient, half, __builtin_convertvector(p / q, HalfIntegers));
   }
   typedef unsigned Unsigned __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
