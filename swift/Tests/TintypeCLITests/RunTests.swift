@@ -193,9 +193,33 @@ import Tintype
     #expect(console.error.contains("nodir does not exist: make it, or name another file"))
   }
 
-  @Test func anOutputIsNeeded() async throws {
+  @Test(arguments: ["mlx", "coreml"]) func printsValuesThatNoFileIsNamedFor(_ backend: String) async throws {
     let console = try Console()
-    #expect(await console.run(["run", Fixture.package("linear").path]) == 2)
-    #expect(console.error.contains("--output is missing: --output FILE.npz"))
+    let words = [
+      "run", Fixture.package("multi_output").path, "--input", "x=\(try x(console))", "--backend", backend,
+    ]
+    #expect(await console.run(words) == 0, "\(console.error)")
+    #expect(
+      console.output.split(separator: "\n").dropFirst() == [
+        "negated: float32 [2, 3]", "[[-1.0 -2.0 -3.0]", " [-4.0 -5.0 -6.0]]",
+        "squared: float32 [2, 3]", "[[ 1.0  4.0  9.0]", " [16.0 25.0 36.0]]",
+        "total: float32 [2]", "[ 6.0 15.0]",
+      ])
+  }
+
+  @Test func jsonNamesNoFileWhereThereIsNone() async throws {
+    let console = try Console()
+    let words = ["run", Fixture.package("multi_output").path, "--input", "x=\(try x(console))", "--backend", "mlx"]
+    #expect(await console.run(words + ["--json"]) == 0, "\(console.error)")
+    let report = try #require(JSONSerialization.jsonObject(with: Data(console.output.utf8)) as? [String: Any])
+    #expect(report["output"] is NSNull)
+  }
+
+  @Test(arguments: ["mlx", "coreml"]) func statesBeginWithZeros(_ backend: String) async throws {
+    let console = try Console()
+    let file = try npy(console, "x.npy", Tensor(shape: [2], floats: [3, 4]).converted(to: .float16))
+    let words = ["run", Fixture.package("stateful").path, "--input", "x=\(file)", "--backend", backend]
+    #expect(await console.run(words) == 0, "\(console.error)")
+    #expect(console.output.split(separator: "\n").dropFirst() == ["y: float16 [2]", "[3.0 4.0]"])
   }
 }

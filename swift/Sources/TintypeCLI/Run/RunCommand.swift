@@ -6,8 +6,9 @@ struct RunCommand {
   static let spec = CommandSpec(
     name: "run", summary: "Run any .mlpackage on NumPy files or pictures.",
     discussion:
-      "Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz. Where the model "
-      + "takes float32 or int32, arrays of other floats or integers are read as that.",
+      "Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz, or prints them, the "
+      + "middle of large ones left out. Where the model takes float32 or int32, arrays of other floats or integers are read "
+      + "as that. States begin with zeros.",
     positionals: [.init(name: "PACKAGE", help: "An .mlpackage with an ML Program.")],
     options: [
       .init(
@@ -17,7 +18,7 @@ struct RunCommand {
       .backend, .units, .timeBox,
       .init(
         name: "--output", short: "-o", value: "FILE",
-        help: "The .npz file for the outputs. An existing file is replaced. [required]"),
+        help: "The .npz file for the outputs. An existing file is replaced. [default: none, their values are printed]"),
       .stats, .quiet,
       .init(name: "--json", help: "Print backend, outputs and statistics as JSON."),
     ], examples: ["tintype run resnet.mlpackage --input image=cat.png -o logits.npz --stats"])
@@ -28,7 +29,7 @@ struct RunCommand {
   private let backend: BackendChoice
   private let units: ComputeUnits
   private let timeBox: Duration?
-  private let output: URL
+  private let output: URL?
   private let collects: Bool
   private let isQuiet: Bool
   private let printsJSON: Bool
@@ -39,11 +40,8 @@ struct RunCommand {
     function = arguments.values["--function"]
     (backend, units) = (arguments.backend(), arguments.units())
     timeBox = try arguments.timeBox(Self.spec)
-    guard let file = try arguments.file("--output", Self.spec) else {
-      throw ArgumentError(problem: "--output is missing: --output FILE.npz", command: Self.spec.fullName)
-    }
-    try OutputFile.check(file, Self.spec)
-    output = file
+    output = try arguments.file("--output", Self.spec)
+    if let output { try OutputFile.check(output, Self.spec) }
     collects = arguments.has("--stats")
     isQuiet = arguments.has("--quiet")
     printsJSON = arguments.has("--json")
@@ -54,11 +52,25 @@ struct RunCommand {
     let backend: String
     let reason: String
     let outputs: [FeatureRow]
-    let output: String
+    /// Null where the values are printed.
+    let output: String?
     let statistics: PredictionStatistics?
 
-    var lines: [String] {
-      ["\(package) on \(backend) (\(reason))"] + outputs.map(\.line) + [output] + (statistics?.lines ?? [])
+    func encode(to encoder: any Encoder) throws {
+      var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(package, forKey: .package)
+      try values.encode(backend, forKey: .backend)
+      try values.encode(reason, forKey: .reason)
+      try values.encode(outputs, forKey: .outputs)
+      try values.encode(output, forKey: .output)
+      try values.encodeIfPresent(statistics, forKey: .statistics)
+    }
+
+    private enum CodingKeys: String, CodingKey { case package, backend, reason, outputs, output, statistics }
+
+    func lines(_ rows: [RunOutput]) -> [String] {
+      let found = rows.flatMap { [$0.row.line] + (output == nil ? $0.lines : []) }
+      return ["\(package) on \(backend) (\(reason))"] + found + (output.map { [$0] } ?? []) + (statistics?.lines ?? [])
     }
   }
 
@@ -86,28 +98,30 @@ struct RunCommand {
       if let note, !isQuiet { terminal.tell(note) }
     }
     let statistics = Locked<PredictionStatistics?>(nil)
-    let outputs = try await predict(model, tensors, statistics)
+    let outputs = try await predict(model, tensors, hasStates: !described.states.isEmpty, statistics)
     let labels = ClassLabels(model.metadataJSON, function: described.name)
     let rows = described.outputs.compactMap { feature in
       outputs[feature.name].map { RunOutput(feature.name, $0, labels) }
     }
-    try AtomicFile.write(NPZ.encode(files: rows.map { ($0.name, $0.content) }), to: output)
+    if let output { try AtomicFile.write(NPZ.encode(files: rows.map { ($0.name, $0.content) }), to: output) }
     let report = Report(
       package: package.givenPath, backend: model.backend.rawValue,
       reason: reason.withLock { $0 } ?? backend.reason,
-      outputs: rows.map(\.row), output: output.givenPath, statistics: statistics.withLock { $0 })
+      outputs: rows.map(\.row), output: output?.givenPath, statistics: statistics.withLock { $0 })
     if printsJSON { return terminal.line(try jsonText(report)) }
-    if !isQuiet { report.lines.forEach(terminal.line) }
+    if !isQuiet { report.lines(rows).forEach(terminal.line) }
   }
 
   private func predict(
-    _ model: any LoadedModel, _ inputs: [String: Tensor], _ statistics: Locked<PredictionStatistics?>
+    _ model: any LoadedModel, _ inputs: [String: Tensor], hasStates: Bool,
+    _ statistics: Locked<PredictionStatistics?>
   ) async throws -> [String: Tensor] {
     let keep: @Sendable (PredictionStatistics) -> Void = { found in statistics.withLock { $0 = found } }
     let (function, listener) = (function, collects ? keep : nil)
     return try await Blocking.run { checkWanted in
       let options = PredictionOptions(
-        function: function, progress: { _ in try checkWanted() }, onStatistics: listener)
+        function: function, state: hasStates ? try model.makeState(function: function) : nil,
+        progress: { _ in try checkWanted() }, onStatistics: listener)
       return try model.predict(inputs, options: options)
     }
   }

@@ -1,16 +1,19 @@
 import Foundation
 import Tintype
 
-/// An output of `run`: its file in the archive, and its row in the report.
+/// An output of `run`: its file in the archive, its row in the report and its values as text.
 struct RunOutput {
   let name: String
   let content: Data
   let row: FeatureRow
+  private let tensor: Tensor
+  private let text: String?
 
   /// - Parameter labels: nil: the model is no classifier with texts.
   init(_ name: String, _ tensor: Tensor, _ labels: ClassLabels?) {
-    self.name = name
-    if let text = labels?.text(of: tensor, named: name) {
+    (self.name, self.tensor) = (name, tensor)
+    text = labels?.text(of: tensor, named: name)
+    if let text {
       content = NPY.encode(text: text)
       row = FeatureRow(name: name, text: text)
     } else {
@@ -18,6 +21,8 @@ struct RunOutput {
       row = FeatureRow(FeatureDescription(name: name, elementType: tensor.elementType, shape: tensor.shape))
     }
   }
+
+  var lines: [String] { text.map { [$0] } ?? ArrayText(tensor).lines }
 }
 
 /// A classifier's texts, which its label gives by their places.
