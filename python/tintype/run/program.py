@@ -1,6 +1,7 @@
 """The ops of an `.mlpackage`, one by one with their types, read without a runtime and without coremltools.
 
 NamedValueType   1 name, 2 ValueType { 1 tensorType }
+Binding          1 name | 2 Value
 TensorType       1 dataType, 3 dimensions [ 1 constant { 1 size } | 2 unknown ]
 Value            2 type, 3 immediate { 1 tensor }, 5 in the weight file
 TensorValue      2 ints { 1 values }, 4 strings { 1 values }
@@ -84,7 +85,8 @@ class Op:
 
 @dataclass(frozen=True)
 class FunctionOps:
-    """A function: its ops in order, constants by name, and the type of every value."""
+    """A function: its ops in order, constants by name, and the type of every value. A constant that stands in
+    an argument itself has a name of its own there, too."""
 
     name: str
     inputs: Mapping[str, Tensor | None]
@@ -130,12 +132,15 @@ def _function(name: str, data: memoryview) -> FunctionOps:
     ops: list[Op] = []
     for _, block in entries(data, 3):
         for operation, depth in _operations(block, 0):
-            op = _op(operation, depth)
+            op, literals = _op(operation, depth)
             tensors.update(op.outputs)
             if op.kind == "const":
-                constants[op.place] = _constant(operation, tensors.get(op.place))
-            else:
-                ops.append(op)
+                value = next((v for key, v in entries(operation, 5) if key == "val"), memoryview(b""))
+                constants[op.place] = _constant(value, tensors.get(op.place))
+                continue
+            ops.append(op)
+            constants.update(literals)
+            tensors.update((name, literal.tensor) for name, literal in literals.items())
     return FunctionOps(name, inputs, tuple(ops), constants, tensors)
 
 
@@ -148,17 +153,34 @@ def _operations(block: memoryview, depth: int) -> Iterator[tuple[memoryview, int
             yield from _operations(inner, depth + 1)
 
 
-def _op(data: memoryview, depth: int) -> Op:
-    inputs = {
-        name: tuple(text(first(binding, 1)) for binding in messages(argument, 1))
-        for name, argument in entries(data, 2)
-    }
-    return Op(text(first(data, 1)), inputs, tuple(_named(o) for o in messages(data, 3)), depth)
+def _op(data: memoryview, depth: int) -> tuple[Op, dict[str, Constant]]:
+    """The operation, and the constants that stand in its arguments themselves, as compressed weights do: by
+    names that no value has."""
+    outputs = tuple(_named(output) for output in messages(data, 3))
+    kind = text(first(data, 1))
+    place = outputs[0][0] if outputs else kind
+    inputs: dict[str, tuple[str, ...]] = {}
+    literals: dict[str, Constant] = {}
+    for argument, bound in entries(data, 2):
+        names = []
+        for index, binding in enumerate(messages(bound, 1)):
+            name, value = text(first(binding, 1)), first(binding, 2)
+            if not name:
+                name = f"{place}({argument} {index})"
+                literals[name] = _constant(value, _typed(value))
+            names.append(name)
+        inputs[argument] = tuple(names)
+    return Op(kind, inputs, outputs, depth), literals
 
 
 def _named(data: memoryview) -> tuple[str, Tensor | None]:
+    return text(first(data, 1)), _typed(data)
+
+
+def _typed(data: memoryview) -> Tensor | None:
+    """The tensor type of a NamedValueType or a Value, which have it in the same field."""
     tensor = first(first(data, 2), 1)
-    return text(first(data, 1)), _tensor(tensor) if len(tensor) else None
+    return _tensor(tensor) if len(tensor) else None
 
 
 def _tensor(data: memoryview) -> Tensor:
@@ -171,8 +193,7 @@ def _tensor(data: memoryview) -> Tensor:
     return Tensor(dtype, tuple(sizes), bits)
 
 
-def _constant(data: memoryview, tensor: Tensor | None) -> Constant:
-    value = next((v for name, v in entries(data, 5) if name == "val"), memoryview(b""))
+def _constant(value: memoryview, tensor: Tensor | None) -> Constant:
     immediate = first(first(value, 3), 1)
     strings = [text(s) for s in messages(first(immediate, 4), 1)]
     return Constant(

@@ -173,6 +173,10 @@ extension ProgramFunction {
         constants[operation.place] = try ProgramConstant(parsing: bytes, tensor: operation.outputs.first?.tensor)
       } else {
         operations.append(operation)
+        for (name, literal) in try operation.literals(parsing: bytes) {
+          constants[name] = literal
+          tensors[name] = literal.tensor
+        }
       }
       try WireReader.forEach(bytes) { field, value in
         if field == 4, let inner = value.bytes { try read(block: inner, depth: depth + 1) }
@@ -200,6 +204,30 @@ extension ProgramOperation {
       default: break
       }
     }
+    // The outputs may come last, and name what has no name.
+    inputs = inputs.map { input in
+      let named = input.values.enumerated().map { index, value in
+        value.isEmpty ? "\(place)(\(input.name) \(index))" : value
+      }
+      return Input(name: input.name, values: named)
+    }
+  }
+
+  /// The constants that stand in the arguments of `message` themselves, as compressed weights do, by the names that
+  /// `inputs` has for them.
+  fileprivate func literals(parsing message: ArraySlice<UInt8>) throws -> [(String, ProgramConstant)] {
+    var literals: [(String, ProgramConstant)] = []
+    try WireReader.forEach(message) { field, value in
+      guard field == 2, let bytes = value.bytes else { return }
+      let (argument, bound) = try WireReader.mapEntry(bytes)
+      var names = values(of: argument)[...]
+      try WireReader.forEach(bound ?? []) { field, value in
+        guard field == 1, let binding = value.bytes, let name = names.popFirst() else { return }
+        guard let literal = try WireReader.first(2, in: binding) else { return }
+        literals.append((name, try ProgramConstant(value: literal)))
+      }
+    }
+    return literals
   }
 }
 
@@ -207,8 +235,7 @@ extension ProgramOperation.Output {
   /// `NamedValueType`: its name, and the tensor of its type.
   fileprivate init(parsing message: ArraySlice<UInt8>) throws {
     name = try WireReader.first(1, in: message).map { String(decoding: $0, as: UTF8.self) } ?? ""
-    let type = try WireReader.first(2, in: message).flatMap { try WireReader.first(1, in: $0) }
-    tensor = try type.flatMap { $0.isEmpty ? nil : try ProgramTensor(parsing: $0) }
+    tensor = try ProgramTensor(typeOf: message)
   }
 }
 
@@ -221,7 +248,14 @@ extension ProgramTensor {
     38: ("uint6", 6), 39: ("uint3", 3),
   ]
 
-  fileprivate init(parsing message: ArraySlice<UInt8>) throws {
+  /// The tensor type of a `NamedValueType` or a `Value`, which have it in the same field; nil for another type.
+  fileprivate init?(typeOf message: ArraySlice<UInt8>) throws {
+    let type = try WireReader.first(2, in: message).flatMap { try WireReader.first(1, in: $0) }
+    guard let type, !type.isEmpty else { return nil }
+    try self.init(parsing: type)
+  }
+
+  private init(parsing message: ArraySlice<UInt8>) throws {
     var (type, shape) = (UInt64(0), [Int]())
     try WireReader.forEach(message) { field, value in
       switch (field, value) {
@@ -243,13 +277,19 @@ extension ProgramTensor {
 extension ProgramConstant {
   /// A `const` operation: the attribute `val` holds the value, at once or by its place in the weight file.
   fileprivate init(parsing operation: ArraySlice<UInt8>, tensor: ProgramTensor?) throws {
-    self.init(tensor: tensor)
     var value: ArraySlice<UInt8> = []
     try WireReader.forEach(operation) { field, entry in
       guard field == 5, let bytes = entry.bytes else { return }
       let (name, message) = try WireReader.mapEntry(bytes)
       if name == "val" { value = message ?? [] }
     }
+    try self.init(value: value)
+    self.tensor = tensor
+  }
+
+  /// A `Value`, with its own type.
+  fileprivate init(value: ArraySlice<UInt8>) throws {
+    self.init(tensor: try ProgramTensor(typeOf: value))
     isStored = try WireReader.first(5, in: value).map { !$0.isEmpty } ?? false
     let immediate = try WireReader.first(3, in: value).flatMap { try WireReader.first(1, in: $0) }
     guard let immediate else { return }

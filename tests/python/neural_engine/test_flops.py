@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+import tintype
 from tintype import layers as nn
 from tintype.layers import Graph, Var
 from tintype.neural_engine import inspect_package
 from tintype.neural_engine.flops import flops
+from tintype.run.package import read_package
 from tintype.run.program import read_program
 
 Package = Callable[..., Path]
@@ -73,3 +75,23 @@ def test_bytes_and_padding(package: Package, size: int) -> None:
     assert report.parameters == 16 * 16 + 16
     assert report.value_bytes == 2 * 2 * 16 * (size - 1)
     assert report.padding_bytes == 2 * 16
+
+
+@pytest.mark.parametrize("recipe", ["int8", "int4", "palette4"])
+def test_compressed_weights_are_read_too(data: Path, tmp_path: Path, recipe: str) -> None:
+    """Their codes and scales stand in the arguments of an op themselves, and not in constants of their own."""
+    bundle = tintype.convert(
+        data / "sd3-medium-tiny",
+        tmp_path / "small.bundle",
+        quantize=f"text_encoder={recipe}",
+        components=["text_encoder"],
+        gate=None,
+    )
+    (path,) = bundle.package_paths("text_encoder")
+    report, summary = inspect_package(path), read_package(path)
+    assert report.parameters == summary.parameters
+    stored = sum(constant.stored for constant in read_program(path)[0].constants.values())
+    # A tensor has a row of 64 bytes before it, and fills its last one.
+    assert 0 < summary.weight_bytes - report.weight_bytes <= 64 + 127 * stored
+    assert report.weight_bytes > summary.weight_bytes / 2
+    assert report.roofline["M1"] == pytest.approx(1000 * report.weight_bytes / 68.25e9)
