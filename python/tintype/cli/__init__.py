@@ -1,4 +1,4 @@
-"""The command line: `tintype generate | convert | inspect | verify | backends | run | bench`.
+"""The command line: `tintype generate | convert | inspect | verify | warm | backends | run | bench`.
 
 Only click is imported before a command runs, so that `--help` answers at once.
 """

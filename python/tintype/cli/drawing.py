@@ -59,11 +59,12 @@ class Drawn:
     def text(self) -> str:
         """Two lines: what was drawn, and how long it took; then the statistics."""
         settings = self.result.settings
+        steps = f"{settings.steps} step{'' if settings.steps == 1 else 's'}"
         seed = "the given noise" if settings.seed is None else f"seed {settings.seed}"
         timings = vars(self.result.timings)
         parts = [f"{part.replace('_', ' ')} {seconds:.2f}" for part, seconds in timings.items()]
         lines = [
-            f"{self.output}: {settings.width}x{settings.height}, {settings.steps} steps, "
+            f"{self.output}: {settings.width}x{settings.height}, {steps}, "
             f"guidance {settings.guidance_scale:g}, {seed}",
             f"seconds: {', '.join(parts)}",
         ]

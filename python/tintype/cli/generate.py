@@ -171,6 +171,10 @@ def generate(
         settings["statistics"] = True
     if no_t5:
         settings["use_t5"] = False
+    if resume and prompt_file is None:
+        raise UsageError(
+            "--resume leaves out what --prompt-file has drawn: name a file of prompts, or leave it out"
+        )
     jobs, drawn_by = _jobs(prompt, picture, prompt_file, output, settings)
     found = len(jobs)
     if resume:

@@ -59,7 +59,7 @@ def _archive_text(name: str, file: str) -> str:
 
 
 def fitting(values: dict[str, Any], infos: Iterable["TensorInfo"], quiet: bool) -> dict[str, Any]:
-    """`values` with arrays of floats as float32, and of integers as int32, where the model takes that.
+    """`values` with arrays of floats, and of integers as int32, in the dtype that the model takes.
 
     A line on stderr says so. UsageError for values that the dtype cannot hold; other arrays stay as they are.
     """
@@ -70,14 +70,14 @@ def fitting(values: dict[str, Any], infos: Iterable["TensorInfo"], quiet: bool) 
 def _converted(name: str, value: Any, wanted: str | None, quiet: bool) -> Any:
     import numpy as np
 
-    kinds = {"float32": "f", "int32": "iu"}
+    kinds = {"float16": "f", "float32": "f", "int32": "iu"}
     if wanted not in kinds or not isinstance(value, np.ndarray):
         return value
     if value.dtype == wanted or value.dtype.kind not in kinds[wanted]:
         return value
     with np.errstate(over="ignore"):
         converted = value.astype(wanted)
-    lost = np.isfinite(value) & ~np.isfinite(converted) if wanted == "float32" else converted != value
+    lost = np.isfinite(value) & ~np.isfinite(converted) if kinds[wanted] == "f" else converted != value
     if lost.any():
         raise UsageError(
             f"--input {name} holds {value[lost].flat[0]}, which no {wanted} can: the model takes {wanted}"

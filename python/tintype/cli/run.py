@@ -49,7 +49,7 @@ def run(
     """Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz, or
     prints them, the middle of large ones left out.
 
-    Where the model takes float32 or int32, arrays of other floats or integers are read as that. States begin
+    Where the model takes floats or int32, arrays of other floats or integers are read as that. States begin
     with zeros.
     """
     from ..files import atomic_write, check_writable

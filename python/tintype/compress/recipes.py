@@ -74,6 +74,9 @@ RECIPES: Final[Mapping[str, Recipe]] = {
     "palette8": Recipe("palette8", "palette", 8, 16),
 }
 
+#: What --quantize takes, as errors list it.
+WAYS: Final = ", ".join((*RECIPES, names.AUTO, "mixed:FILE"))
+
 #: What stands for a recipe of fewer bits where these would cost too much; both targets run it well.
 EIGHT_BITS_RECIPE: Final = "int8"
 
@@ -210,9 +213,7 @@ def _parse(text: str) -> tuple[str | None, dict[str, str]]:
     named: dict[str, str] = {}
     parts = [p.strip() for p in text.split(",") if p.strip()]
     if not parts:
-        raise UsageError(
-            f"quantize: {text!r} names no recipe, choose among {', '.join(RECIPES)}, or leave it out"
-        )
+        raise UsageError(f"quantize: {text!r} names no recipe, choose among {WAYS}, or leave it out")
     for part in parts:
         component, sign, recipe = part.rpartition("=")
         component, recipe = component.strip(), recipe.strip()
@@ -222,7 +223,9 @@ def _parse(text: str) -> tuple[str | None, dict[str, str]]:
                 "name it alone, or a recipe for each"
             )
         if recipe not in RECIPES:
-            raise UsageError(f"quantize: {recipe!r} is no recipe, choose among {', '.join(RECIPES)}")
+            raise UsageError(
+                f"quantize: {recipe!r} is no recipe, choose among {', '.join(RECIPES) if sign else WAYS}"
+            )
         if not sign and general is not None:
             raise UsageError(f"quantize: {general} and {recipe} are both for all components: name one")
         if sign:

@@ -112,7 +112,7 @@ def build_chunks(
             return
     largest = int(np.argmax(bytes_))
     raise ConversionError(
-        f"max_chunk is {max_bytes / 1e6:.4g} MB, but block {largest} of the denoiser alone has "
+        f"max_chunk is {max_bytes:,} bytes, but block {largest} of the denoiser alone has "
         f"{bytes_[largest] / 1e6:.2f} MB of weights as float16: choose a larger limit, or none"
     )
 

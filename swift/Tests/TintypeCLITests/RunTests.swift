@@ -120,6 +120,10 @@ import Tintype
     let integers = try Tensor(shape: [1, 5], int32s: [1, -2, 3, 4, 1000])
     for (package, own, types, wanted) in [
       ("linear", floats, [ElementType.float64, .float16], "float32"), ("integer", integers, [.int64, .int16], "int32"),
+      (
+        "half", try Tensor(shape: [2, 4], floats: [1, 2, 3, 4, 5, 6, 7, 8]).converted(to: .float16),
+        [.float32, .float64], "float16"
+      ),
     ] {
       let console = try Console()
       #expect(try await run(package, console, own) == 0 && console.error.isEmpty, "\(console.error)")
@@ -148,6 +152,10 @@ import Tintype
     }
     for (package, tensor, code, message) in [
       ("linear", doubles, 2, "--input x holds 1e+300, which no float32 can: the model takes float32"),
+      (
+        "half", try Tensor(shape: [2, 4], floats: Array(repeating: 1e6, count: 8)), 2,
+        "--input x holds 1000000.0, which no float16 can"
+      ),
       ("integer", try integers(1 << 31), 2, "--input ids holds 2147483648, which no int32 can: the model takes int32"),
       ("integer", try integers(.min), 2, "--input ids holds -9223372036854775808, which no int32 can"),
       ("integer", try integers(0).converted(to: .bool), 1, "bool"),

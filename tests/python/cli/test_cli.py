@@ -501,9 +501,25 @@ def test_run_any_package(
     assert table[0].split() == ["op", "calls", "ms", "bytes"]
     assert any(row.startswith("linear + relu ") for row in table[1:-1])
     assert "peak of live values" in table[-1]
-    np.save(tmp_path / "x.npy", x.astype(np.float32))
+    np.save(tmp_path / "x.npy", x.astype(np.int32))
     assert run_command(["run", str(small_package), f"--input=x={tmp_path / 'x.npy'}", "-o", str(output)]) == 1
-    assert "float32" in capsys.readouterr().err
+    assert "int32" in capsys.readouterr().err
+
+
+def test_run_reads_floats_as_float16(
+    small_package: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["run", str(small_package), f"--input=x={tmp_path / 'x.npy'}", "--backend=mlx"]
+    np.save(tmp_path / "x.npy", np.ones((2, 3), np.float16))
+    assert run_command(line) == 0
+    expected = capsys.readouterr().out
+    np.save(tmp_path / "x.npy", np.ones((2, 3), np.float32))
+    assert run_command(line) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == (expected, "tintype: --input x: float32 is read as float16\n")
+    np.save(tmp_path / "x.npy", np.full((2, 3), 1e6))
+    assert run_command(line) == 2
+    assert "--input x holds 1000000.0, which no float16 can" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the suite reads /proc")

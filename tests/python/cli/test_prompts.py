@@ -53,7 +53,7 @@ def test_every_line_is_drawn(command: list[str], tmp_path: Path, capsys: pytest.
     assert sorted(file.name for file in previews.iterdir()) == ["3-1-step-1.png", "3-2-step-1.png"]
     out = capsys.readouterr().out
     assert out.startswith("2 of 3 were drawn already\n")
-    assert "out-3-2.png: 128x128, 1 steps" in out
+    assert "out-3-2.png: 128x128, 1 step" in out
     after = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
     assert {n for n in names if after[n] == before[n]} == {"out-1.png", "blue.png"}
     assert run_command([*command, "--resume", "--json"]) == 0
@@ -90,6 +90,12 @@ def test_a_line_that_cannot_be_is_named(
     assert run_command(command) == 2
     assert re.search(message, capsys.readouterr().err)
     assert list((tmp_path / "pictures").iterdir()) == []
+
+
+def test_only_files_of_prompts_are_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out.png").write_bytes(b"of something else")
+    assert run_command(["generate", "a cat", "--resume", "-o", str(tmp_path / "out.png")]) == 2
+    assert "--resume leaves out what --prompt-file has drawn" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_says_how_to_go_on(

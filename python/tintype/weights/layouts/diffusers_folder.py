@@ -75,7 +75,9 @@ class DiffusersFolder:
         self.pipeline = ""
         if not self.path.is_dir():
             what = "is a file" if self.path.exists() else "does not exist"
-            raise CheckpointError(f"{self.path} {what}: name a folder with a {MODEL_INDEX} in it")
+            raise CheckpointError(
+                f"{self.path} {what}: name a folder with a {MODEL_INDEX} in it, or a .safetensors file"
+            )
         if partial:
             return
         if not (self.path / MODEL_INDEX).is_file():

@@ -41,7 +41,7 @@ struct DrawnPicture {
   private var lines: [String] {
     let seed = settings.seed.map { "seed \($0)" } ?? "the given noise"
     let line =
-      "\(path): \(settings.width)x\(settings.height), \(settings.steps) steps, "
+      "\(path): \(settings.width)x\(settings.height), \(settings.steps) step\(settings.steps == 1 ? "" : "s"), "
       + "guidance \(shortNumber(settings.guidanceScale)), \(seed)"
     let times = timings.parts.map { "\($0.name.replacingOccurrences(of: "_", with: " ")) \(decimals($0.seconds, 2))" }
     let costs = PipelineStage.allCases.compactMap { stage in statistics[stage].map { (stage, $0) } }

@@ -30,6 +30,9 @@ struct GenerateCommand {
     if hasPromptFile, !arguments.positionals.isEmpty || arguments.values["--from"] != nil {
       throw fail("--prompt-file names all prompts: leave PROMPT and --from out")
     }
+    if resumes, !hasPromptFile {
+      throw fail("--resume leaves out what --prompt-file has drawn: name a file of prompts, or leave it out")
+    }
     if hasPromptFile, !arrays.isEmpty {
       throw fail("--latents-out and --noise-out are of one PROMPT: leave --prompt-file out, or them")
     }

@@ -54,8 +54,8 @@ struct InputFile {
       + "numpy.save('\(name).npy', numpy.load('\(file)')['\(held.first ?? name)'])"
   }
 
-  /// The tensor, with arrays of floats as float32, and of integers as int32, where the model takes that; then a note says
-  /// so. Throws `ArgumentError` for values that the type cannot hold; other arrays stay as they are.
+  /// The tensor, with arrays of floats as float16 or float32, and of integers as int32, where the model takes that; then a
+  /// note says so. Throws `ArgumentError` for values that the type cannot hold; other arrays stay as they are.
   ///
   /// - Parameter feature: nil: the model has no such input, which it will say itself.
   func tensor(for feature: FeatureDescription?) throws -> (tensor: Tensor, note: String?) {
@@ -69,7 +69,7 @@ struct InputFile {
       return (try picture.tensor(image.colorLayout), nil)
     case .array(let array):
       guard let wanted = feature?.image == nil ? feature?.elementType : nil, array.elementType != wanted,
-        wanted == .float32 ? array.elementType.isFloatingPoint : wanted == .int32 && array.elementType.isInteger
+        wanted.isFloatingPoint ? array.elementType.isFloatingPoint : wanted == .int32 && array.elementType.isInteger
       else { return (array, nil) }
       let converted = try array.converted(to: wanted)
       if let lost = wanted == .int32 ? array.firstBeyondInt32 : array.firstLost(in: converted) {
@@ -86,7 +86,7 @@ extension ElementType {
 }
 
 extension Tensor {
-  /// The first finite number that is none in `converted`, float32.
+  /// The first finite number that is none in `converted`, floats.
   fileprivate func firstLost(in converted: Tensor) -> String? {
     zip(doubles(), converted.floats()).first { $0.isFinite && !$1.isFinite }.map { "\($0.0)" }
   }

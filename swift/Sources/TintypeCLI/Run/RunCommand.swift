@@ -7,7 +7,7 @@ struct RunCommand {
     name: "run", summary: "Run any .mlpackage on NumPy files or pictures.",
     discussion:
       "Run PACKAGE (.mlpackage) once on arrays from .npy files, or pictures; writes its outputs to an .npz, or prints them, the "
-      + "middle of large ones left out. Where the model takes float32 or int32, arrays of other floats or integers are read "
+      + "middle of large ones left out. Where the model takes floats or int32, arrays of other floats or integers are read "
       + "as that. States begin with zeros.",
     positionals: [.init(name: "PACKAGE", help: "An .mlpackage with an ML Program.")],
     options: [

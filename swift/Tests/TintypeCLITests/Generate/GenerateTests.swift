@@ -78,7 +78,7 @@ enum CLITestBundles {
     #expect(await console.run(words, showsProgress: true) == 0, "\(console.error)")
     let lines = console.output.split(separator: "\n")
     #expect(lines.first == "text_encoder, denoiser, vae on mlx (asked for)")
-    #expect(lines.dropFirst().first == "\(console.path("b.png")): 128x128, 1 steps, guidance 0, seed 6")
+    #expect(lines.dropFirst().first == "\(console.path("b.png")): 128x128, 1 step, guidance 0, seed 6")
     let parts = try #require(lines.last).split(separator: " ").filter { Double($0.filter { $0 != "," }) == nil }
     #expect(parts.joined(separator: " ") == "seconds: load text encoder modulation denoiser vae total")
     let bar = "decoding  [" + String(repeating: "#", count: 24) + "]  1/1"

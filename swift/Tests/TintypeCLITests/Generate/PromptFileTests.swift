@@ -56,7 +56,7 @@ import Tintype
     let text = try Console()
     #expect(await text.run(words + ["--resume"]) == 0, "\(text.error)")
     #expect(text.output.hasPrefix("2 of 3 were drawn already\n"))
-    #expect(text.output.contains("out-3-2.png: 128x128, 1 steps"))
+    #expect(text.output.contains("out-3-2.png: 128x128, 1 step"))
     #expect(try Data(contentsOf: URL(fileURLWithPath: console.path("pictures/blue.png"))) == kept)
     let nothing = try Console()
     #expect(await nothing.run(words + ["--resume", "--json"]) == 0)
@@ -87,6 +87,12 @@ import Tintype
     #expect(await console.run(words) == 2)
     #expect(console.error.contains(message), "\(console.error)")
     #expect(try pictures(console).isEmpty)
+  }
+
+  @Test func onlyFilesOfPromptsAreResumed() async throws {
+    let console = try Console()
+    #expect(await console.run(["generate", "a cat", "--resume", "-o", console.path("out.png")]) == 2)
+    #expect(console.error.contains("--resume leaves out what --prompt-file has drawn"), "\(console.error)")
   }
 
   @Test func anInterruptedRunSaysHowToGoOn() async throws {
