@@ -1,6 +1,8 @@
 // What a caller hands in, checked against the description.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <sstream>
 
 #include "kernels/primitives.h"
 #include "mlx/mlx.h"
@@ -94,7 +96,22 @@ void check(const Feature& feature, const tt_tensor& tensor) {
   if (!tensor.data && !empty) refuse(TT_ERROR_INVALID_ARGUMENT, {place, "its data is NULL"});
 }
 
+/** Whether arrays of `dtype` can hold it as it is; floats take what is near. */
+bool holds(mx::Dtype dtype, double value) {
+  if (!mx::issubdtype(dtype, mx::integer)) return true;
+  bool is_signed = mx::issubdtype(dtype, mx::signedinteger);
+  double end = std::ldexp(1.0, static_cast<int>(8 * mx::size_of(dtype)) - is_signed);
+  return value == std::trunc(value) && value >= (is_signed ? -end : 0.0) && value < end;
+}
+
 array default_input(const Feature& feature) {
+  if (!holds(mlx_dtype(feature.dtype), feature.default_value)) {
+    std::ostringstream value;
+    value << feature.default_value;
+    refuse(TT_ERROR_INVALID_ARGUMENT,
+           {"input " + quoted(feature.name), "its default value does not fit its type", value.str(),
+            "an " + name_of(feature.dtype), "Give the input."});
+  }
   mx::Shape shape;
   uint64_t bytes = mx::size_of(mlx_dtype(feature.dtype));
   for (int64_t dimension : feature.shape) {

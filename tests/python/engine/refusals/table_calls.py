@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from .. import ctypes_api
-from .programs import Block, Const, Op, Program, f, refusal, specification, tensor_type, write
+from .programs import Block, Const, Op, Program, f, i, refusal, specification, tensor_type, write
 
 #: Runs into a refusal with a folder of its own; its text. {n} stands for a number that differs.
 Case = tuple[Callable[[pathlib.Path], str], str]
@@ -123,6 +123,14 @@ def default(model):
     model.description.input[0].type.isOptional = True
 
 
+def default_of(value: float):
+    def change(model):
+        default(model)
+        model.description.input[0].type.multiArrayType.floatDefaultValue = value
+
+    return change
+
+
 def shown(*shape: int, dtype=np.float32) -> np.ndarray:
     """One number, repeated by strides of 0."""
     return np.broadcast_to(dtype(1), shape)
@@ -147,6 +155,10 @@ INPUTS: list[Case] = [
     (predict({}, Program([Op("relu", {"x": shown(SIDE, SIDE)})], change=default)),
      f'[input "x"] its default value is larger than memory, got [{SIDE}, {SIDE}]. '
      "Give the input, or use a smaller model."),
+    (predict({}, Program([Op("abs", {"x": i(1, 2)})], change=default_of(2.0**40))),
+     '[input "x"] its default value does not fit its type, got 1.09951e+12, expected an int32. Give the input.'),
+    (predict({}, Program([Op("abs", {"x": i(1, 2)})], change=default_of(2.5))),
+     '[input "x"] its default value does not fit its type, got 2.5, expected an int32. Give the input.'),
     (predict({"x": shown(SIDE, SIDE)}, WIDE), '[input "x"] its values are no dense array, and a copy is larger '
      f"than memory, got [{SIDE}, {SIDE}]. Hand in a dense array, or use a smaller input."),
 ]  # fmt: skip
