@@ -71,7 +71,7 @@ test: test-engine test-swift test-python ## Set up and run every test
 test-fast: env ## Python tests that need no converted bundle
 	$(BIN)/python -m pytest -q tests/python -m "not bundle"
 
-THREAD_TESTS := engine_test_elements engine_test_indexing engine_test_kernels engine_test_lifetimes engine_test_primitives engine_test_windows
+THREAD_TESTS := engine_test_elements engine_test_indexing engine_test_kernels engine_test_lifetimes engine_test_marks engine_test_primitives engine_test_windows
 
 test-threads: env ## C++ tests of calls from several threads, under ThreadSanitizer
 	$(BIN)/cmake -G Ninja -S . -B build/tsan -DTINTYPE_SANITIZE=thread -DTINTYPE_BUILD_TESTS=ON -DTINTYPE_SWIFT=OFF \
