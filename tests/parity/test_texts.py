@@ -43,39 +43,20 @@ def demo(make_bundle: Callable[..., Bundle]) -> pathlib.Path:
     return make_bundle("demo", "float16").root
 
 
+def drawing(bundle: pathlib.Path, folder: pathlib.Path) -> list[object]:
+    options = ["--model", bundle, "--steps", 1, "--seed", 1, "--output", folder / "a.png"]
+    return ["generate", "a circle", *options]
+
+
 @pytest.mark.parametrize("options", [[], ["--count", "2"], ["--backend", "vae=mlx"], ["--quiet"]])
 def test_generate(options: list[str], demo: pathlib.Path, tmp_path: pathlib.Path, both: Words) -> None:
-    line = [
-        "generate",
-        "a circle",
-        "--model",
-        demo,
-        "--steps",
-        1,
-        "--seed",
-        1,
-        "--output",
-        tmp_path / "a.png",
-    ]
-    swift, python = both(*line, *options)
+    swift, python = both(*drawing(demo, tmp_path), *options)
     assert swift == python
 
 
 @pytest.mark.parametrize("backend", ["mlx", "coreml"])
 def test_statistics(backend: str, demo: pathlib.Path, tmp_path: pathlib.Path, both: Words) -> None:
-    line = [
-        "generate",
-        "a circle",
-        "--model",
-        demo,
-        "--steps",
-        1,
-        "--seed",
-        1,
-        "--output",
-        tmp_path / "a.png",
-    ]
-    swift, python = both(*line, "--stats", "--backend", backend)
+    swift, python = both(*drawing(demo, tmp_path), "--stats", "--backend", backend)
     # What took longest comes first, which is not the same in each run.
     assert sorted(map(str.strip, swift[:8])) == sorted(map(str.strip, python[:8]))
     np.save(tmp_path / "x.npy", np.ones((2, 3), np.float32))
